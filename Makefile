@@ -1,0 +1,55 @@
+# Every command of the project. CI runs the same ones (.ci/run).
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+MODELS := model_repository/brain_mri/1/model.onnx
+
+.DEFAULT_GOAL := help
+.PHONY: help run models test lint format types lock clean
+
+help:            ## List the commands.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.runtime models  ## Start Triton and the frontend; http://localhost:5000/ (Ctrl-C stops both).
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m inference_server -- python -m frontend
+
+models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving graphs (does nothing when they are there).
+	@$(BIN)/python -m model_export
+
+test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev  ## ruff: rules and format.
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## ruff: put the format right.
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+types: $(VENV)/.dev  ## mypy, strict.
+	@$(BIN)/mypy
+
+# The locks are complete, so --no-deps loses nothing; see [tool.uv] in pyproject.toml for why it is needed.
+PIP_SYNC = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Oncoserve needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock | $(BIN)/python
+	@echo "Installing the locked packages into $(VENV) ..."
+	@$(PIP_SYNC) -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing the locked development packages into $(VENV) ..."
+	@$(PIP_SYNC) -r requirements-dev.lock
+	@touch $@
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+       --no-emit-index-url --no-annotate --no-header --upgrade
+lock: $(VENV)/.dev  ## Pin the newest versions again.
+	@$(LOCK) --extra frontend --extra triton --extra export -o requirements.lock
+	@$(LOCK) --all-extras -c requirements.lock -o requirements-dev.lock
+
+clean:           ## Remove what was built (the environment, the exported models, the downloads).
+	rm -rf $(VENV) build model_repository/*/[0-9]*/ .mypy_cache .pytest_cache .ruff_cache .coverage
