@@ -1,0 +1,119 @@
+"""Model cards: what a model is for, how good it is, where it comes from. One `card.json` per model folder."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelClass(_Part):
+    """One class of the output, in the order of the output tensor."""
+
+    name: Name
+    title: str
+    colour: Colour
+    description: str
+
+
+class Preprocessing(_Part):
+    """What has to be done to a picture before the tensor; sizes come from the tensor's own shape."""
+
+    resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"]
+    background: Colour
+    """What transparent pixels are laid over."""
+
+
+class Origin(_Part):
+    """Where the weights were published."""
+
+    package: str
+    version: str
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    licence: str
+
+
+class Figure(_Part):
+    """One measured figure, with what it was measured on."""
+
+    metric: str
+    value: float
+    data: str
+    caveat: str
+
+
+class Saliency(_Part):
+    """How the model's saliency map is made and what it is worth."""
+
+    method: str
+    caption: str
+    figures: str
+
+
+class Card(_Part):
+    """The clinical meaning of a model."""
+
+    schema_version: Literal[1]
+    name: Name
+    title: str
+    task: str
+    modality: str
+    intended_use: str
+    not_intended_for: list[str]
+    preprocessing: Preprocessing
+    classes: Annotated[list[ModelClass], Field(min_length=1)]
+    origin: Origin
+    performance: list[Figure]
+    limitations: list[str]
+    saliency: Saliency | None = None
+
+
+def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]:
+    """Read every card below a model repository.
+
+    Returns:
+        The cards by model name, and for folders without a usable card the reason in words.
+    """
+    cards: dict[str, Card] = {}
+    problems: dict[str, str] = {}
+    if not model_repository.is_dir():
+        return cards, {str(model_repository): "the model repository is not a folder"}
+    for folder in sorted(path for path in model_repository.iterdir() if path.is_dir()):
+        try:
+            card = Card.model_validate_json((folder / "card.json").read_bytes())
+        except OSError:
+            problems[folder.name] = "card.json: expected a readable file, got none"
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            problems[folder.name] = f"card.json: {where}: {first['msg']}"
+        else:
+            if card.name == folder.name:
+                cards[card.name] = card
+            else:
+                problems[folder.name] = f"card.json: expected name {folder.name!r}, got {card.name!r}"
+    return cards, problems
+
+
+def served_sha256(model_repository: Path, model: str, version: str) -> str | None:
+    """SHA-256 of the served model file: from the export's record, else of the file itself, else None."""
+    folder = model_repository / model / version
+    try:
+        recorded = json.loads((folder / "export.json").read_bytes())["model_sha256"]
+        return str(recorded)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    try:
+        with (folder / "model.onnx").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,163 @@
+"""Untrusted bytes to pixels: which files are taken, and how each kind of them becomes 8-bit RGB."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from frontend.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
+
+# Our own limit is checked on the header before any decoding, and says which limit was met.
+Image.MAX_IMAGE_PIXELS = None
+
+ORIENTATION_TAG = 0x0112
+SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
+
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+# Named only to tell the caller what was sent instead.
+OTHER_SIGNATURES = {
+    b"GIF8": "a GIF",
+    b"II*\x00": "a TIFF",
+    b"MM\x00*": "a TIFF",
+    b"II+\x00": "a BigTIFF",
+    b"RIFF": "a WebP",
+    b"BM": "a BMP",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a ZIP archive",
+    b"<svg": "an SVG",
+}
+
+
+@dataclass(frozen=True)
+class Warn:
+    """Something the caller should know about a result; `code` is stable, `message` is for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded upload.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, upright.
+        format: "PNG" or "JPEG".
+        turned: whether the file's own pixels lie otherwise (EXIF orientation).
+        warnings: what was done to get there that can change an answer.
+    """
+
+    pixels: NDArray[np.uint8]
+    format: str
+    turned: bool
+    warnings: tuple[Warn, ...]
+
+
+def sniff(data: bytes) -> str:
+    """Tell the format by content: "PNG" or "JPEG".
+
+    Raises:
+        EmptyUpload: no bytes.
+        UnsupportedImage: anything else; says what it looks like.
+    """
+    if not data:
+        raise EmptyUpload
+    for signature, name in SIGNATURES.items():
+        if data.startswith(signature):
+            return name
+    if data[128:132] == b"DICM":
+        raise UnsupportedImage("a DICOM file")
+    for signature, name in OTHER_SIGNATURES.items():
+        if data.startswith(signature):
+            raise UnsupportedImage(name)
+    raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
+
+
+def decode(data: bytes, max_pixels: int, background: str) -> Picture:
+    """Decode a PNG or JPEG of any kind to upright 8-bit RGB.
+
+    16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
+    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: limit on width times height, checked before decoding.
+        background: "#rrggbb" for transparent pixels.
+
+    Raises:
+        EmptyUpload, UnsupportedImage, ImageTooLarge, CorruptImage
+    """
+    name = sniff(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata that is not used here
+            with Image.open(io.BytesIO(data), formats=[name]) as image:
+                if image.width * image.height > max_pixels:
+                    raise ImageTooLarge(image.width, image.height, max_pixels)
+                image.load()
+                turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
+                rgb, warns = _to_rgb(ImageOps.exif_transpose(image) if turned else image, background)
+                return Picture(np.asarray(rgb), name, turned, warns)
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        KeyError,
+        IndexError,
+        TypeError,
+        Image.DecompressionBombError,
+    ) as error:
+        # Pillow's parsers raise all of these for damaged files; none of them means a defect of ours here.
+        raise CorruptImage(str(error) or type(error).__name__) from error
+
+
+def _to_rgb(image: Image.Image, background: str) -> tuple[Image.Image, tuple[Warn, ...]]:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image, ()
+    if image.mode in SIXTEEN_BIT_MODES:
+        samples = np.asarray(image).astype(np.int64)
+        low, high = int(samples.min()), int(samples.max())
+        eight = Image.fromarray(((samples.clip(0, 65535) * 255 + 32767) // 65535).astype(np.uint8))
+        message = f"16-bit samples were scaled from 0-65535 to 0-255; the picture uses {low}-{high}."
+        return eight.convert("RGB"), (Warn("sixteen_bit_scaled", message),)
+    if image.mode == "CMYK":
+        return image.convert("RGB"), (Warn("cmyk_converted", "CMYK colours were converted to RGB without a profile."),)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        if layer.getchannel("A").getextrema() == (255, 255):
+            return layer.convert("RGB"), ()
+        flat = Image.new("RGBA", layer.size, background)
+        flat.alpha_composite(layer)
+        message = f"Transparent pixels were laid over {background}."
+        return flat.convert("RGB"), (Warn("transparency_flattened", message),)
+    return image.convert("RGB"), ()
+
+
+def to_png(image: Image.Image, text: dict[str, str]) -> bytes:
+    """Encode as PNG with `text` as its only metadata; quick rather than small."""
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_itxt(key, value)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1, pnginfo=info)
+    return buffer.getvalue()
+
+
+def rgb_of(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue (0-255) of a colour like "#d55e00"."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
+def resize(pixels: NDArray[Any], width: int, height: int, filter_name: str) -> NDArray[np.uint8]:
+    """Resize (H, W, 3) uint8 RGB with Pillow's filter of that name (area-aware when it shrinks)."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    method = Image.Resampling[filter_name.upper()]
+    return np.asarray(Image.fromarray(pixels).resize((width, height), method))

@@ -1,0 +1,126 @@
+"""What happens to every request, whichever its route. Pure ASGI: no copies of bodies, no extra tasks."""
+
+import logging
+import re
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from frontend.error_handlers import problem
+from frontend.errors import InternalError, MalformedRequest, UploadTooLarge
+from frontend.metrics import Metrics
+from frontend.timings import Timings
+
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CLIENT_CLOSED_REQUEST = 499  # no standard number exists for an answer that nobody waits for
+
+log = logging.getLogger("frontend.access")
+
+
+class RequestContext:
+    """Gives each request its id, its stopwatch, its line in the log and its place in the metrics.
+
+    Args:
+        app: what to wrap.
+        metrics: where to count.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get("x-request-id", "")
+        request_id = offered if VALID_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        timings = Timings()
+        state = scope.setdefault("state", {})
+        state.update(request_id=request_id, timings=timings, error_code=None)
+        status = CLIENT_CLOSED_REQUEST
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                status, started = message["status"], True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["Server-Timing"] = timings.header()
+            await send(message)
+
+        with self._metrics.in_flight.track_inprogress():
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except ClientDisconnect:
+                pass  # nobody is there to answer
+            except Exception:
+                log.exception("unexpected error", extra={"request_id": request_id})
+                state["error_code"] = InternalError.code
+                if started:
+                    raise
+                await problem(InternalError(), request_id)(scope, receive, send_with_headers)
+            finally:
+                self._record(scope, status, timings)
+
+    def _record(self, scope: Scope, status: int, timings: Timings) -> None:
+        state = scope["state"]
+        route = getattr(scope.get("route"), "path", "unmatched")
+        total_ms = timings.total_ms()
+        self._metrics.requests.labels(route, scope["method"] if route != "unmatched" else "any", status).inc()
+        self._metrics.duration.labels(route).observe(total_ms / 1e3)
+        for stage, value_ms in timings.laps_ms.items():
+            self._metrics.stages.labels(stage).observe(value_ms / 1e3)
+        if state["error_code"]:
+            self._metrics.errors.labels(state["error_code"]).inc()
+        log.info(
+            "request",
+            extra={
+                "request_id": state["request_id"],
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "code": state["error_code"],
+                "ms": round(total_ms, 1),
+            },
+        )
+
+
+class BodyLimit:
+    """Counts the body while it comes in; a false or missing Content-Length does not help.
+
+    Args:
+        app: what to wrap.
+        limit_bytes: largest body.
+    """
+
+    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+        self._app = app
+        self._limit = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        met = 0
+
+        async def receive_counted() -> Message:
+            nonlocal met
+            # Raised where the body is read, inside the routes, so that the usual handler answers it.
+            if not (declared.isascii() and declared.isdigit()):
+                raise MalformedRequest(f"Content-Length is {declared[:40]!r}, not a number.")
+            if int(declared) > self._limit:
+                raise UploadTooLarge(int(declared), self._limit)
+            message = await receive()
+            met += len(message.get("body", b""))
+            if met > self._limit:
+                raise UploadTooLarge(met, self._limit, whole=False)
+            return message
+
+        await self._app(scope, receive_counted, send)

@@ -1,0 +1,1 @@
+"""The HTTP addresses. A route translates between HTTP and the pipeline, and does nothing else."""

@@ -1,0 +1,36 @@
+"""Is the process alive, can it answer, and what has it done."""
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from frontend.catalogue import Catalogue
+from frontend.metrics import Metrics
+from frontend.schemas import ReadyShape
+
+
+def router(catalogue: Catalogue, metrics: Metrics) -> APIRouter:
+    """The routes of this module."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/livez", summary="The process answers", response_class=Response)
+    async def live() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @routes.get(
+        "/readyz",
+        summary="Every model is loaded, warm, and what its card says",
+        response_model=ReadyShape,
+        responses={503: {"model": ReadyShape, "description": "Not ready, and why"}},
+    )
+    async def ready() -> Response:
+        snapshot = await catalogue.refresh()
+        metrics.ready.set(snapshot.ready)
+        shape = ReadyShape(ready=snapshot.ready, models=sorted(snapshot.models), problems=dict(snapshot.problems))
+        return JSONResponse(shape.model_dump(), 200 if snapshot.ready else 503)
+
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def read_metrics() -> Response:
+        metrics.ready.set(catalogue.snapshot.ready)
+        return Response(metrics.expose(), headers={"Content-Type": metrics.content_type})
+
+    return routes

@@ -1,0 +1,120 @@
+"""The shapes of the answers, for the OpenAPI document and for tests that hold the answers against it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontend.cards import Card
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(_Shape):
+    """An error (RFC 9457). `code` is stable; `detail` says what happened and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+class WarningShape(_Shape):
+    """Something to know before trusting a result. `code` is stable."""
+
+    code: str
+    message: str
+
+
+class ImageShape(_Shape):
+    """The picture as it was understood: upright, in pixels."""
+
+    width: int
+    height: int
+    format: Literal["PNG", "JPEG"]
+
+
+class Weights(_Shape):
+    """The published weights that the served model was made from."""
+
+    package: str
+    sha256: str
+
+
+class Provenance(_Shape):
+    """What made this result."""
+
+    model: str
+    version: str
+    model_sha256: str | None
+    weights: Weights
+    code_version: str
+    input_sha256: str
+    parameters: dict[str, Any]
+    created: str
+    notice: str
+
+
+class _Result(_Shape):
+    id: str = Field(pattern="^[0-9a-f]{32}$")
+    model: str
+    version: str
+    warnings: list[WarningShape]
+    image: ImageShape
+    timings_ms: dict[str, float]
+    provenance: Provenance
+    links: dict[str, str]
+
+
+class ClassificationResult(_Result):
+    """One label for the whole picture."""
+
+    task: Literal["classification"]
+    label: str
+    probabilities: dict[str, float]
+
+
+class TensorShape(_Shape):
+    """A tensor of the served model; -1 is a free dimension, the batch dimension is left out."""
+
+    name: str
+    dtype: str
+    dims: list[int]
+
+
+class ConfigurationShape(_Shape):
+    """What the inference server runs."""
+
+    platform: str
+    max_batch_size: int
+    inputs: list[TensorShape]
+    outputs: list[TensorShape]
+
+
+class ModelShape(_Shape):
+    """A model that is ready."""
+
+    name: str
+    version: str
+    model_sha256: str | None
+    card: Card
+    configuration: ConfigurationShape
+    links: dict[str, str]
+
+
+class ModelsShape(_Shape):
+    """All models: the ready ones, and why others are not."""
+
+    models: list[ModelShape]
+    not_ready: dict[str, str]
+
+
+class ReadyShape(_Shape):
+    """Whether the service can answer, and what keeps it from that."""
+
+    ready: bool
+    models: list[str]
+    problems: dict[str, str]

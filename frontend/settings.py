@@ -1,0 +1,85 @@
+"""Every limit and address of the frontend, read once from the environment (`ONCO_*`)."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "ONCO_"
+LAUNCHER_PREFIX = "ONCO_TRITON_"  # read by inference_server, which refuses unknown names itself
+
+
+class Settings(BaseSettings):
+    """The frontend's settings. Field `x` is read from `ONCO_X`; a value out of bounds aborts start-up."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    host: str = "127.0.0.1"
+    """Address that the frontend listens on."""
+
+    port: int = Field(default=5000, ge=0, le=65535)
+    """Port that the frontend listens on."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Number of frontend processes."""
+
+    inference_url: str = Field(default="127.0.0.1:8001", pattern=r"^[^/\s]+:\d+$")
+    """host:port of Triton's gRPC service."""
+
+    model_repository: Path = Path("model_repository")
+    """Folder with a `card.json` per model."""
+
+    results_dir: Path = Path("results")
+    """Folder that keeps the results."""
+
+    samples_dir: Path = Path("build/samples")
+    """Folder with the sample pictures of the page, one folder per model."""
+
+    max_upload_bytes: int = Field(default=64 * 2**20, ge=1024, le=2**30)
+    """Largest request body, in bytes."""
+
+    max_image_pixels: int = Field(default=100_000_000, ge=1, le=10**9)
+    """Largest picture, in pixels (width times height)."""
+
+    infer_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    """Longest wait for Triton per request, in seconds."""
+
+    max_in_flight: int = Field(default=32, ge=1, le=4096)
+    """Requests per model and process that may be worked on at once; the next one is refused with 503."""
+
+    cpu_threads: int = Field(default=min(4, os.cpu_count() or 1), ge=1, le=256)
+    """Threads per process for decoding, resizing and encoding."""
+
+    poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
+    """Seconds between two looks at Triton's readiness."""
+
+    shutdown_grace_s: int = Field(default=10, ge=0, le=600)
+    """Seconds that running requests get to finish when the frontend is told to stop."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least important log line that is written."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings and refuse names that nobody reads.
+
+        Args:
+            environment: what to look for unknown names in; the process's own environment when left out.
+
+        Raises:
+            ValueError: an unknown `ONCO_*` name, or (pydantic's subclass) a value out of bounds.
+        """
+        names = os.environ if environment is None else environment
+        known = {PREFIX + field.upper() for field in cls.model_fields}
+        unknown = sorted(
+            name
+            for name in names
+            if name.startswith(PREFIX) and not name.startswith(LAUNCHER_PREFIX)
+            if name not in known
+        )
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls()

@@ -1,0 +1,140 @@
+"""One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from frontend.backend import ModelConfiguration, Tensors, TensorSpec
+from frontend.cards import Card
+from frontend.errors import InferenceFailed
+from frontend.images import Picture, resize
+from frontend.tasks.base import OverlayOptions, Parameters, ServedModel, TaskResult
+
+PROBABILITIES = "probabilities"
+SALIENCY = "saliency"
+SALIENCY_FILE = "saliency.npy"
+
+# A sequential map from black over red and yellow to white: order stays readable without colour vision.
+HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
+
+
+class Classification:
+    """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
+
+    kind: ClassVar[str] = "classification"
+    parameters: ClassVar[type[Parameters]] = Parameters
+
+    def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
+        """Where card and configuration do not fit; see `Task`."""
+        found = []
+        if configuration.max_batch_size < 1:
+            found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
+        if len(configuration.inputs) != 1 or not _is_image(configuration.inputs[0]):
+            got = ", ".join(map(str, configuration.inputs)) or "none"
+            found.append(f"expected one input of uint8 [H, W, 3], got {got}")
+        probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
+        if configuration.output(PROBABILITIES) != probabilities:
+            found.append(f"expected output {probabilities} (the card's classes), got {_outputs(configuration)}")
+        saliency = configuration.output(SALIENCY)
+        if (saliency is None) != (card.saliency is None):
+            expected = "no output" if card.saliency is None else "an output"
+            found.append(f"expected {expected} named {SALIENCY} (the card's saliency), got {_outputs(configuration)}")
+        return found
+
+    def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
+        """Start work on a picture; there are no parameters."""
+        del parameters
+        return ClassificationPlan(picture, model)
+
+    def overlay(
+        self, picture: Picture, artefacts: Mapping[str, bytes], card: Card, options: OverlayOptions
+    ) -> Image.Image | None:
+        """Lay the saliency map over the picture; the stronger, the more opaque."""
+        del card
+        if SALIENCY_FILE not in artefacts:
+            return None
+        height, width = picture.pixels.shape[:2]
+        saliency = np.load(io.BytesIO(artefacts[SALIENCY_FILE]), allow_pickle=False)
+        smooth = Image.fromarray(saliency.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+        strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+        alpha = (np.arange(256) * options.opacity).round().astype(np.uint8)[strength]
+        layer = Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
+        if options.base == "none":
+            return layer
+        base = Image.fromarray(picture.pixels).convert("RGBA")
+        base.alpha_composite(layer)
+        return base.convert("RGB")
+
+
+class ClassificationPlan:
+    """One picture, one request."""
+
+    count: int = 1
+    outputs: Sequence[str]
+
+    def __init__(self, picture: Picture, model: ServedModel) -> None:
+        self.outputs = [spec.name for spec in model.configuration.outputs if spec.name in {PROBABILITIES, SALIENCY}]
+        self._picture = picture
+        self._model = model
+        self._answer: Tensors = {}
+
+    def requests(self) -> Iterator[Tensors]:
+        """The picture at the model's size, as a batch of one: (1, h, w, 3) uint8 RGB."""
+        spec = self._model.configuration.inputs[0]
+        height, width, _ = spec.dims
+        resized = resize(self._picture.pixels, width, height, self._model.card.preprocessing.resize_filter)
+        yield {spec.name: np.ascontiguousarray(resized)[np.newaxis]}
+
+    def accept(self, index: int, answer: Tensors) -> None:
+        """Take the one answer.
+
+        Raises:
+            InferenceFailed: shapes other than configured, or numbers that are no probabilities.
+        """
+        del index
+        for name in self.outputs:
+            spec = self._model.configuration.output(name)
+            if spec is None or answer[name].shape != (1, *spec.dims) or not np.isfinite(answer[name]).all():
+                raise InferenceFailed(self._model.name)
+        probabilities = answer[PROBABILITIES]
+        if probabilities.min() < 0 or abs(float(probabilities.sum()) - 1) > 1e-3:  # noqa: PLR2004 - float32 softmax
+            raise InferenceFailed(self._model.name)
+        self._answer = answer
+
+    def result(self) -> TaskResult:
+        """Label and probabilities by class name."""
+        probabilities = self._answer[PROBABILITIES][0]
+        names = [each.name for each in self._model.card.classes]
+        document: dict[str, Any] = {
+            "label": names[int(probabilities.argmax())],
+            "probabilities": {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)},
+        }
+        artefacts = {SALIENCY_FILE: _npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
+        return TaskResult(document, artefacts)
+
+
+def _is_image(spec: TensorSpec) -> bool:
+    fixed = len(spec.dims) == 3 and min(spec.dims) > 0 and spec.dims[2] == 3  # noqa: PLR2004 - height, width, RGB
+    return fixed and spec.dtype == np.uint8
+
+
+def _outputs(configuration: ModelConfiguration) -> str:
+    return ", ".join(map(str, configuration.outputs)) or "none"
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _heat_table() -> NDArray[np.uint8]:
+    """(256, 3) uint8 RGB: the colour of each strength."""
+    stops = np.linspace(0, 255, len(HEAT))
+    return np.column_stack([np.interp(np.arange(256), stops, HEAT[:, channel]) for channel in range(3)]).astype(
+        np.uint8
+    )

@@ -1,0 +1,36 @@
+"""Where a request's time goes, as contiguous laps: their sum is the wall time by construction."""
+
+import time
+from collections.abc import Callable
+
+
+class Timings:
+    """A stopwatch with named laps, in milliseconds.
+
+    Each lap covers the time since the one before, so nothing between two stages goes uncounted. A name used
+    twice adds up.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._start = self._last = clock()
+        self.laps_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End the running lap and call it `name`."""
+        now = self._clock()
+        self.laps_ms[name] = self.laps_ms.get(name, 0.0) + (now - self._last) * 1e3
+        self._last = now
+
+    def total_ms(self) -> float:
+        """Milliseconds since the stopwatch was made."""
+        return (self._clock() - self._start) * 1e3
+
+    def rounded(self) -> dict[str, float]:
+        """The laps in milliseconds, to a microsecond."""
+        return {name: round(value, 3) for name, value in self.laps_ms.items()}
+
+    def header(self) -> str:
+        """The value of a `Server-Timing` header (W3C), durations in milliseconds."""
+        entries = {**self.laps_ms, "total": self.total_ms()}
+        return ", ".join(f"{name};dur={value:.3f}" for name, value in entries.items())
