@@ -1,0 +1,1 @@
+"""Turns pinned published weights into verified, serving-ready graphs: `python -m model_export`."""

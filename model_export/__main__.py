@@ -1,0 +1,46 @@
+"""The command: `python -m model_export [MODEL ...] [--force]`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from model_export.errors import ExportError
+from model_export.exporters import EXPORTERS, Exporter, export
+from model_export.files import Layout
+
+_CHECKOUT: Final = Path(__file__).resolve().parents[1]
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    exporters: Sequence[Exporter] = EXPORTERS,
+    root: Path = _CHECKOUT,
+) -> int:
+    """Exports the named models, or all, and gives the exit status."""
+    names = [exporter.name for exporter in exporters]
+    parser = argparse.ArgumentParser(prog="model_export", description="Export the serving graphs of the models.")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"one of: {', '.join(names)} (default: all)")
+    parser.add_argument("--force", action="store_true", help="export again what is up to date")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.models if name not in names]
+    if unknown:
+        parser.error(f"unknown model {', '.join(unknown)}; there is: {', '.join(names)}")
+    for exporter in exporters:
+        if exporter.name in (chosen.models or names):
+            try:
+                export(exporter, Layout(root), partial(print, flush=True), force=chosen.force)
+            except ExportError as error:
+                print(f"{exporter.name}: error: {error}. No exported model was changed.", file=sys.stderr)
+                return 1
+            except OSError as error:
+                print(f"{exporter.name}: error: {error}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

