@@ -31,8 +31,8 @@ def create_app(settings: Settings, backend: InferenceBackend | None = None) -> F
         backend: the inference server; Triton at `settings.inference_url` when left out.
     """
     server = backend or TritonBackend(settings.inference_url)
-    catalogue = Catalogue(server, settings.model_repository)
     metrics = Metrics()
+    catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
     threads = ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu")
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s)
     store = ResultStore(settings.results_dir)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -45,11 +45,15 @@ class Catalogue:
     Args:
         backend: the inference server.
         model_repository: the folder with the cards.
+        report: told of every look.
     """
 
-    def __init__(self, backend: InferenceBackend, model_repository: Path) -> None:
+    def __init__(
+        self, backend: InferenceBackend, model_repository: Path, report: Callable[[Snapshot], None] = lambda _: None
+    ) -> None:
         self._backend = backend
         self._folder = model_repository
+        self._report = report
         self.snapshot = Snapshot(problems={"inference_server": "not asked yet"})
 
     def get(self, name: str) -> ServedModel:
@@ -81,6 +85,7 @@ class Catalogue:
         if found.problems != self.snapshot.problems or found.ready != self.snapshot.ready:
             log.info("models", extra={"ready": sorted(found.models), "not_ready": dict(found.problems)})
         self.snapshot = found
+        self._report(found)
         return found
 
     async def _compare(self, states: Sequence[ModelState]) -> Snapshot:

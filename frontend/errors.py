@@ -255,7 +255,7 @@ class DeadlineExceeded(ServiceError):
     advice = "Try again when the service is less busy, or send a smaller picture."
 
     def __init__(self, model: str, timeout_s: float) -> None:
-        super().__init__(f"Model {model!r} did not answer within {timeout_s:g} s.")
+        super().__init__(f"Model {model!r} did not answer within {timeout_s:.3g} s.")
 
 
 def all_errors(base: type[PlatformError] = PlatformError) -> list[type[PlatformError]]:

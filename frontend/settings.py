@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address that the frontend listens on."""
 
-    port: int = Field(default=5000, ge=0, le=65535)
+    port: int = Field(default=5000, ge=1, le=65535)
     """Port that the frontend listens on."""
 
     workers: int = Field(default=1, ge=1, le=64)

@@ -65,7 +65,7 @@ class TritonBackend:
         return ModelConfiguration(
             name=config.name,
             version=version,
-            platform=config.platform or config.backend,
+            platform=config.backend or config.platform,
             max_batch_size=config.max_batch_size,
             inputs=tuple(_spec(tensor) for tensor in config.input),
             outputs=tuple(_spec(tensor) for tensor in config.output),
@@ -125,7 +125,7 @@ def translate(error: InferenceServerException, model: str, timeout_s: float) -> 
     message = error.message() or ""
     if status == "DEADLINE_EXCEEDED":
         return DeadlineExceeded(model, timeout_s)
-    if status == "NOT_FOUND" or (status == "UNAVAILABLE" and "is not ready" in message):
+    if status == "NOT_FOUND" or (status == "UNAVAILABLE" and "ready state" in message):
         return ModelNotReady(model, message)
     if status in {"UNAVAILABLE", "CANCELLED"}:
         return InferenceUnavailable()

@@ -24,13 +24,11 @@ def router(catalogue: Catalogue, metrics: Metrics) -> APIRouter:
     )
     async def ready() -> Response:
         snapshot = await catalogue.refresh()
-        metrics.ready.set(snapshot.ready)
         shape = ReadyShape(ready=snapshot.ready, models=sorted(snapshot.models), problems=dict(snapshot.problems))
         return JSONResponse(shape.model_dump(), 200 if snapshot.ready else 503)
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def read_metrics() -> Response:
-        metrics.ready.set(catalogue.snapshot.ready)
         return Response(metrics.expose(), headers={"Content-Type": metrics.content_type})
 
     return routes

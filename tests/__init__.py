@@ -1,0 +1,1 @@
+"""Tests: unit (mirrors the packages), contract, integration (real Triton), browser, load, meta."""

@@ -1,0 +1,139 @@
+"""What the frontend expects of an inference server, held against the stand-in and against the real Triton."""
+
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+from tritonclient.utils import InferenceServerException
+
+from frontend.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
+from frontend.triton import TritonBackend, translate
+from tests.fakes import FakeBackend, classifier
+from tests.servers import TritonServer, free_port
+from tests.tiny_models import expected_probabilities, random_images, write_classifier, write_slow
+
+SIZE = 16
+OUTPUTS = ["probabilities"]
+
+
+@pytest.fixture(scope="module")
+def server(embedded_triton, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("contract")
+    write_classifier(folder / "models", "tiny", size=SIZE)
+    write_slow(folder / "models", "slow", steps=20)
+    broken = write_classifier(folder / "models", "broken", size=SIZE)
+    (broken / "1" / "model.onnx").write_bytes(b"no model")
+    with TritonServer(folder / "models", folder, exit_on_error="false") as running:
+        yield running
+
+
+@pytest.fixture(params=["fake", "triton"])
+async def backend(request):
+    if request.param == "fake":
+        made = FakeBackend(
+            classifier("tiny", 4, (SIZE, SIZE), max_batch_size=8), classifier("broken"), classifier("slow")
+        )
+        made.loaded.remove("broken")
+    else:
+        made = TritonBackend(request.getfixturevalue("server").grpc_url)
+    yield made
+    await made.close()
+
+
+async def infer(backend, images, *, model="tiny", timeout_s=10.0):
+    return await backend.infer(model, "1", {"image": images}, OUTPUTS, timeout_s)
+
+
+async def test_models_with_their_state(backend):
+    states = {each.name: each for each in await backend.models()}
+    assert states.keys() == {"tiny", "slow", "broken"}
+    assert (states["tiny"].version, states["tiny"].reason) == ("1", "")
+    assert states["broken"].version is None
+    assert states["broken"].reason
+
+
+async def test_configuration(backend):
+    configuration = await backend.configuration("tiny", "1")
+    expected = classifier("tiny", 4, (SIZE, SIZE), max_batch_size=8)
+    assert (configuration.inputs, configuration.outputs) == (expected.inputs, expected.outputs)
+    assert (configuration.version, configuration.max_batch_size, configuration.platform) == ("1", 8, "onnxruntime")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_answers(backend, count):
+    images = random_images(count, SIZE)
+    answer = await infer(backend, images)
+    assert answer.keys() == {"probabilities"}
+    np.testing.assert_allclose(answer["probabilities"], expected_probabilities(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["unknown", "broken"])
+async def test_model_that_is_not_loaded(backend, model):
+    with pytest.raises(ModelNotReady, match=model):
+        await infer(backend, random_images(1, SIZE), model=model)
+    with pytest.raises(ModelNotReady, match=model):
+        await backend.configuration(model, "1")
+
+
+@pytest.mark.parametrize(
+    "images", [random_images(1, SIZE + 1), random_images(1, SIZE).astype(np.float32)], ids=["shape", "dtype"]
+)
+async def test_tensors_that_do_not_fit(backend, images):
+    with pytest.raises(InferenceFailed):
+        await infer(backend, images)
+    await infer(backend, random_images(1, SIZE))
+
+
+async def test_deadline(backend):
+    if isinstance(backend, FakeBackend):
+        backend.gate = asyncio.Event()
+    with pytest.raises(DeadlineExceeded, match=r"within 0.05 s"):
+        await backend.infer("slow", "1", {"seed": np.ones((1, 1), np.float32)}, ["result"], 0.05)
+
+
+async def test_cancellation_passes_through(backend):
+    if isinstance(backend, FakeBackend):
+        backend.gate = asyncio.Event()
+    asking = asyncio.create_task(infer(backend, random_images(1, SIZE)))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+@pytest.mark.parametrize("kind", ["fake", "triton"])
+async def test_server_away(kind):
+    if kind == "fake":
+        away = FakeBackend()
+        away.reachable = False
+    else:
+        away = TritonBackend(f"127.0.0.1:{free_port()}")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            with pytest.raises(InferenceUnavailable):
+                await away.models()
+            with pytest.raises(InferenceUnavailable):
+                await infer(away, random_images(1, 8), model="tiny")
+            await away.close()
+            return
+    pytest.fail("no answer within 5 s")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded", DeadlineExceeded),
+        ("NOT_FOUND", "Request for unknown model: 'x' is not found", ModelNotReady),
+        ("UNAVAILABLE", "Request for unknown model: 'x' version 1 is not at ready state", ModelNotReady),
+        ("UNAVAILABLE", "failed to connect to all addresses", InferenceUnavailable),
+        ("UNAVAILABLE", "Socket closed", InferenceUnavailable),
+        ("CANCELLED", "Locally cancelled by application!", InferenceUnavailable),
+        ("INVALID_ARGUMENT", "unexpected shape for input 'image'", InferenceFailed),
+        ("INTERNAL", "the model raised", InferenceFailed),
+        (None, None, InferenceFailed),
+    ],
+)
+def test_what_a_status_means(status, message, expected):
+    error = InferenceServerException(msg=message, status=status and f"StatusCode.{status}")
+    assert type(translate(error, "x", 1.0)) is expected

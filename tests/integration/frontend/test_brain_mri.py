@@ -1,0 +1,128 @@
+"""The main job on real input: upload a brain MRI picture, the real Triton answers."""
+
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import onnxruntime
+import pytest
+import tritonclient.grpc
+from PIL import Image
+
+from frontend.schemas import ClassificationResult
+from tests.servers import FrontendServer
+
+PREDICT = "/v1/models/brain_mri/predict"
+
+
+@pytest.fixture(scope="module")
+def bare(model_repository):
+    """The served graph in a bare ONNX Runtime, fed as the card says."""
+    session = onnxruntime.InferenceSession(model_repository / "brain_mri/1/model.onnx")
+
+    def run(path):
+        image = Image.open(path).convert("RGB").resize((240, 240), Image.Resampling.BICUBIC)
+        return session.run(["probabilities"], {"image": np.asarray(image)[np.newaxis]})[0][0]
+
+    return run
+
+
+def test_every_labelled_picture_gets_its_class_and_the_numbers_of_bare_onnx_runtime(http, samples, bare):
+    assert len(samples) == 17
+    classes = ["glioma", "meningioma", "notumor", "pituitary"]
+    for label, path in samples:
+        response = http.post(PREDICT, files={"image": path.read_bytes()})
+        result = ClassificationResult.model_validate(response.json())
+        assert result.label == label, path.name
+        assert list(result.probabilities) == classes
+        np.testing.assert_allclose(list(result.probabilities.values()), bare(path), atol=2e-6)
+
+
+def test_batching_is_real(triton, samples, tmp_path):
+    """Concurrent uploads are executed together: Triton counts fewer executions than inferences."""
+    client = tritonclient.grpc.InferenceServerClient(triton.grpc_url)
+
+    def counts():
+        (stats,) = client.get_inference_statistics("brain_mri").model_stats
+        return stats.inference_count, stats.execution_count
+
+    before = counts()
+    with (
+        FrontendServer(triton.grpc_url, tmp_path, results_dir=tmp_path / "results") as fresh,
+        httpx.Client(base_url=fresh.url, timeout=60) as http,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        answers = list(pool.map(lambda row: (row[0], http.post(PREDICT, content=row[1].read_bytes())), samples[:12]))
+    assert all(response.json()["label"] == label for label, response in answers)
+    inferences, executions = np.subtract(counts(), before)
+    assert inferences == 12
+    assert executions <= 6
+    client.close()
+
+
+def test_stages_sum_to_the_wall_time_of_the_handling(http, samples):
+    picture = Image.open(samples[0][1]).rotate(3)  # a picture that has no stored result
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    response = http.post(PREDICT, content=buffer.getvalue())
+    stages = {name: float(ms) for name, ms in re.findall(r"([a-z]+);dur=([\d.]+)", response.headers["server-timing"])}
+    total = stages.pop("total")
+    assert {"decode", "preprocess", "infer", "postprocess"} <= stages.keys()
+    assert sum(stages.values()) == pytest.approx(total, rel=0.1)
+    assert response.json()["timings_ms"]["infer"] == pytest.approx(stages["infer"], rel=0.01)
+
+
+def test_overlay_of_the_upload_itself(http, samples):
+    _, path = samples[0]
+    response = http.post(PREDICT, files={"image": path.read_bytes()}, headers={"Accept": "image/png"})
+    overlay = Image.open(io.BytesIO(response.content))
+    original = Image.open(path).convert("RGB")
+    assert overlay.size == original.size
+    assert not np.array_equal(np.asarray(overlay), np.asarray(original))
+    plain = http.get(response.headers["content-location"], params={"opacity": 0})
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(plain.content))), np.asarray(original))
+
+
+def test_model_card_and_live_configuration(http):
+    model = http.get("/v1/models/brain_mri").json()
+    assert model["configuration"]["platform"] == "onnxruntime"
+    assert model["configuration"]["inputs"] == [{"name": "image", "dtype": "uint8", "dims": [240, 240, 3]}]
+    assert re.fullmatch("[0-9a-f]{64}", model["model_sha256"])
+    assert model["card"]["performance"][0]["value"] == 0.943
+
+
+@pytest.mark.parametrize("kind", ["16-bit", "CMYK", "palette", "grey", "alpha", "EXIF-rotated"])
+def test_unusual_pictures_are_answered_like_the_plain_one(http, samples, kind):
+    label, path = samples[8]
+    image = Image.open(path).convert("RGB")
+    buffer = io.BytesIO()
+    match kind:
+        case "16-bit":
+            Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(buffer, "PNG")
+        case "CMYK":
+            image.convert("CMYK").save(buffer, "JPEG", quality=95)
+        case "palette":
+            image.convert("P", palette=Image.Palette.ADAPTIVE).save(buffer, "PNG")
+        case "grey":
+            image.convert("L").save(buffer, "PNG")
+        case "alpha":
+            image.convert("RGBA").save(buffer, "PNG")
+        case "EXIF-rotated":
+            exif = Image.Exif()
+            exif[0x0112] = 6
+            image.transpose(Image.Transpose.ROTATE_90).save(buffer, "JPEG", quality=95, exif=exif)
+    plain = http.post(PREDICT, content=path.read_bytes()).json()["probabilities"]
+    result = http.post(PREDICT, content=buffer.getvalue()).json()
+    assert result["label"] == label
+    assert result["probabilities"] == pytest.approx(plain, abs=0.05)
+    assert (result["image"]["width"], result["image"]["height"]) == image.size
+
+
+def test_deadline(triton, samples, tmp_path):
+    settings = {"results_dir": tmp_path / "results", "infer_timeout_s": 0.02}
+    with FrontendServer(triton.grpc_url, tmp_path, **settings) as hasty:
+        response = httpx.post(hasty.url + PREDICT, content=samples[0][1].read_bytes(), timeout=60)
+    assert (response.status_code, response.json()["code"]) == (504, "deadline_exceeded")
+    assert "within 0.02 s" in response.json()["detail"]

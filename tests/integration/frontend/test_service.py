@@ -1,0 +1,203 @@
+"""The real processes around the main job: readiness, restarts, several workers, other models, bad input on the wire."""
+
+import re
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.pictures import encoded, noise
+from tests.servers import FrontendServer, TritonServer, free_port
+from tests.tiny_models import CLASSES, expected_probabilities, write_classifier
+
+SIZE = 16
+
+
+def picture(seed=0):
+    return encoded(noise((SIZE, SIZE), seed))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repository")
+    write_classifier(folder, "tiny", size=SIZE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(embedded_triton, repository, tmp_path_factory):
+    with TritonServer(repository, tmp_path_factory.mktemp("tiny")) as server:
+        yield server
+
+
+def frontend(tiny, repository, folder, **settings):
+    values = {"model_repository": repository, "results_dir": folder / "results"}
+    return FrontendServer(tiny.grpc_url, folder, **values | settings)
+
+
+def wait_for(condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+def test_an_added_folder_with_another_model_is_served_without_a_line_of_python(tiny, repository, tmp_path):
+    with frontend(tiny, repository, tmp_path) as service:
+        response = httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture())
+    result = response.json()
+    expected = expected_probabilities(np.asarray(noise((SIZE, SIZE)))[np.newaxis])[0]
+    assert list(result["probabilities"]) == list(CLASSES)
+    assert list(result["probabilities"].values()) == pytest.approx(expected.tolist(), abs=2e-6)
+
+
+def test_metrics_are_those_of_all_workers(tiny, repository, tmp_path):
+    uploads = 24
+    with frontend(tiny, repository, tmp_path, workers=3) as service:
+
+        def upload(seed):
+            # A connection each, so that the kernel spreads them over the workers.
+            return httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture(seed)).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(upload, range(uploads))) == {200}
+        # A worker that is still starting counts as not ready.
+        wait_for(lambda: "oncoserve_ready 1.0" in httpx.get(f"{service.url}/metrics").text)
+        pids = {process.pid for process in service.family()}
+        texts = [httpx.get(f"{service.url}/metrics").text for _ in range(6)]
+    assert len(pids) >= 3
+    for text in texts:
+        counted = re.search(r'oncoserve_predictions_total\{model="tiny",source="inference"\} (\S+)', text)
+        assert float(counted[1]) == uploads
+
+
+def test_triton_killed_and_back(repository, embedded_triton, tmp_path):
+    with TritonServer(repository, tmp_path) as triton, frontend(triton, repository, tmp_path) as service:
+        predict = f"{service.url}/v1/models/tiny/predict"
+        assert httpx.post(predict, content=picture(1)).status_code == 200
+        triton.triton_process().kill()
+        triton.wait()
+        response = httpx.post(predict, content=picture(2))
+        assert (response.status_code, response.json()["code"]) == (503, "inference_unavailable")
+        assert int(response.headers["retry-after"]) >= 1
+        ready = httpx.get(f"{service.url}/readyz")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        assert httpx.get(f"{service.url}/livez").status_code == 200
+        assert httpx.post(predict, content=picture(1)).status_code == 200  # stored, needs no Triton
+        triton.start()
+        triton.wait_ready()
+        wait_for(lambda: httpx.post(predict, content=picture(3)).status_code == 200, 10)
+        wait_for(service.is_ready, 5)
+
+
+def test_the_frontend_may_start_before_triton(repository, embedded_triton, tmp_path):
+    triton = TritonServer(repository, tmp_path)
+    service = frontend(triton, repository, tmp_path)
+    service.start()
+    try:
+        wait_for(lambda: _status(f"{service.url}/livez") == 200)
+        assert httpx.get(f"{service.url}/readyz").status_code == 503
+        response = httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture())
+        assert (response.status_code, response.json()["code"]) == (503, "inference_unavailable")
+        with triton:
+            wait_for(service.is_ready)
+            assert httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture()).status_code == 200
+    finally:
+        service.stop()
+
+
+def test_a_card_that_does_not_fit_is_not_ready_with_the_reason(tiny, repository, tmp_path):
+    other = tmp_path / "repository"
+    write_classifier(other, "tiny", size=SIZE, classes=CLASSES[:3])
+    service = frontend(tiny, other, tmp_path)
+    service.start()
+    try:
+        wait_for(lambda: _status(f"{service.url}/livez") == 200)
+        ready = httpx.get(f"{service.url}/readyz")
+        reason = "expected output probabilities float32 [3] (the card's classes), got probabilities float32 [4]"
+        assert (ready.status_code, ready.json()["problems"]) == (503, {"tiny": reason})
+        response = httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture())
+        assert (response.status_code, response.json()["code"]) == (503, "model_not_ready")
+        assert reason in response.json()["detail"]
+    finally:
+        service.stop()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stopped_by_sigterm_and_sigint(tiny, repository, tmp_path, workers):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        service = frontend(tiny, repository, tmp_path, workers=workers)
+        service.env["TMPDIR"] = str(temporary)
+        with service:
+            assert list(temporary.iterdir())
+            service.stop(signum)
+        assert "Traceback" not in service.output()
+        assert service.process.returncode == 0
+        assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"port": "99999"}, "ONCO_PORT='99999': Input should be less than or equal to 65535"),
+        ({"uploads_max": "1"}, "unknown setting ONCO_UPLOADS_MAX"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path, settings, message):
+    service = FrontendServer("127.0.0.1:1", tmp_path, **settings)
+    service.start()
+    assert service.wait() == 2
+    assert message in service.output()
+    assert "Traceback" not in service.output()
+
+
+def test_port_taken(tmp_path):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        service = FrontendServer("127.0.0.1:1", tmp_path, port=port)
+        service.start()
+        assert service.wait() == 1
+    assert f"cannot listen on port {port} of 127.0.0.1 (Address already in use)" in service.output()
+    assert "ONCO_PORT" in service.output()
+    assert "Traceback" not in service.output()
+
+
+@pytest.mark.parametrize("sent", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(50), encoded(noise((9, 9)), "GIF")])
+def test_bad_input_on_the_wire_leaves_the_service_working(tiny, repository, tmp_path, sent):
+    def chunked():
+        yield from (sent[i : i + 7] for i in range(0, len(sent), 7))
+
+    with frontend(tiny, repository, tmp_path, max_upload_bytes=4096) as service:
+        predict = f"{service.url}/v1/models/tiny/predict"
+        for request in ({"content": sent}, {"content": chunked()}, {"files": {"image": ("x.png", sent)}}):
+            response = httpx.post(predict, **request)
+            assert response.status_code in (400, 415, 422)
+            assert response.headers["content-type"] == "application/problem+json"
+        too_long = httpx.post(predict, content=(bytes(1000) for _ in range(10)))
+        assert (too_long.status_code, too_long.json()["code"]) == (413, "upload_too_large")
+        assert httpx.post(predict, content=picture()).status_code == 200
+
+
+def _status(url):
+    try:
+        return httpx.get(url).status_code
+    except httpx.TransportError:
+        return None
+
+
+def test_nothing_listens_where_triton_should_be(repository, tmp_path):
+    service = FrontendServer(f"127.0.0.1:{free_port()}", tmp_path, model_repository=repository)
+    service.start()
+    try:
+        wait_for(lambda: _status(f"{service.url}/livez") == 200)
+        assert "does not answer" in httpx.get(f"{service.url}/readyz").json()["problems"]["inference_server"]
+    finally:
+        service.stop()

@@ -1,0 +1,93 @@
+"""The rules of the house that a reviewer would otherwise have to remember."""
+
+import ast
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import frontend
+
+PACKAGES = ("frontend", "inference_server", "model_export")
+MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
+FRONTEND = [path for path in MODULES if path.parts[0] == "frontend"]
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 50
+
+
+def imports(path):
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name.split(".")[0] for name in names} | names
+
+
+@pytest.mark.parametrize("path", FRONTEND, ids=str)
+def test_only_the_adapter_knows_triton_and_grpc(path):
+    allowed = path == Path("frontend/triton.py")
+    assert bool(imports(path) & {"tritonclient", "grpc"}) is allowed
+
+
+@pytest.mark.parametrize("path", FRONTEND, ids=str)
+def test_only_the_http_side_knows_fastapi(path):
+    http = path.parent.name == "routes" or path.name in {"app.py", "middleware.py", "error_handlers.py"}
+    assert http or not imports(path) & {"fastapi", "starlette"}
+
+
+@pytest.mark.parametrize("path", [path for path in FRONTEND if "tasks" in path.parts], ids=str)
+def test_tasks_are_pure(path):
+    assert not imports(path) & {"asyncio", "threading", "uvicorn", "frontend.pipeline", "frontend.results", "pathlib"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_the_frontend_and_the_inference_server_do_not_know_each_other(path):
+    others = set(PACKAGES) - {path.parts[0]}
+    assert not imports(path) & others
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_modules_and_functions_stay_small(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_MODULE_LINES
+    for node in ast.walk(ast.parse(text)):
+        # A router's function is a list of small routes; each route is held to the limit itself.
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "router":
+            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_state_at_module_level(path):
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.List | ast.Dict | ast.Set):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                assert target.id.lstrip("_").isupper(), f"{path}:{node.lineno} looks like a variable"
+
+
+def test_the_version_is_stated_once():
+    assert tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"] == frontend.__version__
+    assert f"## {frontend.__version__}" in Path("CHANGELOG.md").read_text()
+
+
+def test_locks_name_no_index_and_pin_everything():
+    for lock in Path().glob("requirements*.lock"):
+        lines = lock.read_text().splitlines()
+        assert not [line for line in lines if "://" in line or line.startswith("--")], lock
+        pins = [line for line in lines if line and not line.startswith((" ", "#"))]
+        assert all("==" in pin and pin.endswith("\\") for pin in pins), lock
+
+
+def test_the_runtime_lock_is_part_of_the_development_lock():
+    def pins(name):
+        return {line.rstrip(" \\") for line in Path(name).read_text().splitlines() if "==" in line}
+
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_nothing_large_is_tracked():
+    files = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
+    large = [name for name in files if name and Path(name).exists() and Path(name).stat().st_size > 1_000_000]
+    assert large == []

@@ -1,0 +1,123 @@
+"""What the README says is what happens."""
+
+import inspect
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from frontend.settings import Settings
+from inference_server.settings import TritonSettings
+from tests.servers import PROJECT, free_port
+
+README = (PROJECT / "README.md").read_text()
+# Defaults that depend on the machine or are nothing, in words.
+IN_WORDS = {"ONCO_CPU_THREADS", "ONCO_TRITON_MODEL_CONFIG_NAME", "ONCO_TRITON_LOG_FILE", "ONCO_TRITON_THREADS"}
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_it_is_short_and_begins_with_what_matters():
+    lines = README.splitlines()
+    assert len(lines) < 150
+    assert "Research use only. Not a medical device." in "\n".join(lines[:12])
+
+
+@pytest.mark.parametrize(("settings", "prefix"), [(Settings, "ONCO_"), (TritonSettings, "ONCO_TRITON_")])
+def test_the_settings_tables_are_true(settings, prefix):
+    others = "(?!TRITON)" if prefix == "ONCO_" else ""
+    rows = dict(re.findall(rf"^\| `({prefix}{others}\w+)` \| (.*?) \|", README, re.MULTILINE))
+    assert rows.keys() == {prefix + name.upper() for name in settings.model_fields}
+    for name, field in settings.model_fields.items():
+        variable = prefix + name.upper()
+        if variable not in IN_WORDS:
+            default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+            assert rows[variable] == f"`{default}`", variable
+
+
+@pytest.mark.parametrize("settings", [Settings, TritonSettings])
+def test_the_meaning_of_each_setting_is_its_docstring(settings):
+    for name in settings.model_fields:
+        docstring = re.search(rf'    {name}:.*?"""(.*?)"""', inspect.getsource(settings), re.DOTALL)
+        assert docstring[1].rstrip(".") in README, name
+
+
+def test_the_make_targets_it_names_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)) - {("", "")}
+    assert {name for pair in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE) for name in pair} - {
+        ""
+    } <= targets
+
+
+def test_the_folders_it_names_exist():
+    for name in re.findall(r"^    (\S+/) ", README, re.MULTILINE):
+        assert (PROJECT / name).is_dir(), name
+
+
+def test_the_grpc_snippet(triton, tmp_path):
+    (code,) = blocks("python")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 16
+    code = code.replace("localhost:8001", triton.grpc_url)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("glioma [")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_line_and_its_answer(frontend):
+    command = next(line for line in blocks("sh")[1].splitlines() if line.startswith("curl"))
+    command = command.replace("http://localhost:5000", frontend.url)
+    done = subprocess.run(command.split(), cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    shown, met = json.loads(blocks("json")[0]), json.loads(done.stdout)
+
+    def shape(value):
+        return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else type(value)
+
+    assert shape(shown) == shape(met)
+    for key in ("id", "model", "version", "task", "label", "probabilities", "warnings", "image", "links"):
+        assert shown[key] == met[key], key
+    assert {k: v for k, v in shown["provenance"].items() if k != "created"} == {
+        k: v for k, v in met["provenance"].items() if k != "created"
+    }
+
+
+def test_make_run_and_ctrl_c(embedded_triton, model_repository, tmp_path):
+    """The first command: says the address when it is ready, and leaves nothing behind on Ctrl-C."""
+    ports = {name: str(free_port()) for name in ("ONCO_PORT", "ONCO_TRITON_GRPC_PORT", "ONCO_TRITON_HTTP_PORT",
+                                                 "ONCO_TRITON_METRICS_PORT")}  # fmt: skip
+    folders = {"ONCO_RESULTS_DIR": str(tmp_path / "results"), "ONCO_TRITON_WORK_DIRECTORY": str(tmp_path)}
+    address = f"http://localhost:{ports['ONCO_PORT']}/"
+    log = tmp_path / "make.log"
+    with log.open("wb") as output:
+        make = subprocess.Popen(
+            ["make", "run"], cwd=PROJECT, env=os.environ | ports | folders, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while f"Oncoserve is ready: {address}" not in log.read_text():
+            assert make.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        with urllib.request.urlopen(address) as page:
+            assert b"Research use only" in page.read()
+    finally:
+        os.killpg(make.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
+        make.wait(40)
+    assert "Traceback" not in log.read_text()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert str(tmp_path).encode() not in path.read_bytes(), f"still running: {path}"
+        except OSError:
+            continue  # it ended just now

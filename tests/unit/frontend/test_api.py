@@ -1,0 +1,308 @@
+"""The application over HTTP with the stand-in for Triton: what does not need a real inference server."""
+
+import asyncio
+import io
+import json
+import re
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from frontend.app import create_app
+from frontend.schemas import ClassificationResult, ModelsShape, Problem
+from frontend.settings import Settings
+from tests.fakes import FakeBackend, card, classifier, write_card
+from tests.pictures import encoded, noise, png_header, quarters
+
+PREDICT = "/v1/models/tiny/predict"
+PNG = encoded(quarters())
+
+
+class Service:
+    def __init__(self, tmp_path, backend, **settings):
+        self.backend = backend
+        repository = tmp_path / "models"
+        for each in backend.configurations.values():
+            write_card(repository, card(each.name, len(each.output("probabilities").dims) * 3, each.output("saliency")))
+        values = {
+            "model_repository": repository,
+            "results_dir": tmp_path / "results",
+            "samples_dir": tmp_path / "samples",
+        }
+        self.app = create_app(Settings(**values | settings), backend)
+
+    async def __aenter__(self):
+        self._lifespan = self.app.router.lifespan_context(self.app)
+        await self._lifespan.__aenter__()
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://oncoserve")
+        return self
+
+    async def __aexit__(self, *error):
+        await self.http.aclose()
+        await self._lifespan.__aexit__(*error)
+
+
+@pytest.fixture
+async def service(tmp_path):
+    async with Service(tmp_path, FakeBackend(classifier(saliency=(4, 4))), max_upload_bytes=2**20) as running:
+        yield running
+
+
+def assert_problem(response, status, code):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = Problem.model_validate(response.json())
+    assert (problem.status, problem.code, problem.type) == (status, code, f"/errors#{code}")
+    assert problem.request_id == response.headers["x-request-id"]
+    return problem
+
+
+@pytest.mark.parametrize("way", ["multipart", "raw", "form-type"])
+async def test_upload_ways_give_the_same_result(service, way):
+    request = {
+        "multipart": {"files": {"image": ("x.png", PNG, "image/png")}},
+        "raw": {"content": PNG, "headers": {"Content-Type": "image/png"}},
+        "form-type": {
+            "content": PNG,
+            "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+        },  # curl's default
+    }[way]
+    response = await service.http.post(PREDICT, **request)
+    assert response.status_code == 200
+    result = ClassificationResult.model_validate(response.json())
+    assert (result.model, result.version, result.label) == ("tiny", "1", "class0")
+    assert result.image.model_dump() == {"width": 64, "height": 48, "format": "PNG"}
+    assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert result.provenance.parameters == {}
+
+
+async def test_the_same_upload_again_costs_no_inference(service):
+    first = await service.http.post(PREDICT, content=PNG)
+    second = await service.http.post(PREDICT, files={"image": ("other name.png", PNG)})
+    assert first.json() == second.json()
+    assert len(service.backend.calls) == 1
+    assert first.headers["cache-status"] == "oncoserve; fwd=miss; stored"
+    assert second.headers["cache-status"] == "oncoserve; hit"
+    third = await service.http.post(PREDICT, content=encoded(noise()))
+    assert third.json()["id"] != first.json()["id"]
+
+
+async def test_result_again_and_its_overlay(service):
+    result = (await service.http.post(PREDICT, content=PNG)).json()
+    assert (await service.http.get(result["links"]["self"])).json() == result
+    overlay = await service.http.get(result["links"]["overlay"], params={"opacity": 0})
+    shown = Image.open(io.BytesIO(overlay.content))
+    assert np.array_equal(np.asarray(shown), np.asarray(quarters()))
+    assert json.loads(shown.info["Provenance"]) == result["provenance"]
+    assert "Research use only" in shown.info["Description"]
+    layer = await service.http.get(result["links"]["overlay"], params={"base": "none"})
+    assert Image.open(io.BytesIO(layer.content)).mode == "RGBA"
+    assert len(service.backend.calls) == 1
+
+
+async def test_accept_png_gives_the_overlay(service):
+    response = await service.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"})
+    assert response.headers["content-type"] == "image/png"
+    result = response.headers["content-location"].removesuffix("/overlay.png")
+    assert (await service.http.get(f"{result}/overlay.png")).content == response.content
+
+
+async def test_model_without_saliency_has_no_overlay(tmp_path):
+    async with Service(tmp_path, FakeBackend()) as plain:
+        assert_problem(
+            await plain.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"}), 406, "not_acceptable"
+        )
+        result = (await plain.http.post(PREDICT, content=PNG)).json()
+        assert_problem(await plain.http.get(result["links"]["overlay"]), 404, "overlay_not_available")
+
+
+@pytest.mark.parametrize("offered", ["abc-123", "A.b_c", "x" * 64])
+async def test_request_id_is_taken_over(service, offered):
+    response = await service.http.get("/livez", headers={"X-Request-ID": offered})
+    assert response.headers["x-request-id"] == offered
+
+
+@pytest.mark.parametrize("offered", ["x" * 65, "a b", "ä".encode(), "<script>", ""])
+async def test_request_id_is_made_when_not_valid(service, offered):
+    response = await service.http.get("/livez", headers={"X-Request-ID": offered})
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
+
+
+async def test_server_timing_has_the_stages(service):
+    header = (await service.http.post(PREDICT, content=PNG)).headers["server-timing"]
+    stages = dict(re.findall(r"([a-z]+);dur=([\d.]+)", header))
+    assert {"decode", "preprocess", "infer", "postprocess", "total"} <= stages.keys()
+
+
+BAD_UPLOADS = [
+    ("nothing", b"", 400, "empty_upload"),
+    ("text named png", b"not a picture at all", 415, "unsupported_image"),
+    ("gif", encoded(noise(), "GIF"), 415, "unsupported_image"),
+    ("webp", encoded(noise(), "WEBP"), 415, "unsupported_image"),
+    ("tiff", encoded(noise(), "TIFF"), 415, "unsupported_image"),
+    ("truncated", encoded(noise((200, 200)), "JPEG")[:4000], 422, "corrupt_image"),
+    ("bomb", png_header(20_000, 20_000), 413, "image_too_large"),
+    ("long", bytes(2**20 + 1), 413, "upload_too_large"),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"), [row[1:] for row in BAD_UPLOADS], ids=[row[0] for row in BAD_UPLOADS]
+)
+@pytest.mark.parametrize("way", ["multipart", "raw"])
+async def test_bad_uploads(service, way, data, status, code):
+    request = {"files": {"image": ("scan.png", data)}} if way == "multipart" else {"content": data}
+    assert_problem(await service.http.post(PREDICT, **request), status, code)
+    assert service.backend.calls == []
+    assert (await service.http.post(PREDICT, content=PNG)).status_code == 200  # the service goes on
+
+
+async def test_zero_bytes_are_counted_while_streaming(service):
+    async def endless():
+        for _ in range(40):
+            yield bytes(2**16)
+
+    problem = assert_problem(await service.http.post(PREDICT, content=endless()), 413, "upload_too_large")
+    assert "the limit is 1048576" in problem.detail
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"files": {"picture": ("a.png", PNG)}},
+        {"files": [("image", ("a.png", PNG)), ("image", ("b.png", PNG))]},
+        {"data": {"image": "text"}, "files": {"x": ("a.png", PNG)}},
+        {"content": b"--x\r\nnonsense", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        {"content": PNG, "headers": {"Content-Type": "multipart/form-data"}},
+    ],
+    ids=["other field", "twice", "text field", "not multipart", "no boundary"],
+)
+async def test_bad_multipart(service, request_):
+    response = await service.http.post(PREDICT, **request_)
+    assert response.status_code == 400
+    assert response.json()["code"] in {"missing_image", "malformed_request"}
+
+
+@pytest.mark.parametrize("query", ["?x=1", "?threshold=0.5", "?__proto__=1"])
+async def test_unknown_parameters(service, query):
+    problem = assert_problem(await service.http.post(PREDICT + query, content=PNG), 422, "invalid_parameter")
+    assert "parameters here are: none" in problem.detail
+    response = await service.http.post(PREDICT, files={"image": ("a.png", PNG)}, data={"x": "1"})
+    assert_problem(response, 422, "invalid_parameter")
+
+
+@pytest.mark.parametrize("query", ["?opacity=2", "?opacity=-0.1", "?opacity=nan", "?opacity=x", "?base=sky", "?x=1",
+                                   "?opacity=1&opacity=0"])  # fmt: skip
+async def test_overlay_parameters_out_of_range(service, query):
+    result = (await service.http.post(PREDICT, content=PNG)).json()
+    assert_problem(await service.http.get(result["links"]["overlay"] + query), 422, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/models/other/predict", 404, "model_not_found"),
+        ("GET", "/v1/models/other", 404, "model_not_found"),
+        ("GET", "/v1/results/nope", 404, "result_not_found"),
+        ("GET", "/v1/results/" + "0" * 32, 404, "result_not_found"),
+        ("GET", "/v1/results/..%2f..%2fetc%2fpasswd/overlay.png", 404, "not_found"),
+        ("GET", "/v1/samples/../settings.py", 404, "not_found"),
+        ("GET", "/v1/samples/tiny/none.jpg", 404, "sample_not_found"),
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/static/none.css", 404, "not_found"),
+        ("GET", PREDICT, 405, "method_not_allowed"),
+        ("DELETE", "/livez", 405, "method_not_allowed"),
+    ],
+)
+async def test_wrong_addresses(service, method, path, status, code):
+    assert_problem(await service.http.request(method, path), status, code)
+
+
+async def test_models_and_readiness(service):
+    models = ModelsShape.model_validate((await service.http.get("/v1/models")).json())
+    assert [each.name for each in models.models] == ["tiny"]
+    assert models.models[0].configuration.inputs[0].dims == [8, 8, 3]
+    assert (await service.http.get("/v1/models/tiny")).json() == models.models[0].model_dump()
+    ready = await service.http.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "models": ["tiny"], "problems": {}})
+
+
+async def test_inference_server_away_and_back(service):
+    service.backend.reachable = False
+    response = await service.http.post(PREDICT, content=PNG)
+    assert_problem(response, 503, "inference_unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+    assert (await service.http.get("/readyz")).status_code == 503
+    assert (await service.http.get("/livez")).status_code == 200
+    service.backend.reachable = True
+    assert (await service.http.post(PREDICT, content=PNG)).status_code == 200
+    assert (await service.http.get("/readyz")).status_code == 200
+
+
+async def test_the_limit_on_requests_under_way(tmp_path):
+    backend = FakeBackend()
+    async with Service(tmp_path, backend, max_in_flight=2) as small:
+        backend.gate = asyncio.Event()
+        pictures = [encoded(noise(seed=seed)) for seed in range(3)]
+        waiting = [asyncio.create_task(small.http.post(PREDICT, content=data)) for data in pictures[:2]]
+        async with asyncio.timeout(5):
+            while len(backend.calls) < 2:
+                await asyncio.sleep(0.01)
+        refused = await small.http.post(PREDICT, content=pictures[2])
+        assert "2 requests under way; the limit is 2" in assert_problem(refused, 503, "too_busy").detail
+        assert refused.headers["retry-after"] == "1"
+        backend.gate.set()
+        assert [(await each).status_code for each in waiting] == [200, 200]
+        assert (await small.http.post(PREDICT, content=pictures[2])).status_code == 200  # the places are free again
+
+
+async def test_a_defect_is_a_generic_500_and_a_log_line(service, caplog):
+    async def broken(*_):
+        raise RuntimeError("the secret inside")
+
+    service.backend.infer = broken
+    response = await service.http.post(PREDICT, content=PNG)
+    assert_problem(response, 500, "internal_error")
+    assert "secret" not in response.text
+    assert "the secret inside" in caplog.text
+
+
+async def test_a_results_folder_that_fails(service, tmp_path):
+    (tmp_path / "results").write_text("a file where a folder has to be")
+    response = await service.http.post(PREDICT, content=PNG)
+    assert_problem(response, 503, "storage_unavailable")
+
+
+async def test_metrics(service):
+    await service.http.post(PREDICT, content=PNG)
+    await service.http.post(PREDICT, content=PNG)
+    await service.http.post(PREDICT, content=b"text")
+    await service.http.get("/some/unknown/path/with/patient-name")
+    text = (await service.http.get("/metrics")).text
+    assert 'oncoserve_requests_total{method="POST",route="/v1/models/{model}/predict",status="200"} 2.0' in text
+    assert 'oncoserve_predictions_total{model="tiny",source="inference"} 1.0' in text
+    assert 'oncoserve_predictions_total{model="tiny",source="store"} 1.0' in text
+    assert 'oncoserve_errors_total{code="unsupported_image"} 1.0' in text
+    assert 'oncoserve_stage_seconds_count{stage="infer"} 1.0' in text
+    assert "oncoserve_ready 1.0" in text
+    assert "patient-name" not in text
+
+
+async def test_openapi_names_the_errors(service):
+    document = (await service.http.get("/openapi.json")).json()
+    predict = document["paths"]["/v1/models/{model}/predict"]["post"]
+    assert {"200", "400", "404", "413", "415", "422", "503", "504"} <= predict["responses"].keys()
+    assert (await service.http.get("/docs")).status_code == 200
+
+
+async def test_samples_are_listed_and_read(service, tmp_path):
+    folder = tmp_path / "samples" / "tiny" / "class0"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"jpeg")
+    (folder / "notes.txt").write_text("not a picture")
+    assert (await service.http.get("/v1/samples")).json() == {"tiny": ["tiny/class0/a.jpg"]}
+    assert (await service.http.get("/v1/samples/tiny/class0/a.jpg")).content == b"jpeg"
+    assert_problem(await service.http.get("/v1/samples/tiny/class0/notes.txt"), 404, "sample_not_found")

@@ -1,0 +1,57 @@
+import hashlib
+import json
+
+import pytest
+
+from frontend.cards import read_cards, served_sha256
+from tests.fakes import card, write_card
+
+
+def broken(tmp_path, **changes):
+    made = card()
+    write_card(tmp_path, made)
+    path = tmp_path / "tiny" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return read_cards(tmp_path)
+
+
+def test_cards_are_read(tmp_path):
+    write_card(tmp_path, card("a"))
+    write_card(tmp_path, card("b"))
+    cards, problems = read_cards(tmp_path)
+    assert cards == {"a": card("a"), "b": card("b")}
+    assert problems == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"name": "other"}, "expected name 'tiny', got 'other'"),
+        ({"classes": []}, "card.json: classes"),
+        ({"licence": "MIT"}, "card.json: licence: Extra inputs are not permitted"),
+        ({"schema_version": 2}, "schema_version"),
+        ({"origin": None}, "origin"),
+    ],
+)
+def test_bad_cards_are_named_with_the_reason(tmp_path, changes, reason):
+    cards, problems = broken(tmp_path, **changes)
+    assert cards == {}
+    assert reason in problems["tiny"]
+
+
+def test_folder_without_card_and_text_that_is_no_json(tmp_path):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "card.json").write_text("hello")
+    _, problems = read_cards(tmp_path)
+    assert "expected a readable file" in problems["bare"]
+    assert "Invalid JSON" in problems["text"]
+    assert "not a folder" in next(iter(read_cards(tmp_path / "missing")[1].values()))
+
+
+def test_served_sha256(tmp_path):
+    write_card(tmp_path, card())
+    assert served_sha256(tmp_path, "tiny", "1") == hashlib.sha256(b"tiny").hexdigest()
+    (tmp_path / "tiny" / "1" / "export.json").write_text('{"model_sha256": "abc"}')
+    assert served_sha256(tmp_path, "tiny", "1") == "abc"
+    assert served_sha256(tmp_path, "tiny", "2") is None
