@@ -24,7 +24,9 @@ def server(embedded_triton, tmp_path_factory):
     write_slow(folder / "models", "slow", steps=20)
     broken = write_classifier(folder / "models", "broken", size=SIZE)
     (broken / "1" / "model.onnx").write_bytes(b"no model")
-    with TritonServer(folder / "models", folder, exit_on_error="false") as running:
+    running = TritonServer(folder / "models", folder, exit_on_error="false")
+    running.ready_url = running.ready_url.replace("health", "models/slow")  # of the three the last to be loaded
+    with running:
         yield running
 
 

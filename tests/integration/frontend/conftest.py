@@ -1,17 +1,9 @@
 import httpx
 import pytest
 
-from tests.servers import PROJECT, FrontendServer
+from tests.servers import PROJECT
 
 SAMPLES = PROJECT / "build" / "samples"
-
-
-@pytest.fixture(scope="session")
-def frontend(triton, tmp_path_factory):
-    """The real frontend on the real Triton with the project's models, one for the whole run."""
-    folder = tmp_path_factory.mktemp("frontend")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results") as server:
-        yield server
 
 
 @pytest.fixture

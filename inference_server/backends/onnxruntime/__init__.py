@@ -1,0 +1,1 @@
+"""The Python-based Triton backend named onnxruntime."""

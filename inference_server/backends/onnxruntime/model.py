@@ -1,0 +1,139 @@
+"""Triton's `backend: "onnxruntime"` on the CPU: a Python-based backend that runs any model.onnx.
+
+NVIDIA's images bring a native backend of the same name, so one config.pbtxt serves with either. Triton loads this
+file from its backend directory, where `onnx_batches` lies beside it and the package `inference_server` does not exist.
+"""
+
+import ctypes
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as triton
+
+if TYPE_CHECKING:
+    from inference_server.backends.onnxruntime import onnx_batches
+    from inference_server.backends.onnxruntime.onnx_batches import Tensor
+else:
+    import onnx_batches
+
+_THREADS = "intra_op_thread_count"  # the parameter that NVIDIA's backend reads, too
+
+_CONSUMED = b"used_dltensor"
+_set_capsule_name = ctypes.pythonapi.PyCapsule_SetName
+_set_capsule_name.argtypes = (ctypes.py_object, ctypes.c_char_p)
+
+
+class TritonPythonModel:
+    """One instance of one model; Triton calls it from one thread."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Load the graph and compare it with the configuration.
+
+        Raises:
+            triton.TritonModelException: The graph is missing, does not fit the configuration, or needs an execution
+                provider that is not there.
+        """
+        config = json.loads(args["model_config"])
+        path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
+        if not path.is_file():
+            raise triton.TritonModelException(f"model.onnx is missing ({path}): run `make models`")
+        self._session = onnxruntime.InferenceSession(path, _session_options(config), [_provider(args)])
+        self._batched = config["max_batch_size"] > 0
+        self._inputs = [entry["name"] for entry in config["input"]]
+        problems = _mismatches(config["input"], self._session.get_inputs(), batched=self._batched)
+        problems += _mismatches(config["output"], self._session.get_outputs(), batched=self._batched)
+        missing = {node.name for node in self._session.get_inputs()}.difference(self._inputs)
+        problems += [f"input {name} is not in config.pbtxt" for name in sorted(missing)]
+        if problems:
+            raise triton.TritonModelException(f"config.pbtxt does not fit {path}: {'; '.join(problems)}")
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Answer the requests of one dynamic batch, in order, with as few executions as their shapes allow."""
+        responses: list[Any] = [_error("cancelled by the client", triton.TritonError.CANCELLED)] * len(requests)
+        waiting = [position for position, request in enumerate(requests) if not request.is_cancelled()]
+        tensors = [self._read(requests[position]) for position in waiting]
+        for group in onnx_batches.group_by_shape(tensors, batched=self._batched):
+            members = [waiting[place] for place in group]
+            answers = self._answer([requests[member] for member in members], [tensors[place] for place in group])
+            for member, answer in zip(members, answers, strict=True):
+                responses[member] = answer
+        return responses
+
+    def _read(self, request: Any) -> dict[str, "Tensor"]:  # noqa: ANN401 - Triton's types are not published
+        """View the inputs in shared memory.
+
+        Through DLPack, as the outputs leave: the stub of Triton 2.51 was built for NumPy 1, and with NumPy 2 its
+        as_numpy() and Tensor() give zeros and empty tensors without an error.
+        """
+        inputs = {name: triton.get_input_tensor_by_name(request, name) for name in self._inputs}
+        # ONNX Runtime computes in place on what it is given, which shared memory may have put at an odd address.
+        return {name: np.require(np.from_dlpack(tensor), requirements="A") for name, tensor in inputs.items()}
+
+    def _answer(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
+        """Execute requests together; if that fails, one at a time, so that only the culprit gets the error."""
+        try:
+            return self._execute_together(requests, tensors)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base; one request must not end a model
+            if len(requests) == 1:
+                return [_error(str(error), triton.TritonError.INTERNAL)]
+        singles = (self._answer([request], [inputs]) for request, inputs in zip(requests, tensors, strict=True))
+        return [answer for (answer,) in singles]
+
+    def _execute_together(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
+        """Run the graph once for all requests; only outputs that somebody asked for are computed."""
+        asked = [set(request.requested_output_names()) for request in requests]
+        names = sorted(set().union(*asked))
+        outputs = dict(zip(names, self._session.run(names, onnx_batches.concatenate(tensors)), strict=True))
+        if self._batched:
+            answers = onnx_batches.split(outputs, [len(inputs[self._inputs[0]]) for inputs in tensors])
+        else:
+            answers = [outputs]
+        return [
+            triton.InferenceResponse([_tensor(name, answer[name]) for name in names if name in wanted])
+            for answer, wanted in zip(answers, asked, strict=True)
+        ]
+
+
+def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
+    """Hand an array over without a copy, and mark its capsule as DLPack wants it.
+
+    Triton marks a consumed capsule with a name of its own, which NumPy reports as an error at every answer.
+    """
+    capsule = array.__dlpack__()
+    tensor = triton.Tensor.from_dlpack(name, capsule)
+    _set_capsule_name(capsule, _CONSUMED)
+    return tensor
+
+
+def _error(message: str, code: int) -> Any:  # noqa: ANN401
+    return triton.InferenceResponse(error=triton.TritonError(message, code))
+
+
+def _mismatches(entries: Sequence[Mapping[str, object]], nodes: Sequence[Any], *, batched: bool) -> list[str]:
+    graph = {node.name: onnx_batches.GraphTensor(node.type, node.shape) for node in nodes}
+    return onnx_batches.mismatches(entries, graph, batched=batched)
+
+
+def _session_options(config: Mapping[str, Any]) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    configured = int(config["parameters"].get(_THREADS, {}).get("string_value", 0))
+    options.intra_op_num_threads = configured or int(os.environ["ONCO_TRITON_THREADS"])
+    # Waiting threads must not burn the cores that the frontend decodes images on.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _provider(args: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the execution provider for the instance group's kind."""
+    if args["model_instance_kind"] != "GPU":
+        return "CPUExecutionProvider", {}
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise triton.TritonModelException(
+            "KIND_GPU needs onnxruntime with CUDA, which is not installed: use NVIDIA's image, or KIND_CPU"
+        )
+    return "CUDAExecutionProvider", {"device_id": args["model_instance_device_id"]}

@@ -1,0 +1,116 @@
+"""What the backend does with tensors and shapes; knows numpy, but neither Triton nor ONNX Runtime."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensor = NDArray[Any]
+
+# Triton's model configuration names -> ONNX Runtime's. NumPy has no bfloat16, DLPack no strings.
+ONNX_TYPES = {
+    "TYPE_BOOL": "tensor(bool)",
+    "TYPE_UINT8": "tensor(uint8)",
+    "TYPE_UINT16": "tensor(uint16)",
+    "TYPE_UINT32": "tensor(uint32)",
+    "TYPE_UINT64": "tensor(uint64)",
+    "TYPE_INT8": "tensor(int8)",
+    "TYPE_INT16": "tensor(int16)",
+    "TYPE_INT32": "tensor(int32)",
+    "TYPE_INT64": "tensor(int64)",
+    "TYPE_FP16": "tensor(float16)",
+    "TYPE_FP32": "tensor(float)",
+    "TYPE_FP64": "tensor(double)",
+}
+
+
+@dataclass(frozen=True)
+class GraphTensor:
+    """An input or output of an ONNX graph.
+
+    Attributes:
+        type: ONNX Runtime's type, such as "tensor(uint8)".
+        shape: Every axis, the batch axis included; a size, or None or a name where it is dynamic.
+    """
+
+    type: str
+    shape: Sequence[int | str | None]
+
+
+def mismatches(
+    configured: Iterable[Mapping[str, object]], graph: Mapping[str, GraphTensor], *, batched: bool
+) -> list[str]:
+    """Say where a list of inputs or outputs of config.pbtxt contradicts the graph.
+
+    Args:
+        configured: Entries of the configuration with `name`, `data_type` and `dims` (without the batch axis if
+            `batched`; -1 is dynamic).
+        graph: The graph's inputs or outputs by name.
+        batched: max_batch_size is above 0: the first axis is the batch and must be dynamic in the graph.
+
+    Returns:
+        One sentence a mismatch; empty if all is well. As in NVIDIA's backend, a size that is fixed in the graph must
+        be the same in the configuration.
+    """
+    problems = []
+    for entry in configured:
+        name = str(entry["name"])
+        if name not in graph:
+            problems.append(f"{name} is not in the graph, which has {', '.join(graph)}")
+            continue
+        expected_type = ONNX_TYPES.get(str(entry["data_type"]), "a type this backend supports")
+        if expected_type != graph[name].type:
+            problems.append(f"{name} is {entry['data_type']} in config.pbtxt and {graph[name].type} in the graph")
+        dims = [int(size) for size in entry["dims"]]  # type: ignore[attr-defined] # a list in Triton's JSON
+        shape = [-1, *dims] if batched else dims
+        graph_shape = [size if isinstance(size, int) and size > 0 else -1 for size in graph[name].shape]
+        if len(shape) != len(graph_shape) or any(
+            theirs not in (-1, ours) for ours, theirs in zip(shape, graph_shape, strict=True)
+        ):
+            problems.append(f"{name} is {shape} in config.pbtxt and {graph_shape} in the graph (-1 is dynamic)")
+    return problems
+
+
+def group_by_shape(requests: Sequence[Mapping[str, Tensor]], *, batched: bool) -> list[list[int]]:
+    """Return the positions of the requests that can be executed together, in the order they came.
+
+    Args:
+        requests: The inputs of every request by name, each of shape (batch, ...) if `batched`.
+        batched: Requests whose axes after the first agree go together; otherwise each request goes alone.
+    """
+    if not batched:
+        return [[position] for position in range(len(requests))]
+    groups: dict[object, list[int]] = {}
+    for position, inputs in enumerate(requests):
+        key = tuple((name, tensor.shape[1:]) for name, tensor in sorted(inputs.items()))
+        groups.setdefault(key, []).append(position)
+    return list(groups.values())
+
+
+def concatenate(requests: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """Join the inputs of requests along the batch axis; a single request is passed on without a copy."""
+    if len(requests) == 1:
+        return requests[0]
+    return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
+
+
+def split(outputs: Mapping[str, Tensor], sizes: Sequence[int]) -> list[dict[str, Tensor]]:
+    """Cut the outputs of a joint execution into those of each request (views, no copies).
+
+    Args:
+        outputs: Tensors by name, each of shape (sum(sizes), ...).
+        sizes: The batch size of each request, in order.
+
+    Raises:
+        ValueError: An output's first axis is not the batch.
+    """
+    for name, tensor in outputs.items():
+        if tensor.shape[:1] != (sum(sizes),):
+            raise ValueError(f"output {name} has shape {tensor.shape} for a batch of {sum(sizes)}")
+    ends = np.cumsum(sizes).tolist()
+    return [
+        {name: tensor[end - size : end] for name, tensor in outputs.items()}
+        for size, end in zip(sizes, ends, strict=True)
+    ]

@@ -1,0 +1,159 @@
+"""Finds the tritonserver inside the nvidia-pytriton wheel and makes it runnable for this Python.
+
+Only files of the wheel are used; its Python package is never imported. What is assembled here, and why, was found
+by running Triton 2.51.0: the Python backend's library must lie inside the backend directory (a link is refused), its
+stub must be a link (a copy loses the path to the libraries that it was built with).
+"""
+
+import ctypes
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from inference_server.errors import LaunchError
+from inference_server.settings import PREFIX, TritonSettings
+
+BACKENDS = Path(__file__).parent / "backends"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux, not a temporary file
+SHARED_MEMORY_PREFIX = "oncoserve_triton_"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def locate() -> Path:
+    """Return the folder of the wheel that holds bin/, backends/ and python_backend_stubs/.
+
+    Raises:
+        LaunchError: Wrong platform, or the wheel is not installed.
+    """
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise LaunchError(
+            f"The embedded Triton runs on Linux x86_64 only, this is {platform.system()} {platform.machine()}. "
+            "Use Docker instead: docker compose up"
+        )
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or not spec.submodule_search_locations:
+        raise LaunchError("The package nvidia-pytriton, which contains tritonserver, is not installed. Run `make run`.")
+    return Path(spec.submodule_search_locations[0]) / "tritonserver"
+
+
+def find_stub(triton: Path, python: str = PYTHON) -> Path:
+    """Return the Python backend's stub, the process that runs a model, for a Python version such as "3.11".
+
+    Raises:
+        LaunchError: The wheel has no stub for this version.
+    """
+    stubs = triton / "python_backend_stubs"
+    stub = stubs / python / "triton_python_backend_stub"
+    if not stub.is_file():
+        found = sorted((folder.name for folder in stubs.iterdir()), key=lambda name: [int(n) for n in name.split(".")])
+        raise LaunchError(f"The embedded Triton supports Python {', '.join(found)}, this is {python}.")
+    return stub
+
+
+def find_libpython() -> Path | None:
+    """Return the folder of the shared libpython that the stub is linked with, None where the loader finds it itself.
+
+    Raises:
+        LaunchError: This Python came without its shared library.
+    """
+    name = f"libpython{PYTHON}.so.1.0"
+    for folder in (sysconfig.get_config_var("LIBDIR"), f"{sys.base_prefix}/lib"):
+        if folder and Path(folder, name).is_file():
+            return Path(folder)
+    try:
+        ctypes.CDLL(name)
+    except OSError as error:
+        raise LaunchError(
+            f"Triton's Python backend needs {name}, which {sys.base_prefix} does not have. Install it (Debian, Ubuntu: "
+            f"apt-get install libpython{PYTHON}) or use a Python that was built with --enable-shared."
+        ) from error
+    return None
+
+
+def assemble_backends(triton: Path, home: Path) -> Path:
+    """Build Triton's backend directory in `home` anew and return it."""
+    directory = home / "backends"
+    shutil.rmtree(directory, ignore_errors=True)
+    python = directory / "python"
+    python.mkdir(parents=True)
+    for file in ("libtriton_python.so", "triton_python_backend_utils.py"):
+        shutil.copy(triton / "backends/python" / file, python)
+    stub = find_stub(triton)
+    (python / stub.name).symlink_to(stub)
+    for backend in BACKENDS.iterdir():
+        if (backend / "model.py").is_file():
+            shutil.copytree(backend, directory / backend.name, ignore=shutil.ignore_patterns("__*"))
+    return directory
+
+
+def command_line(settings: TritonSettings, triton: Path, backends: Path) -> list[str]:
+    """Return the command that starts Triton."""
+    levels = ("error", "warning", "info", "verbose")
+    options: dict[str, object] = {
+        "model-repository": settings.model_repository.resolve(),
+        "backend-directory": backends,
+        "backend-config": f"python,shm-region-prefix-name={shared_memory_prefix(os.getpid())}",
+        "exit-on-error": settings.exit_on_error,
+        # Otherwise one model that fails to load keeps the whole server "not ready" for ever.
+        "strict-readiness": settings.exit_on_error,
+        # Triton gives up waiting before the launcher gives up on Triton, so that it still cleans up.
+        "exit-timeout-secs": max(1, int(settings.stop_grace_s) - 3),
+        "grpc-address": settings.host,
+        "grpc-port": settings.grpc_port,
+        "http-address": settings.host,
+        "http-port": settings.http_port,
+        "metrics-address": settings.host,
+        "metrics-port": settings.metrics_port,
+        "log-verbose": int(settings.log_level == "verbose"),
+    }
+    options |= {f"log-{level}": levels.index(level) <= levels.index(settings.log_level) for level in levels[:-1]}
+    if settings.model_config_name:
+        options["model-config-name"] = settings.model_config_name
+    return [
+        str(triton / "bin/tritonserver"),
+        # The configurations are complete; guessing would start every model's process twice.
+        "--disable-auto-complete-config",
+        *(f"--{name}={_spell(value)}" for name, value in options.items()),
+    ]
+
+
+def _spell(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def environment(settings: TritonSettings, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment in which the stub finds this Python, its packages and its library.
+
+    The stub takes its packages from the `python3` that is first on PATH, whatever PYTHONPATH says.
+    """
+    folders = {"PATH": Path(sys.executable).parent, "LD_LIBRARY_PATH": find_libpython()}
+    changes = {
+        name: os.pathsep.join(filter(None, (str(folder), environ.get(name, ""))))
+        for name, folder in folders.items()
+        if folder is not None
+    }
+    return {**environ, **changes, f"{PREFIX}THREADS": str(settings.threads)}
+
+
+def shared_memory_prefix(pid: int) -> str:
+    """Return what the names of the shared memory of the launcher `pid` begin with."""
+    return f"{SHARED_MEMORY_PREFIX}{pid}_"
+
+
+def remove_stale_shared_memory() -> None:
+    """Remove what servers left behind that were killed together with their launchers."""
+    for region in SHARED_MEMORY.glob(f"{SHARED_MEMORY_PREFIX}*"):
+        pid = region.name.removeprefix(SHARED_MEMORY_PREFIX).partition("_")[0]
+        if not Path("/proc", pid).exists():
+            region.unlink(missing_ok=True)
+
+
+def remove_own_shared_memory() -> None:
+    """Remove what a Triton that was killed left behind; one that ended by itself leaves nothing."""
+    for region in SHARED_MEMORY.glob(f"{shared_memory_prefix(os.getpid())}*"):
+        region.unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""Settings of the embedded Triton server, read from ONCO_TRITON_* environment variables."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inference_server.errors import SettingsError
+
+PREFIX = "ONCO_TRITON_"
+
+
+def available_cores() -> int:
+    """Return how many CPU cores this process may use (its affinity, not the machine's count)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class TritonSettings(BaseSettings):
+    """Where the embedded Triton listens, what it serves and how patient its launcher is."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address that gRPC, HTTP and metrics listen on; Triton has no authentication, so loopback."""
+    grpc_port: int = Field(default=8001, ge=1, le=65535)
+    """Port of the gRPC inference API."""
+    http_port: int = Field(default=8000, ge=1, le=65535)
+    """Port of the HTTP inference API; the launcher asks here whether Triton is ready."""
+    metrics_port: int = Field(default=8002, ge=1, le=65535)
+    """Port of Triton's Prometheus metrics."""
+    model_repository: Path = Path("model_repository")
+    """Folder of model folders."""
+    model_config_name: str = Field(default="", pattern=r"^[\w.-]*$")
+    """Use <model>/configs/<name>.pbtxt where there is one; empty means config.pbtxt."""
+    threads: int = Field(default_factory=available_cores, ge=1, le=1024)
+    """Threads that one execution may use, for models whose configuration does not say."""
+    exit_on_error: bool = True
+    """Exit when a model fails to load; false serves the others."""
+    log_level: Literal["error", "warning", "info", "verbose"] = "info"
+    """The least severe lines that Triton logs."""
+    log_file: Path | None = None
+    """Where Triton logs; unset means triton.log in the work directory, /dev/stderr suits a container."""
+    work_directory: Path = Path("build/triton")
+    """Holds one folder per gRPC port: the assembled backends and the log."""
+    startup_timeout_s: float = Field(default=300, gt=0, le=3600)
+    """Give up when Triton is not ready after this long, warm-up included."""
+    stop_grace_s: float = Field(default=15, ge=1, le=600)
+    """Time for requests in flight between SIGTERM and SIGKILL."""
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if len({self.grpc_port, self.http_port, self.metrics_port}) < 3:  # noqa: PLR2004 - there are three
+            raise ValueError("grpc_port, http_port and metrics_port must differ")
+        return self
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the settings and refuse what nobody would read.
+
+        Raises:
+            SettingsError: A variable is unknown, most likely misspelt, or a value is out of bounds.
+        """
+        unknown = [
+            name
+            for name in sorted(environ)
+            if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).lower() not in cls.model_fields
+        ]
+        if unknown:
+            known = ", ".join(PREFIX + name.upper() for name in cls.model_fields)
+            raise SettingsError(f"Unknown setting {', '.join(unknown)}. Known are {known}.")
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(_describe(detail) for detail in error.errors())) from error
+
+    @property
+    def home(self) -> Path:
+        """The folder of this one server, absolute, so that servers side by side never share a file."""
+        return (self.work_directory / str(self.grpc_port)).resolve()
+
+    @property
+    def log_path(self) -> Path:
+        """The file that Triton's log goes to."""
+        return self.log_file or self.home / "triton.log"
+
+    @property
+    def local_host(self) -> str:
+        """The address at which this machine reaches the server."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+
+
+def _describe(detail: Mapping[str, object]) -> str:
+    """Name the variable behind one pydantic error."""
+    location = detail["loc"]
+    if isinstance(location, tuple) and location:
+        return f"{PREFIX}{str(location[0]).upper()}={detail['input']}: {detail['msg']}"
+    return str(detail["msg"])

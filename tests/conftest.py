@@ -1,0 +1,68 @@
+"""Options and servers that every test may use."""
+
+from pathlib import Path
+
+import pytest
+
+from inference_server import runtime
+from inference_server.errors import LaunchError
+from tests.servers import PROJECT, FrontendServer, TritonServer
+
+
+def pytest_addoption(parser):
+    for name, what in (("triton", "the embedded Triton and the exported models"), ("browser", "a browser")):
+        parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
+
+
+@pytest.fixture(scope="session")
+def unavailable(request):
+    """Skips for want of something, or fails where the command line says that it must be there.
+
+    Call it as `unavailable("triton", "reason")`.
+    """
+
+    def skip_or_fail(what, reason):
+        if request.config.getoption(f"--require-{what}"):
+            pytest.fail(f"{reason} (--require-{what})", pytrace=False)
+        pytest.skip(reason)
+
+    return skip_or_fail
+
+
+@pytest.fixture(scope="session")
+def embedded_triton(unavailable):
+    """Makes sure that the embedded Triton can run here; for tests that start their own."""
+    try:
+        runtime.find_stub(runtime.locate())
+        runtime.find_libpython()
+    except LaunchError as error:
+        unavailable("triton", str(error))
+
+
+@pytest.fixture(scope="session")
+def model_repository(unavailable) -> Path:
+    """The project's own model repository, every model exported."""
+    repository = PROJECT / "model_repository"
+    missing = [
+        folder.parent.name
+        for folder in repository.glob("*/config.pbtxt")
+        if not any(folder.parent.glob("[0-9]*/model.onnx"))
+    ]
+    if missing:
+        unavailable("triton", f"not exported: {', '.join(missing)}; run `make models`")
+    return repository
+
+
+@pytest.fixture(scope="session")
+def triton(embedded_triton, model_repository, tmp_path_factory) -> TritonServer:
+    """The real Triton with the project's models, one for the whole run: leave it as it was."""
+    with TritonServer(model_repository, tmp_path_factory.mktemp("triton")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def frontend(triton, tmp_path_factory) -> FrontendServer:
+    """The real frontend on the real Triton with the project's models, one for the whole run."""
+    folder = tmp_path_factory.mktemp("frontend")
+    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results") as server:
+        yield server

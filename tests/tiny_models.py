@@ -1,0 +1,229 @@
+"""Tiny real ONNX models, written as complete folders of a Triton model repository."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+CLASSES = ("red", "green", "blue", "grey")
+_COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#7f7f7f")
+_OPSET = 17
+_IR_VERSION = 8
+
+# Triton's name of a type -> ONNX's number of it.
+EVERY_TYPE = {
+    "BOOL": TensorProto.BOOL,
+    "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
+    "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+}
+
+PLAIN_BATCHING = "dynamic_batching { }"
+QUEUE_POLICY = "dynamic_batching { default_queue_policy { max_queue_size: 1000 } }"
+
+
+def expected_probabilities(images: NDArray[np.uint8], classes: int = len(CLASSES)) -> NDArray[np.float32]:
+    """What a classifier of `write_classifier` answers, computed by numpy.
+
+    Args:
+        images: (N, H, W, 3) uint8 RGB.
+        classes: Number of classes K.
+
+    Returns:
+        (N, K) float32; rows sum to 1.
+    """
+    means = images.astype(np.float64).mean(axis=(1, 2)) / 255
+    scores = np.exp(means @ _weights(classes).astype(np.float64))
+    return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def random_images(count: int, size: int = 16, seed: int = 0) -> NDArray[np.uint8]:
+    """Distinct images of distinct brightness, (count, size, size, 3) uint8 RGB."""
+    generator = np.random.default_rng(seed)
+    tint = generator.integers(1, 256, size=(count, 1, 1, 3))
+    return generator.integers(0, tint + 1, size=(count, size, size, 3)).astype(np.uint8)
+
+
+def write_classifier(
+    repository: Path,
+    name: str = "tiny",
+    *,
+    size: int | None = 16,
+    classes: Sequence[str] = CLASSES,
+    max_batch_size: int = 8,
+    batching: str = PLAIN_BATCHING,
+    extra: str = "",
+) -> Path:
+    """Write a classifier that knows only the mean of each colour channel; `expected_probabilities` predicts it.
+
+    Input `image` UINT8 [size, size, 3], output `probabilities` FP32 [K].
+
+    Args:
+        repository: The model repository, made if it is not there.
+        name: The model's name.
+        size: Height and width in pixels; None accepts any.
+        classes: Class names, at most four.
+        max_batch_size: 0 makes a model whose tensors have the batch axis in `dims`.
+        batching: The line of config.pbtxt about batching; empty for none.
+        extra: More lines of config.pbtxt.
+
+    Returns:
+        The model's folder: config.pbtxt, card.json, labels.txt, 1/model.onnx, 1/export.json.
+    """
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("Div", ["means", "white"], ["scaled"]),
+        helper.make_node("MatMul", ["scaled", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    constants = {"white": np.float32(255), "weights": _weights(len(classes))}
+    pixels = size or -1
+    batch = [-1] if max_batch_size == 0 else []
+    folder = write_model(
+        repository,
+        name,
+        nodes,
+        constants,
+        inputs={"image": (TensorProto.UINT8, ["N", size or "H", size or "W", 3])},
+        outputs={"probabilities": (TensorProto.FLOAT, ["N", len(classes)])},
+        config=config(
+            max_batch_size,
+            inputs={"image": ("TYPE_UINT8", [*batch, pixels, pixels, 3])},
+            outputs={"probabilities": ("TYPE_FP32", [*batch, len(classes)])},
+            extra=f"{batching}\n{extra}",
+        ).replace(f"dims: {[*batch, len(classes)]}", f'dims: {[*batch, len(classes)]} label_filename: "labels.txt"'),
+    )
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in classes))
+    (folder / "card.json").write_text(json.dumps(card(name, classes), indent=2))
+    return folder
+
+
+def write_lookup(repository: Path, name: str = "lookup") -> Path:
+    """Write a model that fails on some data: `index` INT64 [1] -> `value` FP32 [1] = 10 * index, index below 8."""
+    return write_model(
+        repository,
+        name,
+        [helper.make_node("Gather", ["table", "index"], ["value"])],
+        {"table": np.arange(0, 80, 10, dtype=np.float32)},
+        inputs={"index": (TensorProto.INT64, ["N", 1])},
+        outputs={"value": (TensorProto.FLOAT, ["N", 1])},
+        config=config(
+            8, inputs={"index": ("TYPE_INT64", [1])}, outputs={"value": ("TYPE_FP32", [1])}, extra=PLAIN_BATCHING
+        ),
+    )
+
+
+def write_every_type(repository: Path, name: str = "every_type") -> Path:
+    """Write a model that passes every numeric type: `in_FP32` [3] -> `out_FP32` [3], and so on for EVERY_TYPE."""
+    return write_model(
+        repository,
+        name,
+        [helper.make_node("Identity", [f"in_{kind}"], [f"out_{kind}"]) for kind in EVERY_TYPE],
+        {},
+        inputs={f"in_{kind}": (number, ["N", 3]) for kind, number in EVERY_TYPE.items()},
+        outputs={f"out_{kind}": (number, ["N", 3]) for kind, number in EVERY_TYPE.items()},
+        config=config(
+            4,
+            inputs={f"in_{kind}": (f"TYPE_{kind}", [3]) for kind in EVERY_TYPE},
+            outputs={f"out_{kind}": (f"TYPE_{kind}", [3]) for kind in EVERY_TYPE},
+            extra=PLAIN_BATCHING,
+        ),
+    )
+
+
+def write_slow(repository: Path, name: str = "slow", *, steps: int = 8, batching: str = PLAIN_BATCHING) -> Path:
+    """Write a model that keeps a core busy: `seed` FP32 [1] -> `result` FP32 [1], about 20 ms a step."""
+    width = 1000
+    body = [helper.make_node("MatMul", [f"m{step}", "matrix"], [f"m{step + 1}"]) for step in range(steps)]
+    nodes = [
+        helper.make_node("Mul", ["matrix", "seed"], ["m0"]),
+        *body,
+        helper.make_node("ReduceSum", [f"m{steps}"], ["total"], keepdims=0),
+        helper.make_node("Add", ["seed", "total"], ["result"]),
+    ]
+    return write_model(
+        repository,
+        name,
+        nodes,
+        {"matrix": np.eye(width, dtype=np.float32) / width},
+        inputs={"seed": (TensorProto.FLOAT, ["N", 1])},
+        outputs={"result": (TensorProto.FLOAT, ["N", 1])},
+        config=config(1, inputs={"seed": ("TYPE_FP32", [1])}, outputs={"result": ("TYPE_FP32", [1])}, extra=batching),
+    )
+
+
+def write_model(repository, name, nodes, constants, *, inputs, outputs, config):
+    """Write a model folder from graph nodes; `inputs` and `outputs` map a name to (ONNX type, shape)."""
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info(key, *value) for key, value in inputs.items()],
+        [helper.make_tensor_value_info(key, *value) for key, value in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    onnx.checker.check_model(model, full_check=True)
+    folder = repository / name
+    (folder / "1").mkdir(parents=True)
+    data = model.SerializeToString()
+    (folder / "1/model.onnx").write_bytes(data)
+    export = {"model_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "source": {}, "checks": {}}
+    (folder / "1/export.json").write_text(json.dumps({**export, "exported_with": {"onnx": onnx.__version__}}))
+    (folder / "config.pbtxt").write_text(config)
+    return folder
+
+
+def config(max_batch_size, inputs, outputs, extra=""):
+    """Render config.pbtxt; `inputs` and `outputs` map a name to (Triton type, dims)."""
+
+    def entries(tensors):
+        return ",\n".join(
+            f'  {{ name: "{name}" data_type: {kind} dims: {dims} }}' for name, (kind, dims) in tensors.items()
+        )
+
+    return (
+        f'backend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n'
+        f"input [\n{entries(inputs)}\n]\noutput [\n{entries(outputs)}\n]\n"
+        f"instance_group [ {{ kind: KIND_CPU count: 1 }} ]\n{extra}\n"
+    )
+
+
+def card(name, classes=CLASSES):
+    """The card of a tiny classifier, complete and without clinical meaning."""
+    return {
+        "schema_version": 1,
+        "name": name,
+        "title": f"Tiny test model {name}",
+        "task": "classification",
+        "modality": "none",
+        "intended_use": "Tests of this software.",
+        "not_intended_for": ["Anything else."],
+        "preprocessing": {"resize_filter": "bicubic", "background": "#000000"},
+        "classes": [
+            {"name": label, "title": label.capitalize(), "colour": colour, "description": f"Mostly {label}."}
+            for label, colour in zip(classes, _COLOURS, strict=False)
+        ],
+        "origin": {"package": "none", "version": "0", "file": "none", "sha256": "0" * 64, "licence": "MIT"},
+        "performance": [{"metric": "accuracy", "value": 1.0, "data": "made up", "caveat": "A test model."}],
+        "limitations": ["Knows only mean colours."],
+        "saliency": None,
+    }
+
+
+def _weights(classes: int) -> NDArray[np.float32]:
+    """(3, K) float32: one colour channel speaks for each of the first three classes, none for the fourth."""
+    return (np.eye(3, classes) * 8).astype(np.float32)

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from inference_server.backends.onnxruntime.onnx_batches import (
+    GraphTensor,
+    concatenate,
+    group_by_shape,
+    mismatches,
+    split,
+)
+
+GRAPH = {"image": GraphTensor("tensor(uint8)", ["N", 240, 240, 3])}
+
+
+def entry(name="image", data_type="TYPE_UINT8", dims=(240, 240, 3)):
+    return {"name": name, "data_type": data_type, "dims": list(dims)}
+
+
+def test_a_configuration_that_fits_has_no_mismatch():
+    assert mismatches([entry()], GRAPH, batched=True) == []
+    assert mismatches([entry(dims=(-1, 240, 240, 3))], GRAPH, batched=False) == []
+
+
+@pytest.mark.parametrize("size", [None, "H", 0, -1])
+def test_a_dynamic_axis_of_the_graph_takes_any_size(size):
+    graph = {"image": GraphTensor("tensor(uint8)", [None, size, 240, 3])}
+    assert mismatches([entry(dims=(77, 240, 3))], graph, batched=True) == []
+    assert mismatches([entry(dims=(-1, 240, 3))], graph, batched=True) == []
+
+
+@pytest.mark.parametrize(
+    ("configured", "problem"),
+    [
+        (entry(name="picture"), "picture is not in the graph, which has image"),
+        (entry(data_type="TYPE_FP32"), "image is TYPE_FP32 in config.pbtxt and tensor(uint8) in the graph"),
+        (entry(data_type="TYPE_STRING"), "image is TYPE_STRING in config.pbtxt and tensor(uint8) in the graph"),
+        (entry(dims=(224, 240, 3)), "image is [-1, 224, 240, 3] in config.pbtxt and [-1, 240, 240, 3] in the graph"),
+        (entry(dims=(-1, 240, 3)), "image is [-1, -1, 240, 3] in config.pbtxt and [-1, 240, 240, 3] in the graph"),
+        (entry(dims=(240, 240)), "image is [-1, 240, 240] in config.pbtxt and [-1, 240, 240, 3] in the graph"),
+    ],
+)
+def test_a_contradiction_is_told_with_both_sides(configured, problem):
+    (told,) = mismatches([configured], GRAPH, batched=True)
+    assert told.startswith(problem)
+
+
+def test_a_graph_with_a_fixed_batch_cannot_be_batched():
+    graph = {"image": GraphTensor("tensor(uint8)", [1, 240, 240, 3])}
+    assert len(mismatches([entry()], graph, batched=True)) == 1
+    assert mismatches([entry(dims=(1, 240, 240, 3))], graph, batched=False) == []
+
+
+def images(count, height=4, fill=0):
+    return {"image": np.full((count, height, 4, 3), fill, np.uint8)}
+
+
+def test_requests_are_grouped_by_everything_but_the_batch_axis():
+    requests = [images(1), images(2, height=8), images(3), images(1, height=8)]
+    assert group_by_shape(requests, batched=True) == [[0, 2], [1, 3]]
+
+
+def test_a_second_input_of_another_shape_separates_requests():
+    requests = [{**images(1), "scale": np.zeros((1, width))} for width in (1, 2, 1)]
+    assert group_by_shape(requests, batched=True) == [[0, 2], [1]]
+
+
+def test_without_batching_every_request_goes_alone():
+    assert group_by_shape([images(1), images(1)], batched=False) == [[0], [1]]
+
+
+def test_no_requests_make_no_groups():
+    assert group_by_shape([], batched=True) == []
+
+
+def test_a_single_request_is_not_copied():
+    request = images(2)
+    assert concatenate([request])["image"] is request["image"]
+
+
+def test_splitting_undoes_joining():
+    requests = [images(1, fill=1), images(3, fill=2), images(2, fill=3)]
+    joint = concatenate(requests)
+    assert joint["image"].shape == (6, 4, 4, 3)
+    for request, answer in zip(requests, split(joint, [1, 3, 2]), strict=True):
+        np.testing.assert_array_equal(answer["image"], request["image"])
+        assert np.shares_memory(answer["image"], joint["image"])
+
+
+@pytest.mark.parametrize("shape", [(1,), (7, 2), ()])
+def test_an_output_without_the_batch_axis_is_refused(shape):
+    with pytest.raises(ValueError, match=r"output total has shape .* for a batch of 3"):
+        split({"total": np.zeros(shape)}, [1, 2])
