@@ -113,7 +113,8 @@ def test_a_cancelled_request_is_not_computed(client):
     for call in calls[1:]:
         call.cancel()
     client.infer("slow", seed)
-    assert time.monotonic() - started < 2.4 * one_s, "the rest of the first and this one; not one of the five between"
+    # 1.75 with the rest of the first and this one alone, 6.75 with the five between: the middle, for a busy machine.
+    assert time.monotonic() - started < 4.25 * one_s, "cancelled requests were computed"
     assert answers.count(None) == 1
 
 

@@ -35,4 +35,3 @@ def test_out_of_bounds(monkeypatch, name, value):
 def test_settings_cannot_change():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1
-
