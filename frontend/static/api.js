@@ -1,0 +1,94 @@
+// The requests to the service. Everything that can go wrong ends as a Problem in words.
+
+/** What went wrong, in words; see RFC 9457. */
+export class Problem extends Error {
+  constructor({ title, detail, code = null, requestId = null, retryAfterS = null, again = true, mild = false }) {
+    super(detail);
+    Object.assign(this, { title, detail, code, requestId, retryAfterS, again, mild });
+  }
+}
+
+const unreachable = () =>
+  new Problem({
+    title: "The service cannot be reached",
+    detail: "The connection failed before an answer came. Check that the service runs and that you are online, then try again.",
+  });
+
+function problemOf(status, header, text) {
+  const retryAfterS = Number.parseInt(header("Retry-After"), 10) || null;
+  const requestId = header("X-Request-ID");
+  const again = status >= 500; // a 4xx stays one until the request changes
+  if ((header("Content-Type") ?? "").startsWith("application/problem+json")) {
+    const { title, detail, code } = JSON.parse(text);
+    return new Problem({ title, detail, code, requestId, retryAfterS, again });
+  }
+  const detail = "Something between this page and the service answered instead of it. Try again in a moment.";
+  return new Problem({ title: `The answer was an unexpected ${status}`, detail, requestId, retryAfterS, again: true });
+}
+
+/** GET; throws a Problem, or an AbortError when cancelled. */
+async function get(path, signal) {
+  let response;
+  let body;
+  try {
+    response = await fetch(path, { signal });
+    body = await response.blob();
+  } catch (error) {
+    throw signal.aborted ? error : unreachable();
+  }
+  if (!response.ok) throw problemOf(response.status, (name) => response.headers.get(name), await body.text());
+  return body;
+}
+
+/** A stored result. */
+export async function readResult(id, signal) {
+  return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}`, signal)).text());
+}
+
+/** A sample picture, as a file like a chosen one. */
+export async function readSample(path, signal) {
+  const blob = await get(path, signal);
+  return new File([blob], decodeURIComponent(path.split("/").pop()), { type: blob.type });
+}
+
+/** Whether everything is ready. */
+export async function isReady() {
+  return (await fetch("/readyz").catch(() => null))?.ok ?? false;
+}
+
+/**
+ * Upload a picture and wait for the result.
+ *
+ * XMLHttpRequest, because fetch does not report the progress of an upload.
+ * @param {string} model
+ * @param {File} file
+ * @param {AbortSignal} signal cancels.
+ * @param {(sent: number) => void} onProgress gets the part of the file sent, 0 to 1.
+ * @returns the document, whether it was stored already, and the milliseconds it took here and in the server.
+ */
+export function predict(model, file, signal, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const header = (name) => request.getResponseHeader(name);
+    const started = performance.now();
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => request.abort());
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 1);
+    request.upload.onload = () => onProgress(1);
+    request.onabort = () => reject(signal.reason);
+    request.onerror = () => reject(unreachable());
+    request.onload = () => {
+      if (request.status !== 200) return reject(problemOf(request.status, header, request.responseText));
+      resolve({
+        document: JSON.parse(request.responseText),
+        stored: (header("Cache-Status") ?? "").includes("hit"),
+        hereMs: performance.now() - started,
+        serverMs: Number(/total;dur=([\d.]+)/.exec(header("Server-Timing") ?? "")?.[1] ?? Number.NaN),
+      });
+    };
+    request.open("POST", `/v1/models/${encodeURIComponent(model)}/predict`);
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+    request.send(file);
+  });
+}

@@ -1,0 +1,223 @@
+// The page: what the user does, and which part is on show meanwhile.
+
+import { Problem, isReady, predict, readResult, readSample } from "./api.js";
+import { offerOverlay, percent, showAnswer } from "./result.js";
+import { clear, layerOpacity, offerLayer, onLayerChange, pictureSize, showPicture } from "./viewer.js";
+
+const READY_POLL_MS = 3000;
+const DEFAULT_OVERLAY_OPACITY = 0.5;
+
+const at = (id) => document.getElementById(id);
+const radios = [...document.querySelectorAll("input[name=model]")];
+const cards = new Map(radios.map((radio) => [radio.value, JSON.parse(radio.dataset.card)]));
+const chosenModel = () => radios.find((radio) => radio.checked)?.value;
+
+/** A size in the largest unit that leaves a number of at least 1. */
+function bytes(count) {
+  if (count < 2 ** 10) return `${count} bytes`;
+  return count < 2 ** 20 ? `${(count / 2 ** 10).toFixed(1)} KiB` : `${(count / 2 ** 20).toFixed(1)} MiB`;
+}
+
+let file = null; // the picture last chosen; kept whatever happens, so that it can be sent again
+let shown = null; // the document on show
+let asked = null; // the model that was asked last
+let running = null; // AbortController of what is under way
+
+/** Show one of: empty, working, problem, answer. */
+function show(part) {
+  for (const id of ["empty", "working", "problem", "answer"]) at(id).hidden = id !== part;
+  at("retry").hidden = true;
+  at(part).scrollIntoView({ block: "nearest" });
+}
+
+/** Run `work`, which may be cancelled, and offer to run it again if it fails. Newer work takes the place of older. */
+async function run(work) {
+  running?.abort();
+  const controller = new AbortController();
+  running = controller;
+  shown = null;
+  progress("Waiting");
+  show("working");
+  offerAnotherModel();
+  try {
+    await work(controller.signal);
+  } catch (error) {
+    if (running === controller) showProblem(controller.signal.aborted ? cancelled() : error, work);
+  } finally {
+    if (running === controller) running = null;
+    offerAnotherModel();
+  }
+}
+
+function progress(stage, part) {
+  if (at("stage").textContent !== stage) at("stage").textContent = stage;
+  at("percent").textContent = part === undefined ? "" : `${Math.round(part * 100)} %`;
+  if (part === undefined) at("progress").removeAttribute("value");
+  else at("progress").value = part;
+}
+
+const cancelled = () => new Problem({ title: "Cancelled", detail: "The picture can be sent again.", mild: true });
+
+function showProblem(error, work) {
+  const problem = error instanceof Problem ? error : unexpected(error);
+  const title = document.createElement("strong");
+  title.textContent = problem.title;
+  const detail = document.createElement("p");
+  detail.textContent = problem.detail;
+  at("problem").replaceChildren(title, detail);
+  if (problem.code) {
+    const more = document.createElement("p");
+    const link = document.createElement("a");
+    link.href = `/errors#${problem.code}`;
+    link.textContent = problem.code;
+    more.append("Code ", link, `, request ${problem.requestId}`);
+    more.className = "muted small";
+    at("problem").append(more);
+  }
+  at("problem").classList.toggle("mild", problem.mild);
+  show("problem");
+  at("retry").hidden = !problem.again;
+  const earliest = performance.now() + 1000 * (problem.retryAfterS ?? 0);
+  at("retry").onclick = () => run((signal) => pause(earliest - performance.now(), signal).then(() => work(signal)));
+  if (problem.again) at("retry").focus();
+}
+
+function unexpected(error) {
+  console.error(error);
+  return new Problem({ title: "Something went wrong on this page", detail: `${error}. Try again, or reload the page.` });
+}
+
+/** Wait as long as the service asked for. */
+function pause(ms, signal) {
+  if (ms <= 0) return Promise.resolve();
+  progress("Giving the service a moment");
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
+
+/** Ask the chosen model about `file`. */
+async function ask(signal) {
+  const [picture, model] = [file, chosenModel()];
+  asked = model;
+  history.replaceState(null, "", location.pathname + location.search);
+  at("chosen").textContent = `${picture.name}, ${bytes(picture.size)}`;
+  at("chosen").hidden = false;
+  const drawn = showPicture(picture, `The picture ${picture.name}`, cards.get(model)?.preprocessing.background);
+  const limit = Number(at("file").dataset.maxBytes);
+  if (picture.size > limit) {
+    const detail = `It has ${bytes(picture.size)}; the limit is ${bytes(limit)}. Choose a smaller one.`;
+    throw new Problem({ title: "The picture is too large", detail, again: false });
+  }
+  progress("Uploading", 0);
+  const answer = await predict(model, picture, signal, (part) =>
+    part < 1 ? progress("Uploading", part) : progress("Computing"),
+  );
+  const asTheServiceSawIt = await drawn;
+  signal.throwIfAborted();
+  const { width, height } = answer.document.image;
+  const [shownWidth, shownHeight] = pictureSize();
+  if (!asTheServiceSawIt || width !== shownWidth || height !== shownHeight) await showStored(answer.document, signal);
+  present(answer);
+}
+
+/** Show a stored result again. */
+const open = (id) => async (signal) => {
+  clear();
+  const result = await readResult(id, signal);
+  await showStored(result, signal);
+  present({ document: result });
+};
+
+/** Show the picture as the service keeps it. */
+async function showStored(result, signal) {
+  const card = cards.get(result.model);
+  if (!card?.saliency) return clear("The picture is not shown: this model draws nothing over it.");
+  await showPicture(`${result.links.overlay}?opacity=0`, "The picture of this result", card.preprocessing.background);
+  signal.throwIfAborted();
+}
+
+function present(answer) {
+  shown = answer.document;
+  const card = cards.get(shown.model);
+  asked = shown.model;
+  selectModel(shown.model);
+  showAnswer(answer, card);
+  if (card?.saliency) offerLayer(`${shown.links.overlay}?base=none&opacity=1`, card.saliency);
+  offerDownload();
+  show("answer");
+  document.title = `${at("answer-title").textContent} - Oncoserve`;
+  history.replaceState(null, "", `#result=${shown.id}`);
+  at("answer-title").focus();
+}
+
+function offerDownload() {
+  at("download-overlay").hidden = true;
+  if (shown && cards.get(shown.model)?.saliency) offerOverlay(shown, layerOpacity() ?? DEFAULT_OVERLAY_OPACITY);
+}
+
+function selectModel(name) {
+  for (const radio of radios) radio.checked = radio.value === name || (radio.checked && !cards.has(name));
+  for (const part of document.querySelectorAll("[data-about]")) part.hidden = part.dataset.about !== chosenModel();
+  for (const part of document.querySelectorAll("[data-samples]")) part.hidden = part.dataset.samples !== chosenModel();
+  offerAnotherModel();
+}
+
+/** A change of the model asks nothing by itself: it offers to. */
+function offerAnotherModel() {
+  const model = chosenModel();
+  at("ask-again").hidden = !file || running !== null || model === asked;
+  at("ask-again").textContent = `Ask ${cards.get(model)?.title} about this picture`;
+}
+
+function choose(chosen) {
+  file = chosen;
+  run(ask);
+}
+
+function watchReadiness() {
+  const poll = setInterval(async () => {
+    if (!(await isReady())) return;
+    clearInterval(poll);
+    if (!file && !shown && !running) return location.reload();
+    at("not-ready-title").textContent = "Everything is ready again";
+    at("not-ready-hint").textContent = "Reload the page to see all models.";
+  }, READY_POLL_MS);
+}
+
+function openFromAddress() {
+  const id = /^#result=(\w+)$/.exec(location.hash)?.[1];
+  if (id && id !== shown?.id) run(open(id));
+}
+
+at("file").addEventListener("change", ({ target }) => {
+  if (target.files.length) choose(target.files[0]);
+  target.value = ""; // so that the same file can be chosen again
+});
+for (const radio of radios) radio.addEventListener("change", () => selectModel(radio.value));
+for (const button of document.querySelectorAll("[data-sample]")) {
+  button.addEventListener("click", () =>
+    run(async (signal) => {
+      progress("Fetching the sample");
+      file = await readSample(button.dataset.sample, signal);
+      await ask(signal);
+    }),
+  );
+}
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault(); // or a picture that misses the zone would take the place of the page
+    at("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
+    const dropped = event.dataTransfer?.files[0];
+    if (kind === "drop" && dropped && chosenModel()) choose(dropped);
+  });
+}
+at("ask").addEventListener("submit", (event) => event.preventDefault());
+at("ask-again").addEventListener("click", () => run(ask));
+at("cancel").addEventListener("click", () => running?.abort());
+window.addEventListener("hashchange", openFromAddress);
+onLayerChange(offerDownload);
+selectModel(chosenModel());
+if (at("not-ready")) watchReadiness();
+openFromAddress();

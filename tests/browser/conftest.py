@@ -1,0 +1,121 @@
+"""A browser on the real frontend and the real Triton. Every test also watches what the page does on the side."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
+
+from tests.browser import chromium
+from tests.servers import PROJECT, FrontendServer
+
+# Stricter than what the service sends at the moment; the page has to work under it.
+POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; object-src 'none'; base-uri 'none'"
+
+
+@pytest.fixture(scope="package")  # not "session": Playwright's loop must be gone before other packages' async tests
+def browser(unavailable):
+    """Chromium; one process for all tests, a fresh context (profile) for each."""
+    path = chromium.find()
+    if path is None:
+        unavailable("browser", "chromium is not installed")
+    with sync_playwright() as playwright:
+        started = chromium.launch(playwright.chromium, path)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
+def frontend(triton, browser, tmp_path_factory):
+    """The frontend with the project's models."""
+    folder = tmp_path_factory.mktemp("frontend")
+    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results") as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def samples() -> dict[str, Path]:
+    """One labelled MRI picture per class."""
+    found = {path.parent.name: path for path in sorted((PROJECT / "build/samples/brain_mri").glob("*/*.jpg"))}
+    assert found, "no samples; run `make models`"
+    return found
+
+
+@dataclass
+class Seen:
+    """What a page did.
+
+    Attributes:
+        console: errors and warnings in the console, uncaught errors, violations of the policy.
+        requests: all requests.
+        expected: parts of console lines that the test provokes.
+    """
+
+    console: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def hear(self, line: ConsoleMessage) -> None:
+        if line.type in {"error", "warning"}:
+            self.console.append(line.text)
+
+    def count(self, request: Request) -> None:
+        self.requests.append(request)
+
+    def posts(self) -> list[Request]:
+        return [request for request in self.requests if request.method == "POST"]
+
+    def unexpected(self) -> list[str]:
+        return [line for line in self.console if not any(part in line for part in self.expected)]
+
+
+class Visitor:
+    """Opens pages, and at the end holds them to having been quiet: no console errors, no foreign addresses."""
+
+    def __init__(self, browser: Browser):
+        self._browser = browser
+        self._opened = []
+
+    def open(self, server: FrontendServer, path: str = "/", **context: object) -> tuple[Page, Seen]:
+        page = self._browser.new_context(base_url=server.url, **context).new_page()
+        page.set_default_timeout(20_000)
+        seen = Seen()
+        page.on("console", seen.hear)
+        page.on("pageerror", lambda error: seen.console.append(str(error)))
+        page.on("request", seen.count)
+        page.route(lambda address: address.startswith(f"{server.url}/#") or address == f"{server.url}/", _with_policy)
+        self._opened.append((page, seen, server))
+        page.goto(path)
+        return page, seen
+
+    def close(self) -> None:
+        for page, _, _ in self._opened:
+            page.context.close()
+
+    def check(self) -> None:
+        for _, seen, server in self._opened:
+            assert seen.unexpected() == []
+            foreign = [
+                request.url for request in seen.requests if not request.url.startswith((f"{server.url}/", "blob:"))
+            ]
+            assert foreign == []
+
+
+def _with_policy(route: Route) -> None:
+    response = route.fetch()
+    route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
+
+
+@pytest.fixture
+def visitor(browser):
+    """See `Visitor`."""
+    made = Visitor(browser)
+    yield made
+    made.close()
+    made.check()
+
+
+@pytest.fixture
+def visit(visitor, frontend):
+    """The page on the project's models, and what was seen: `page, seen = visit`."""
+    return visitor.open(frontend)

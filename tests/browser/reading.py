@@ -1,0 +1,38 @@
+"""What the page shows, read from the page."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page
+
+
+def wait_for_answer(page: Page) -> None:
+    page.locator("#answer").wait_for()
+
+
+def bars(page: Page) -> dict[str, tuple[float, float]]:
+    """By class: the number, and the length of the bar as a part of the rail as it is drawn."""
+    rows = page.locator("#bars tr").all()
+    found = {}
+    for row in rows:
+        rail, fill = (row.locator(part).bounding_box()["width"] for part in (".rail", ".fill"))
+        found[row.get_attribute("data-class")] = (float(row.locator(".number").get_attribute("title")), fill / rail)
+    return found
+
+
+def result_id(page: Page) -> str:
+    return page.evaluate("location.hash").removeprefix("#result=")
+
+
+def viewport(page: Page) -> NDArray[np.int64]:
+    """The picture as it is on the screen, (H, W, 3)."""
+    page.wait_for_load_state("networkidle")
+    shot = page.locator("#viewport").screenshot(animations="disabled")
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int64)
+
+
+def difference(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Mean absolute difference per sample, 0-255."""
+    return float(np.abs(one - other).mean())
