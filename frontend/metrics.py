@@ -11,6 +11,8 @@ from pathlib import Path
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from frontend.errors import all_errors
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 LIVE_GAUGE = re.compile(r"gauge_live\w+_(\d+)\.db")
@@ -32,6 +34,8 @@ class Metrics:
             "oncoserve_request_seconds", "Wall time of a request.", ["route"], buckets=SECONDS, registry=registry
         )
         self.errors = Counter("oncoserve_errors", "Answers that are errors, by code.", ["code"], registry=registry)
+        for error in all_errors():
+            self.errors.labels(error.code)  # a series that begins with its first error would hide it from rate()
         self.stages = Histogram(
             "oncoserve_stage_seconds",
             "Wall time of a stage of a prediction.",

@@ -12,6 +12,7 @@ from frontend.error_handlers import problem
 from frontend.errors import InternalError, MalformedRequest, UploadTooLarge
 from frontend.metrics import Metrics
 from frontend.timings import Timings
+from frontend.tracing import Traces
 
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_CLOSED_REQUEST = 499  # no standard number exists for an answer that nobody waits for
@@ -20,16 +21,18 @@ log = logging.getLogger("frontend.access")
 
 
 class RequestContext:
-    """Gives each request its id, its stopwatch, its line in the log and its place in the metrics.
+    """Gives each request its id, its stopwatch, its line in the log, its place in the metrics and the trace.
 
     Args:
         app: what to wrap.
         metrics: where to count.
+        traces: where the request's span gets its id and its stages.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces) -> None:
         self._app = app
         self._metrics = metrics
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
@@ -38,6 +41,7 @@ class RequestContext:
             return
         offered = Headers(scope=scope).get("x-request-id", "")
         request_id = offered if VALID_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        self._traces.name(request_id)
         timings = Timings()
         state = scope.setdefault("state", {})
         state.update(request_id=request_id, timings=timings, error_code=None)
@@ -72,6 +76,7 @@ class RequestContext:
         route = getattr(scope.get("route"), "path", "unmatched")
         total_ms = timings.total_ms()
         self._metrics.requests.labels(route, scope["method"] if route != "unmatched" else "any", status).inc()
+        self._traces.stages(timings)
         self._metrics.duration.labels(route).observe(total_ms / 1e3)
         for stage, value_ms in timings.laps_ms.items():
             self._metrics.stages.labels(stage).observe(value_ms / 1e3)

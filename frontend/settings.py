@@ -45,10 +45,13 @@ class Settings(BaseSettings):
     """Largest picture, in pixels (width times height)."""
 
     infer_timeout_s: float = Field(default=30.0, gt=0, le=600)
-    """Longest wait for Triton per request, in seconds."""
+    """Longest wait for Triton per inference request, in seconds; a large picture makes several."""
 
     max_in_flight: int = Field(default=32, ge=1, le=4096)
     """Requests per model and process that may be worked on at once; the next one is refused with 503."""
+
+    max_tiles_in_flight: int = Field(default=4, ge=1, le=256)
+    """Inference requests that one picture may have under way at once."""
 
     cpu_threads: int = Field(default=min(4, os.cpu_count() or 1), ge=1, le=256)
     """Threads per process for decoding, resizing and encoding."""
@@ -61,6 +64,9 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least important log line that is written."""
+
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
+    """OTLP/HTTP address that traces are sent to, such as http://localhost:4318; empty means no traces."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

@@ -9,17 +9,23 @@ class Timings:
 
     Each lap covers the time since the one before, so nothing between two stages goes uncounted. A name used
     twice adds up.
+
+    Attributes:
+        laps_ms: each name's milliseconds in all.
+        ends_ms: every lap in order, with the milliseconds from the start to its end.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._start = self._last = clock()
         self.laps_ms: dict[str, float] = {}
+        self.ends_ms: list[tuple[str, float]] = []
 
     def lap(self, name: str) -> None:
         """End the running lap and call it `name`."""
         now = self._clock()
         self.laps_ms[name] = self.laps_ms.get(name, 0.0) + (now - self._last) * 1e3
+        self.ends_ms.append((name, (now - self._start) * 1e3))
         self._last = now
 
     def total_ms(self) -> float:

@@ -10,7 +10,9 @@ from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 from frontend.backend import ModelConfiguration, ModelState, Tensors, TensorSpec
 from frontend.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady, PlatformError
+from frontend.tracing import Traces
 
+INFER = "inference.GRPCInferenceService/ModelInfer"
 CONTROL_TIMEOUT_S = 5.0  # questions about readiness and configuration are answered from Triton's memory
 
 CHANNEL_ARGUMENTS = [
@@ -32,9 +34,11 @@ class TritonBackend:
 
     Args:
         url: host:port of the gRPC service.
+        traces: where calls are traced; left out, nowhere.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, traces: Traces | None = None) -> None:
+        self._traces = traces or Traces()
         self._client = triton.InferenceServerClient(url, channel_args=CHANNEL_ARGUMENTS)
 
     async def models(self) -> Sequence[ModelState]:
@@ -81,16 +85,21 @@ class TritonBackend:
             tensor.set_data_from_numpy(array)
             tensors.append(tensor)
         try:
-            result = await self._client.infer(
-                model,
-                tensors,
-                model_version=version,
-                outputs=[triton.InferRequestedOutput(name) for name in outputs],
-                client_timeout=timeout_s,  # the gRPC deadline: Triton drops what still waits when it is over
-            )
+            with self._traces.call(INFER, model) as metadata:
+                result = await self._client.infer(
+                    model,
+                    tensors,
+                    model_version=version,
+                    outputs=[triton.InferRequestedOutput(name) for name in outputs],
+                    client_timeout=timeout_s,  # the gRPC deadline: Triton drops what still waits when it is over
+                    headers=metadata,
+                )
         except InferenceServerException as error:
             raise translate(error, model, timeout_s) from error
-        answers = {name: result.as_numpy(name) for name in outputs}
+        try:
+            answers = {name: result.as_numpy(name) for name in outputs}
+        except ValueError as error:  # fewer bytes than the shape that came with them
+            raise InferenceFailed(model) from error
         if any(answer is None for answer in answers.values()):
             raise InferenceFailed(model)
         return answers

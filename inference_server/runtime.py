@@ -119,7 +119,16 @@ def command_line(settings: TritonSettings, triton: Path, backends: Path) -> list
         # The configurations are complete; guessing would start every model's process twice.
         "--disable-auto-complete-config",
         *(f"--{name}={_spell(value)}" for name, value in options.items()),
+        *(f"--trace-config={setting}" for setting in _trace_settings(settings.otlp_endpoint)),
     ]
+
+
+def _trace_settings(endpoint: str) -> list[str]:
+    """Tell Triton to trace what comes with a traceparent, and nothing of its own accord (rate 0)."""
+    if not endpoint:
+        return []
+    url = f"{endpoint.rstrip('/')}/v1/traces"
+    return ["mode=opentelemetry", f"opentelemetry,url={url}", "level=TIMESTAMPS", "rate=0"]
 
 
 def _spell(value: object) -> str:

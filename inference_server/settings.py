@@ -43,6 +43,8 @@ class TritonSettings(BaseSettings):
     """The least severe lines that Triton logs."""
     log_file: Path | None = None
     """Where Triton logs; unset means triton.log in the work directory, /dev/stderr suits a container."""
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
+    """OTLP/HTTP address for Triton's spans of the requests that bring a W3C traceparent; empty means none."""
     work_directory: Path = Path("build/triton")
     """Holds one folder per gRPC port: the assembled backends and the log."""
     startup_timeout_s: float = Field(default=300, gt=0, le=3600)

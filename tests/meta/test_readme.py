@@ -20,7 +20,14 @@ from tests.servers import PROJECT, free_port
 
 README = (PROJECT / "README.md").read_text()
 # Defaults that depend on the machine or are nothing, in words.
-IN_WORDS = {"ONCO_CPU_THREADS", "ONCO_TRITON_MODEL_CONFIG_NAME", "ONCO_TRITON_LOG_FILE", "ONCO_TRITON_THREADS"}
+IN_WORDS = {
+    "ONCO_CPU_THREADS",
+    "ONCO_OTLP_ENDPOINT",
+    "ONCO_TRITON_LOG_FILE",
+    "ONCO_TRITON_MODEL_CONFIG_NAME",
+    "ONCO_TRITON_OTLP_ENDPOINT",
+    "ONCO_TRITON_THREADS",
+}
 
 
 def blocks(language):
