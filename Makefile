@@ -45,11 +45,15 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(PIP_SYNC) -r requirements-dev.lock
 	@touch $@
 
+# Pins that are still right stay; `make lock UPGRADE=--upgrade` takes the newest versions. The other locks repeat the
+# pins of requirements.lock: each image installs only its own part, in the versions that were tested together.
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-       --no-emit-index-url --no-annotate --no-header --upgrade
-lock: $(VENV)/.dev  ## Pin the newest versions again.
-	@$(LOCK) --extra frontend --extra triton --extra export -o requirements.lock
-	@$(LOCK) --all-extras -c requirements.lock -o requirements-dev.lock
+       --no-emit-index-url --no-annotate --no-header
+lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
+	@$(LOCK) $(UPGRADE) --extra frontend --extra triton --extra export -o requirements.lock
+	@$(LOCK) $(UPGRADE) --all-extras -c requirements.lock -o requirements-dev.lock
+	@for extra in frontend triton export; do \
+	  $(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit; done
 
 clean:           ## Remove what was built (the environment, the exported models, the downloads).
 	rm -rf $(VENV) build model_repository/*/[0-9]*/ .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -3,7 +3,7 @@
 PlatformError
 ├── RequestError (4xx: the caller can mend it)
 │   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400
-│   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, OverlayNotAvailable 404
+│   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── MethodNotAllowed 405, NotAcceptable 406
 │   ├── UploadTooLarge 413, ImageTooLarge 413
 │   ├── UnsupportedImage 415
@@ -111,14 +111,14 @@ class SampleNotFound(RequestError):
         super().__init__(f"There is no sample picture {name[:64]!r}.")
 
 
-class OverlayNotAvailable(RequestError):
-    """The model gives nothing that could be drawn over the picture."""
+class RenderingNotAvailable(RequestError):
+    """Results of this model cannot be drawn in this form."""
 
-    status, code, title = 404, "overlay_not_available", "There is no overlay for this result"
-    advice = "Ask for application/json instead."
+    status, code, title = 404, "rendering_not_available", "The result has no such file"
+    advice = "The result's links name what there is."
 
-    def __init__(self, model: str) -> None:
-        super().__init__(f"Model {model!r} gives no map to draw over the picture.")
+    def __init__(self, model: str, name: str) -> None:
+        super().__init__(f"Results of model {model!r} have no {name}.")
 
 
 class MethodNotAllowed(RequestError):

@@ -50,12 +50,14 @@ class Picture:
         format: "PNG" or "JPEG".
         turned: whether the file's own pixels lie otherwise (EXIF orientation).
         warnings: what was done to get there that can change an answer.
+        dpi: pixels per inch along x and y, if the file states them.
     """
 
     pixels: NDArray[np.uint8]
     format: str
     turned: bool
     warnings: tuple[Warn, ...]
+    dpi: tuple[float, float] | None = None
 
 
 def sniff(data: bytes) -> str:
@@ -102,7 +104,7 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
                 image.load()
                 turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
                 rgb, warns = _to_rgb(ImageOps.exif_transpose(image) if turned else image, background)
-                return Picture(np.asarray(rgb), name, turned, warns)
+                return Picture(np.asarray(rgb), name, turned, warns, image.info.get("dpi"))
     except (
         OSError,
         SyntaxError,

@@ -2,27 +2,22 @@
 
 import asyncio
 import hashlib
+import itertools
 import json
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from frontend import NOTICE, __version__
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend, Tensors
-from frontend.catalogue import Catalogue
-from frontend.errors import DeadlineExceeded, OverlayNotAvailable
-from frontend.images import Picture, decode, to_png
+from frontend.images import Picture, decode
 from frontend.results import PICTURE, ResultStore, result_id
 from frontend.scrub import without_metadata
-from frontend.tasks.base import OverlayOptions, Parameters, Plan, ServedModel, TaskResult
+from frontend.tasks.base import Parameters, Plan, ServedModel, TaskResult
+from frontend.threads import CpuThreads
 from frontend.timings import Timings
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,11 +26,13 @@ class Limits:
 
     Attributes:
         max_image_pixels: width times height.
-        infer_timeout_s: seconds that inference may take in all.
+        infer_timeout_s: seconds that one inference request may take.
+        max_tiles_in_flight: inference requests of one picture at once.
     """
 
     max_image_pixels: int
     infer_timeout_s: float
+    max_tiles_in_flight: int
 
 
 @dataclass(frozen=True)
@@ -58,24 +55,16 @@ class Pipeline:
 
     Args:
         backend: the inference server.
-        catalogue: the models.
         store: where results are kept.
         admission: who may come in.
-        threads: where the CPU's work is done; its size is the limit on it.
+        threads: where the CPU's work is done.
         limits: what one picture may cost.
     """
 
     def __init__(
-        self,
-        backend: InferenceBackend,
-        catalogue: Catalogue,
-        store: ResultStore,
-        admission: Admission,
-        threads: ThreadPoolExecutor,
-        limits: Limits,
+        self, backend: InferenceBackend, store: ResultStore, admission: Admission, threads: CpuThreads, limits: Limits
     ) -> None:
         self._backend = backend
-        self._catalogue = catalogue
         self._store = store
         self.admission = admission
         self._threads = threads
@@ -88,66 +77,59 @@ class Pipeline:
             PlatformError: see errors.py; every kind of 4xx for the picture, 5xx for the servers.
         """
         with self.admission.place(model.name):
-            job, stored = await self.in_thread(self._open, model, data, parameters)
+            job, stored = await self._threads.run(self._open, model, data, parameters)
             timings.lap("lookup")
             if stored is not None:
                 return Answer(job.id, stored, cached=True)
-            picture, plan, requests, first = await self.in_thread(self._prepare, job, timings)
-            await self._infer(job, plan, requests, first)
+            picture, plan, requests = await self._threads.run(self._prepare, job, timings)
+            await self._infer(job, plan, requests)
             timings.lap("infer")
-            document = await self.in_thread(self._finish, job, picture, plan, timings)
+            document = await self._threads.run(self._finish, job, picture, plan, timings)
             timings.lap("store")
             return Answer(job.id, document, cached=False)
-
-    async def overlay(self, result: str, options: OverlayOptions) -> bytes:
-        """The annotated picture of a stored result, as PNG; no inference.
-
-        Raises:
-            ResultNotFound, OverlayNotAvailable, StorageUnavailable, and what `Catalogue.get` raises.
-        """
-        document = json.loads(await self.document(result))
-        model = self._catalogue.get(document["model"])
-        return await self.in_thread(self._draw, document, model, options)
-
-    async def document(self, result: str) -> bytes:
-        """The JSON document of a stored result.
-
-        Raises:
-            ResultNotFound, StorageUnavailable
-        """
-        return await self.in_thread(self._store.document, result)
-
-    async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in the bounded threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
     def _open(self, model: ServedModel, data: bytes, parameters: Parameters) -> "tuple[_Job, bytes | None]":
         job = _Job(model, data, parameters)
         return job, self._store.find(job.id)
 
-    def _prepare(self, job: "_Job", timings: Timings) -> tuple[Picture, Plan, Iterator[Tensors], Tensors]:
+    def _prepare(self, job: "_Job", timings: Timings) -> tuple[Picture, Plan, Iterator[Tensors]]:
         timings.lap("queue")
         picture = decode(job.data, self._limits.max_image_pixels, job.model.card.preprocessing.background)
         timings.lap("decode")
         plan = job.model.task.plan(picture, job.model, job.parameters)
         requests = plan.requests()
-        first = next(requests)
+        # Made here, so that a picture with one request needs no further change of threads.
+        first = list(itertools.islice(requests, 1))
         timings.lap("preprocess")
-        return picture, plan, requests, first
+        return picture, plan, itertools.chain(first, requests)
 
-    async def _infer(self, job: "_Job", plan: Plan, requests: Iterator[Tensors], first: Tensors) -> None:
-        deadline = time.monotonic() + self._limits.infer_timeout_s
+    async def _infer(self, job: "_Job", plan: Plan, requests: Iterator[Tensors]) -> None:
+        if plan.count == 1:
+            plan.accept(0, await self._ask(job, plan, next(requests)))
+            return
+        numbered = enumerate(requests)
+        taking, accepting = asyncio.Lock(), asyncio.Lock()
 
-        async def ask(index: int, tensors: Tensors) -> None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise DeadlineExceeded(job.model.name, self._limits.infer_timeout_s)
-            answer = await self._backend.infer(job.model.name, job.model.version, tensors, plan.outputs, left)
-            plan.accept(index, answer)
+        async def work() -> None:
+            while True:
+                async with taking:
+                    index, tensors = await self._threads.run(next, numbered, (None, None))
+                if index is None or tensors is None:
+                    return
+                answer = await self._ask(job, plan, tensors)
+                async with accepting:
+                    await self._threads.run(plan.accept, index, answer)
 
-        await ask(0, first)
-        for index in range(1, plan.count):
-            await ask(index, await self.in_thread(next, requests))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._limits.max_tiles_in_flight, plan.count)):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # one answer can carry one error; the others were cancelled
+
+    async def _ask(self, job: "_Job", plan: Plan, tensors: Tensors) -> Tensors:
+        model = job.model
+        return await self._backend.infer(model.name, model.version, tensors, plan.outputs, self._limits.infer_timeout_s)
 
     def _finish(self, job: "_Job", picture: Picture, plan: Plan, timings: Timings) -> bytes:
         found = plan.result()
@@ -156,14 +138,6 @@ class Pipeline:
         document = job.document(found, picture, timings.rounded())
         self._store.save(job.id, document, {**found.artefacts, PICTURE: clean})
         return document
-
-    def _draw(self, document: dict[str, Any], model: ServedModel, options: OverlayOptions) -> bytes:
-        files = self._store.files(document["id"])
-        picture = decode(files.pop(PICTURE), self._limits.max_image_pixels, model.card.preprocessing.background)
-        image = model.task.overlay(picture, files, model.card, options)
-        if image is None:
-            raise OverlayNotAvailable(model.name)
-        return to_png(image, {"Description": NOTICE, "Provenance": json.dumps(document["provenance"])})
 
 
 class _Job:
@@ -193,13 +167,14 @@ class _Job:
                 "image": {"width": width, "height": height, "format": picture.format},
                 "timings_ms": timings_ms,
                 "provenance": self._provenance(),
-                "links": {
-                    "self": f"/v1/results/{self.id}",
-                    "overlay": f"/v1/results/{self.id}/overlay.png",
-                    "model": f"/v1/models/{card.name}",
-                },
+                "links": self._links(),
             }
         ).encode()
+
+    def _links(self) -> dict[str, str]:
+        address = f"/v1/results/{self.id}"
+        files = {each.link: f"{address}/{each.name}" for each in self.model.task.renderings(self.model.card)}
+        return {"self": address, **files, "model": f"/v1/models/{self.model.name}"}
 
     def _provenance(self) -> dict[str, Any]:
         origin = self.model.card.origin

@@ -1,6 +1,6 @@
 """The shapes of the answers, for the OpenAPI document and for tests that hold the answers against it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,6 +75,25 @@ class ClassificationResult(_Result):
     task: Literal["classification"]
     label: str
     probabilities: dict[str, float]
+
+
+class AreaShape(_Shape):
+    """How much of a class there is; the fraction is of all tissue."""
+
+    mm2: float
+    fraction: float
+
+
+class SegmentationResult(_Result):
+    """A class for every pixel; the picture's resolution and the threshold that the areas are for."""
+
+    task: Literal["segmentation"]
+    um_per_px: float
+    threshold: float
+    areas: dict[str, AreaShape]
+
+
+Result = Annotated[ClassificationResult | SegmentationResult, Field(discriminator="task")]
 
 
 class TensorShape(_Shape):

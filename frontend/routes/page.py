@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from frontend import NOTICE, __version__
 from frontend.catalogue import Catalogue
 from frontend.errors import SampleNotFound, all_errors
-from frontend.routes.predict import problems
+from frontend.routes.answers import problems
 from frontend.settings import Settings
 
 TEMPLATES = Path(__file__).parent.parent / "templates"

@@ -6,14 +6,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from frontend.catalogue import Catalogue
+from frontend.gallery import Gallery
 from frontend.metrics import Metrics
 from frontend.negotiation import choose
 from frontend.pipeline import Pipeline
+from frontend.routes.answers import JSON, draw, problems, query
 from frontend.routes.uploads import parse_parameters, read_upload
-from frontend.schemas import ClassificationResult, Problem
-from frontend.tasks.base import OverlayOptions
+from frontend.schemas import Result
+from frontend.tasks import TASKS
 
-JSON, PNG = "application/json", "image/png"
+PNG, GEOJSON = "image/png", "application/geo+json"
 PICTURE = {"type": "string", "format": "binary"}
 
 REQUEST_BODY: dict[str, Any] = {
@@ -28,36 +30,34 @@ REQUEST_BODY: dict[str, Any] = {
     },
 }
 
-PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for errors of these statuses."""
-    return {status: {"model": Problem, "description": "An error", "content": PROBLEM_CONTENT} for status in statuses}
-
-
-def router(catalogue: Catalogue, pipeline: Pipeline, metrics: Metrics) -> APIRouter:
+def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: Metrics) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["predict"])
 
     @routes.post(
         "/v1/models/{model}/predict",
         summary="Ask a model about a picture",
-        response_model=ClassificationResult,
+        response_model=Result,
         responses={
             200: {
-                "content": {PNG: {"schema": PICTURE}},
-                "description": "The result, or with Accept: image/png its overlay",
+                "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
+                "description": "The result, or what Accept names",
             },
             **problems(400, 404, 406, 413, 415, 422, 500, 502, 503, 504),
         },
-        openapi_extra={"requestBody": REQUEST_BODY},
+        openapi_extra={"requestBody": REQUEST_BODY, "parameters": query(*(task.parameters for task in TASKS))},
     )
     async def predict(model: str, request: Request) -> Response:
-        """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference."""
+        """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
+
+        With `Accept: image/png` the answer is the overlay, with `application/geo+json` the polygons, where the model
+        has them.
+        """
         served = catalogue.get(model)
-        offered = [JSON, PNG] if served.card.saliency else [JSON]
-        media_type = choose(request.headers.get("accept", ""), offered)
+        # Of several renderings of one type the first is the one that a type alone asks for.
+        renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
+        media_type = choose(request.headers.get("accept", ""), [JSON, *renderings])
         pipeline.admission.check(model)
         data, fields = await read_upload(request)
         parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
@@ -65,14 +65,15 @@ def router(catalogue: Catalogue, pipeline: Pipeline, metrics: Metrics) -> APIRou
         timings.lap("receive")
         answer = await pipeline.predict(served, data, parameters, timings)
         metrics.predictions.labels(model, "store" if answer.cached else "inference").inc()
-        headers = {
-            "Cache-Status": "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored",
-            "Content-Location": f"/v1/results/{answer.id}",
-        }
-        if media_type == JSON:
-            return Response(answer.document, 200, headers, JSON)
-        png = await pipeline.overlay(answer.id, OverlayOptions())
-        timings.lap("render")
-        return Response(png, 200, headers | {"Content-Location": f"/v1/results/{answer.id}/overlay.png"}, PNG)
+        address = f"/v1/results/{answer.id}"
+        response = Response(answer.document, media_type=JSON)
+        if media_type != JSON:
+            rendering = renderings[media_type]
+            address = f"{address}/{rendering.name}"
+            response = await draw(gallery, await gallery.open(answer.id), rendering, rendering.options())
+            timings.lap("render")
+        response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"
+        response.headers["Content-Location"] = address
+        return response
 
     return routes

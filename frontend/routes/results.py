@@ -1,43 +1,69 @@
-"""GET /v1/results/{id} and its pictures; nothing here asks the inference server."""
+"""GET /v1/results/{id} and the files that are made from a result; nothing here asks the inference server."""
+
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.pipeline import Pipeline
-from frontend.routes.predict import JSON, PICTURE, PNG, problems
+from frontend.gallery import Gallery
+from frontend.routes.answers import JSON, draw, problems, query
 from frontend.routes.uploads import parse_parameters
-from frontend.schemas import ClassificationResult
-from frontend.tasks.base import OverlayOptions
-
-OVERLAY_PARAMETERS = [
-    {"name": name, "in": "query", "required": False, "schema": schema}
-    for name, schema in OverlayOptions.model_json_schema()["properties"].items()
-]
+from frontend.schemas import Result
+from frontend.tasks import TASKS
+from frontend.tasks.base import Rendering
 
 
-def router(pipeline: Pipeline) -> APIRouter:
+def router(gallery: Gallery) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(prefix="/v1/results", tags=["results"])
 
     @routes.get(
-        "/{result}", summary="A result again", response_model=ClassificationResult, responses=problems(404, 503)
+        "/{result}",
+        summary="A result again",
+        response_model=Result,
+        responses=problems(404, 422, 503),
+        openapi_extra={"parameters": query(*(task.view for task in TASKS))},
     )
-    async def read_result(result: str) -> Response:
-        return Response(await pipeline.document(result), media_type=JSON)
+    async def read_result(result: str, request: Request) -> Response:
+        """With a threshold, where the task has one, the numbers as they are with it."""
+        given = request.query_params.multi_items()
+        if not given:
+            return Response(await gallery.document(result), media_type=JSON)
+        entry = await gallery.open(result)
+        view = parse_parameters(entry.model.task.view, given)
+        return Response(await gallery.review(entry, view), media_type=JSON)
 
-    @routes.get(
-        "/{result}/overlay.png",
-        summary="The annotated picture",
-        response_class=Response,
-        responses={
-            200: {"content": {PNG: {"schema": PICTURE}}, "description": "PNG of the picture's size"},
-            **problems(404, 422, 503),
-        },
-        openapi_extra={"parameters": OVERLAY_PARAMETERS},
-    )
-    async def read_overlay(result: str, request: Request) -> Response:
-        """`opacity` 0-1; `base=none` gives the layer alone, transparent, for a viewer that has the picture."""
-        options = parse_parameters(OverlayOptions, request.query_params.multi_items())
-        return Response(await pipeline.overlay(result, options), media_type=PNG)
-
+    for name, renderings in _by_name().items():
+        routes.add_api_route(
+            f"/{{result}}/{name}",
+            _read_rendering(gallery, name),
+            summary="; ".join(each.summary for each in renderings),
+            response_class=Response,
+            responses={
+                200: {"content": {renderings[0].media_type: {}}, "description": "The file"},
+                **problems(404, 422, 503),
+            },
+            openapi_extra={"parameters": query(*(each.options for each in renderings))},
+            name=name,
+        )
     return routes
+
+
+def _read_rendering(gallery: Gallery, name: str) -> Any:  # noqa: ANN401 - a route, whose type is FastAPI's own
+    async def read_rendering(result: str, request: Request) -> Response:
+        entry = await gallery.open(result)
+        rendering = entry.rendering(name)
+        return await draw(
+            gallery, entry, rendering, parse_parameters(rendering.options, request.query_params.multi_items())
+        )
+
+    return read_rendering
+
+
+def _by_name() -> dict[str, list[Rendering]]:
+    """The renderings of all tasks, by file name."""
+    found: dict[str, list[Rendering]] = {}
+    for task in TASKS:
+        for rendering in task.all_renderings:
+            found.setdefault(rendering.name, []).append(rendering)
+    return found

@@ -2,8 +2,9 @@
 
 from frontend.tasks.base import Task
 from frontend.tasks.classification import Classification
+from frontend.tasks.segmentation import Segmentation
 
-TASKS: tuple[Task, ...] = (Classification(),)
+TASKS: tuple[Task, ...] = (Classification(), Segmentation())
 
 
 def task_of_kind(kind: str) -> Task | None:

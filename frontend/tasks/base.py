@@ -1,6 +1,6 @@
 """What a task is: it turns a picture into inference requests and their answers into a result. Pure numpy and Pillow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -26,6 +26,47 @@ class OverlayOptions(Parameters):
 
     base: Literal["picture", "none"] = "picture"
     """What lies below: the picture, or nothing (a transparent layer for a viewer)."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored result, from which everything that is shown of it can be made without inference.
+
+    Attributes:
+        document: the JSON document.
+        files: what `TaskResult.artefacts` held, by file name.
+        card: the model's card.
+        picture: decodes the original.
+    """
+
+    document: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    card: Card
+    picture: Callable[[], Picture]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One file that is made from a stored result when somebody asks for it.
+
+    Attributes:
+        name: the file's name in the result's address.
+        media_type: what it is.
+        summary: what it shows, for the API's document.
+        options: how it can be drawn.
+        draw: makes it: an image that is encoded as PNG, or text in pieces. Does CPU work; called from threads.
+    """
+
+    name: str
+    media_type: str
+    summary: str
+    options: type[Parameters]
+    draw: Callable[[Stored, Any], Image.Image | Iterator[str]]
+
+    @property
+    def link(self) -> str:
+        """Its name among a result's links."""
+        return self.name.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -91,28 +132,23 @@ class Task(Protocol):
 
     kind: ClassVar[str]
     parameters: ClassVar[type[Parameters]]
+    """What the caller may give with a picture; another value is another result."""
+    view: ClassVar[type[Parameters]]
+    """What the caller may give when a stored result is read; costs no inference."""
+    all_renderings: ClassVar[tuple[Rendering, ...]]
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""
         ...
 
-    def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> Plan:
+    def plan(self, picture: Picture, model: ServedModel, parameters: Any) -> Plan:  # noqa: ANN401 - its `parameters`
         """Start work on a picture."""
         ...
 
-    def overlay(
-        self, picture: Picture, artefacts: Mapping[str, bytes], card: Card, options: OverlayOptions
-    ) -> Image.Image | None:
-        """Draw the result over the picture.
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """What can be drawn of this model's results."""
+        ...
 
-        Args:
-            picture: the original.
-            artefacts: what `TaskResult.artefacts` held.
-            card: the model's card.
-            options: how to draw.
-
-        Returns:
-            An image of the picture's size, RGB with the picture below or RGBA without it, or None when the result
-            has nothing to draw.
-        """
+    def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`
+        """The fields of the document that change when a stored result is read with `view`."""
         ...

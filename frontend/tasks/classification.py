@@ -1,7 +1,7 @@
 """One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from frontend.backend import ModelConfiguration, Tensors, TensorSpec
 from frontend.cards import Card
 from frontend.errors import InferenceFailed
 from frontend.images import Picture, resize
-from frontend.tasks.base import OverlayOptions, Parameters, ServedModel, TaskResult
+from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
@@ -22,11 +22,31 @@ SALIENCY_FILE = "saliency.npy"
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
 
 
+def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
+    """Lay the saliency map over the picture; the stronger, the more opaque."""
+    picture = stored.picture()
+    height, width = picture.pixels.shape[:2]
+    saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
+    smooth = Image.fromarray(saliency.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+    alpha = (np.arange(256) * options.opacity).round().astype(np.uint8)[strength]
+    layer = Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
+    if options.base == "none":
+        return layer
+    base = Image.fromarray(picture.pixels).convert("RGBA")
+    base.alpha_composite(layer)
+    return base.convert("RGB")
+
+
 class Classification:
     """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
 
     kind: ClassVar[str] = "classification"
     parameters: ClassVar[type[Parameters]] = Parameters
+    view: ClassVar[type[Parameters]] = Parameters
+    all_renderings: ClassVar[tuple[Rendering, ...]] = (
+        Rendering("overlay.png", "image/png", "The picture under its saliency map", OverlayOptions, draw_overlay),
+    )
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
@@ -50,24 +70,14 @@ class Classification:
         del parameters
         return ClassificationPlan(picture, model)
 
-    def overlay(
-        self, picture: Picture, artefacts: Mapping[str, bytes], card: Card, options: OverlayOptions
-    ) -> Image.Image | None:
-        """Lay the saliency map over the picture; the stronger, the more opaque."""
-        del card
-        if SALIENCY_FILE not in artefacts:
-            return None
-        height, width = picture.pixels.shape[:2]
-        saliency = np.load(io.BytesIO(artefacts[SALIENCY_FILE]), allow_pickle=False)
-        smooth = Image.fromarray(saliency.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
-        strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
-        alpha = (np.arange(256) * options.opacity).round().astype(np.uint8)[strength]
-        layer = Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
-        if options.base == "none":
-            return layer
-        base = Image.fromarray(picture.pixels).convert("RGBA")
-        base.alpha_composite(layer)
-        return base.convert("RGB")
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """The overlay, where the model gives a saliency map."""
+        return self.all_renderings if card.saliency else ()
+
+    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
+        """Nothing changes."""
+        del stored, view
+        return {}
 
 
 class ClassificationPlan:

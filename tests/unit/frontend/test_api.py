@@ -96,7 +96,8 @@ async def test_result_again_and_its_overlay(service):
     overlay = await service.http.get(result["links"]["overlay"], params={"opacity": 0})
     shown = Image.open(io.BytesIO(overlay.content))
     assert np.array_equal(np.asarray(shown), np.asarray(quarters()))
-    assert json.loads(shown.info["Provenance"]) == result["provenance"]
+    drawn_with = {"opacity": 0.0, "base": "picture"}
+    assert json.loads(shown.info["Provenance"]) == result["provenance"] | {"drawn_with": drawn_with}
     assert "Research use only" in shown.info["Description"]
     layer = await service.http.get(result["links"]["overlay"], params={"base": "none"})
     assert Image.open(io.BytesIO(layer.content)).mode == "RGBA"
@@ -116,7 +117,9 @@ async def test_model_without_saliency_has_no_overlay(tmp_path):
             await plain.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"}), 406, "not_acceptable"
         )
         result = (await plain.http.post(PREDICT, content=PNG)).json()
-        assert_problem(await plain.http.get(result["links"]["overlay"]), 404, "overlay_not_available")
+        assert "overlay" not in result["links"]
+        overlay = await plain.http.get(f"{result['links']['self']}/overlay.png")
+        assert_problem(overlay, 404, "rendering_not_available")
 
 
 @pytest.mark.parametrize("offered", ["abc-123", "A.b_c", "x" * 64])
@@ -295,7 +298,10 @@ async def test_openapi_names_the_errors(service):
     document = (await service.http.get("/openapi.json")).json()
     predict = document["paths"]["/v1/models/{model}/predict"]["post"]
     assert {"200", "400", "404", "413", "415", "422", "503", "504"} <= predict["responses"].keys()
-    assert (await service.http.get("/docs")).status_code == 200
+    docs = (await service.http.get("/docs")).text
+    assert not re.search(r"(src|href)=.(https?:)?//", docs)  # nothing from another host
+    for path in re.findall(r"(?:src|href)=.(/[^\"']+)", docs):
+        assert (await service.http.get(path)).status_code == 200, path
 
 
 async def test_samples_are_listed_and_read(service, tmp_path):

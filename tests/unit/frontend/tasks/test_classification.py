@@ -4,8 +4,8 @@ from PIL import Image
 
 from frontend.errors import InferenceFailed
 from frontend.images import Picture
-from frontend.tasks.base import OverlayOptions, Parameters, ServedModel
-from frontend.tasks.classification import Classification
+from frontend.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
+from frontend.tasks.classification import Classification, draw_overlay
 from tests.fakes import card, classifier
 from tests.pictures import noise
 
@@ -66,7 +66,7 @@ def test_saliency_is_kept_for_the_overlay():
 
 def overlay(saliency, **options):
     artefacts = result(answer([0.2, 0.7, 0.1], saliency), saliency=np.shape(saliency)).artefacts
-    return TASK.overlay(picture(), artefacts, card(saliency=True), OverlayOptions(**options))
+    return draw_overlay(Stored({}, artefacts, card(saliency=True), picture), OverlayOptions(**options))
 
 
 def test_overlay_is_strong_where_the_map_is():
@@ -85,4 +85,5 @@ def test_opacity_zero_is_the_picture():
 
 
 def test_without_a_map_there_is_no_overlay():
-    assert TASK.overlay(picture(), {}, card(), OverlayOptions()) is None
+    assert [each.name for each in TASK.renderings(card(saliency=True))] == ["overlay.png"]
+    assert TASK.renderings(card()) == ()

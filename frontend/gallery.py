@@ -1,0 +1,113 @@
+"""Stored results again, in other forms and with other options. Nothing here asks the inference server."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from PIL import Image
+
+from frontend import NOTICE
+from frontend.catalogue import Catalogue
+from frontend.errors import RenderingNotAvailable
+from frontend.images import decode, to_png
+from frontend.results import PICTURE, ResultStore
+from frontend.tasks.base import Parameters, Rendering, ServedModel, Stored
+from frontend.threads import CpuThreads
+
+PIECES_AT_ONCE = 256  # of text, per change of threads
+
+
+class Gallery:
+    """Reads, reviews and draws stored results.
+
+    Args:
+        store: where they are kept.
+        catalogue: the models, for their cards.
+        threads: where the CPU's work is done.
+        max_image_pixels: width times height.
+    """
+
+    def __init__(self, store: ResultStore, catalogue: Catalogue, threads: CpuThreads, max_image_pixels: int) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._threads = threads
+        self._max_image_pixels = max_image_pixels
+
+    async def document(self, result: str) -> bytes:
+        """The JSON document as it was stored.
+
+        Raises:
+            ResultNotFound, StorageUnavailable
+        """
+        return await self._threads.run(self._store.document, result)
+
+    async def open(self, result: str) -> "Entry":
+        """A result with its model, ready to be drawn.
+
+        Raises:
+            ResultNotFound, StorageUnavailable, and what `Catalogue.get` raises when the model is gone.
+        """
+        document = json.loads(await self.document(result))
+        model = self._catalogue.get(document["model"])
+        return Entry(document, model)
+
+    async def review(self, entry: "Entry", view: Parameters) -> bytes:
+        """The JSON document as it is with `view`."""
+
+        def work() -> bytes:
+            changed = entry.model.task.review(self._stored(entry), view)
+            return json.dumps({**entry.document, **changed}).encode()
+
+        return await self._threads.run(work)
+
+    async def draw(self, entry: "Entry", rendering: Rendering, options: Parameters) -> AsyncIterator[bytes]:
+        """The bytes of a rendering. What can fail has failed before the first piece is asked for."""
+
+        def work() -> bytes | Iterator[str]:
+            drawn = rendering.draw(self._stored(entry), options)
+            if isinstance(drawn, Image.Image):
+                provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
+                return to_png(drawn, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
+            return drawn
+
+        drawn = await self._threads.run(work)
+        return _once(drawn) if isinstance(drawn, bytes) else self._pieces(drawn)
+
+    async def _pieces(self, text: Iterator[str]) -> AsyncIterator[bytes]:
+        def take() -> bytes:
+            return "".join(itertools.islice(text, PIECES_AT_ONCE)).encode()
+
+        while piece := await self._threads.run(take):
+            yield piece
+
+    def _stored(self, entry: "Entry") -> Stored:
+        files = self._store.files(entry.document["id"])
+        data = files.pop(PICTURE)
+        card = entry.model.card
+        return Stored(
+            entry.document, files, card, lambda: decode(data, self._max_image_pixels, card.preprocessing.background)
+        )
+
+
+class Entry:
+    """A stored result and the model that made it."""
+
+    def __init__(self, document: dict[str, Any], model: ServedModel) -> None:
+        self.document = document
+        self.model = model
+
+    def rendering(self, name: str) -> Rendering:
+        """The rendering of that file name.
+
+        Raises:
+            RenderingNotAvailable: results of this model have none.
+        """
+        for each in self.model.task.renderings(self.model.card):
+            if each.name == name:
+                return each
+        raise RenderingNotAvailable(self.model.name, name)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

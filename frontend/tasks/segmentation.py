@@ -1,0 +1,166 @@
+"""Which part of an H&E picture is lumen, epithelium or other tissue: a mask, areas and polygons."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from frontend.backend import ModelConfiguration, Tensors, TensorSpec
+from frontend.cards import Card
+from frontend.errors import InferenceFailed
+from frontend.images import Picture, rgb_of
+from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tissue.geojson import Classification, feature_collection
+from frontend.tissue.labels import CLASS_VALUES, Area
+from frontend.tissue.render import layer_image, mask_image, overlay_image
+from frontend.tissue.resolution import UM_PER_PX_RANGE, choose_um_per_px, tagged_um_per_px
+from frontend.tissue.tiles import CLASSES, SIDE
+from frontend.tissue.whole_picture import Segmentation as Maps
+from frontend.tissue.whole_picture import prepare
+
+PROBABILITIES = "probabilities"
+MAPS_FILE = "maps.npy"
+DEFAULT_THRESHOLD = 0.5
+
+TILE = TensorSpec("stains", np.dtype(np.uint8), (SIDE, SIDE, CLASSES))
+ANSWER = TensorSpec(PROBABILITIES, np.dtype(np.uint8), (CLASSES, SIDE, SIDE))
+
+
+class TissueParameters(Parameters):
+    """What the caller knows about the picture."""
+
+    um_per_px: float | None = Field(default=None, ge=UM_PER_PX_RANGE[0], le=UM_PER_PX_RANGE[1])
+    """Micrometres per pixel of the ORIGINAL; left out, what the file says or 0.5."""
+
+
+class View(Parameters):
+    """How probabilities become labels."""
+
+    threshold: float = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
+    """Least probability of lumen and of epithelium."""
+
+
+class TissueOverlayOptions(OverlayOptions, View):
+    """How the overlay is drawn."""
+
+
+def draw_overlay(stored: Stored, options: TissueOverlayOptions) -> Image.Image:
+    """Lay the classes in the card's colours over the picture."""
+    maps, colours = _maps(stored), _colours(stored.card)
+    labels = maps.labels(options.threshold)
+    if options.base == "none":
+        return layer_image(labels, maps.shape, colours, options.opacity)
+    return overlay_image(labels, stored.picture().pixels, colours, options.opacity)
+
+
+def draw_mask(stored: Stored, options: View) -> Image.Image:
+    """Palette picture of the ORIGINAL's size: 0 background, 1 lumen, 2 epithelium, 3 other tissue."""
+    maps = _maps(stored)
+    return mask_image(maps.labels(options.threshold), maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
+
+
+def write_polygons(stored: Stored, options: View) -> Iterator[str]:
+    """GeoJSON as QuPath reads it, in pixels of the ORIGINAL."""
+    maps = _maps(stored)
+    classes = {CLASS_VALUES[each.name]: Classification(each.title, rgb_of(each.colour)) for each in stored.card.classes}
+    drawn_with = {"threshold": options.threshold, "um_per_px": maps.um_per_px}
+    provenance = {**stored.document["provenance"], "drawn_with": drawn_with}
+    return feature_collection(maps.labels(options.threshold), maps.shape, classes, {"provenance": provenance})
+
+
+class Segmentation:
+    """The task `segmentation`: tiles of `stains` uint8 in, `probabilities` uint8 out, put together to a whole."""
+
+    kind: ClassVar[str] = "segmentation"
+    parameters: ClassVar[type[Parameters]] = TissueParameters
+    view: ClassVar[type[Parameters]] = View
+    all_renderings: ClassVar[tuple[Rendering, ...]] = (
+        Rendering("overlay.png", "image/png", "The picture under its classes", TissueOverlayOptions, draw_overlay),
+        Rendering("mask.png", "image/png", "One class per pixel, as a palette picture", View, draw_mask),
+        Rendering(
+            "polygons.geojson", "application/geo+json", "The regions as QuPath annotations", View, write_polygons
+        ),
+    )
+
+    def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
+        """Where card and configuration do not fit; see `Task`."""
+        found = []
+        if configuration.max_batch_size < 1:
+            found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
+        for expected, got in ((TILE, configuration.inputs), (ANSWER, configuration.outputs)):
+            if got != (expected,):
+                found.append(f"expected {expected}, got {', '.join(map(str, got)) or 'none'}")
+        names = [each.name for each in card.classes]
+        if names != list(CLASS_VALUES):
+            found.append(f"card.json: expected classes {list(CLASS_VALUES)}, got {names}")
+        return found
+
+    def plan(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> "SegmentationPlan":
+        """Find tissue and stains in the whole picture."""
+        return SegmentationPlan(picture, model, parameters)
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """All of them."""
+        del card
+        return self.all_renderings
+
+    def review(self, stored: Stored, view: View) -> dict[str, Any]:
+        """The areas at another threshold."""
+        return _fields(_maps(stored), view.threshold)
+
+
+class SegmentationPlan:
+    """One picture, a request per tile that holds tissue."""
+
+    outputs: Sequence[str] = (PROBABILITIES,)
+
+    def __init__(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> None:
+        tagged = tagged_um_per_px({"dpi": picture.dpi})
+        um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
+        self._prepared = prepare(picture.pixels, um_per_px)
+        self._blender = self._prepared.blender()
+        self._model = model
+        self.count = len(self._prepared.positions)
+
+    def requests(self) -> Iterator[Tensors]:
+        """The tiles, each a batch of one: (1, 512, 512, 3) uint8."""
+        for tile in self._prepared.tiles():
+            yield {TILE.name: tile.stains[np.newaxis]}
+
+    def accept(self, index: int, answer: Tensors) -> None:
+        """Blend one tile's answer in.
+
+        Raises:
+            InferenceFailed: a shape other than configured.
+        """
+        probabilities: NDArray[np.uint8] = answer[PROBABILITIES]
+        if probabilities.shape != (1, *ANSWER.dims):
+            raise InferenceFailed(self._model.name)
+        self._blender.add(*self._prepared.positions[index], probabilities[0])
+
+    def result(self) -> TaskResult:
+        """Areas at the default threshold, and the maps that everything else is made from."""
+        prepared = self._prepared
+        maps = Maps(prepared.shape, prepared.um_per_px, self._blender.finish(), prepared.regions)
+        document = {"um_per_px": prepared.um_per_px, **_fields(maps, DEFAULT_THRESHOLD)}
+        return TaskResult(document, {MAPS_FILE: maps.to_npy()}, (*self._warnings, *prepared.warnings))
+
+
+def _fields(maps: Maps, threshold: float) -> dict[str, Any]:
+    def rounded(area: Area) -> dict[str, float]:
+        return {"mm2": round(area.mm2, 6), "fraction": round(area.fraction, 6)}
+
+    areas = maps.areas(maps.labels(threshold))
+    return {"threshold": threshold, "areas": {name: rounded(area) for name, area in areas.items()}}
+
+
+def _maps(stored: Stored) -> Maps:
+    image = stored.document["image"]
+    return Maps.from_npy(stored.files[MAPS_FILE], (image["height"], image["width"]), stored.document["um_per_px"])
+
+
+def _colours(card: Card) -> dict[int, tuple[int, int, int]]:
+    return {CLASS_VALUES[each.name]: rgb_of(each.colour) for each in card.classes}

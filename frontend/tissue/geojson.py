@@ -1,0 +1,66 @@
+"""Regions as a GeoJSON FeatureCollection in the shape that QuPath reads as annotations."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontend.tissue.labels import at_original, nearest
+from frontend.tissue.outlines import Ring, polygons
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How a label is called and drawn in QuPath."""
+
+    name: str
+    colour: tuple[int, int, int]
+
+
+def feature_collection(
+    labels: NDArray[np.uint8],
+    shape: tuple[int, int],
+    classes: Mapping[int, Classification],
+    members: Mapping[str, object] | None = None,
+) -> Iterator[str]:
+    """Write the regions of each label as JSON text, a region at a time.
+
+    Corners lie on pixel edges of the ORIGINAL, (0, 0) being its upper left corner. A polygon's area is exactly the
+    number of pixels that its region has in the mask.
+
+    Args:
+        labels: (h, w) uint8 on the model grid.
+        shape: (H, W) of the ORIGINAL.
+        classes: by label, those that are wanted.
+        members: further members of the collection, such as where it comes from (RFC 7946, section 6.1).
+    """
+    if shape[0] < labels.shape[0] or shape[1] < labels.shape[1]:
+        labels = at_original(labels, shape)
+    y_edges, x_edges = _edges(labels.shape[0], shape[0]), _edges(labels.shape[1], shape[1])
+
+    def closed(ring: Ring) -> list[list[int]]:
+        points = np.stack([x_edges[ring[:, 0]], y_edges[ring[:, 1]]], axis=1).tolist()
+        return [*points, points[0]]
+
+    head = json.dumps({"type": "FeatureCollection", **(members or {})})
+    yield f'{head[:-1]}, "features":['
+    separator = "\n"
+    for value, classification in classes.items():
+        properties = {
+            "objectType": "annotation",
+            "classification": {"name": classification.name, "color": list(classification.colour)},
+        }
+        for polygon in polygons(labels == value):
+            rings = [closed(ring) for ring in (polygon.outline, *polygon.holes)]
+            geometry = {"type": "Polygon", "coordinates": rings}
+            feature = {"type": "Feature", "geometry": geometry, "properties": properties}
+            yield separator + json.dumps(feature, separators=(",", ":"))
+            separator = ",\n"
+    yield "\n]}\n"
+
+
+def _edges(source: int, target: int) -> NDArray[np.int64]:
+    """For each of the source + 1 edges between label pixels, the pixel edge of the ORIGINAL that it falls on."""
+    return np.searchsorted(nearest(source, target), np.arange(source + 1))
