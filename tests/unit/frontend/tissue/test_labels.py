@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from frontend.tissue.glass import GLASS, TISSUE, WHITE
-from frontend.tissue.labels import BACKGROUND, EPITHELIUM, LUMEN, OTHER, areas, at_original, label
+from frontend.tissue.labels import BACKGROUND, EPITHELIUM, LUMEN, OTHER, areas, at_original, label, nearest
 
 
 def one(lumen, epithelium, background, region=TISSUE, threshold=0.5):
@@ -61,3 +61,10 @@ def test_areas_are_those_of_the_original():
 def test_no_tissue_has_no_area():
     found = areas(np.zeros((4, 4), np.uint8), (16, 16), um_per_px=0.5)
     assert {(area.mm2, area.fraction) for area in found.values()} == {(0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"), [(5, 2, [1, 3]), (2, 5, [0, 0, 1, 1, 1]), (3, 3, [0, 1, 2]), (4, 1, [2])]
+)
+def test_a_pixel_takes_the_label_under_its_centre(source, target, expected):
+    assert nearest(source, target).tolist() == expected

@@ -1,0 +1,165 @@
+"""H&E tissue on real pictures, through HTTP and the real Triton."""
+
+import io
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnxruntime
+import pytest
+import shapely
+import tritonclient.grpc
+from PIL import Image
+
+from frontend.schemas import SegmentationResult
+from frontend.tissue.whole_picture import Segmentation, prepare
+from tests.pictures import encoded
+from tests.servers import PROJECT
+
+PREDICT = "/v1/models/he_tissue/predict"
+SAMPLES = PROJECT / "build/samples/he_tissue"
+HISTO, IHC = SAMPLES / "he/histo.jpg", SAMPLES / "ihc/ihc.png"
+GOLDEN = json.loads((PROJECT / "tests/integration/frontend/he_tissue.json").read_text())
+
+
+def predict(http, data, **parameters):
+    response = http.post(PREDICT, files={"image": data}, params=parameters)
+    assert response.status_code == 200, response.text
+    return SegmentationResult.model_validate(response.json()).model_dump()
+
+
+def inferences(triton):
+    client = tritonclient.grpc.InferenceServerClient(triton.grpc_url)
+    (stats,) = client.get_inference_statistics("he_tissue").model_stats
+    client.close()
+    return stats.inference_count
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_areas_are_those_of_the_golden_file(http, name):
+    case = GOLDEN[name]
+    result = predict(http, (SAMPLES / case["file"]).read_bytes(), um_per_px=case["um_per_px"])
+    for label, area in case["areas"].items():
+        assert result["areas"][label]["fraction"] == pytest.approx(area["fraction"], abs=0.005)
+        assert result["areas"][label]["mm2"] == pytest.approx(area["mm2"], abs=0.005 * 0.1)
+    assert sorted(each["code"] for each in result["warnings"]) == case["warnings"]
+
+
+def test_http_gives_what_bare_onnx_runtime_gives(http, model_repository):
+    pixels = np.asarray(Image.open(HISTO).convert("RGB"))
+    prepared, session = prepare(pixels, 1.0), onnxruntime.InferenceSession(model_repository / "he_tissue/1/model.onnx")
+    blender = prepared.blender()
+    for tile in prepared.tiles():
+        (probabilities,) = session.run(None, {"stains": tile.stains[np.newaxis]})
+        blender.add(tile.top, tile.left, probabilities[0])
+    maps = Segmentation(prepared.shape, 1.0, blender.finish(), prepared.regions)
+    areas = maps.areas(maps.labels(0.5))
+    result = predict(http, HISTO.read_bytes(), um_per_px=1.0)
+    for name, area in areas.items():
+        assert result["areas"][name]["fraction"] == pytest.approx(area.fraction, abs=0.002)
+
+
+def test_mask_areas_polygons_and_overlay_agree(http):
+    data = IHC.read_bytes()
+    result = predict(http, data, um_per_px=1.0)
+    links = result["links"]
+    mask = Image.open(io.BytesIO(http.get(links["mask"]).content))
+    assert (mask.mode, mask.size) == ("P", (512, 512))
+    pixels = np.bincount(np.asarray(mask).ravel(), minlength=4)
+    response = http.get(links["polygons"])
+    assert response.headers["content-type"] == "application/geo+json"
+    polygons = {}
+    for feature in response.json()["features"]:
+        shape = shapely.from_geojson(json.dumps(feature["geometry"]))
+        assert shape.is_valid
+        assert feature["properties"]["objectType"] == "annotation"
+        title = feature["properties"]["classification"]["name"]
+        polygons[title] = polygons.get(title, 0) + shape.area
+    for value, (title, name) in enumerate(
+        [("Lumen", "lumen"), ("Epithelium", "epithelium"), ("Other tissue", "other")], 1
+    ):
+        assert polygons.get(title, 0) == pytest.approx(pixels[value], rel=0.01)
+        assert result["areas"][name]["mm2"] == pytest.approx(pixels[value] * 1e-6, rel=0.02, abs=2e-4)
+    overlay = Image.open(io.BytesIO(http.get(links["overlay"], params={"opacity": 0}).content))
+    assert np.array_equal(np.asarray(overlay), np.asarray(Image.open(IHC).convert("RGB")))
+    direct = http.post(PREDICT, content=data, params={"um_per_px": 1.0}, headers={"Accept": "application/geo+json"})
+    assert direct.json() == response.json()
+
+
+def test_drawing_again_costs_no_inference(http, triton):
+    result = predict(http, HISTO.read_bytes(), um_per_px=0.9)
+    before = inferences(triton)
+    seen = set()
+    for threshold in (0.2, 0.5, 0.8):
+        query = {"threshold": threshold}
+        assert http.get(result["links"]["self"], params=query).json()["threshold"] == threshold
+        for name in ("overlay", "mask", "polygons"):
+            seen.add(http.get(result["links"][name], params=query).content)
+    predict(http, HISTO.read_bytes(), um_per_px=0.9)
+    assert inferences(triton) == before
+    assert len(seen) == 9
+
+
+def test_tiles_are_sent_together(http, triton):
+    """A picture of several tiles is executed in fewer executions than tiles."""
+    client = tritonclient.grpc.InferenceServerClient(triton.grpc_url)
+
+    def counts():
+        (stats,) = client.get_inference_statistics("he_tissue").model_stats
+        return np.array([stats.inference_count, stats.execution_count])
+
+    wide = Image.open(HISTO).convert("RGB").resize((1400, 840))
+    before = counts()
+    predict(http, encoded(wide), um_per_px=2.0)
+    tiles, executions = counts() - before
+    client.close()
+    assert tiles >= 8
+    assert executions < tiles
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("RGB", (1, 1), "white"),
+        Image.new("RGB", (1, 1), "purple"),
+        Image.new("RGB", (700, 500), "white"),
+        Image.new("RGB", (3000, 2), (200, 120, 170)),
+        Image.new("RGB", (2, 3000), (90, 40, 120)),
+        Image.new("L", (64, 64), 90),
+    ],
+    ids=["1x1 white", "1x1 purple", "blank", "a line", "a column", "grey"],
+)
+def test_odd_pictures_are_results_with_warnings(http, image):
+    result = predict(http, encoded(image), um_per_px=0.5)
+    assert result["warnings"]
+    assert all(0 <= area["fraction"] <= 1 for area in result["areas"].values())
+    for name in ("overlay", "mask", "polygons"):
+        assert http.get(result["links"][name]).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["0.05", "4.1", "nan", "inf", "-1", "wide", ""])
+def test_resolution_out_of_range(http, value):
+    response = http.post(PREDICT, content=HISTO.read_bytes(), params={"um_per_px": value})
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
+    assert "um_per_px" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("value", ["-0.1", "1.1", "nan", "half"])
+def test_threshold_out_of_range(http, value):
+    links = predict(http, HISTO.read_bytes(), um_per_px=1.0)["links"]
+    for name in ("self", "overlay", "mask", "polygons"):
+        response = http.get(links[name], params={"threshold": value})
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
+
+
+def test_both_models_at_once(http):
+    """A long segmentation does not stop classifications, and neither gets the other's answer."""
+    wide = encoded(Image.open(HISTO).convert("RGB").resize((1500, 800)).rotate(180))
+    mri = sorted((PROJECT / "build/samples/brain_mri").glob("*/*.jpg"))[:4]
+    with ThreadPoolExecutor(5) as pool:
+        slow = pool.submit(http.post, PREDICT, content=wide, params={"um_per_px": 2.0})
+        time.sleep(0.3)
+        quick = list(pool.map(lambda path: http.post("/v1/models/brain_mri/predict", content=path.read_bytes()), mri))
+        assert [each.json()["label"] for each in quick] == [path.parent.name for path in mri]
+        assert slow.result().json()["task"] == "segmentation"
