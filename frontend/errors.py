@@ -5,7 +5,7 @@ PlatformError
 │   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── MethodNotAllowed 405, NotAcceptable 406
-│   ├── UploadTooLarge 413, ImageTooLarge 413
+│   ├── UploadTooLarge 413, ImageTooLarge 413, AreaTooLarge 413
 │   ├── UnsupportedImage 415
 │   └── CorruptImage 422, InvalidParameter 422
 └── ServiceError (5xx: the caller can try again)
@@ -158,6 +158,19 @@ class ImageTooLarge(RequestError):
 
     def __init__(self, width: int, height: int, limit_pixels: int) -> None:
         super().__init__(f"The picture is {width} x {height} = {width * height} pixels; the limit is {limit_pixels}.")
+
+
+class AreaTooLarge(RequestError):
+    """More pixels at the model's resolution than can be held in memory; told before any of them is made."""
+
+    status, code, title = 413, "area_too_large", "The picture covers too large an area"
+    advice = "Cut it into parts, or check um_per_px."
+
+    def __init__(self, um_per_px: float, pixels: int, limit_pixels: int) -> None:
+        super().__init__(
+            f"At {um_per_px:.3g} micrometres per pixel the picture has {pixels} pixels of the model's resolution; "
+            f"the limit is {limit_pixels}."
+        )
 
 
 class UnsupportedImage(RequestError):

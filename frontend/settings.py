@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     samples_dir: Path = Path("build/samples")
     """Folder with the sample pictures of the page, one folder per model."""
 
-    max_upload_bytes: int = Field(default=64 * 2**20, ge=1024, le=2**30)
+    max_upload_bytes: int = Field(default=256 * 2**20, ge=1024, le=2**30)
     """Largest request body, in bytes."""
 
     max_image_pixels: int = Field(default=100_000_000, ge=1, le=10**9)

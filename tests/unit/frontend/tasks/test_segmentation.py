@@ -6,7 +6,7 @@ import pytest
 
 from frontend.backend import ModelConfiguration
 from frontend.cards import Card
-from frontend.errors import InferenceFailed
+from frontend.errors import AreaTooLarge, InferenceFailed
 from frontend.images import Picture
 from frontend.tasks.base import OverlayOptions, ServedModel, Stored
 from frontend.tasks.segmentation import (
@@ -151,6 +151,12 @@ def test_polygons_say_where_they_come_from():
     assert collection["provenance"] == {"model": "tissue", "drawn_with": {"threshold": 0.5, "um_per_px": 2.0}}
     names = {each["properties"]["classification"]["name"] for each in collection["features"]}
     assert "Epithelium" in names
+
+
+def test_an_area_beyond_the_limit_is_refused_before_any_work():
+    huge = Picture(np.broadcast_to(np.uint8(200), (4000, 4000, 3)), "PNG", turned=False, warnings=())
+    with pytest.raises(AreaTooLarge, match=r"At 4 micrometres per pixel the picture has 64000000 .* limit is 25000000"):
+        TASK.plan(huge, model(), TissueParameters(um_per_px=4.0))
 
 
 def test_an_answer_of_another_shape_is_refused():
