@@ -10,7 +10,12 @@ from tests.servers import PROJECT, FrontendServer, TritonServer
 
 
 def pytest_addoption(parser):
-    for name, what in (("triton", "the embedded Triton and the exported models"), ("browser", "a browser")):
+    for name, what in (
+        ("triton", "the embedded Triton and the exported models"),
+        ("browser", "a browser"),
+        ("prometheus", "prometheus and promtool"),
+        ("docker", "a Docker engine with Compose"),
+    ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
 
 
