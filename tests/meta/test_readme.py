@@ -40,10 +40,14 @@ def test_it_is_short_and_begins_with_what_matters():
     assert "Research use only. Not a medical device." in "\n".join(lines[:12])
 
 
-@pytest.mark.parametrize(("settings", "prefix"), [(Settings, "ONCO_"), (TritonSettings, "ONCO_TRITON_")])
-def test_the_settings_tables_are_true(settings, prefix):
+LAUNCHER = (PROJECT / "docs/inference_server.md").read_text()
+TABLES = [(Settings, "ONCO_", README), (TritonSettings, "ONCO_TRITON_", LAUNCHER)]
+
+
+@pytest.mark.parametrize(("settings", "prefix", "text"), TABLES)
+def test_the_settings_tables_are_true(settings, prefix, text):
     others = "(?!TRITON)" if prefix == "ONCO_" else ""
-    rows = dict(re.findall(rf"^\| `({prefix}{others}\w+)` \| (.*?) \|", README, re.MULTILINE))
+    rows = dict(re.findall(rf"^\| `({prefix}{others}\w+)` \| (.*?) \|", text, re.MULTILINE))
     assert rows.keys() == {prefix + name.upper() for name in settings.model_fields}
     for name, field in settings.model_fields.items():
         variable = prefix + name.upper()
@@ -52,11 +56,11 @@ def test_the_settings_tables_are_true(settings, prefix):
             assert rows[variable] == f"`{default}`", variable
 
 
-@pytest.mark.parametrize("settings", [Settings, TritonSettings])
-def test_the_meaning_of_each_setting_is_its_docstring(settings):
+@pytest.mark.parametrize(("settings", "prefix", "text"), TABLES)
+def test_the_meaning_of_each_setting_is_its_docstring(settings, prefix, text):
     for name in settings.model_fields:
         docstring = re.search(rf'    {name}:.*?"""(.*?)"""', inspect.getsource(settings), re.DOTALL)
-        assert docstring[1].rstrip(".") in README, name
+        assert docstring[1].rstrip(".") in text, name
 
 
 def test_the_make_targets_it_names_exist():
