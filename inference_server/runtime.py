@@ -146,7 +146,8 @@ def environment(settings: TritonSettings, environ: Mapping[str, str] = os.enviro
         for name, folder in folders.items()
         if folder is not None
     }
-    return {**environ, **changes, f"{PREFIX}THREADS": str(settings.threads)}
+    # ONNX Runtime 1.29 and later report to Microsoft unless told not to.
+    return {"ORT_DISABLE_TELEMETRY": "1", **environ, **changes, f"{PREFIX}THREADS": str(settings.threads)}
 
 
 def shared_memory_prefix(pid: int) -> str:

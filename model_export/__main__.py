@@ -1,6 +1,7 @@
 """The command: `python -m model_export [MODEL ...] [--force]`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,7 @@ def main(
     root: Path = _CHECKOUT,
 ) -> int:
     """Exports the named models, or all, and gives the exit status."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime 1.29 and later report to Microsoft unless told
     names = [exporter.name for exporter in exporters]
     parser = argparse.ArgumentParser(prog="model_export", description="Export the serving graphs of the models.")
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"one of: {', '.join(names)} (default: all)")

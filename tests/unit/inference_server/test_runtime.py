@@ -57,6 +57,7 @@ def test_this_python_comes_first_for_the_stub(monkeypatch, tmp_path):
     assert env["LD_LIBRARY_PATH"] == str(tmp_path)
     assert env["ONCO_TRITON_THREADS"] == "3"
     assert env["HOME"] == "/home"
+    assert env["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 @pytest.mark.parametrize(

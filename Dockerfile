@@ -1,0 +1,66 @@
+# Both images. They share the base and the exported models, which is why this is one file.
+# docker compose builds the targets `triton` and `frontend`; what changes most often is copied last.
+
+FROM python:3.11-slim-bookworm AS base
+# Not root, and by number: Kubernetes checks `runAsNonRoot` against a number only.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin oncoserve
+# ONNX Runtime 1.29 and later report to Microsoft unless told not to.
+ENV ORT_DISABLE_TELEMETRY=1 \
+    PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+
+# pip installs into the environment from outside, so that the images do without pip.
+FROM base AS environment
+RUN python -m venv --without-pip /opt/venv
+
+# The serving graphs, from the pinned weights, with every check of `make models`. Depends on nothing but model_export.
+FROM base AS export
+COPY requirements-export.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --quiet --require-hashes --no-deps -r requirements-export.lock
+COPY --chmod=755 model_export model_export
+RUN --mount=type=cache,target=/app/build/wheels python -m model_export
+# The frontend states the served file's sha256, which is in export.json; it does without the file itself.
+RUN mkdir /records && cp --parents model_repository/*/*/export.json /records
+
+FROM environment AS triton-environment
+COPY requirements-triton.lock .
+# Left out: the stubs for other versions of Python, and the libpython that one of them brings along (40 MB).
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-triton.lock \
+    && packages=/opt/venv/lib/python3.11/site-packages \
+    && stubs=$packages/pytriton/tritonserver/python_backend_stubs \
+    && find "$stubs" -mindepth 1 -maxdepth 1 ! -name 3.11 -exec rm -r {} + \
+    && rm "$packages"/nvidia_pytriton.libs/libpython3*
+
+FROM base AS triton
+LABEL org.opencontainers.image.title="oncoserve-triton" \
+      org.opencontainers.image.description="Triton Inference Server 2.51 on the CPU with the models of Oncoserve. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=triton-environment /opt/venv /opt/venv
+COPY --from=export /app/model_repository model_repository
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 inference_server inference_server
+USER 10001:10001
+CMD ["python", "-m", "inference_server"]
+
+FROM environment AS frontend-environment
+COPY requirements-frontend.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
+
+FROM base AS frontend
+LABEL org.opencontainers.image.title="oncoserve-frontend" \
+      org.opencontainers.image.description="Oncology imaging over HTTP, answered by Triton. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT"
+# A named volume takes its owner from here.
+RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve
+COPY --from=frontend-environment /opt/venv /opt/venv
+COPY --from=export /app/build/samples build/samples
+COPY --from=export /records .
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 frontend frontend
+USER 10001:10001
+CMD ["python", "-m", "frontend"]

@@ -1,0 +1,117 @@
+"""What `docker compose up` brings up, seen from outside and from inside its containers."""
+
+import io
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from PIL import Image
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the build
+
+SERVICES = ("frontend", "triton")
+TMP = "/tmp"  # noqa: S108 - inside a container
+CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+
+
+def sample(stack, label):
+    """A real picture of a class, from those that the image brings along."""
+    offered = stack.client.get("/v1/samples").raise_for_status().json()["brain_mri"]
+    name = next(name for name in offered if name.split("/")[1] == label)
+    return stack.client.get(f"/v1/samples/{name}").raise_for_status().content
+
+
+def test_the_context_is_small(stack):
+    sizes = re.findall(r"transferring context: ([\d.]+)(\w+)", stack.build_log)
+    assert sizes
+    assert all(unit in {"B", "kB"} for _, unit in sizes), sizes
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_a_real_picture_gets_its_class(stack, label):
+    answer = stack.predict(sample(stack, label)).raise_for_status().json()
+    assert answer["label"] == label
+    code, record = stack.execute("triton", "cat", "/app/model_repository/brain_mri/1/export.json")
+    assert code == 0
+    assert answer["provenance"]["model_sha256"] == json.loads(record)["model_sha256"]
+
+
+def test_the_page_answers(stack):
+    page = stack.client.get("/").raise_for_status()
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "Not a medical device" in page.text
+
+
+def test_triton_answers_directly(stack):
+    picture = Image.open(io.BytesIO(sample(stack, "pituitary"))).convert("RGB")
+    pixels = np.asarray(picture.resize((240, 240), Image.Resampling.BICUBIC))[np.newaxis]
+    image = triton.InferInput("image", list(pixels.shape), "UINT8")
+    image.set_data_from_numpy(pixels)
+    with triton.InferenceServerClient(f"127.0.0.1:{stack.grpc_port}") as client:
+        probabilities = client.infer("brain_mri", [image]).as_numpy("probabilities")[0]
+    assert CLASSES[probabilities.argmax()] == "pituitary"
+
+
+def test_triton_publishes_its_metrics(stack):
+    metrics = stack.client.get(f"http://127.0.0.1:{stack.metrics_port}/metrics").raise_for_status().text
+    assert 'nv_inference_count{model="brain_mri"' in metrics
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_ports_are_published_on_loopback_only(stack, service):
+    bindings = stack.inspect(service)["NetworkSettings"]["Ports"].values()
+    assert {binding["HostIp"] for published in bindings for binding in published} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_has_no_privileges(stack, service):
+    code, status = stack.execute(service, "cat", "/proc/1/status")
+    assert code == 0
+    fields = dict(line.split(":\t", 1) for line in status.splitlines())
+    assert set(fields["Uid"].split()) == {"10001"}
+    assert set(fields["Gid"].split()) == {"10001"}
+    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    limits = stack.inspect(service)["HostConfig"]
+    assert limits["Memory"] > 0
+    assert limits["Init"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("folder", ["/", "/app", "/app/model_repository", "/opt/venv", "/etc", "/var"])
+def test_a_container_cannot_write_outside_its_volumes(stack, service, folder):
+    code, output = stack.execute(service, "touch", f"{folder}/written")
+    assert code != 0
+    assert "Read-only file system" in output
+
+
+@pytest.mark.parametrize(
+    ("service", "folder"), [("frontend", "/var/lib/oncoserve"), ("frontend", TMP), ("triton", TMP)]
+)
+def test_a_container_can_write_where_it_has_to(stack, service, folder):
+    assert stack.execute(service, "touch", f"{folder}/.written") == (0, "")
+    assert stack.execute(service, "rm", f"{folder}/.written") == (0, "")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_says_what_it_is_and_reports_to_nobody(stack, service):
+    config = stack.inspect(service)["Config"]
+    assert config["Labels"]["org.opencontainers.image.title"] == f"oncoserve-{service}"
+    assert "Not a medical device" in config["Labels"]["org.opencontainers.image.description"]
+    assert "ORT_DISABLE_TELEMETRY=1" in config["Env"]
+
+
+def test_triton_starts_without_a_network(stack):
+    tmpfs = ["--tmpfs", f"{TMP}:exec,mode=1777", "--env", f"ONCO_TRITON_WORK_DIRECTORY={TMP}/triton"]
+    command = ["python", "-m", "inference_server", "--", "echo", "served"]
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--network=none", "--read-only", *tmpfs, f"{stack.project}-triton", *command],
+        env=stack.env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "served\n"), done.stderr
