@@ -1,0 +1,103 @@
+"""Pictures of several tiles on their way through the pipeline."""
+
+import asyncio
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from frontend.admission import Admission
+from frontend.errors import DeadlineExceeded, TooBusy
+from frontend.pipeline import Limits, Pipeline
+from frontend.results import ResultStore
+from frontend.tasks.segmentation import ANSWER, TissueParameters
+from frontend.threads import CpuThreads
+from frontend.timings import Timings
+from tests.pictures import encoded
+from tests.unit.frontend.tasks.test_segmentation import model, stained
+
+IN_FLIGHT = 3
+
+
+class Tiles:
+    """Answers every tile with epithelium, after a moment, and counts."""
+
+    def __init__(self, fail_at=None):
+        self.asked = self.now = self.most = self.cancelled = 0
+        self.fail_at = fail_at
+
+    async def infer(self, name, version, inputs, outputs, timeout_s):
+        self.asked += 1
+        number = self.asked
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0.02 / number)  # the later ones answer first
+            if number == self.fail_at:
+                raise DeadlineExceeded(name, timeout_s)
+            if self.fail_at:
+                await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.now -= 1
+        levels = np.array([0, 250, 0], np.uint8).reshape(1, 3, 1, 1)
+        return {"probabilities": np.broadcast_to(levels, (1, *ANSWER.dims)).copy()}
+
+
+@pytest.fixture
+def threads():
+    pool = CpuThreads(2)
+    yield pool
+    pool.close()
+
+
+def pipeline(backend, folder, threads):
+    limits = Limits(10**8, 30.0, IN_FLIGHT)
+    return Pipeline(backend, ResultStore(folder), Admission(1), threads, limits)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return encoded(Image.fromarray(stained(1100, 1900).pixels))
+
+
+async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
+    backend = Tiles()
+    timings = Timings()
+    answer = await pipeline(backend, tmp_path, threads).predict(model(), data, TissueParameters(um_per_px=2.0), timings)
+    document = json.loads(answer.document)
+    assert backend.asked > 2 * IN_FLIGHT
+    assert backend.most == IN_FLIGHT
+    assert document["areas"]["epithelium"]["fraction"] > 0.95
+    assert {"decode", "preprocess", "infer", "postprocess", "store"} <= timings.laps_ms.keys()
+
+
+async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, data):
+    backend = Tiles(fail_at=2)
+    busy = pipeline(backend, tmp_path, threads)
+    async with asyncio.timeout(4):
+        with pytest.raises(DeadlineExceeded):
+            await busy.predict(model(), data, TissueParameters(um_per_px=2.0), Timings())
+    assert backend.now == 0
+    assert backend.cancelled == IN_FLIGHT - 1
+    assert not list(tmp_path.rglob("result.json"))
+    busy.admission.check("tissue")  # its place is free again
+
+
+async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
+    backend = Tiles(fail_at=10**6)  # no answer comes
+    busy = pipeline(backend, tmp_path, threads)
+    asking = asyncio.create_task(busy.predict(model(), data, TissueParameters(um_per_px=2.0), Timings()))
+    async with asyncio.timeout(10):
+        while backend.now < IN_FLIGHT:
+            await asyncio.sleep(0.01)
+    with pytest.raises(TooBusy):
+        busy.admission.check("tissue")
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert backend.now == 0
+    busy.admission.check("tissue")
