@@ -40,9 +40,15 @@ async function get(path, signal) {
   return body;
 }
 
-/** A stored result. */
-export async function readResult(id, signal) {
-  return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}`, signal)).text());
+/** A path with a query, if there is any. */
+export function address(path, query = {}) {
+  const text = new URLSearchParams(query).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/** A stored result, as it is with `view` (see the tasks). */
+export async function readResult(id, signal, view) {
+  return JSON.parse(await (await get(address(`/v1/results/${encodeURIComponent(id)}`, view), signal)).text());
 }
 
 /** A sample picture, as a file like a chosen one. */
@@ -62,11 +68,12 @@ export async function isReady() {
  * XMLHttpRequest, because fetch does not report the progress of an upload.
  * @param {string} model
  * @param {File} file
+ * @param {Object<string, number>} parameters the task's own, by name.
  * @param {AbortSignal} signal cancels.
- * @param {(sent: number) => void} onProgress gets the part of the file sent, 0 to 1.
+ * @param {(sent: number) => void} onProgress gets the part of the upload sent, 0 to 1.
  * @returns the document, whether it was stored already, and the milliseconds it took here and in the server.
  */
-export function predict(model, file, signal, onProgress) {
+export function predict(model, file, parameters, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const header = (name) => request.getResponseHeader(name);
@@ -88,7 +95,9 @@ export function predict(model, file, signal, onProgress) {
     };
     request.open("POST", `/v1/models/${encodeURIComponent(model)}/predict`);
     request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
-    request.send(file);
+    const form = new FormData();
+    form.append("image", file);
+    for (const [name, value] of Object.entries(parameters)) form.append(name, value);
+    request.send(form);
   });
 }

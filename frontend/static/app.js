@@ -1,16 +1,27 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { Problem, isReady, predict, readResult, readSample } from "./api.js";
-import { offerOverlay, percent, showAnswer } from "./result.js";
-import { clear, layerOpacity, offerLayer, onLayerChange, pictureSize, showPicture } from "./viewer.js";
+import { Problem, address, isReady, predict, readResult, readSample } from "./api.js";
+import * as classification from "./classification.js";
+import {
+  cards,
+  checkParameters,
+  chosenModel,
+  onQuestionChange,
+  parameters,
+  parametersDiffer,
+  selectModel,
+} from "./form.js";
+import { offerDownloads, showProvenance, showResult } from "./result.js";
+import * as segmentation from "./segmentation.js";
+import { offerThreshold, withdrawThreshold } from "./threshold.js";
+import { changeLayer, clear, layerOpacity, offerLayer, onLayerChange, pictureSize, showPicture } from "./viewer.js";
+
+const TASKS = { classification, segmentation };
 
 const READY_POLL_MS = 3000;
 const DEFAULT_OVERLAY_OPACITY = 0.5;
 
 const at = (id) => document.getElementById(id);
-const radios = [...document.querySelectorAll("input[name=model]")];
-const cards = new Map(radios.map((radio) => [radio.value, JSON.parse(radio.dataset.card)]));
-const chosenModel = () => radios.find((radio) => radio.checked)?.value;
 
 /** A size in the largest unit that leaves a number of at least 1. */
 function bytes(count) {
@@ -20,7 +31,7 @@ function bytes(count) {
 
 let file = null; // the picture last chosen; kept whatever happens, so that it can be sent again
 let shown = null; // the document on show
-let asked = null; // the model that was asked last
+let asked = { model: null, parameters: {} }; // what was asked last
 let running = null; // AbortController of what is under way
 
 /** Show one of: empty, working, problem, answer. */
@@ -36,16 +47,17 @@ async function run(work) {
   const controller = new AbortController();
   running = controller;
   shown = null;
+  withdrawThreshold();
   progress("Waiting");
   show("working");
-  offerAnotherModel();
+  offerAnotherQuestion();
   try {
     await work(controller.signal);
   } catch (error) {
     if (running === controller) showProblem(controller.signal.aborted ? cancelled() : error, work);
   } finally {
     if (running === controller) running = null;
-    offerAnotherModel();
+    offerAnotherQuestion();
   }
 }
 
@@ -100,7 +112,7 @@ function pause(ms, signal) {
 /** Ask the chosen model about `file`. */
 async function ask(signal) {
   const [picture, model] = [file, chosenModel()];
-  asked = model;
+  asked = { model, parameters: parameters() };
   history.replaceState(null, "", location.pathname + location.search);
   at("chosen").textContent = `${picture.name}, ${bytes(picture.size)}`;
   at("chosen").hidden = false;
@@ -110,8 +122,9 @@ async function ask(signal) {
     const detail = `It has ${bytes(picture.size)}; the limit is ${bytes(limit)}. Choose a smaller one.`;
     throw new Problem({ title: "The picture is too large", detail, again: false });
   }
+  checkParameters();
   progress("Uploading", 0);
-  const answer = await predict(model, picture, signal, (part) =>
+  const answer = await predict(model, picture, asked.parameters, signal, (part) =>
     part < 1 ? progress("Uploading", part) : progress("Computing"),
   );
   const asTheServiceSawIt = await drawn;
@@ -133,42 +146,58 @@ const open = (id) => async (signal) => {
 /** Show the picture as the service keeps it. */
 async function showStored(result, signal) {
   const card = cards.get(result.model);
-  if (!card?.saliency) return clear("The picture is not shown: this model draws nothing over it.");
-  await showPicture(`${result.links.overlay}?opacity=0`, "The picture of this result", card.preprocessing.background);
+  if (!card || !result.links.overlay) return clear("The picture is not shown: this model draws nothing over it.");
+  const source = address(result.links.overlay, { opacity: 0 });
+  await showPicture(source, "The picture of this result", card.preprocessing.background);
   signal.throwIfAborted();
 }
 
 function present(answer) {
-  shown = answer.document;
-  const card = cards.get(shown.model);
-  asked = shown.model;
-  selectModel(shown.model);
-  showAnswer(answer, card);
-  if (card?.saliency) offerLayer(`${shown.links.overlay}?base=none&opacity=1`, card.saliency);
-  offerDownload();
+  const result = answer.document;
+  const task = TASKS[result.task];
+  asked = { model: result.model, parameters: result.provenance.parameters };
+  selectModel(result.model);
+  showProvenance(answer, task);
+  showWords(result);
+  const layer = task.layer(result, cards.get(result.model));
+  if (layer) offerLayer(layerOf(result), layer);
+  offerThreshold(result, review);
+  offerFiles();
   show("answer");
-  document.title = `${at("answer-title").textContent} - Oncoserve`;
-  history.replaceState(null, "", `#result=${shown.id}`);
+  history.replaceState(null, "", `#result=${result.id}`);
   at("answer-title").focus();
 }
 
-function offerDownload() {
-  at("download-overlay").hidden = true;
-  if (shown && cards.get(shown.model)?.saliency) offerOverlay(shown, layerOpacity() ?? DEFAULT_OVERLAY_OPACITY);
+/** Show the same result at another threshold; returns what it says. */
+function review(result) {
+  showWords(result);
+  changeLayer(layerOf(result));
+  offerFiles();
+  return at("answer-title").textContent;
 }
 
-function selectModel(name) {
-  for (const radio of radios) radio.checked = radio.value === name || (radio.checked && !cards.has(name));
-  for (const part of document.querySelectorAll("[data-about]")) part.hidden = part.dataset.about !== chosenModel();
-  for (const part of document.querySelectorAll("[data-samples]")) part.hidden = part.dataset.samples !== chosenModel();
-  offerAnotherModel();
+function showWords(result) {
+  shown = result;
+  showResult(result, cards.get(result.model), TASKS[result.task]);
+  document.title = `${at("answer-title").textContent} - Oncoserve`;
 }
 
-/** A change of the model asks nothing by itself: it offers to. */
-function offerAnotherModel() {
+const layerOf = (result) =>
+  address(result.links.overlay, { base: "none", opacity: 1, ...TASKS[result.task].view(result) });
+
+function offerFiles() {
+  if (!shown) return;
+  offerDownloads(shown, cards.get(shown.model), TASKS[shown.task], layerOpacity() ?? DEFAULT_OVERLAY_OPACITY);
+}
+
+/** A change of the model or a parameter asks nothing by itself: it offers to. */
+function offerAnotherQuestion() {
   const model = chosenModel();
-  at("ask-again").hidden = !file || running !== null || model === asked;
-  at("ask-again").textContent = `Ask ${cards.get(model)?.title} about this picture`;
+  const otherModel = model !== asked.model;
+  at("ask-again").hidden = !file || running !== null || !(otherModel || parametersDiffer(asked.parameters));
+  at("ask-again").textContent = otherModel
+    ? `Ask ${cards.get(model)?.title} about this picture`
+    : "Ask again with this change";
 }
 
 function choose(chosen) {
@@ -195,7 +224,6 @@ at("file").addEventListener("change", ({ target }) => {
   if (target.files.length) choose(target.files[0]);
   target.value = ""; // so that the same file can be chosen again
 });
-for (const radio of radios) radio.addEventListener("change", () => selectModel(radio.value));
 for (const button of document.querySelectorAll("[data-sample]")) {
   button.addEventListener("click", () =>
     run(async (signal) => {
@@ -213,11 +241,14 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (kind === "drop" && dropped && chosenModel()) choose(dropped);
   });
 }
-at("ask").addEventListener("submit", (event) => event.preventDefault());
-at("ask-again").addEventListener("click", () => run(ask));
+at("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!at("ask-again").hidden) run(ask); // the Enter key submits also while there is nothing to ask
+});
 at("cancel").addEventListener("click", () => running?.abort());
 window.addEventListener("hashchange", openFromAddress);
-onLayerChange(offerDownload);
+onQuestionChange(offerAnotherQuestion);
+onLayerChange(offerFiles);
 selectModel(chosenModel());
 if (at("not-ready")) watchReadiness();
 openFromAddress();

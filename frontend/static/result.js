@@ -1,66 +1,88 @@
 // A result in words, bars and tables. Only textContent and CSSOM: what the service sends is never parsed as HTML.
+//
+// What differs by task is a module for each, with the same exports:
+//   table     the caption, and the titles of the columns with numbers
+//   headline  (result, card) => { title, figure, unit, description }
+//   rows      (result, card) => [{ name, title, colour, part: 0 to 1, numbers: [{ text, exact }], strong }]
+//   facts     (result) => [[name, text]], beside those that every result has
+//   view      (result) => the query with which the service draws it as it is on show
+//   layer     (result, card) => { title, on, legend, caption, note }, see viewer.js; null where there is none
+
+import { address } from "./api.js";
 
 const at = (id) => document.getElementById(id);
 
-/** A probability as people read it: never rounded to a certainty. */
-export function percent(probability) {
-  const value = probability * 100;
-  if (value < 0.01) return "< 0.01 %";
-  if (value > 99.99) return "> 99.99 %";
-  return `${value.toFixed(2)} %`;
-}
-
 /** The class of that name: as on the card, or by its bare name where there is no card. */
-const classOf = (card, name) =>
+export const classOf = (card, name) =>
   card?.classes.find((each) => each.name === name) ?? { name, title: name, colour: "#808080", description: "" };
 
-/**
- * Show a classification.
- * @param answer what `predict` resolves to; a result read again has only the `document`.
- * @param card the model's card, if it is served at the moment.
- */
-export function showAnswer({ document: result, stored, hereMs, serverMs }, card) {
-  const predicted = classOf(card, result.label);
+/** Show what the model says. `card` is the model's, if it is served at the moment. */
+export function showResult(result, card, task) {
+  const { title, figure, unit, description } = task.headline(result, card);
+  const number = element("span", figure, "figure");
+  number.append(element("small", unit));
   at("answer-kicker").textContent = card?.title ?? result.model;
-  const figure = element("span", percent(result.probabilities[result.label]), "figure");
-  at("answer-title").replaceChildren(`${predicted.title} `, figure);
-  at("answer-description").textContent = predicted.description;
-  at("bars").replaceChildren(
-    ...Object.entries(result.probabilities).map(([name, p]) => bar(classOf(card, name), p, name === result.label)),
-  );
+  at("answer-title").replaceChildren(`${title} `, number);
+  at("answer-description").textContent = description;
   at("warnings").replaceChildren(...result.warnings.map(({ message }) => element("li", message)));
   at("warnings").hidden = !result.warnings.length;
+  at("bars-caption").textContent = task.table.caption;
+  at("bars-head").replaceChildren(column("Class"), element("td"), ...task.table.numbers.map(column));
+  at("bars").replaceChildren(...task.rows(result, card).map(bar));
+}
+
+/**
+ * Show how the result came about.
+ * @param answer what `predict` resolves to; a result read again has only the `document`.
+ */
+export function showProvenance({ document: result, stored, hereMs, serverMs }, task) {
   at("request-timing").textContent = requestTiming(stored, hereMs, serverMs);
   at("timings").replaceChildren(
     ...Object.entries(result.timings_ms).map(([stage, ms]) => pair("tr", "th", stage, "td", `${ms.toFixed(1)} ms`)),
   );
-  at("provenance").replaceChildren(...facts(result).map(([name, text]) => pair("div", "dt", name, "dd", text)));
-  at("download-json").href = result.links.self;
-  at("download-json").download = `${result.model}-${result.id}.json`;
+  const all = [...facts(result), ...task.facts(result)];
+  at("provenance").replaceChildren(...all.map(([name, text]) => pair("div", "dt", name, "dd", text)));
 }
 
-/** Offer the picture with its layer as one PNG, drawn by the service at this opacity (0 to 1). */
-export function offerOverlay(result, opacity) {
-  at("download-overlay").hidden = false;
-  at("download-overlay").href = `${result.links.overlay}?opacity=${opacity}`;
-  at("download-overlay").download = `${result.model}-${result.id}.png`;
+/** Offer the files that the service makes of this result, as it is on show. `opacity`: 0 to 1. */
+export function offerDownloads(result, card, task, opacity) {
+  const view = task.view(result);
+  for (const download of at("downloads").children) {
+    const { link, suffix } = download.dataset;
+    const there = link in result.links && (link === "self" || card !== undefined);
+    download.hidden = !there;
+    if (!there) continue;
+    download.href = address(result.links[link], link === "overlay" ? { opacity, ...view } : view);
+    download.download = `${result.model}-${result.id}${suffix}`;
+  }
 }
 
-function bar(each, probability, predicted) {
-  const row = element("tr", "", predicted ? "predicted" : "");
-  row.dataset.class = each.name;
-  const name = element("th", each.title);
-  name.scope = "row";
+function bar({ name, title, colour, part, numbers, strong }) {
+  const row = element("tr", "", strong ? "strong" : "");
+  row.dataset.class = name;
+  const head = element("th", title);
+  head.scope = "row";
   const track = element("td", "", "track");
+  const rail = element("span", "", "rail");
   const fill = element("span", "", "fill");
-  fill.style.width = `${probability * 100}%`;
-  fill.style.backgroundColor = each.colour;
-  track.append(element("span", "", "rail"));
-  track.firstChild.append(fill);
-  const number = element("td", percent(probability), "number");
-  number.title = String(probability);
-  row.append(name, track, number);
+  fill.style.width = `${part * 100}%`;
+  fill.style.backgroundColor = colour;
+  rail.append(fill);
+  track.append(rail);
+  row.append(head, track, ...numbers.map(cell));
   return row;
+}
+
+function cell({ text, exact }) {
+  const made = element("td", text, "number");
+  made.title = String(exact);
+  return made;
+}
+
+function column(title) {
+  const made = element("th", title);
+  made.scope = "col";
+  return made;
 }
 
 function requestTiming(stored, hereMs, serverMs) {
@@ -72,7 +94,7 @@ function requestTiming(stored, hereMs, serverMs) {
 }
 
 function facts({ id, image, provenance }) {
-  const parameters = Object.entries(provenance.parameters).map(([name, value]) => `${name} = ${value}`);
+  const given = Object.entries(provenance.parameters).filter(([, value]) => value !== null);
   return [
     ["Result", id],
     ["Picture", `${image.width} x ${image.height} pixels, ${image.format}`],
@@ -81,7 +103,7 @@ function facts({ id, image, provenance }) {
     ["Model's SHA-256", provenance.model_sha256 ?? "unknown"],
     ["Weights", provenance.weights.package],
     ["Weights' SHA-256", provenance.weights.sha256],
-    ["Parameters", parameters.join(", ") || "none"],
+    ["Parameters", given.map(([name, value]) => `${name} = ${value}`).join(", ") || "none"],
     ["Computed", provenance.created],
     ["Code", provenance.code_version],
   ];

@@ -1,16 +1,17 @@
 // The picture and the layer over it. Opacity is CSS: no request, no drawing.
 
-const picture = document.getElementById("picture");
-const overlay = document.getElementById("overlay");
-const hint = document.getElementById("viewport-hint");
-const viewport = document.getElementById("viewport");
-const controls = document.getElementById("layer");
-const on = document.getElementById("layer-on");
-const row = document.getElementById("opacity-row");
-const slider = document.getElementById("opacity");
-const value = document.getElementById("opacity-value");
+const at = (id) => document.getElementById(id);
+const picture = at("picture");
+const overlay = at("overlay");
+const hint = at("viewport-hint");
+const viewport = at("viewport");
+const on = at("layer-on");
+const slider = at("opacity");
 
-let layer = null;
+const WIDEST = 2; // of the place for the picture: width by height
+const TALLEST = 0.75;
+
+let layer = null; // { source, caption, ... }
 let held = null;
 
 /** Opacity of the layer as set by the user, 0 to 1; null while it is switched off. */
@@ -25,15 +26,19 @@ export function onLayerChange(listener) {
  * Show a picture, without a layer. Browsers turn it upright by its EXIF orientation, as the service does.
  * @param {Blob|string} source
  * @param {string} alt
- * @param {string} background what shows through transparent pixels.
+ * @param {string} background what shows around it and through transparent pixels.
  * @returns {Promise<boolean>} whether the browser could show it.
  */
 export async function showPicture(source, alt, background) {
   clear();
   if (source instanceof Blob) held = URL.createObjectURL(source);
   const shown = await load(picture, held ?? source);
+  if (shown) {
+    const [width, height] = pictureSize();
+    viewport.style.aspectRatio = Math.min(WIDEST, Math.max(TALLEST, width / height));
+    viewport.style.backgroundColor = background;
+  }
   picture.alt = alt;
-  picture.style.backgroundColor = background;
   picture.hidden = !shown;
   hint.hidden = shown;
   hint.textContent = "This browser cannot show the picture.";
@@ -43,12 +48,24 @@ export async function showPicture(source, alt, background) {
 /** Size of the picture on show, upright, in pixels. */
 export const pictureSize = () => [picture.naturalWidth, picture.naturalHeight];
 
-/** Offer a layer of the picture's size; it is fetched when it is first switched on. */
-export function offerLayer(source, saliency) {
-  layer = source;
-  document.getElementById("layer-caption").textContent = saliency.caption;
-  document.getElementById("layer-figures").textContent = `${saliency.figures} Method: ${saliency.method}.`;
-  controls.hidden = false;
+/**
+ * Offer a layer of the picture's size; it is fetched when it is first switched on.
+ * @param {string} source
+ * @param {{title: string, on: boolean, legend: {title: string, colour: string}[], caption: string, note: string}} what
+ */
+export function offerLayer(source, what) {
+  layer = { source, ...what };
+  on.checked = layer.on;
+  at("layer-title").textContent = layer.title;
+  at("layer-note").textContent = layer.note;
+  at("legend").replaceChildren(...layer.legend.map(entry));
+  at("layer").hidden = false;
+  drawLayer();
+}
+
+/** Put another layer in the place of the one on offer; that one stays in sight until the new one is there. */
+export function changeLayer(source) {
+  layer = { ...layer, source };
   drawLayer();
 }
 
@@ -60,30 +77,45 @@ export function clear(reason = "The picture appears here.") {
     image.hidden = true;
     image.removeAttribute("src");
   }
-  controls.hidden = true;
+  viewport.style.aspectRatio = viewport.style.backgroundColor = "";
+  viewport.removeAttribute("aria-busy");
+  at("layer").hidden = true;
   on.checked = false;
   hint.hidden = false;
   hint.textContent = reason;
 }
 
 async function drawLayer() {
-  row.hidden = !on.checked;
-  value.textContent = `${slider.value} %`;
-  overlay.style.opacity = slider.valueAsNumber / 100;
-  if (on.checked && !overlay.hasAttribute("src")) {
+  const wanted = layer;
+  showControls(wanted.caption);
+  if (on.checked && overlay.getAttribute("src") !== wanted.source) {
     viewport.setAttribute("aria-busy", "true");
-    const wanted = layer;
-    const shown = await load(overlay, wanted);
-    viewport.removeAttribute("aria-busy");
+    const shown = await load(overlay, wanted.source);
     if (wanted !== layer) return;
+    viewport.removeAttribute("aria-busy");
     if (!shown) {
       overlay.removeAttribute("src"); // so that the next switch tries again
       on.checked = false;
-      row.hidden = true;
-      document.getElementById("layer-caption").textContent = "The map could not be loaded; switch it on to try again.";
+      showControls("The layer could not be loaded; switch it on to try again.");
     }
   }
   overlay.hidden = !on.checked;
+}
+
+function showControls(caption) {
+  at("opacity-row").hidden = !on.checked;
+  at("legend").hidden = !on.checked || !layer.legend.length;
+  at("layer-caption").textContent = caption;
+  at("opacity-value").textContent = `${slider.value} %`;
+  overlay.style.opacity = slider.valueAsNumber / 100;
+}
+
+function entry({ title, colour }) {
+  const made = document.createElement("li");
+  const swatch = document.createElement("span");
+  swatch.style.backgroundColor = colour;
+  made.append(swatch, title);
+  return made;
 }
 
 /** Whether an image could be loaded; false also when another one was asked for meanwhile. */

@@ -57,7 +57,7 @@ def choose_um_per_px(given: float | None, tagged: float | None) -> tuple[float, 
     if given is None and tagged is None:
         message = (
             f"The picture does not say its resolution; {DEFAULT_UM_PER_PX} micrometres per pixel were assumed. "
-            "If that is wrong, so are labels and areas: send um_per_px."
+            "If that is wrong, so are labels and areas: give um_per_px."
         )
         warnings.append(Warn("resolution_assumed", message))
     if um_per_px > COARSEST_UM_PER_PX:

@@ -22,6 +22,16 @@ def bars(page: Page) -> dict[str, tuple[float, float]]:
     return found
 
 
+def areas(page: Page) -> dict[str, dict[str, float]]:
+    """By class: the numbers of the table, and under `bar` the length of the bar as a part of the rail."""
+    found = {}
+    for row in page.locator("#bars tr").all():
+        mm2, fraction = (float(cell.get_attribute("title")) for cell in row.locator(".number").all())
+        rail, fill = (row.locator(part).bounding_box()["width"] for part in (".rail", ".fill"))
+        found[row.get_attribute("data-class")] = {"mm2": mm2, "fraction": fraction, "bar": fill / rail}
+    return found
+
+
 def result_id(page: Page) -> str:
     return page.evaluate("location.hash").removeprefix("#result=")
 

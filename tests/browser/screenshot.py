@@ -1,4 +1,4 @@
-"""`python -m tests.browser.screenshot FILE`: takes the README's picture of the page with a result."""
+"""`python -m tests.browser.screenshot MODEL FILE`: takes the documentation's pictures of the page with a result."""
 
 import argparse
 import io
@@ -6,20 +6,35 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.browser import chromium
 from tests.servers import PROJECT, FrontendServer, TritonServer
 
 SIZE = {"width": 1200, "height": 1000}
-SAMPLE = "Sample 2, labelled meningioma"
+
+
+def ask_brain_mri(page: Page) -> None:
+    """A picture whose class is known."""
+    page.get_by_role("button", name="Sample 2, labelled meningioma").click()
+
+
+def ask_he_tissue(page: Page) -> None:
+    """A picture whose resolution is not known: at this one all classes are seen."""
+    page.get_by_role("radio", name="H&E tissue").check()
+    page.get_by_role("spinbutton", name="Micrometres per pixel").fill("0.7")
+    page.get_by_role("button", name="Sample 1, H&E").click()
+
+
+ASK = {"brain_mri": ask_brain_mri, "he_tissue": ask_he_tissue}
 
 
 def main() -> None:
     """Start everything, ask about a sample, write the picture."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.screenshot", description=main.__doc__)
+    parser.add_argument("model", choices=ASK, help="what to ask")
     parser.add_argument("file", type=Path, help="PNG to write")
-    target = parser.parse_args().file
+    arguments = parser.parse_args()
     path = chromium.find()
     if path is None:
         parser.error("chromium is not installed")
@@ -31,12 +46,12 @@ def main() -> None:
     ):
         page = chromium.launch(playwright.chromium, path).new_page(viewport=SIZE, color_scheme="light")
         page.goto(frontend.url)
-        page.get_by_role("button", name=SAMPLE).click()
+        ASK[arguments.model](page)
         page.locator("#answer").wait_for()
         page.wait_for_load_state("networkidle")
         shot = Image.open(io.BytesIO(page.screenshot(full_page=True)))
-    # 256 colours are enough for a grey picture on a plain page, and half the bytes.
-    shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+    # 256 colours are enough for one picture on a plain page, and half the bytes.
+    shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(arguments.file, optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+// The task `classification`: one label for the whole picture. What is on show of it; `result.js` says what each means.
+
+import { classOf } from "./result.js";
+
+/** A probability as people read it: never rounded to a certainty. */
+function percent(probability) {
+  const value = probability * 100;
+  if (value < 0.01) return "< 0.01 %";
+  if (value > 99.99) return "> 99.99 %";
+  return `${value.toFixed(2)} %`;
+}
+
+export const table = { caption: "Probability of each class", numbers: ["Probability"] };
+
+export function headline({ label, probabilities }, card) {
+  const { title, description } = classOf(card, label);
+  return { title, figure: percent(probabilities[label]), unit: "", description };
+}
+
+export const rows = ({ label, probabilities }, card) =>
+  Object.entries(probabilities).map(([name, p]) => ({
+    ...classOf(card, name),
+    part: p,
+    numbers: [{ text: percent(p), exact: p }],
+    strong: name === label,
+  }));
+
+export const facts = () => [];
+
+export const view = () => ({});
+
+export function layer(_, card) {
+  if (!card?.saliency) return null;
+  const { caption, figures, method } = card.saliency;
+  return { title: "Saliency map", on: false, legend: [], caption, note: `${figures} Method: ${method}.` };
+}

@@ -1,0 +1,54 @@
+// What the user asks: a model, and the parameters that its kind of task takes beside the picture.
+
+import { Problem } from "./api.js";
+
+const radios = [...document.querySelectorAll("input[name=model]")];
+
+/** The cards of the models that can be asked, by name. */
+export const cards = new Map(radios.map((radio) => [radio.value, JSON.parse(radio.dataset.card)]));
+
+export const chosenModel = () => radios.find((radio) => radio.checked)?.value;
+const chosenTask = () => cards.get(chosenModel())?.task;
+const fields = () => [...document.querySelectorAll(`[data-task="${chosenTask()}"] input`)];
+
+/** Choose a model, unless it is not there any more, and show what belongs to it. */
+export function selectModel(name) {
+  for (const radio of radios) radio.checked = radio.value === name || (radio.checked && !cards.has(name));
+  const belongs = { about: chosenModel(), samples: chosenModel(), task: chosenTask() };
+  for (const [kind, wanted] of Object.entries(belongs)) {
+    for (const part of document.querySelectorAll(`[data-${kind}]`)) part.hidden = part.dataset[kind] !== wanted;
+  }
+}
+
+/** The parameters that are filled in, by name. */
+export const parameters = () =>
+  Object.fromEntries(fields().flatMap(({ name, value }) => (value === "" ? [] : [[name, Number(value)]])));
+
+/** Whether the parameters are others than `earlier`, in which null stands for an empty field. */
+export const parametersDiffer = (earlier) => {
+  const now = parameters();
+  return fields().some(({ name }) => (now[name] ?? null) !== (earlier[name] ?? null));
+};
+
+/** Throws a Problem when a field holds what cannot be sent. */
+export function checkParameters() {
+  const wrong = fields().find((field) => !field.checkValidity());
+  if (!wrong) return;
+  wrong.focus();
+  throw new Problem({
+    title: `${wrong.dataset.title} cannot be used`,
+    detail: `It has to be a number from ${wrong.min} to ${wrong.max}, or empty. Change it, then ask again.`,
+    again: false,
+  });
+}
+
+/** Call `listener` when the user has chosen another model or changed a parameter. */
+export function onQuestionChange(listener) {
+  for (const radio of radios) {
+    radio.addEventListener("change", () => {
+      selectModel(radio.value);
+      listener();
+    });
+  }
+  for (const field of document.querySelectorAll("[data-task] input")) field.addEventListener("input", listener);
+}
