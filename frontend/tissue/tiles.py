@@ -87,6 +87,10 @@ def cut(stains: NDArray[np.uint8], positions: list[tuple[int, int]]) -> Iterator
         positions: (top, left) of each tile.
     """
     for top, left in positions:
+        if min(top, left) >= 0 and top + SIDE <= stains.shape[0] and left + SIDE <= stains.shape[1]:
+            inside = stains[top : top + SIDE, left : left + SIDE]
+            yield Tile(top, left, np.ascontiguousarray(inside))
+            continue
         rows, columns = _mirrored(top, stains.shape[0]), _mirrored(left, stains.shape[1])
         yield Tile(top, left, stains[np.ix_(rows, columns)])
 

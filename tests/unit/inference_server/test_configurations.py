@@ -42,4 +42,4 @@ def test_every_batch_size_is_warm_on_a_gpu(path):
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.parts[-2])
 def test_the_smallest_and_the_largest_batch_are_warm_on_a_cpu(path):
     config = read(path)
-    assert [warmup.batch_size for warmup in config.model_warmup] == [1, config.max_batch_size]
+    assert [warmup.batch_size for warmup in config.model_warmup] == sorted({1, config.max_batch_size})
