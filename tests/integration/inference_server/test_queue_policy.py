@@ -1,0 +1,42 @@
+"""Pins what the frontend's admission control is built on."""
+
+import asyncio
+import time
+
+import numpy as np
+import tritonclient.grpc.aio as grpcclient
+
+from tests import tiny_models
+from tests.integration.inference_server.calls import tensor
+from tests.servers import TritonServer
+
+BURSTS = (3, 4, 5, 7, 12, 4, 5, 7, 12)  # callers at once, with nobody after them
+STALL_S = 0.4  # a stall lasts 0.5 s; twelve executions take 0.25 s
+
+
+async def burst_s(client, model, callers):
+    """Seconds until the last of so many simultaneous requests is answered."""
+    seed = [tensor("seed", np.ones((1, 1), np.float32))]
+    started = time.monotonic()
+    await asyncio.gather(*(client.infer(model, seed) for _ in range(callers)))
+    return time.monotonic() - started
+
+
+async def test_a_queue_policy_stalls_what_waits(embedded_triton, tmp_path):
+    """As soon as a model has ANY queue policy, Triton 2.51 stops prefetching, and nothing but a new request wakes the
+    batcher when an instance becomes free: the last of a burst wait for its timer, 500 ms. This is why config.pbtxt says
+    plain `dynamic_batching { }` and the frontend bounds its queue itself. Under a steady load arrivals wake the batcher
+    and hide it: a ratio of throughputs was anything from 1.0 to 2.7. If this fails, Triton may have mended it: then
+    queue policies can be considered again.
+    """
+    tiny_models.write_slow(tmp_path / "models", "plain", steps=2)
+    tiny_models.write_slow(tmp_path / "models", "policy", steps=2, batching=tiny_models.QUEUE_POLICY)
+    stalls = {"plain": 0, "policy": 0}
+    with TritonServer(tmp_path / "models", tmp_path) as server:
+        async with grpcclient.InferenceServerClient(server.grpc_url) as client:
+            for model in stalls:
+                one_s = min([await burst_s(client, model, 1) for _ in range(3)])
+                for callers in BURSTS:
+                    stalls[model] += await burst_s(client, model, callers) > callers * one_s + STALL_S
+    assert stalls["policy"] >= 1, stalls
+    assert stalls["plain"] < stalls["policy"], stalls
