@@ -1,7 +1,8 @@
 """`python -m loadtest.he_tissue`: what he_tissue costs, as a table, a CSV and a plot in docs/he_tissue/.
 
 1. The tile loop through HTTP and Triton against a bare ONNX Runtime over the same tiles: interleaved rounds, medians.
-2. Time and the frontend's peak memory for pictures of 1 to 100 megapixels, a fresh frontend each.
+2. The overlay, the layer alone and the areas again at other thresholds, over HTTP.
+3. Time and the frontend's peak memory for pictures of 1 to 100 megapixels, a fresh frontend each.
 
 Starts its own Triton and frontends on free ports of 127.0.0.1, and ends by itself.
 """
@@ -43,6 +44,7 @@ def main() -> int:
     print(f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder, TritonServer(PROJECT / "model_repository", Path(folder)) as triton:
         compare(triton, Path(folder), given.rounds)
+        redraw(triton, Path(folder))
         grow(triton, Path(folder), given.megapixels)
     return 0
 
@@ -71,6 +73,34 @@ def compare(triton: TritonServer, folder: Path, rounds: int) -> None:
         f"bare ONNX Runtime {statistics.median(bare):.3f}, ratio round by round: median {statistics.median(ratios):.3f}"
     )
     print("ratios: " + " ".join(f"{ratio:.3f}" for ratio in ratios))
+
+
+def redraw(triton: TritonServer, folder: Path) -> None:
+    """Print how long the overlay and the areas of a 1-megapixel picture take over HTTP at another threshold."""
+    with Image.open(SLIDE) as slide:
+        picture = slide.convert("RGB").crop((600, 800, 1600, 1800))
+    with (
+        FrontendServer(triton.grpc_url, folder, results_dir=folder / "redraw") as frontend,
+        httpx.Client(base_url=frontend.url, timeout=60) as http,
+    ):
+        for kind in ("JPEG", "PNG"):
+            buffer = io.BytesIO()
+            picture.save(buffer, kind)
+            links = post(frontend, buffer.getvalue(), SLIDE_UM_PER_PX).json()["links"]
+            for what, address in (
+                ("overlay", links["overlay"]),
+                ("layer", links["overlay"] + "?base=none"),
+                ("areas", links["self"]),
+            ):
+                took_ms = []
+                for percent in range(20, 81, 3):
+                    started = time.perf_counter()
+                    http.get(httpx.URL(address).copy_merge_params({"threshold": percent / 100})).raise_for_status()
+                    took_ms.append((time.perf_counter() - started) * 1e3)
+                print(
+                    f"{what} again, 1 megapixel {kind}: "
+                    f"median {statistics.median(took_ms):.0f} ms, most {max(took_ms):.0f} ms"
+                )
 
 
 def grow(triton: TritonServer, folder: Path, megapixels: list[int]) -> None:
