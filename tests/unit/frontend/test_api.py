@@ -5,59 +5,14 @@ import io
 import json
 import re
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.app import create_app
-from frontend.schemas import ClassificationResult, ModelsShape, Problem
-from frontend.settings import Settings
-from tests.fakes import FakeBackend, card, classifier, write_card
-from tests.pictures import encoded, noise, png_header, quarters
-
-PREDICT = "/v1/models/tiny/predict"
-PNG = encoded(quarters())
-
-
-class Service:
-    def __init__(self, tmp_path, backend, **settings):
-        self.backend = backend
-        repository = tmp_path / "models"
-        for each in backend.configurations.values():
-            write_card(repository, card(each.name, len(each.output("probabilities").dims) * 3, each.output("saliency")))
-        values = {
-            "model_repository": repository,
-            "results_dir": tmp_path / "results",
-            "samples_dir": tmp_path / "samples",
-        }
-        self.app = create_app(Settings(**values | settings), backend)
-
-    async def __aenter__(self):
-        self._lifespan = self.app.router.lifespan_context(self.app)
-        await self._lifespan.__aenter__()
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://oncoserve")
-        return self
-
-    async def __aexit__(self, *error):
-        await self.http.aclose()
-        await self._lifespan.__aexit__(*error)
-
-
-@pytest.fixture
-async def service(tmp_path):
-    async with Service(tmp_path, FakeBackend(classifier(saliency=(4, 4))), max_upload_bytes=2**20) as running:
-        yield running
-
-
-def assert_problem(response, status, code):
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem = Problem.model_validate(response.json())
-    assert (problem.status, problem.code, problem.type) == (status, code, f"/errors#{code}")
-    assert problem.request_id == response.headers["x-request-id"]
-    return problem
+from frontend.schemas import ClassificationResult, ModelsShape
+from tests.fakes import FakeBackend
+from tests.pictures import encoded, noise, quarters
+from tests.unit.frontend.service import PNG, PREDICT, Service, assert_problem
 
 
 @pytest.mark.parametrize("way", ["multipart", "raw", "form-type"])
@@ -138,70 +93,6 @@ async def test_server_timing_has_the_stages(service):
     header = (await service.http.post(PREDICT, content=PNG)).headers["server-timing"]
     stages = dict(re.findall(r"([a-z]+);dur=([\d.]+)", header))
     assert {"decode", "preprocess", "infer", "postprocess", "total"} <= stages.keys()
-
-
-BAD_UPLOADS = [
-    ("nothing", b"", 400, "empty_upload"),
-    ("text named png", b"not a picture at all", 415, "unsupported_image"),
-    ("gif", encoded(noise(), "GIF"), 415, "unsupported_image"),
-    ("webp", encoded(noise(), "WEBP"), 415, "unsupported_image"),
-    ("tiff", encoded(noise(), "TIFF"), 415, "unsupported_image"),
-    ("truncated", encoded(noise((200, 200)), "JPEG")[:4000], 422, "corrupt_image"),
-    ("bomb", png_header(20_000, 20_000), 413, "image_too_large"),
-    ("long", bytes(2**20 + 1), 413, "upload_too_large"),
-]
-
-
-@pytest.mark.parametrize(
-    ("data", "status", "code"), [row[1:] for row in BAD_UPLOADS], ids=[row[0] for row in BAD_UPLOADS]
-)
-@pytest.mark.parametrize("way", ["multipart", "raw"])
-async def test_bad_uploads(service, way, data, status, code):
-    request = {"files": {"image": ("scan.png", data)}} if way == "multipart" else {"content": data}
-    assert_problem(await service.http.post(PREDICT, **request), status, code)
-    assert service.backend.calls == []
-    assert (await service.http.post(PREDICT, content=PNG)).status_code == 200  # the service goes on
-
-
-async def test_zero_bytes_are_counted_while_streaming(service):
-    async def endless():
-        for _ in range(40):
-            yield bytes(2**16)
-
-    problem = assert_problem(await service.http.post(PREDICT, content=endless()), 413, "upload_too_large")
-    assert "the limit is 1048576" in problem.detail
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        {"files": {"picture": ("a.png", PNG)}},
-        {"files": [("image", ("a.png", PNG)), ("image", ("b.png", PNG))]},
-        {"data": {"image": "text"}, "files": {"x": ("a.png", PNG)}},
-        {"content": b"--x\r\nnonsense", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
-        {"content": PNG, "headers": {"Content-Type": "multipart/form-data"}},
-    ],
-    ids=["other field", "twice", "text field", "not multipart", "no boundary"],
-)
-async def test_bad_multipart(service, request_):
-    response = await service.http.post(PREDICT, **request_)
-    assert response.status_code == 400
-    assert response.json()["code"] in {"missing_image", "malformed_request"}
-
-
-@pytest.mark.parametrize("query", ["?x=1", "?threshold=0.5", "?__proto__=1"])
-async def test_unknown_parameters(service, query):
-    problem = assert_problem(await service.http.post(PREDICT + query, content=PNG), 422, "invalid_parameter")
-    assert "parameters here are: none" in problem.detail
-    response = await service.http.post(PREDICT, files={"image": ("a.png", PNG)}, data={"x": "1"})
-    assert_problem(response, 422, "invalid_parameter")
-
-
-@pytest.mark.parametrize("query", ["?opacity=2", "?opacity=-0.1", "?opacity=nan", "?opacity=x", "?base=sky", "?x=1",
-                                   "?opacity=1&opacity=0"])  # fmt: skip
-async def test_overlay_parameters_out_of_range(service, query):
-    result = (await service.http.post(PREDICT, content=PNG)).json()
-    assert_problem(await service.http.get(result["links"]["overlay"] + query), 422, "invalid_parameter")
 
 
 @pytest.mark.parametrize(
