@@ -4,7 +4,7 @@ import io
 import warnings
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +42,47 @@ class Warn:
     message: str
 
 
-@dataclass(frozen=True)
 class Picture:
     """A decoded upload.
 
     Attributes:
-        pixels: (H, W, 3) uint8 RGB, upright.
         format: "PNG" or "JPEG".
         turned: whether the file's own pixels lie otherwise (EXIF orientation).
         warnings: what was done to get there that can change an answer.
         dpi: pixels per inch along x and y, if the file states them.
+        width: of the upright picture.
+        height: of the upright picture.
+
+    Args:
+        image: mode RGB, upright.
     """
 
-    pixels: NDArray[np.uint8]
-    format: str
-    turned: bool
-    warnings: tuple[Warn, ...]
-    dpi: tuple[float, float] | None = None
+    def __init__(
+        self,
+        image: Image.Image,
+        format: str,  # noqa: A002 - Pillow's word, and the one in the result
+        *,
+        turned: bool = False,
+        warnings: tuple[Warn, ...] = (),
+        dpi: tuple[float, float] | None = None,
+    ) -> None:
+        self._image: Image.Image | None = image
+        self.format = format
+        self.turned = turned
+        self.warnings = warnings
+        self.dpi = dpi
+        self.width, self.height = image.size
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB."""
+        pixels = np.asarray(self.image())
+        self._image = None  # Pillow keeps four bytes a pixel: of a large picture one copy is enough
+        return pixels
+
+    def image(self) -> Image.Image:
+        """The same as Pillow's image, mode RGB."""
+        return Image.fromarray(self.pixels) if self._image is None else self._image
 
 
 def sniff(data: bytes) -> str:
@@ -105,7 +129,7 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
                 image.load()
                 turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
                 rgb, warns = _to_rgb(ImageOps.exif_transpose(image) if turned else image, background)
-                return Picture(np.asarray(rgb), name, turned, warns, image.info.get("dpi"))
+                return Picture(rgb, name, turned=turned, warnings=warns, dpi=image.info.get("dpi"))
     except (
         OSError,
         SyntaxError,
@@ -159,11 +183,3 @@ def rgb_of(colour: str) -> tuple[int, int, int]:
     """Red, green and blue (0-255) of a colour like "#d55e00"."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue
-
-
-def resize(pixels: NDArray[Any], width: int, height: int, filter_name: str) -> NDArray[np.uint8]:
-    """Resize (H, W, 3) uint8 RGB with Pillow's filter of that name (area-aware when it shrinks)."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    method = Image.Resampling[filter_name.upper()]
-    return np.asarray(Image.fromarray(pixels).resize((width, height), method))

@@ -154,7 +154,6 @@ class _Job:
     def document(self, found: TaskResult, picture: Picture, timings_ms: dict[str, float]) -> bytes:
         """The JSON document of the result."""
         card = self.model.card
-        height, width = picture.pixels.shape[:2]
         warnings = [*picture.warnings, *found.warnings]
         return json.dumps(
             {
@@ -164,7 +163,7 @@ class _Job:
                 "task": card.task,
                 **found.document,
                 "warnings": [{"code": each.code, "message": each.message} for each in warnings],
-                "image": {"width": width, "height": height, "format": picture.format},
+                "image": {"width": picture.width, "height": picture.height, "format": picture.format},
                 "timings_ms": timings_ms,
                 "provenance": self._provenance(),
                 "links": self._links(),

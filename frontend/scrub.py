@@ -8,8 +8,6 @@ import io
 import re
 import struct
 
-from PIL import Image
-
 from frontend.images import Picture
 
 PNG_HEADER = 8
@@ -33,7 +31,7 @@ def without_metadata(data: bytes, picture: Picture) -> bytes:
     except (struct.error, ValueError, IndexError):
         pass
     buffer = io.BytesIO()
-    Image.fromarray(picture.pixels).save(buffer, "PNG", compress_level=1)
+    picture.image().save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

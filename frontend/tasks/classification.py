@@ -11,7 +11,8 @@ from PIL import Image
 from frontend.backend import ModelConfiguration, Tensors, TensorSpec
 from frontend.cards import Card
 from frontend.errors import InferenceFailed
-from frontend.images import Picture, resize
+from frontend.images import Picture
+from frontend.resizing import resize
 from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 
 PROBABILITIES = "probabilities"
@@ -25,15 +26,16 @@ HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
     picture = stored.picture()
-    height, width = picture.pixels.shape[:2]
     saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
-    smooth = Image.fromarray(saliency.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    smooth = Image.fromarray(saliency.astype(np.float32)).resize(
+        (picture.width, picture.height), Image.Resampling.BICUBIC
+    )
     strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
     alpha = (np.arange(256) * options.opacity).round().astype(np.uint8)[strength]
     layer = Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
     if options.base == "none":
         return layer
-    base = Image.fromarray(picture.pixels).convert("RGBA")
+    base = picture.image().convert("RGBA")
     base.alpha_composite(layer)
     return base.convert("RGB")
 
@@ -96,7 +98,7 @@ class ClassificationPlan:
         """The picture at the model's size, as a batch of one: (1, h, w, 3) uint8 RGB."""
         spec = self._model.configuration.inputs[0]
         height, width, _ = spec.dims
-        resized = resize(self._picture.pixels, width, height, self._model.card.preprocessing.resize_filter)
+        resized = resize(self._picture.image(), width, height, self._model.card.preprocessing.resize_filter)
         yield {spec.name: np.ascontiguousarray(resized)[np.newaxis]}
 
     def accept(self, index: int, answer: Tensors) -> None:

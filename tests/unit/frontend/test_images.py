@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from frontend.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
-from frontend.images import decode, resize, rgb_of, sniff, to_png
+from frontend.images import decode, rgb_of, sniff, to_png
 from tests.pictures import BLUE, GREEN, RED, WHITE, encoded, noise, png_header, quarters
 
 LIMIT = 10_000_000
@@ -153,15 +153,6 @@ def test_exactly_the_limit_is_taken():
     assert decode(data, 5000, BLACK).pixels.shape == (50, 100, 3)
     with pytest.raises(ImageTooLarge):
         decode(data, 4999, BLACK)
-
-
-def test_resize_is_pillows_named_filter():
-    image = noise((97, 61))
-    pixels = np.asarray(image)
-    for name in ("bicubic", "bilinear", "lanczos", "box"):
-        expected = np.asarray(image.resize((24, 30), Image.Resampling[name.upper()]))
-        assert np.array_equal(resize(pixels, 24, 30, name), expected)
-    assert resize(pixels, 97, 61, "bicubic") is pixels
 
 
 def test_png_carries_the_given_text_and_nothing_else():

@@ -13,7 +13,7 @@ TASK = Classification()
 
 
 def picture(size=(64, 48)):
-    return Picture(np.asarray(noise(size)), "PNG", turned=False, warnings=())
+    return Picture(noise(size), "PNG")
 
 
 def model(**options):
@@ -39,7 +39,8 @@ def test_request_is_one_batch_of_the_configured_size_by_the_cards_filter():
     assert tensors["image"].shape == (1, 10, 20, 3)
     assert tensors["image"].flags.c_contiguous
     expected = noise((64, 48)).resize((20, 10), Image.Resampling.BICUBIC)
-    assert np.array_equal(tensors["image"][0], np.asarray(expected))
+    # One level: see tests/unit/frontend/test_resizing.py.
+    assert np.abs(tensors["image"][0].astype(int) - np.asarray(expected)).max() <= 1
 
 
 def test_label_is_the_most_probable_class():

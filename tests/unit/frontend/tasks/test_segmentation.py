@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from frontend.backend import ModelConfiguration
 from frontend.cards import Card
@@ -48,7 +49,7 @@ def stained(height=600, width=900):
     tissue = np.where(generator.random((height, width // 2, 1)) < 0.3, (90, 50, 130), (225, 150, 190))
     noise = generator.integers(-12, 12, (height, width // 2, 3))
     pixels[:, : width // 2] = np.clip(tissue + noise, 0, 255).astype(np.uint8)
-    return Picture(pixels, "PNG", turned=False, warnings=())
+    return Picture(Image.fromarray(pixels), "PNG")
 
 
 def answer(tile, lumen=0, epithelium=0, background=0):
@@ -96,7 +97,7 @@ def test_areas_are_of_tissue_and_add_up():
 def test_resolution_is_the_callers_the_files_or_assumed(given, tagged, expected):
     picture = stained()
     dpi = None if tagged is None else (25400 / tagged,) * 2
-    tagged_picture = Picture(picture.pixels, "PNG", turned=False, warnings=(), dpi=dpi)
+    tagged_picture = Picture(picture.image(), "PNG", dpi=dpi)
     found = run(tagged_picture, given)
     assert found.document["um_per_px"] == pytest.approx(expected)
     assumed = given is None and tagged is None
@@ -104,7 +105,7 @@ def test_resolution_is_the_callers_the_files_or_assumed(given, tagged, expected)
 
 
 def test_a_white_picture_is_a_result_without_areas():
-    picture = Picture(np.full((300, 300, 3), 255, np.uint8), "PNG", turned=False, warnings=())
+    picture = Picture(Image.new("RGB", (300, 300), "white"), "PNG")
     plan = TASK.plan(picture, model(), TissueParameters(um_per_px=1.0))
     assert (plan.count, list(plan.requests())) == (0, [])
     found = plan.result()
@@ -154,7 +155,7 @@ def test_polygons_say_where_they_come_from():
 
 
 def test_an_area_beyond_the_limit_is_refused_before_any_work():
-    huge = Picture(np.broadcast_to(np.uint8(200), (4000, 4000, 3)), "PNG", turned=False, warnings=())
+    huge = Picture(Image.new("RGB", (4000, 4000), (200, 200, 200)), "PNG")
     with pytest.raises(AreaTooLarge, match=r"At 4 micrometres per pixel the picture has 64000000 .* limit is 25000000"):
         TASK.plan(huge, model(), TissueParameters(um_per_px=4.0))
 
