@@ -13,6 +13,7 @@ from frontend import NOTICE, __version__, error_handlers, logs
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
+from frontend.coalescing import CoalescingBackend
 from frontend.gallery import Gallery
 from frontend.metrics import Metrics
 from frontend.middleware import BodyLimit, RequestContext
@@ -36,7 +37,7 @@ def create_app(settings: Settings, backend: InferenceBackend | None = None) -> F
         backend: the inference server; Triton at `settings.inference_url` when left out.
     """
     traces = Traces(settings.otlp_endpoint)
-    server = backend or TritonBackend(settings.inference_url, traces)
+    server = CoalescingBackend(backend or TritonBackend(settings.inference_url, traces))
     metrics = Metrics()
     catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
     threads = CpuThreads(settings.cpu_threads)
