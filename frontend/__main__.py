@@ -31,8 +31,8 @@ def main() -> int:
         settings = Settings.from_environment()
     except ValidationError as error:
         for each in error.errors():
-            name = PREFIX + str(each["loc"][0]).upper()
-            print(f"oncoserve: {name}={each['input']!r}: {each['msg']}", file=sys.stderr)
+            where = "".join(f"{PREFIX}{str(name).upper()}={each['input']!r}: " for name in each["loc"])
+            print(f"oncoserve: {where}{each['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return BAD_SETTINGS
     except ValueError as error:
         print(f"oncoserve: {error}", file=sys.stderr)

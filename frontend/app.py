@@ -7,19 +7,24 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from frontend import NOTICE, __version__, error_handlers, logs
+from frontend import NOTICE, __version__, access, error_handlers, logs, retention
+from frontend.access import Access
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
 from frontend.gallery import Gallery
+from frontend.keys import KeyFile
 from frontend.metrics import Metrics
 from frontend.middleware import BodyLimit, RequestContext
 from frontend.pipeline import Limits, Pipeline
+from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
 from frontend.routes import health, models, page, predict, results
+from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
 from frontend.threads import CpuThreads
 from frontend.tracing import Traces
@@ -42,20 +47,21 @@ def create_app(settings: Settings, backend: InferenceBackend | None = None) -> F
     catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
     threads = CpuThreads(settings.cpu_threads)
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
-    store = ResultStore(settings.results_dir)
+    store = ResultStore(settings.results_dir, settings.results_ttl_s)
     pipeline = Pipeline(server, store, Admission(settings.max_in_flight), threads, limits)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with catalogue.watch(settings.poll_interval_s):
+        async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
             yield
         await server.close()
         threads.close()
         traces.close()
 
-    # FastAPI's /docs would load its scripts from another host; hospital networks have none.
+    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
     app = FastAPIOffline(
+        docs_url=None,
         redoc_url=None,
         title="Oncoserve",
         version=__version__,
@@ -64,7 +70,9 @@ def create_app(settings: Settings, backend: InferenceBackend | None = None) -> F
         telemetry=_telemetry(traces),
     )
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes)
+    _guard(app, settings)
     app.add_middleware(RequestContext, metrics=metrics, traces=traces)
+    app.add_middleware(SecurityHeaders)
     error_handlers.install(app)
     for router in (
         predict.router(catalogue, pipeline, gallery, metrics),
@@ -89,6 +97,21 @@ def _telemetry(traces: Traces) -> TelemetryConfig:
         "operation_spans": False,
         "auto_configure": False,
     }
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """Who may ask, how often, and from pages of which origins."""
+    keys = None if settings.api_keys_file is None else KeyFile(settings.api_keys_file)
+    app.add_middleware(Access, keys=keys, rates=RateLimit(settings.rate_limit_per_min))
+    access.describe(app, keys=keys is not None, rates=settings.rate_limit_per_min > 0)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins.split(","),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[access.HEADER, "X-Request-ID"],
+            expose_headers=["Content-Location", "Retry-After", "Server-Timing", "X-Request-ID"],
+        )
 
 
 def create_from_environment() -> FastAPI:

@@ -33,6 +33,8 @@ def problem(error: PlatformError, request_id: str) -> Response:
         "request_id": request_id,
     }
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if error.challenge is not None:
+        headers["WWW-Authenticate"] = error.challenge
     return Response(json.dumps(body), error.status, headers, MEDIA_TYPE)
 
 

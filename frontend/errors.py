@@ -2,12 +2,12 @@
 
 PlatformError
 ├── RequestError (4xx: the caller can mend it)
-│   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400
+│   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400, Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── MethodNotAllowed 405, NotAcceptable 406
 │   ├── UploadTooLarge 413, ImageTooLarge 413, AreaTooLarge 413
 │   ├── UnsupportedImage 415
-│   └── CorruptImage 422, InvalidParameter 422
+│   └── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
 └── ServiceError (5xx: the caller can try again)
     ├── InternalError 500, InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
@@ -17,6 +17,7 @@ Each class states its HTTP status, a stable code for programs, a title, and what
 takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
 """
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -28,7 +29,8 @@ class PlatformError(Exception):
     code: ClassVar[str]  # what happened, for programs; never changes
     title: ClassVar[str]
     advice: ClassVar[str]
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
+    challenge: ClassVar[str | None] = None  # what RFC 9110 wants to stand in WWW-Authenticate with every 401
 
     @property
     def detail(self) -> str:
@@ -43,7 +45,7 @@ class RequestError(PlatformError):
 class ServiceError(PlatformError):
     """The service cannot answer now; the request may be fine."""
 
-    retry_after_s: ClassVar[int | None] = 1
+    retry_after_s: int | None = 1
 
 
 class EmptyUpload(RequestError):
@@ -72,6 +74,14 @@ class MalformedRequest(RequestError):
 
     status, code, title = 400, "malformed_request", "The request cannot be read"
     advice = "Check how the client builds the request (boundary, headers, length)."
+
+
+class Unauthorised(RequestError):
+    """A request without an API key, or with one that is not known, where a key is needed."""
+
+    status, code, title = 401, "unauthorised", "A valid API key is needed"
+    advice = "Send your key in the header X-API-Key; the operator of the service gives it out."
+    challenge = 'ApiKey realm="oncoserve"'
 
 
 class RouteNotFound(RequestError):
@@ -132,7 +142,6 @@ class NotAcceptable(RequestError):
     """None of the media types in Accept can be produced."""
 
     status, code, title = 406, "not_acceptable", "No acceptable form of the answer"
-
     advice = "Name one of the offered types in the Accept header, or leave it out."
 
     def __init__(self, accept: str, offered: Iterable[str]) -> None:
@@ -198,6 +207,18 @@ class InvalidParameter(RequestError):
 
     status, code, title = 422, "invalid_parameter", "A parameter is not valid"
     advice = "See /docs for the parameters and their ranges."
+
+
+class TooManyRequests(RequestError):
+    """More requests than the caller's key, or ONCO_RATE_LIMIT_PER_MIN, allows."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+    advice, retry_after_s = "Try again after the time in Retry-After.", 1
+
+    def __init__(self, limit_per_min: int, wait_s: float) -> None:
+        self.retry_after_s = math.ceil(wait_s)
+        met = f"{limit_per_min} requests are made, the limit is {limit_per_min} a minute"
+        super().__init__(f"{met}; the next one is free in {wait_s:.3g} s.")
 
 
 class InternalError(ServiceError):

@@ -34,23 +34,31 @@ class Gallery:
         self._threads = threads
         self._max_image_pixels = max_image_pixels
 
-    async def document(self, result: str) -> bytes:
+    async def document(self, result: str, owner: str | None) -> bytes:
         """The JSON document as it was stored.
 
         Raises:
             ResultNotFound, StorageUnavailable
         """
-        return await self._threads.run(self._store.document, result)
+        return await self._threads.run(self._store.of(owner).document, result)
 
-    async def open(self, result: str) -> "Entry":
+    async def delete(self, result: str, owner: str | None) -> None:
+        """Remove a result with all its files.
+
+        Raises:
+            ResultNotFound, StorageUnavailable
+        """
+        await self._threads.run(self._store.of(owner).delete, result)
+
+    async def open(self, result: str, owner: str | None) -> "Entry":
         """A result with its model, ready to be drawn.
 
         Raises:
             ResultNotFound, StorageUnavailable, and what `Catalogue.get` raises when the model is gone.
         """
-        document = json.loads(await self.document(result))
+        document = json.loads(await self.document(result, owner))
         model = self._catalogue.get(document["model"])
-        return Entry(document, model)
+        return Entry(document, model, self._store.of(owner))
 
     async def review(self, entry: "Entry", view: Parameters) -> bytes:
         """The JSON document as it is with `view`."""
@@ -82,7 +90,7 @@ class Gallery:
             yield piece
 
     def _stored(self, entry: "Entry") -> Stored:
-        files = self._store.files(entry.document["id"])
+        files = entry.results.files(entry.document["id"])
         data = files.pop(PICTURE)
         card = entry.model.card
         return Stored(
@@ -91,11 +99,12 @@ class Gallery:
 
 
 class Entry:
-    """A stored result and the model that made it."""
+    """A stored result, the model that made it, and the store that has its files."""
 
-    def __init__(self, document: dict[str, Any], model: ServedModel) -> None:
+    def __init__(self, document: dict[str, Any], model: ServedModel, results: ResultStore) -> None:
         self.document = document
         self.model = model
+        self.results = results
 
     def rendering(self, name: str) -> Rendering:
         """The rendering of that file name.

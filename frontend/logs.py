@@ -31,3 +31,4 @@ def configure(level: str) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its steps of starting and stopping are noise here
+    logging.getLogger("PIL").setLevel(logging.INFO)  # its debug lines hold the values of EXIF tags

@@ -90,6 +90,7 @@ class RequestContext:
                 "route": route,
                 "status": status,
                 "code": state["error_code"],
+                "key": state.get("owner"),
                 "ms": round(total_ms, 1),
             },
         )

@@ -70,14 +70,16 @@ class Pipeline:
         self._threads = threads
         self._limits = limits
 
-    async def predict(self, model: ServedModel, data: bytes, parameters: Parameters, timings: Timings) -> Answer:
-        """Answer one upload; the same upload again is answered from the store.
+    async def predict(
+        self, model: ServedModel, data: bytes, parameters: Parameters, timings: Timings, owner: str | None = None
+    ) -> Answer:
+        """Answer one upload; the same upload again by the same owner is answered from the store.
 
         Raises:
             PlatformError: see errors.py; every kind of 4xx for the picture, 5xx for the servers.
         """
         with self.admission.place(model.name):
-            job, stored = await self._threads.run(self._open, model, data, parameters)
+            job, stored = await self._threads.run(self._open, model, data, parameters, owner)
             timings.lap("lookup")
             if stored is not None:
                 return Answer(job.id, stored, cached=True)
@@ -88,9 +90,11 @@ class Pipeline:
             timings.lap("store")
             return Answer(job.id, document, cached=False)
 
-    def _open(self, model: ServedModel, data: bytes, parameters: Parameters) -> "tuple[_Job, bytes | None]":
-        job = _Job(model, data, parameters)
-        return job, self._store.find(job.id)
+    def _open(
+        self, model: ServedModel, data: bytes, parameters: Parameters, owner: str | None
+    ) -> "tuple[_Job, bytes | None]":
+        job = _Job(model, data, parameters, self._store.of(owner))
+        return job, job.results.find(job.id)
 
     def _prepare(self, job: "_Job", timings: Timings) -> tuple[Picture, Plan, Iterator[Tensors]]:
         timings.lap("queue")
@@ -136,14 +140,15 @@ class Pipeline:
         clean = without_metadata(job.data, picture)
         timings.lap("postprocess")
         document = job.document(found, picture, timings.rounded())
-        self._store.save(job.id, document, {**found.artefacts, PICTURE: clean})
+        job.results.save(job.id, document, {**found.artefacts, PICTURE: clean})
         return document
 
 
 class _Job:
-    """What was asked: the picture, the model and the parameters, and the name that follows from them."""
+    """What was asked: the picture, the model and the parameters, the name that follows from them, and its place."""
 
-    def __init__(self, model: ServedModel, data: bytes, parameters: Parameters) -> None:
+    def __init__(self, model: ServedModel, data: bytes, parameters: Parameters, results: ResultStore) -> None:
+        self.results = results
         self.model = model
         self.data = data
         self.parameters = parameters

@@ -11,12 +11,13 @@ import struct
 from frontend.images import Picture
 
 PNG_HEADER = 8
-PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # what the pixels need
+PNG_KEPT = {b"IHDR": 13, b"PLTE": 768, b"tRNS": 256, b"IDAT": 2**31 - 1, b"IEND": 0}  # what the pixels need, longest
 
 # A marker inside entropy-coded data: not a stuffed zero, not a restart, not a fill byte.
 JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-SOI, EOI, SOS, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
-APP0, APP14, APP15 = 0xE0, 0xEE, 0xEF  # JFIF and Adobe say how to read the colours; the other APPn are metadata
+EOI, SOS, APP0, APP14 = 0xD9, 0xDA, 0xE0, 0xEE
+JPEG_KEPT = {*range(0xC0, 0xD0), SOS, 0xDB, 0xDD}  # frames, tables, scans, restart intervals
+WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xD9), 0xFF}
 
 
 def without_metadata(data: bytes, picture: Picture) -> bytes:
@@ -45,6 +46,8 @@ def _png(data: bytes) -> bytes:
         if end > len(data):
             raise ValueError("chunk runs over the end")
         if kind in PNG_KEPT:
+            if length > PNG_KEPT[kind]:
+                raise ValueError("chunk holds more than it can")
             parts.append(data[position:end])
         position = end
     return b"".join(parts)
@@ -59,6 +62,8 @@ def _jpeg(data: bytes) -> bytes:
         marker = data[position + 1]
         if marker == EOI:
             return b"".join([*parts, data[position : position + 2]])
+        if marker in WITHOUT_LENGTH:
+            raise ValueError("a marker that has no place here")
         (length,) = struct.unpack_from(">H", data, position + 2)
         end = position + 2 + length
         if marker == SOS:
@@ -66,6 +71,19 @@ def _jpeg(data: bytes) -> bytes:
             if found is None:
                 raise ValueError("no end of image")
             end = found.start()
-        if not (APP0 < marker <= APP15 and marker != APP14) and marker != COMMENT:
+        if marker in JPEG_KEPT:
             parts.append(data[position:end])
+        else:
+            parts.append(_application(marker, data[position + 4 : end]))
         position = end
+
+
+def _application(marker: int, content: bytes) -> bytes:
+    """What an application segment says about how to read the colours, without all else: JFIF (ITU-T T.871), Adobe."""
+    if marker == APP0 and content.startswith(b"JFIF\0"):
+        content = content[:12] + b"\0\0"  # no thumbnail
+    elif marker == APP14 and content.startswith(b"Adobe"):
+        content = content[:12]
+    else:
+        return b""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content

@@ -1,11 +1,12 @@
 """Every limit and address of the frontend, read once from the environment (`ONCO_*`)."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "ONCO_"
@@ -26,6 +27,21 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     """Number of frontend processes."""
 
+    published_host: str = ""
+    """Address that the port is published on where that is not ONCO_HOST, as with a container."""
+
+    api_keys_file: Path | None = None
+    """File with the hashes of the API keys, see docs/security.md; empty means that no key is needed."""
+
+    allow_anonymous: bool = False
+    """Whether the service may be reached from other machines without an API key."""
+
+    rate_limit_per_min: int = Field(default=0, ge=0, le=1_000_000)
+    """Requests per minute and process that a caller may make, 0 without limit; a key may have its own."""
+
+    cors_origins: str = Field(default="", pattern=r"^(https?://[^\s,/*]+(,https?://[^\s,/*]+)*)?$")
+    """Origins whose pages may ask, such as https://viewer.example, with commas between them; empty means none."""
+
     inference_url: str = Field(default="127.0.0.1:8001", pattern=r"^[^/\s]+:\d+$")
     """host:port of Triton's gRPC service."""
 
@@ -34,6 +50,9 @@ class Settings(BaseSettings):
 
     results_dir: Path = Path("results")
     """Folder that keeps the results."""
+
+    results_ttl_s: int = Field(default=7 * 24 * 3600, ge=0)
+    """Seconds that a result is kept; 0 is for ever."""
 
     samples_dir: Path = Path("build/samples")
     """Folder with the sample pictures of the page, one folder per model."""
@@ -68,6 +87,21 @@ class Settings(BaseSettings):
     otlp_endpoint: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
     """OTLP/HTTP address that traces are sent to, such as http://localhost:4318; empty means no traces."""
 
+    @field_validator("api_keys_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @model_validator(mode="after")
+    def _not_open_to_everybody(self) -> "Settings":
+        reached_at = self.published_host or self.host
+        if not (self.api_keys_file or self.allow_anonymous or _is_loopback(reached_at)):
+            raise ValueError(
+                f"other machines would reach the service on {reached_at} without an API key; "
+                f"set {PREFIX}API_KEYS_FILE, or {PREFIX}ALLOW_ANONYMOUS=true if everybody may ask"
+            )
+        return self
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings and refuse names that nobody reads.
@@ -89,3 +123,10 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return cls()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

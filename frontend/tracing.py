@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SERVICE = "oncoserve-frontend"
 CLOSE_TIMEOUT_S = 3.0
+HIDDEN = {"url.path": "hidden", "url.query": "hidden"}  # callers write names into addresses; http.route stays
 
 
 class Traces:
@@ -58,9 +59,9 @@ class Traces:
             yield metadata
 
     def name(self, request_id: str) -> None:
-        """Write the request's id on its span, so that log lines and traces can be joined."""
+        """Write the request's id on its span, so that log lines and traces can be joined, and hide its address."""
         if self._tracer is not None:
-            trace.get_current_span().set_attribute("oncoserve.request_id", request_id)
+            trace.get_current_span().set_attributes({"oncoserve.request_id": request_id, **HIDDEN})
 
     def stages(self, timings: Timings) -> None:
         """Add one span per lap of the stopwatch below the request's span."""

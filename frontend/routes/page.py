@@ -31,12 +31,18 @@ def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
             "max_image_pixels": settings.max_image_pixels,
             "notice": NOTICE,
             "version": __version__,
+            "keys": settings.api_keys_file is not None,
         }
         return templates.TemplateResponse(request, "index.html", context)
 
     @routes.get("/errors", summary="Every error code, and what to do", response_class=Response)
     async def errors(request: Request) -> Response:
-        return templates.TemplateResponse(request, "errors.html", {"errors": all_errors(), "notice": NOTICE})
+        context = {"errors": all_errors(), "notice": NOTICE, "keys": settings.api_keys_file is not None}
+        return templates.TemplateResponse(request, "errors.html", context)
+
+    @routes.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return templates.TemplateResponse(request, "docs.html")
 
     @routes.get("/v1/samples", summary="Sample pictures by model")
     async def list_samples() -> dict[str, list[str]]:

@@ -61,16 +61,16 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         pipeline.admission.check(model)
         data, fields = await read_upload(request)
         parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
-        timings = request.state.timings
+        timings, owner = request.state.timings, request.state.owner
         timings.lap("receive")
-        answer = await pipeline.predict(served, data, parameters, timings)
+        answer = await pipeline.predict(served, data, parameters, timings, owner)
         metrics.predictions.labels(model, "store" if answer.cached else "inference").inc()
         address = f"/v1/results/{answer.id}"
         response = Response(answer.document, media_type=JSON)
         if media_type != JSON:
             rendering = renderings[media_type]
             address = f"{address}/{rendering.name}"
-            response = await draw(gallery, await gallery.open(answer.id), rendering, rendering.options())
+            response = await draw(gallery, await gallery.open(answer.id, owner), rendering, rendering.options())
             timings.lap("render")
         response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"
         response.headers["Content-Location"] = address

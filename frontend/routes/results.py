@@ -1,4 +1,4 @@
-"""GET /v1/results/{id} and the files that are made from a result; nothing here asks the inference server."""
+"""GET and DELETE /v1/results/{id}, and the files made from a result; nothing here asks the inference server."""
 
 from typing import Any
 
@@ -28,10 +28,15 @@ def router(gallery: Gallery) -> APIRouter:
         """With a threshold, where the task has one, the numbers as they are with it."""
         given = request.query_params.multi_items()
         if not given:
-            return Response(await gallery.document(result), media_type=JSON)
-        entry = await gallery.open(result)
+            return Response(await gallery.document(result, request.state.owner), media_type=JSON)
+        entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, given)
         return Response(await gallery.review(entry, view), media_type=JSON)
+
+    @routes.delete("/{result}", summary="Delete a result", status_code=204, responses=problems(404, 503))
+    async def delete_result(result: str, request: Request) -> None:
+        """Its picture, its files and its document are gone from the storage when the answer comes."""
+        await gallery.delete(result, request.state.owner)
 
     for name, renderings in _by_name().items():
         routes.add_api_route(
@@ -51,7 +56,7 @@ def router(gallery: Gallery) -> APIRouter:
 
 def _read_rendering(gallery: Gallery, name: str) -> Any:  # noqa: ANN401 - a route, whose type is FastAPI's own
     async def read_rendering(result: str, request: Request) -> Response:
-        entry = await gallery.open(result)
+        entry = await gallery.open(result, request.state.owner)
         rendering = entry.rendering(name)
         return await draw(
             gallery, entry, rendering, parse_parameters(rendering.options, request.query_params.multi_items())

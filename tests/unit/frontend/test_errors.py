@@ -17,7 +17,7 @@ def test_class_families_match_their_status():
         assert issubclass(each, errors.RequestError if each.status < 500 else errors.ServiceError), each
         assert each.title
         assert each.advice
-        assert (each.retry_after_s is not None) is (each.status in (503, 504)), each
+        assert (each.retry_after_s is not None) is (each.status in (429, 503, 504)), each
 
 
 def test_the_tree_at_the_top_names_every_class():
@@ -29,6 +29,8 @@ def test_limits_state_their_value_and_the_value_met():
     assert "5 requests under way; the limit is 5" in errors.TooBusy("m", 5, 5).detail
     assert "has 11 bytes; the limit is 10" in errors.UploadTooLarge(11, 10).detail
     assert "at least 11 bytes" in errors.UploadTooLarge(11, 10, whole=False).detail
+    assert "60 requests are made, the limit is 60 a minute" in errors.TooManyRequests(60, 0.3).detail
+    assert errors.TooManyRequests(60, 1.3).retry_after_s == 2
     assert "within 0.5 s" in errors.DeadlineExceeded("m", 0.5).detail
 
 

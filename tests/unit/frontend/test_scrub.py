@@ -57,6 +57,50 @@ def test_pixels_stay_and_identifiers_go(data):
     assert Image.open(io.BytesIO(clean)).getexif().get(0x010E) is None
 
 
+def segment(marker, content):
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [*(segment(0xE0 + number, PLANTED.encode()) for number in range(16)),
+     segment(0xE0, b"JFXX\0" + PLANTED.encode()),
+     segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\1\7" + PLANTED.encode() + b"!!"),  # a thumbnail of 1 x 7
+     segment(0xEE, b"Adobe\0\x64\0\0\0\0\1" + PLANTED.encode()),
+     segment(0xED, b"Photoshop 3.0\08BIM\4\4" + PLANTED.encode()),
+     segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + PLANTED.encode()),
+     segment(0xFE, PLANTED.encode()), segment(0xDC, PLANTED.encode())],
+)  # fmt: skip
+@pytest.mark.parametrize("turned", [False, True])
+def test_every_kind_of_segment_that_can_hold_words_goes(planted, turned):
+    plain = encoded(noise((60, 40)), "JPEG", exif=planted_exif(6 if turned else 1))
+    data = plain[:2] + planted + plain[2:]
+    before = decode(data, LIMIT, BLACK)
+    clean = without_metadata(data, before)
+    assert PLANTED.encode() not in clean
+    assert clean.startswith(b"\x89PNG") is turned
+    assert np.array_equal(decode(clean, LIMIT, BLACK).pixels, before.pixels)
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+@pytest.mark.parametrize("where", ["IHDR", "IEND", "tRNS"])
+def test_chunks_that_the_pixels_need_hold_nothing_else(where):
+    data = encoded(noise((60, 40)))
+    if where == "IHDR":
+        data = data[:8] + chunk(b"IHDR", data[16:29] + PLANTED.encode()) + data[33:]
+    elif where == "IEND":
+        data = data[:-12] + chunk(b"IEND", PLANTED.encode())
+    else:
+        data = data[:33] + chunk(b"tRNS", b"\0\1\0\2\0\3" + 250 * b"\0" + PLANTED.encode()) + data[33:]
+    before = decode(data, LIMIT, BLACK)
+    clean = without_metadata(data, before)
+    assert PLANTED.encode() not in clean
+    assert np.array_equal(decode(clean, LIMIT, BLACK).pixels, before.pixels)
+
+
 def test_compressed_data_is_copied_not_encoded_again():
     data = encoded(noise((300, 200)), "JPEG", quality=80)
     assert without_metadata(data, decode(data, LIMIT, BLACK)) == data

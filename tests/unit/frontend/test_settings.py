@@ -32,6 +32,38 @@ def test_out_of_bounds(monkeypatch, name, value):
         Settings.from_environment()
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])  # noqa: S104 - refused
+def test_other_machines_are_let_in_only_with_keys_or_on_purpose(host):
+    with pytest.raises(ValidationError, match="without an API key; set ONCO_API_KEYS_FILE, or ONCO_ALLOW_ANONYMOUS"):
+        Settings(host=host)
+    assert Settings(host=host, api_keys_file="keys").host == host
+    assert Settings(host=host, allow_anonymous=True).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_keys(host):
+    assert Settings(host=host).api_keys_file is None
+
+
+def test_a_container_counts_as_where_it_is_published():
+    assert Settings(host="0.0.0.0", published_host="127.0.0.1").host == "0.0.0.0"  # noqa: S104 - compared, not bound
+    assert Settings(host="0.0.0.0", published_host="[::1]").host == "0.0.0.0"  # noqa: S104 - the same
+    with pytest.raises(ValidationError, match=r"on 0\.0\.0\.0 without an API key"):
+        Settings(host="127.0.0.1", published_host="0.0.0.0")  # noqa: S104 - refused
+
+
+def test_an_empty_name_of_a_key_file_is_none(monkeypatch):
+    monkeypatch.setenv("ONCO_API_KEYS_FILE", "")
+    assert Settings.from_environment().api_keys_file is None
+
+
+@pytest.mark.parametrize("origins", ["*", "https://*", "a.example", "https://a/", "https://a,", "https://a, https://b"])
+def test_origins_are_a_plain_list_without_a_wildcard(origins):
+    with pytest.raises(ValidationError, match="cors_origins"):
+        Settings(cors_origins=origins)
+    assert Settings(cors_origins="https://a.example,http://b.example:8080").cors_origins
+
+
 def test_settings_cannot_change():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1

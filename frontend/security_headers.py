@@ -1,0 +1,57 @@
+"""What browsers are told with every answer: nothing is guessed, framed, embedded, sent on or loaded from elsewhere."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PAGE = f"{NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'"
+# Swagger UI writes style attributes, and its style sheet holds pictures as data:.
+DOCS = f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+
+REVALIDATE = "no-cache"  # kept by the browser, and asked about each time: a page never runs an earlier version's script
+KEEP_NOTHING = "no-store"  # pictures and findings of patients stay out of caches on disk
+
+
+def _headers(policy: str, caching: str) -> RawHeaders:
+    named = {
+        "content-security-policy": policy,
+        "cache-control": caching,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+    }
+    return tuple((name.encode(), value.encode()) for name, value in named.items())
+
+
+ANSWER = _headers(NOTHING, KEEP_NOTHING)
+STATIC = _headers(NOTHING, REVALIDATE)
+PAGES = {"/": _headers(PAGE, REVALIDATE), "/errors": _headers(PAGE, REVALIDATE), "/docs": _headers(DOCS, REVALIDATE)}
+
+
+class SecurityHeaders:
+    """Adds headers that are made once.
+
+    Args:
+        app: what to wrap.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        added = PAGES.get(path) or (STATIC if path.startswith("/static") else ANSWER)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = (*message["headers"], *added)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,9 @@
+// Swagger UI on /docs. A file of its own, because the content security policy allows no script inside the page.
+/* global SwaggerUIBundle */
+
+SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],
+});
