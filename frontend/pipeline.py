@@ -4,14 +4,16 @@ import asyncio
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from frontend import NOTICE, __version__
-from frontend.admission import Admission
+from frontend.admission import Admission, Lane
 from frontend.backend import InferenceBackend, Tensors
+from frontend.deadlines import Deadline
 from frontend.images import Picture, decode
 from frontend.results import PICTURE, ResultStore, result_id
 from frontend.scrub import without_metadata
@@ -70,19 +72,38 @@ class Pipeline:
         self._threads = threads
         self._limits = limits
 
-    async def predict(self, model: ServedModel, data: bytes, parameters: Parameters, timings: Timings) -> Answer:
+    async def predict(
+        self,
+        model: ServedModel,
+        data: bytes,
+        parameters: Parameters,
+        timings: Timings,
+        lane: Lane = Lane.INTERACTIVE,
+        deadline: Deadline | None = None,
+    ) -> Answer:
         """Answer one upload; the same upload again is answered from the store.
+
+        Args:
+            model: what to ask.
+            data: the picture, encoded.
+            parameters: the task's.
+            timings: gets a lap per stage.
+            lane: work in the background waits, as long as it takes, while interactive requests are under way.
+            deadline: how long the caller waits; each inference request gets what is left of it. The caller of this
+                function ends the rest of the work when it is over.
 
         Raises:
             PlatformError: see errors.py; every kind of 4xx for the picture, 5xx for the servers.
         """
-        with self.admission.place(model.name):
+        deadline = deadline or Deadline()
+        with self.admission.place(model, lane, deadline.remaining_s()):
+            await self.admission.give_way(model, lane)
             job, stored = await self._threads.run(self._open, model, data, parameters)
             timings.lap("lookup")
             if stored is not None:
                 return Answer(job.id, stored, cached=True)
             picture, plan, requests = await self._threads.run(self._prepare, job, timings)
-            await self._infer(job, plan, requests)
+            await self._infer(plan, requests, partial(self._ask, model, plan.outputs, lane, deadline))
             timings.lap("infer")
             document = await self._threads.run(self._finish, job, picture, plan, timings)
             timings.lap("store")
@@ -103,9 +124,11 @@ class Pipeline:
         timings.lap("preprocess")
         return picture, plan, itertools.chain(first, requests)
 
-    async def _infer(self, job: "_Job", plan: Plan, requests: Iterator[Tensors]) -> None:
+    async def _infer(
+        self, plan: Plan, requests: Iterator[Tensors], ask: Callable[[Tensors], Awaitable[Tensors]]
+    ) -> None:
         if plan.count == 1:
-            plan.accept(0, await self._ask(job, plan, next(requests)))
+            plan.accept(0, await ask(next(requests)))
             return
         numbered = enumerate(requests)
         taking, accepting = asyncio.Lock(), asyncio.Lock()
@@ -116,7 +139,7 @@ class Pipeline:
                     index, tensors = await self._threads.run(next, numbered, (None, None))
                 if index is None or tensors is None:
                     return
-                answer = await self._ask(job, plan, tensors)
+                answer = await ask(tensors)
                 async with accepting:
                     await self._threads.run(plan.accept, index, answer)
 
@@ -127,9 +150,12 @@ class Pipeline:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # one answer can carry one error; the others were cancelled
 
-    async def _ask(self, job: "_Job", plan: Plan, tensors: Tensors) -> Tensors:
-        model = job.model
-        return await self._backend.infer(model.name, model.version, tensors, plan.outputs, self._limits.infer_timeout_s)
+    async def _ask(
+        self, model: ServedModel, outputs: Sequence[str], lane: Lane, deadline: Deadline, tensors: Tensors
+    ) -> Tensors:
+        async with self.admission.inference(model, lane):
+            timeout_s = min(self._limits.infer_timeout_s, deadline.remaining_s())
+            return await self._backend.infer(model.name, model.version, tensors, outputs, timeout_s)
 
     def _finish(self, job: "_Job", picture: Picture, plan: Plan, timings: Timings) -> bytes:
         found = plan.result()
