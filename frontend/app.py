@@ -16,10 +16,11 @@ from frontend.admission import Admission
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
+from frontend.draining import Draining
 from frontend.gallery import Gallery
 from frontend.keys import KeyFile
 from frontend.metrics import Metrics
-from frontend.middleware import BodyLimit, RequestContext
+from frontend.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
@@ -34,21 +35,24 @@ STATIC = Path(__file__).parent / "static"
 UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by machines
 
 
-def create_app(settings: Settings, backend: InferenceBackend | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, backend: InferenceBackend | None = None, draining: Draining | None = None
+) -> FastAPI:
     """Build the application.
 
     Args:
         settings: limits and addresses.
         backend: the inference server; Triton at `settings.inference_url` when left out.
+        draining: told of the process's end; left out, nobody tells.
     """
+    draining = draining or Draining()
     traces = Traces(settings.otlp_endpoint)
     server = CoalescingBackend(backend or TritonBackend(settings.inference_url, traces))
     metrics = Metrics()
     catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
     threads = CpuThreads(settings.cpu_threads)
-    limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
-    pipeline = Pipeline(server, store, Admission(settings.max_in_flight), threads, limits)
+    pipeline = _pipeline(settings, server, store, threads)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
 
     @asynccontextmanager
@@ -69,21 +73,33 @@ def create_app(settings: Settings, backend: InferenceBackend | None = None) -> F
         lifespan=lifespan,
         telemetry=_telemetry(traces),
     )
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes)
-    _guard(app, settings)
-    app.add_middleware(RequestContext, metrics=metrics, traces=traces)
-    app.add_middleware(SecurityHeaders)
+    _wrap(app, settings, metrics, traces, draining)
     error_handlers.install(app)
     for router in (
         predict.router(catalogue, pipeline, gallery, metrics),
         models.router(catalogue),
         results.router(gallery),
-        health.router(catalogue, metrics),
+        health.router(catalogue, metrics, draining),
         page.router(catalogue, settings),
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
+
+
+def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads) -> Pipeline:
+    admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s)
+    limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
+    return Pipeline(server, store, admission, threads, limits)
+
+
+def _wrap(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces, draining: Draining) -> None:
+    """Add what surrounds the routes; each wraps what was added before it."""
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes)
+    _guard(app, settings)
+    app.add_middleware(RequestContext, metrics=metrics, traces=traces)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(CloseConnections, draining=draining)
 
 
 def _telemetry(traces: Traces) -> TelemetryConfig:
@@ -118,4 +134,6 @@ def create_from_environment() -> FastAPI:
     """The application of a worker process (uvicorn's factory)."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    return create_app(settings)
+    draining = Draining()
+    draining.begin_on_sigterm(settings.drain_s)
+    return create_app(settings, draining=draining)

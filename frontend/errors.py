@@ -262,13 +262,19 @@ class ModelNotReady(ServiceError):
 
 
 class TooBusy(ServiceError):
-    """As many requests are under way as ONCO_MAX_IN_FLIGHT allows."""
+    """Full batches are under way, as many as ONCO_MAX_BATCHES_IN_FLIGHT allows, or the answer would come too late."""
 
     status, code, title = 503, "too_busy", "The service is busy"
     advice = "Try again after the time in Retry-After."
 
-    def __init__(self, model: str, in_flight: int, limit: int) -> None:
-        super().__init__(f"Model {model!r} has {in_flight} requests under way; the limit is {limit}.")
+    def __init__(
+        self, model: str, in_flight: int, limit: int, drain_s: float, allowed_s: float, retry_after_s: int
+    ) -> None:
+        super().__init__(
+            f"Model {model!r} has {in_flight} requests under way, about {drain_s:.2g} s of work; "
+            f"the limits are {limit} requests and {allowed_s:.3g} s."
+        )
+        self.retry_after_s = retry_after_s
 
 
 class StorageUnavailable(ServiceError):
@@ -283,7 +289,7 @@ class StorageUnavailable(ServiceError):
 
 
 class DeadlineExceeded(ServiceError):
-    """The model's answer did not come within ONCO_INFER_TIMEOUT_S."""
+    """The answer did not come within the request's Request-Timeout, or the model's within ONCO_INFER_TIMEOUT_S."""
 
     status, code, title = 504, "deadline_exceeded", "The answer took too long"
     advice = "Try again when the service is less busy, or send a smaller picture."

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontend.draining import Draining
 from frontend.error_handlers import problem
 from frontend.errors import InternalError, MalformedRequest, UploadTooLarge
 from frontend.metrics import Metrics
@@ -15,6 +16,7 @@ from frontend.timings import Timings
 from frontend.tracing import Traces
 
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+BAD_REQUEST = 400
 CLIENT_CLOSED_REQUEST = 499  # no standard number exists for an answer that nobody waits for
 
 log = logging.getLogger("frontend.access")
@@ -130,3 +132,27 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+class CloseConnections:
+    """Closes each connection after its answer once the process is about to stop, so that callers go elsewhere.
+
+    Args:
+        app: what to wrap.
+        draining: whether it is.
+    """
+
+    def __init__(self, app: ASGIApp, draining: Draining) -> None:
+        self._app = app
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+
+        async def send_last(message: Message) -> None:
+            # An error may be told before the body is read: closing then would reset the connection under the answer.
+            if self._draining.active and message["type"] == "http.response.start" and message["status"] < BAD_REQUEST:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, send_last)

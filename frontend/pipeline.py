@@ -4,14 +4,16 @@ import asyncio
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from frontend import NOTICE, __version__
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend, Tensors
+from frontend.callers import Caller
 from frontend.images import Picture, decode
 from frontend.results import PICTURE, ResultStore, result_id
 from frontend.scrub import without_metadata
@@ -71,20 +73,31 @@ class Pipeline:
         self._limits = limits
 
     async def predict(
-        self, model: ServedModel, data: bytes, parameters: Parameters, timings: Timings, owner: str | None = None
+        self, model: ServedModel, data: bytes, parameters: Parameters, timings: Timings, caller: Caller | None = None
     ) -> Answer:
         """Answer one upload; the same upload again by the same owner is answered from the store.
+
+        Args:
+            model: what to ask.
+            data: the picture, encoded.
+            parameters: the task's.
+            timings: gets a lap per stage.
+            caller: who asks. Work in the background waits, as long as it takes, while interactive requests are under
+                way. Each inference request gets what is left until the deadline; whoever calls this ends the rest of
+                the work when it is over.
 
         Raises:
             PlatformError: see errors.py; every kind of 4xx for the picture, 5xx for the servers.
         """
-        with self.admission.place(model.name):
-            job, stored = await self._threads.run(self._open, model, data, parameters, owner)
+        caller = caller or Caller()
+        with self.admission.place(model, caller.lane, caller.deadline.remaining_s()):
+            await self.admission.give_way(model, caller.lane)
+            job, stored = await self._threads.run(self._open, model, data, parameters, caller.owner)
             timings.lap("lookup")
             if stored is not None:
                 return Answer(job.id, stored, cached=True)
             picture, plan, requests = await self._threads.run(self._prepare, job, timings)
-            await self._infer(job, plan, requests)
+            await self._infer(plan, requests, partial(self._ask, model, plan.outputs, caller))
             timings.lap("infer")
             document = await self._threads.run(self._finish, job, picture, plan, timings)
             timings.lap("store")
@@ -107,9 +120,11 @@ class Pipeline:
         timings.lap("preprocess")
         return picture, plan, itertools.chain(first, requests)
 
-    async def _infer(self, job: "_Job", plan: Plan, requests: Iterator[Tensors]) -> None:
+    async def _infer(
+        self, plan: Plan, requests: Iterator[Tensors], ask: Callable[[Tensors], Awaitable[Tensors]]
+    ) -> None:
         if plan.count == 1:
-            plan.accept(0, await self._ask(job, plan, next(requests)))
+            plan.accept(0, await ask(next(requests)))
             return
         numbered = enumerate(requests)
         taking, accepting = asyncio.Lock(), asyncio.Lock()
@@ -120,7 +135,7 @@ class Pipeline:
                     index, tensors = await self._threads.run(next, numbered, (None, None))
                 if index is None or tensors is None:
                     return
-                answer = await self._ask(job, plan, tensors)
+                answer = await ask(tensors)
                 async with accepting:
                     await self._threads.run(plan.accept, index, answer)
 
@@ -131,9 +146,10 @@ class Pipeline:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # one answer can carry one error; the others were cancelled
 
-    async def _ask(self, job: "_Job", plan: Plan, tensors: Tensors) -> Tensors:
-        model = job.model
-        return await self._backend.infer(model.name, model.version, tensors, plan.outputs, self._limits.infer_timeout_s)
+    async def _ask(self, model: ServedModel, outputs: Sequence[str], caller: Caller, tensors: Tensors) -> Tensors:
+        async with self.admission.inference(model, caller.lane):
+            timeout_s = min(self._limits.infer_timeout_s, caller.deadline.remaining_s())
+            return await self._backend.infer(model.name, model.version, tensors, outputs, timeout_s)
 
     def _finish(self, job: "_Job", picture: Picture, plan: Plan, timings: Timings) -> bytes:
         found = plan.result()

@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     infer_timeout_s: float = Field(default=30.0, gt=0, le=600)
     """Longest wait for Triton per inference request, in seconds; a large picture makes several."""
 
-    max_in_flight: int = Field(default=32, ge=1, le=4096)
-    """Requests per model and process that may be worked on at once; the next one is refused with 503."""
+    max_batches_in_flight: int = Field(default=4, ge=1, le=1024)
+    """Full batches of requests per model and process that may be worked on at once; the next is refused with 503."""
 
     max_tiles_in_flight: int = Field(default=4, ge=1, le=256)
     """Inference requests that one picture may have under way at once."""
@@ -77,6 +77,9 @@ class Settings(BaseSettings):
 
     poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
     """Seconds between two looks at Triton's readiness."""
+
+    drain_s: float = Field(default=0.0, ge=0, le=300)
+    """Seconds between SIGTERM, which makes the frontend not ready, and its end of listening; for a proxy to notice."""
 
     shutdown_grace_s: int = Field(default=10, ge=0, le=600)
     """Seconds that running requests get to finish when the frontend is told to stop."""

@@ -1,5 +1,6 @@
 """The inference server port on NVIDIA Triton's gRPC service. The only module that knows tritonclient and gRPC."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ class TritonBackend:
         try:
             index = await self._client.get_model_repository_index(client_timeout=CONTROL_TIMEOUT_S)
         except InferenceServerException as error:
-            raise translate(error, "", CONTROL_TIMEOUT_S) from error
+            raise InferenceUnavailable from error
         ready: dict[str, str] = {}
         reasons: dict[str, str] = {}
         for entry in index.models:
@@ -98,9 +99,9 @@ class TritonBackend:
             raise translate(error, model, timeout_s) from error
         try:
             answers = {name: result.as_numpy(name) for name in outputs}
-        except ValueError as error:  # fewer bytes than the shape that came with them
+        except (ValueError, struct.error) as error:  # other bytes than the shape and type that came with them
             raise InferenceFailed(model) from error
-        if any(answer is None for answer in answers.values()):
+        if any(answer is None or answer.dtype.hasobject for answer in answers.values()):
             raise InferenceFailed(model)
         return answers
 

@@ -31,6 +31,8 @@ EVERY_TYPE = {
     "FP64": TensorProto.DOUBLE,
 }
 
+_MATRIX = np.eye(1000, dtype=np.float32) / 1000
+
 PLAIN_BATCHING = "dynamic_batching { }"
 QUEUE_POLICY = "dynamic_batching { default_queue_policy { max_queue_size: 1000 } }"
 
@@ -66,6 +68,7 @@ def write_classifier(
     max_batch_size: int = 8,
     batching: str = PLAIN_BATCHING,
     extra: str = "",
+    steps: int = 0,
 ) -> Path:
     """Write a classifier that knows only the mean of each colour channel; `expected_probabilities` predicts it.
 
@@ -79,6 +82,7 @@ def write_classifier(
         max_batch_size: 0 makes a model whose tensors have the batch axis in `dims`.
         batching: The line of config.pbtxt about batching; empty for none.
         extra: More lines of config.pbtxt.
+        steps: Keeps the cores busy for about 20 ms a step at each execution, whatever the batch; the answer stays.
 
     Returns:
         The model's folder: config.pbtxt, card.json, labels.txt, 1/model.onnx, 1/export.json.
@@ -91,6 +95,14 @@ def write_classifier(
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
     constants = {"white": np.float32(255), "weights": _weights(len(classes))}
+    if steps:
+        nodes[-1:] = [
+            helper.make_node("ReduceMean", ["means"], ["tint"], keepdims=0),
+            *_busy("tint", steps, "almost_nothing"),
+            helper.make_node("Add", ["logits", "almost_nothing"], ["scores"]),
+            helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
+        ]
+        constants["matrix"] = _MATRIX
     pixels = size or -1
     batch = [-1] if max_batch_size == 0 else []
     folder = write_model(
@@ -147,23 +159,25 @@ def write_every_type(repository: Path, name: str = "every_type") -> Path:
 
 def write_slow(repository: Path, name: str = "slow", *, steps: int = 8, batching: str = PLAIN_BATCHING) -> Path:
     """Write a model that keeps a core busy: `seed` FP32 [1] -> `result` FP32 [1], about 20 ms a step."""
-    width = 1000
-    body = [helper.make_node("MatMul", [f"m{step}", "matrix"], [f"m{step + 1}"]) for step in range(steps)]
-    nodes = [
-        helper.make_node("Mul", ["matrix", "seed"], ["m0"]),
-        *body,
-        helper.make_node("ReduceSum", [f"m{steps}"], ["total"], keepdims=0),
-        helper.make_node("Add", ["seed", "total"], ["result"]),
-    ]
+    nodes = [*_busy("seed", steps, "total"), helper.make_node("Add", ["seed", "total"], ["result"])]
     return write_model(
         repository,
         name,
         nodes,
-        {"matrix": np.eye(width, dtype=np.float32) / width},
+        {"matrix": _MATRIX},
         inputs={"seed": (TensorProto.FLOAT, ["N", 1])},
         outputs={"result": (TensorProto.FLOAT, ["N", 1])},
         config=config(1, inputs={"seed": ("TYPE_FP32", [1])}, outputs={"result": ("TYPE_FP32", [1])}, extra=batching),
     )
+
+
+def _busy(factor: str, steps: int, total: str) -> list[onnx.NodeProto]:
+    """Nodes that take about 20 ms a step and make a number next to 0 from `factor` and the constant `matrix`."""
+    return [
+        helper.make_node("Mul", ["matrix", factor], ["m0"]),
+        *(helper.make_node("MatMul", [f"m{step}", "matrix"], [f"m{step + 1}"]) for step in range(steps)),
+        helper.make_node("ReduceSum", [f"m{steps}"], [total], keepdims=0),
+    ]
 
 
 def write_model(repository, name, nodes, constants, *, inputs, outputs, config):

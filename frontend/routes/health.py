@@ -4,11 +4,12 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from frontend.catalogue import Catalogue
+from frontend.draining import Draining
 from frontend.metrics import Metrics
 from frontend.schemas import ReadyShape
 
 
-def router(catalogue: Catalogue, metrics: Metrics) -> APIRouter:
+def router(catalogue: Catalogue, metrics: Metrics, draining: Draining) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["health"])
 
@@ -23,6 +24,9 @@ def router(catalogue: Catalogue, metrics: Metrics) -> APIRouter:
         responses={503: {"model": ReadyShape, "description": "Not ready, and why"}},
     )
     async def ready() -> Response:
+        if draining.active:
+            leaving = ReadyShape(ready=False, models=[], problems={"frontend": "shutting down"})
+            return JSONResponse(leaving.model_dump(), 503)
         snapshot = await catalogue.refresh()
         shape = ReadyShape(ready=snapshot.ready, models=sorted(snapshot.models), problems=dict(snapshot.problems))
         return JSONResponse(shape.model_dump(), 200 if snapshot.ready else 503)

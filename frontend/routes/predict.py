@@ -10,6 +10,7 @@ from frontend.gallery import Gallery
 from frontend.metrics import Metrics
 from frontend.negotiation import choose
 from frontend.pipeline import Pipeline
+from frontend.routes import callers
 from frontend.routes.answers import JSON, draw, problems, query
 from frontend.routes.uploads import parse_parameters, read_upload
 from frontend.schemas import Result
@@ -46,7 +47,10 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
             },
             **problems(400, 404, 406, 413, 415, 422, 500, 502, 503, 504),
         },
-        openapi_extra={"requestBody": REQUEST_BODY, "parameters": query(*(task.parameters for task in TASKS))},
+        openapi_extra={
+            "requestBody": REQUEST_BODY,
+            "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS],
+        },
     )
     async def predict(model: str, request: Request) -> Response:
         """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
@@ -58,19 +62,22 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         # Of several renderings of one type the first is the one that a type alone asks for.
         renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
         media_type = choose(request.headers.get("accept", ""), [JSON, *renderings])
-        pipeline.admission.check(model)
-        data, fields = await read_upload(request)
-        parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
-        timings, owner = request.state.timings, request.state.owner
-        timings.lap("receive")
-        answer = await pipeline.predict(served, data, parameters, timings, owner)
+        timings = request.state.timings
+        caller = callers.read(request)
+        pipeline.admission.check(served, caller.lane, caller.deadline.remaining_s())
+        async with caller.deadline.enforce(model):
+            data, fields = await read_upload(request)
+            parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
+            timings.lap("receive")
+            async with callers.while_connected(request):
+                answer = await pipeline.predict(served, data, parameters, timings, caller)
         metrics.predictions.labels(model, "store" if answer.cached else "inference").inc()
         address = f"/v1/results/{answer.id}"
         response = Response(answer.document, media_type=JSON)
         if media_type != JSON:
             rendering = renderings[media_type]
             address = f"{address}/{rendering.name}"
-            response = await draw(gallery, await gallery.open(answer.id, owner), rendering, rendering.options())
+            response = await draw(gallery, await gallery.open(answer.id, caller.owner), rendering, rendering.options())
             timings.lap("render")
         response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"
         response.headers["Content-Location"] = address

@@ -97,8 +97,12 @@ class Service:
 @pytest.fixture(scope="module")
 def service(embedded_triton, prometheus_programs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
-    write_classifier(folder / "repository", "tiny", size=16)
-    settings = {"model_repository": folder / "repository", "results_dir": folder / "results", "max_in_flight": 1}
+    write_classifier(folder / "repository", "tiny", size=16, max_batch_size=1)
+    settings = {
+        "model_repository": folder / "repository",
+        "results_dir": folder / "results",
+        "max_batches_in_flight": 1,
+    }
     with (
         TritonServer(folder / "repository", folder) as triton,
         FrontendServer(triton.grpc_url, folder, **settings) as frontend,

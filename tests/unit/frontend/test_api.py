@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from frontend.schemas import ClassificationResult, ModelsShape
-from tests.fakes import FakeBackend
+from tests.fakes import FakeBackend, classifier
 from tests.pictures import encoded, noise, quarters
 from tests.unit.frontend.service import PNG, PREDICT, Service, assert_problem
 
@@ -137,8 +137,8 @@ async def test_inference_server_away_and_back(service):
 
 
 async def test_the_limit_on_requests_under_way(tmp_path):
-    backend = FakeBackend()
-    async with Service(tmp_path, backend, max_in_flight=2) as small:
+    backend = FakeBackend(classifier(max_batch_size=1))
+    async with Service(tmp_path, backend, max_batches_in_flight=2) as small:
         backend.gate = asyncio.Event()
         pictures = [encoded(noise(seed=seed)) for seed in range(3)]
         waiting = [asyncio.create_task(small.http.post(PREDICT, content=data)) for data in pictures[:2]]
@@ -146,7 +146,10 @@ async def test_the_limit_on_requests_under_way(tmp_path):
             while len(backend.calls) < 2:
                 await asyncio.sleep(0.01)
         refused = await small.http.post(PREDICT, content=pictures[2])
-        assert "2 requests under way; the limit is 2" in assert_problem(refused, 503, "too_busy").detail
+        assert (
+            "2 requests under way, about 0 s of work; the limits are 2 requests and 30 s"
+            in assert_problem(refused, 503, "too_busy").detail
+        )
         assert refused.headers["retry-after"] == "1"
         backend.gate.set()
         assert [(await each).status_code for each in waiting] == [200, 200]

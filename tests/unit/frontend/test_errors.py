@@ -26,7 +26,9 @@ def test_the_tree_at_the_top_names_every_class():
 
 
 def test_limits_state_their_value_and_the_value_met():
-    assert "5 requests under way; the limit is 5" in errors.TooBusy("m", 5, 5).detail
+    busy = errors.TooBusy("m", 5, 5, 8.04, 30.0, 9)
+    assert "5 requests under way, about 8 s of work; the limits are 5 requests and 30 s" in busy.detail
+    assert busy.retry_after_s == 9
     assert "has 11 bytes; the limit is 10" in errors.UploadTooLarge(11, 10).detail
     assert "at least 11 bytes" in errors.UploadTooLarge(11, 10, whole=False).detail
     assert "60 requests are made, the limit is 60 a minute" in errors.TooManyRequests(60, 0.3).detail

@@ -18,6 +18,7 @@ from tests.pictures import encoded
 from tests.unit.frontend.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3
+ONE = model(max_batch_size=1)  # admits one picture at a time
 
 
 class Tiles:
@@ -33,7 +34,7 @@ class Tiles:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            await asyncio.sleep(0.02 / number)  # the later ones answer first
+            await asyncio.sleep(0.2 / number)  # the later ones answer first
             if number == self.fail_at:
                 raise DeadlineExceeded(name, timeout_s)
             if self.fail_at:
@@ -56,7 +57,7 @@ def threads():
 
 def pipeline(backend, folder, threads):
     limits = Limits(10**8, 30.0, IN_FLIGHT)
-    return Pipeline(backend, ResultStore(folder), Admission(1), threads, limits)
+    return Pipeline(backend, ResultStore(folder), Admission(1, 30.0), threads, limits)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def data():
 async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
     backend = Tiles()
     timings = Timings()
-    answer = await pipeline(backend, tmp_path, threads).predict(model(), data, TissueParameters(um_per_px=2.0), timings)
+    answer = await pipeline(backend, tmp_path, threads).predict(ONE, data, TissueParameters(um_per_px=2.0), timings)
     document = json.loads(answer.document)
     assert backend.asked > 2 * IN_FLIGHT
     assert backend.most == IN_FLIGHT
@@ -80,24 +81,24 @@ async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, dat
     busy = pipeline(backend, tmp_path, threads)
     async with asyncio.timeout(4):
         with pytest.raises(DeadlineExceeded):
-            await busy.predict(model(), data, TissueParameters(um_per_px=2.0), Timings())
+            await busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings())
     assert backend.now == 0
     assert backend.cancelled == IN_FLIGHT - 1
     assert not list(tmp_path.rglob("result.json"))
-    busy.admission.check("tissue")  # its place is free again
+    busy.admission.check(ONE)  # its place is free again
 
 
 async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
     backend = Tiles(fail_at=10**6)  # no answer comes
     busy = pipeline(backend, tmp_path, threads)
-    asking = asyncio.create_task(busy.predict(model(), data, TissueParameters(um_per_px=2.0), Timings()))
+    asking = asyncio.create_task(busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings()))
     async with asyncio.timeout(10):
         while backend.now < IN_FLIGHT:
             await asyncio.sleep(0.01)
     with pytest.raises(TooBusy):
-        busy.admission.check("tissue")
+        busy.admission.check(ONE)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert backend.now == 0
-    busy.admission.check("tissue")
+    busy.admission.check(ONE)

@@ -1,0 +1,39 @@
+import pytest
+
+from tests.servers import FrontendServer, TritonServer
+from tests.tiny_models import write_classifier
+
+
+@pytest.fixture(scope="package")
+def repository(tmp_path_factory):
+    """`tiny` answers at once, in batches; `slow` takes a tenth of a second and more, one picture at a time."""
+    folder = tmp_path_factory.mktemp("repository")
+    write_classifier(folder, "tiny")
+    write_classifier(folder, "slow", max_batch_size=1, steps=4)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def server(embedded_triton, repository, tmp_path_factory):
+    """A Triton for the tests that leave it as it was."""
+    with TritonServer(repository, tmp_path_factory.mktemp("triton")) as running:
+        yield running
+
+
+@pytest.fixture
+def start(repository, tmp_path):
+    """Starts a frontend; the test's end stops it. Call it as `start(grpc_url, setting=...)`."""
+    running = []
+
+    def enter(grpc_url, ready_url="/readyz", **settings):
+        values = {"model_repository": repository, "results_dir": tmp_path / "results"} | settings
+        folder = tmp_path / f"frontend{len(running)}"
+        folder.mkdir()
+        running.append(FrontendServer(grpc_url, folder, **values))
+        running[-1].ready_url = running[-1].url + ready_url
+        return running[-1].__enter__()
+
+    yield enter
+    for each in running:
+        each.stop()
+        assert "Traceback" not in each.output()

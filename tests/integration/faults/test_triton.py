@@ -1,0 +1,115 @@
+"""Triton dies, freezes, is slow, answers nonsense, or lacks a model: what callers of the frontend meet."""
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from tests.integration.faults.load import Callers, until
+from tests.integration.faults.wire import Wire
+from tests.servers import TritonServer
+from tests.tiny_models import write_classifier
+
+
+async def ready(service):
+    return await asyncio.to_thread(service.is_ready)
+
+
+async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path, start):
+    triton = TritonServer(repository, tmp_path)
+    await asyncio.to_thread(triton.__enter__)
+    try:
+        service = start(triton.grpc_url)
+        stop = asyncio.Event()
+        async with Callers(service.url) as callers, asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(callers.keep_asking(stop))
+            await asyncio.sleep(1)
+            triton.triton_process().kill()
+            killed = time.monotonic()
+            await asyncio.sleep(2.2)
+            hit = [each for each in callers.answers if each.began < killed < each.began + each.seconds]
+            assert hit
+            assert max(each.began + each.seconds for each in hit) - killed < 2
+            assert {each.status for each in callers.answers} == {200, 503}
+            assert {each.code for each in callers.with_status(503)} == {"inference_unavailable"}
+            triton.wait()
+            triton.start()
+            await asyncio.to_thread(triton.wait_ready)
+            back = time.monotonic()
+            await until(lambda: asyncio.sleep(0, any(each.began > back for each in callers.with_status(200))), 10)
+            await until(lambda: ready(service), 5)
+            stop.set()
+        assert {each.status for each in callers.answers} == {200, 503}
+    finally:
+        triton.stop()
+
+
+async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
+    with TritonServer(repository, tmp_path) as triton:
+        service = start(triton.grpc_url, infer_timeout_s=1.5, poll_interval_s=0.2)
+        async with Callers(service.url) as callers:
+            assert (await callers.ask()).status == 200
+            triton.triton_process().send_signal(signal.SIGSTOP)
+            try:
+                answers = await asyncio.gather(*(callers.ask() for _ in range(3)), callers.ask(Request_Timeout="1"))
+                assert {(each.status, each.code) for each in answers} == {(504, "deadline_exceeded")}
+                *by_setting, by_caller = [each.seconds for each in answers]
+                assert 1 <= by_caller < 1.4
+                assert all(1.5 <= each < 2 for each in by_setting)
+                assert (await callers.http.get("/livez")).status_code == 200
+                unready = await callers.http.get("/readyz")
+                assert (unready.status_code, unready.json()["ready"]) == (503, False)
+                assert "does not answer" in unready.json()["problems"]["inference_server"]
+            finally:
+                triton.triton_process().send_signal(signal.SIGCONT)
+            await until(lambda: ready(service), 5)
+            assert (await callers.ask()).status == 200
+
+
+@pytest.fixture(scope="module")
+def wire():
+    with Wire() as running:
+        yield running
+
+
+async def test_garbage_is_502_and_the_service_lives(wire, start):
+    service = start(wire.grpc_url)
+    async with Callers(service.url, "tiny") as callers:
+        for kind in wire.NONSENSE:
+            wire.answer_with(kind)
+            answer = await callers.ask()
+            assert (answer.status, answer.code) == (502, "inference_failed"), (kind, answer)
+        wire.answer_with("truth")
+        assert (await callers.ask()).status == 200
+
+
+async def test_slow_answers_end_at_the_deadline(wire, start):
+    service = start(wire.grpc_url, infer_timeout_s=0.8)
+    async with Callers(service.url, "tiny") as callers:
+        wire.answer_with("truth", delay_s=0.3)
+        assert (await callers.ask()).status == 200
+        wire.answer_with("truth", delay_s=5)
+        answer = await callers.ask()
+        assert (answer.status, answer.code) == (504, "deadline_exceeded")
+        assert 0.8 <= answer.seconds < 1.2
+        await until(lambda: asyncio.sleep(0, wire.cancelled == 1), 2)
+
+
+async def test_one_model_fails_to_load_while_the_other_serves(embedded_triton, tmp_path, start):
+    models = tmp_path / "models"
+    write_classifier(models, "tiny")
+    broken = write_classifier(models, "broken")
+    (broken / "1" / "model.onnx").write_bytes(b"no model")
+    triton = TritonServer(models, tmp_path, exit_on_error="false")
+    triton.ready_url = triton.ready_url.replace("health", "models/tiny")
+    with triton:
+        service = start(triton.grpc_url, model_repository=models, ready_url="/livez")
+        async with Callers(service.url, "tiny") as callers, Callers(service.url, "broken") as others:
+            assert (await callers.ask()).status == 200
+            answer = await others.ask()
+            assert (answer.status, answer.code) == (503, "model_not_ready")
+            assert answer.retry_after is not None
+            unready = (await callers.http.get("/readyz")).json()
+            assert (unready["models"], list(unready["problems"])) == (["tiny"], ["broken"])
