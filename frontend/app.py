@@ -62,7 +62,7 @@ def create_app(settings: Settings, backend: InferenceBackend | None = None) -> F
         lifespan=lifespan,
         telemetry=_telemetry(traces),
     )
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
     app.add_middleware(RequestContext, metrics=metrics, traces=traces)
     error_handlers.install(app)
     for router in (

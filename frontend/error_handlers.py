@@ -16,6 +16,7 @@ from frontend.errors import (
     PlatformError,
     RouteNotFound,
 )
+from frontend.input_errors import RequestTimeout
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -33,6 +34,8 @@ def problem(error: PlatformError, request_id: str) -> Response:
         "request_id": request_id,
     }
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, RequestTimeout):
+        headers["Connection"] = "close"  # the rest of the request will not be read
     return Response(json.dumps(body), error.status, headers, MEDIA_TYPE)
 
 

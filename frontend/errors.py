@@ -4,17 +4,19 @@ PlatformError
 ├── RequestError (4xx: the caller can mend it)
 │   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
-│   ├── MethodNotAllowed 405, NotAcceptable 406
-│   ├── UploadTooLarge 413, ImageTooLarge 413, AreaTooLarge 413
+│   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
+│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413
 │   ├── UnsupportedImage 415
-│   └── CorruptImage 422, InvalidParameter 422
+│   ├── CorruptImage 422, InvalidParameter 422
+│   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
     ├── InternalError 500, InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
+    ├── TooManyConnections 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
-takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
+takes domain words and builds the sentence. Those of input that asks for too much are in input_errors.py. The page /errors and the OpenAPI document are made from these classes.
 """
 
 from collections.abc import Iterable

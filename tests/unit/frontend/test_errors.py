@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from frontend import errors
+from frontend import errors, input_errors
 
 DOCS = Path("docs/errors.md")
 
@@ -26,6 +26,10 @@ def test_the_tree_at_the_top_names_every_class():
 
 
 def test_limits_state_their_value_and_the_value_met():
+    assert "at least 51 scans; the limit is 50" in input_errors.ImageTooComplex("scans", 51, 50).detail
+    assert "more than 9 bytes" in input_errors.HeadTooLarge(9).detail
+    assert "the limit is 10 s" in input_errors.RequestTimeout(10).detail
+    assert "5 connections are open" in input_errors.TooManyConnections(5).detail
     assert "5 requests under way; the limit is 5" in errors.TooBusy("m", 5, 5).detail
     assert "has 11 bytes; the limit is 10" in errors.UploadTooLarge(11, 10).detail
     assert "at least 11 bytes" in errors.UploadTooLarge(11, 10, whole=False).detail
