@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
+from frontend.protocol import LimitedProtocol
 from frontend.settings import PREFIX, Settings
 
 CANNOT_LISTEN, BAD_SETTINGS, CANNOT_START = 1, 2, 3
@@ -71,11 +72,14 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
         factory=True,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=settings.receive_timeout_s,
+        limit_concurrency=settings.max_connections,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
     )
     # uvicorn raises the signal again when it has finished; ours ends the process by the normal way, which cleans up.

@@ -95,7 +95,7 @@ def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, 
 
 def _wrap(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces, draining: Draining) -> None:
     """Add what surrounds the routes; each wraps what was added before it."""
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
     _guard(app, settings)
     app.add_middleware(RequestContext, metrics=metrics, traces=traces)
     app.add_middleware(SecurityHeaders)

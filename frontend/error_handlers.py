@@ -14,6 +14,7 @@ from frontend.errors import (
     MalformedRequest,
     MethodNotAllowed,
     PlatformError,
+    RequestTimeout,
     RouteNotFound,
 )
 
@@ -35,6 +36,8 @@ def problem(error: PlatformError, request_id: str) -> Response:
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     if error.challenge is not None:
         headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, RequestTimeout):
+        headers["Connection"] = "close"  # the rest of the request will not be read
     return Response(json.dumps(body), error.status, headers, MEDIA_TYPE)
 
 

@@ -8,15 +8,26 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from frontend import structure
 from frontend.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
 
 ORIENTATION_TAG = 0x0112
+# What undoes each value of the tag; ImageOps.exif_transpose writes the EXIF data anew too, and fails where it is odd.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
@@ -117,9 +128,10 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
         background: "#rrggbb" for transparent pixels.
 
     Raises:
-        EmptyUpload, UnsupportedImage, ImageTooLarge, CorruptImage
+        EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
     """
     name = sniff(data)
+    structure.check(data, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata that is not used here
@@ -127,9 +139,9 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
                 if image.width * image.height > max_pixels:
                     raise ImageTooLarge(image.width, image.height, max_pixels)
                 image.load()
-                turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
-                rgb, warns = _to_rgb(ImageOps.exif_transpose(image) if turned else image, background)
-                return Picture(rgb, name, turned=turned, warnings=warns, dpi=image.info.get("dpi"))
+                turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
+                rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
+                return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
     except (
         OSError,
         SyntaxError,

@@ -1,7 +1,9 @@
 """What happens to every request, whichever its route. Pure ASGI: no copies of bodies, no extra tasks."""
 
+import asyncio
 import logging
 import re
+import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.draining import Draining
 from frontend.error_handlers import problem
-from frontend.errors import InternalError, MalformedRequest, UploadTooLarge
+from frontend.errors import InternalError, MalformedRequest, RequestTimeout, UploadTooLarge
 from frontend.metrics import Metrics
 from frontend.timings import Timings
 from frontend.tracing import Traces
@@ -18,6 +20,7 @@ from frontend.tracing import Traces
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BAD_REQUEST = 400
 CLIENT_CLOSED_REQUEST = 499  # no standard number exists for an answer that nobody waits for
+MIN_BYTES_PER_S = 8 * 1024  # of a body, on average: 256 MiB may take nine hours, and no connection is held for nothing
 
 log = logging.getLogger("frontend.access")
 
@@ -99,16 +102,18 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Counts the body while it comes in; a false or missing Content-Length does not help.
+    """Counts and times the body while it comes in; a false or missing Content-Length does not help.
 
     Args:
         app: what to wrap.
         limit_bytes: largest body.
+        timeout_s: longest silence, and how far a body may fall behind MIN_BYTES_PER_S, in seconds.
     """
 
-    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, limit_bytes: int, timeout_s: float) -> None:
         self._app = app
         self._limit = limit_bytes
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
@@ -116,22 +121,32 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
-        met = 0
+        met, waited_s, more = 0, 0.0, True
 
-        async def receive_counted() -> Message:
-            nonlocal met
+        async def receive_limited() -> Message:
+            nonlocal met, waited_s, more
             # Raised where the body is read, inside the routes, so that the usual handler answers it.
             if not (declared.isascii() and declared.isdigit()):
                 raise MalformedRequest(f"Content-Length is {declared[:40]!r}, not a number.")
-            if int(declared) > self._limit:
-                raise UploadTooLarge(int(declared), self._limit)
-            message = await receive()
+            if int(declared[:20]) > self._limit:
+                raise UploadTooLarge(int(declared[:20]), self._limit)
+            if not more:
+                return await receive()  # waits for the caller to hang up, which has no limit
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(min(0, met / MIN_BYTES_PER_S - waited_s) + self._timeout_s):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RequestTimeout(self._timeout_s) from error
+            # Only the caller's time counts, not that in which the service was busy with what had come.
+            waited_s += time.monotonic() - started
             met += len(message.get("body", b""))
+            more = message.get("more_body", False)
             if met > self._limit:
                 raise UploadTooLarge(met, self._limit, whole=False)
             return message
 
-        await self._app(scope, receive_counted, send)
+        await self._app(scope, receive_limited, send)
 
 
 class CloseConnections:

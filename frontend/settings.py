@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(default=100_000_000, ge=1, le=10**9)
     """Largest picture, in pixels (width times height)."""
 
+    receive_timeout_s: int = Field(default=10, ge=1, le=600)
+    """Longest silence of a caller in the middle of a request or an answer, time for a request's head, in seconds."""
+
+    max_connections: int = Field(default=512, ge=1, le=65536)
+    """Connections that a process holds at once; the next one is refused with 503."""
+
     infer_timeout_s: float = Field(default=30.0, gt=0, le=600)
     """Longest wait for Triton per inference request, in seconds; a large picture makes several."""
 

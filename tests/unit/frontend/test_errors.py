@@ -29,6 +29,10 @@ def test_limits_state_their_value_and_the_value_met():
     busy = errors.TooBusy("m", 5, 5, 8.04, 30.0, 9)
     assert "5 requests under way, about 8 s of work; the limits are 5 requests and 30 s" in busy.detail
     assert busy.retry_after_s == 9
+    assert "at least 51 scans; the limit is 50" in errors.ImageTooComplex("scans", 51, 50).detail
+    assert "more than 9 bytes" in errors.HeadTooLarge(9).detail
+    assert "the limit is 10 s" in errors.RequestTimeout(10).detail
+    assert "5 connections are open" in errors.TooManyConnections(5).detail
     assert "has 11 bytes; the limit is 10" in errors.UploadTooLarge(11, 10).detail
     assert "at least 11 bytes" in errors.UploadTooLarge(11, 10, whole=False).detail
     assert "60 requests are made, the limit is 60 a minute" in errors.TooManyRequests(60, 0.3).detail

@@ -1,51 +1,9 @@
-"""Every error that a caller can meet.
-
-PlatformError
-├── RequestError (4xx: the caller can mend it)
-│   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400, Unauthorised 401
-│   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
-│   ├── MethodNotAllowed 405, NotAcceptable 406
-│   ├── UploadTooLarge 413, ImageTooLarge 413, AreaTooLarge 413
-│   ├── UnsupportedImage 415
-│   └── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
-└── ServiceError (5xx: the caller can try again)
-    ├── InternalError 500, InferenceFailed 502
-    ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
-    └── DeadlineExceeded 504
-
-Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
-takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
-"""
+"""Errors that the caller can mend."""
 
 import math
 from collections.abc import Iterable
-from typing import ClassVar
 
-
-class PlatformError(Exception):
-    """Base of all errors that reach a caller, rendered as RFC 9457 problem details."""
-
-    status: ClassVar[int]
-    code: ClassVar[str]  # what happened, for programs; never changes
-    title: ClassVar[str]
-    advice: ClassVar[str]
-    retry_after_s: int | None = None
-    challenge: ClassVar[str | None] = None  # what RFC 9110 wants to stand in WWW-Authenticate with every 401
-
-    @property
-    def detail(self) -> str:
-        """What happened and what to do, in words for the caller."""
-        return f"{self.args[0]} {self.advice}" if self.args else self.advice
-
-
-class RequestError(PlatformError):
-    """The request cannot be answered as it is; sending it again changes nothing."""
-
-
-class ServiceError(PlatformError):
-    """The service cannot answer now; the request may be fine."""
-
-    retry_after_s: int | None = 1
+from frontend.errors.base import RequestError
 
 
 class EmptyUpload(RequestError):
@@ -148,6 +106,16 @@ class NotAcceptable(RequestError):
         super().__init__(f"Accept is {accept[:100]!r}; offered are: {', '.join(offered)}.")
 
 
+class RequestTimeout(RequestError):
+    """The request stopped coming in, or came in too slowly; see ONCO_RECEIVE_TIMEOUT_S."""
+
+    status, code, title = 408, "request_timeout", "The request did not come in in time"
+    advice = "Send it again, over a better connection or with a smaller file."
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"Nothing, or too little, came in; the limit is {limit_s:.3g} s.")
+
+
 class UploadTooLarge(RequestError):
     """More bytes than ONCO_MAX_UPLOAD_BYTES."""
 
@@ -180,6 +148,16 @@ class AreaTooLarge(RequestError):
             f"At {um_per_px:.3g} micrometres per pixel the picture has {pixels} pixels of the model's resolution; "
             f"the limit is {limit_pixels}."
         )
+
+
+class ImageTooComplex(RequestError):
+    """More scans, segments or chunks than a picture needs: a small file that would take minutes to decode."""
+
+    status, code, title = 413, "image_too_complex", "The picture's file has too many parts"
+    advice = "Open the picture in an image editor and export it again."
+
+    def __init__(self, what: str, met: int, limit: int) -> None:
+        super().__init__(f"The file has at least {met} {what}; the limit is {limit}.")
 
 
 class UnsupportedImage(RequestError):
@@ -221,86 +199,11 @@ class TooManyRequests(RequestError):
         super().__init__(f"{met}; the next one is free in {wait_s:.3g} s.")
 
 
-class InternalError(ServiceError):
-    """A defect of ours; the log has the details under the request id."""
+class HeadTooLarge(RequestError):
+    """The request line and the headers together are too long."""
 
-    status, code, title = 500, "internal_error", "Something went wrong here"
-    advice = "It is not the picture's fault; please report it with the request id."
-    retry_after_s = None
+    status, code, title = 431, "head_too_large", "The request's address and headers are too long"
+    advice = "Send fewer or shorter headers and parameters."
 
-
-class InferenceFailed(ServiceError):
-    """Triton answered with an error, or with something that is not the model's output."""
-
-    status, code, title = 502, "inference_failed", "The model could not compute an answer"
-    advice = "Try again; if it stays, please report it with the request id."
-    retry_after_s = None
-
-    def __init__(self, model: str) -> None:
-        super().__init__(f"Model {model!r} failed on this picture.")
-
-
-class InferenceUnavailable(ServiceError):
-    """Triton does not answer."""
-
-    status, code, title = 503, "inference_unavailable", "The inference server is not reachable"
-    advice = "Try again in a moment; the service recovers by itself when the server is back."
-
-    def __init__(self) -> None:
-        super().__init__("The inference server does not answer.")
-
-
-class ModelNotReady(ServiceError):
-    """Triton answers, but this model is not loaded, or its configuration is not what its card says."""
-
-    status, code, title = 503, "model_not_ready", "The model is not ready"
-    advice = "Try again in a moment; /readyz says what is missing."
-    retry_after_s = 2
-
-    def __init__(self, model: str, reason: str) -> None:
-        super().__init__(f"Model {model!r} is not ready: {reason}.")
-
-
-class TooBusy(ServiceError):
-    """Full batches are under way, as many as ONCO_MAX_BATCHES_IN_FLIGHT allows, or the answer would come too late."""
-
-    status, code, title = 503, "too_busy", "The service is busy"
-    advice = "Try again after the time in Retry-After."
-
-    def __init__(
-        self, model: str, in_flight: int, limit: int, drain_s: float, allowed_s: float, retry_after_s: int
-    ) -> None:
-        super().__init__(
-            f"Model {model!r} has {in_flight} requests under way, about {drain_s:.2g} s of work; "
-            f"the limits are {limit} requests and {allowed_s:.3g} s."
-        )
-        self.retry_after_s = retry_after_s
-
-
-class StorageUnavailable(ServiceError):
-    """The result could not be written or read."""
-
-    status, code, title = 503, "storage_unavailable", "Results cannot be stored"
-    advice = "Try again later; the operator has to look at the results folder."
-    retry_after_s = 30
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The results folder failed: {reason}.")
-
-
-class DeadlineExceeded(ServiceError):
-    """The answer did not come within the request's Request-Timeout, or the model's within ONCO_INFER_TIMEOUT_S."""
-
-    status, code, title = 504, "deadline_exceeded", "The answer took too long"
-    advice = "Try again when the service is less busy, or send a smaller picture."
-
-    def __init__(self, model: str, timeout_s: float) -> None:
-        super().__init__(f"Model {model!r} did not answer within {timeout_s:.3g} s.")
-
-
-def all_errors(base: type[PlatformError] = PlatformError) -> list[type[PlatformError]]:
-    """All concrete error classes, ordered by status and code."""
-    found = [base] if "code" in vars(base) else []
-    for child in base.__subclasses__():
-        found += all_errors(child)
-    return sorted(found, key=lambda error: (error.status, error.code))
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"They have more than {limit_bytes} bytes, which is the limit.")

@@ -1,0 +1,91 @@
+"""Every error that a caller can meet.
+
+PlatformError
+├── RequestError (4xx: the caller can mend it)
+│   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400, Unauthorised 401
+│   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
+│   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
+│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413
+│   ├── UnsupportedImage 415
+│   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
+│   └── HeadTooLarge 431
+└── ServiceError (5xx: the caller can try again)
+    ├── InternalError 500, InferenceFailed 502
+    ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
+    ├── TooManyConnections 503
+    └── DeadlineExceeded 504
+
+Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
+takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
+"""
+
+from frontend.errors.base import PlatformError, RequestError, ServiceError, all_errors
+from frontend.errors.requests import (
+    AreaTooLarge,
+    CorruptImage,
+    EmptyUpload,
+    HeadTooLarge,
+    ImageTooComplex,
+    ImageTooLarge,
+    InvalidParameter,
+    MalformedRequest,
+    MethodNotAllowed,
+    MissingImage,
+    ModelNotFound,
+    NotAcceptable,
+    RenderingNotAvailable,
+    RequestTimeout,
+    ResultNotFound,
+    RouteNotFound,
+    SampleNotFound,
+    TooManyRequests,
+    Unauthorised,
+    UnsupportedImage,
+    UploadTooLarge,
+)
+from frontend.errors.service import (
+    DeadlineExceeded,
+    InferenceFailed,
+    InferenceUnavailable,
+    InternalError,
+    ModelNotReady,
+    StorageUnavailable,
+    TooBusy,
+    TooManyConnections,
+)
+
+__all__ = [
+    "AreaTooLarge",
+    "CorruptImage",
+    "DeadlineExceeded",
+    "EmptyUpload",
+    "HeadTooLarge",
+    "ImageTooComplex",
+    "ImageTooLarge",
+    "InferenceFailed",
+    "InferenceUnavailable",
+    "InternalError",
+    "InvalidParameter",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "MissingImage",
+    "ModelNotFound",
+    "ModelNotReady",
+    "NotAcceptable",
+    "PlatformError",
+    "RenderingNotAvailable",
+    "RequestError",
+    "RequestTimeout",
+    "ResultNotFound",
+    "RouteNotFound",
+    "SampleNotFound",
+    "ServiceError",
+    "StorageUnavailable",
+    "TooBusy",
+    "TooManyConnections",
+    "TooManyRequests",
+    "Unauthorised",
+    "UnsupportedImage",
+    "UploadTooLarge",
+    "all_errors",
+]
