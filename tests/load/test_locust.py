@@ -52,7 +52,7 @@ def test_steps_find_a_capacity(tiny_url, locust, tmp_path):
     """The second step asks for more than any machine can do."""
     done = locust(
         tiny_url, "Uploader", "-u", "16", "-t", "30s", "--rate", "4", "--steps",
-        "--step-factor", "100000", "--step-seconds", "2", "--csv", str(tmp_path / "run"),
+        "--step-factor", "100000", "--step-seconds", "3", "--csv", str(tmp_path / "run"),
     )  # fmt: skip
     assert done.code == 0, done.stderr
     assert "capacity: 4.00 requests/s" in done.stderr

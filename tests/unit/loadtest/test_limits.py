@@ -39,3 +39,11 @@ def test_figures_of_a_span_leave_out_what_was_before():
 @pytest.mark.parametrize(("answered", "holds"), [(90, True), (89, False)])
 def test_the_rate_counts_answered_and_refused(answered, holds):
     assert judge_rate(Figures(answered=answered - 10, refused=10), seconds=10, asked_per_s=10).holds is holds
+
+
+@pytest.mark.parametrize(("slow_ms", "holds"), [(900, False), (1000, True), (9000, False)])
+def test_what_is_on_its_way_does_not_lower_the_rate(slow_ms, holds):
+    """At 10/s for 10 s with answers after a second, the last ten are not there yet; a stall is not excused."""
+    answered = 81 if slow_ms <= 1000 else 44
+    met = Figures(answered=answered, times_ms={"predict": {slow_ms: answered}})
+    assert judge_rate(met, seconds=10, asked_per_s=10).holds is holds
