@@ -44,8 +44,8 @@ def add_options(parser: argparse.ArgumentParser, **_: object) -> None:
 def prepare(environment: Environment, **_: object) -> None:
     """Ask what is served, and end with a sentence where nothing can be tested."""
     options: Any = environment.parsed_options
-    if not isinstance(environment.runner, LocalRunner):
-        _give_up("Rates and limits are those of one process: leave out --processes, --master and --worker.")
+    if not isinstance(environment.runner, LocalRunner) or not options.headless:
+        _give_up("Rates and limits are for one run of one process: --headless, without --processes and --master.")
     if options.steps and not (options.rate > 0 and options.step_factor > 1):
         _give_up("--steps needs --rate, the first step's, and a --step-factor over 1.")
     host = options.host or Caller.host

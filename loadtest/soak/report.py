@@ -58,7 +58,7 @@ def describe(minutes: float, tally: Tally, found: Sequence[Trend], limits: Slope
         "",
     ]
     if tally.unexpected:
-        lines += ["The last unexpected errors:", "", *(f"    {text}" for text in tally.unexpected), ""]
+        lines += ["The first unexpected errors:", "", *(f"    {text}" for text in tally.unexpected), ""]
     return "\n".join(lines)
 
 

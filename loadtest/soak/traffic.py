@@ -23,6 +23,7 @@ SIDES: Final = (240, 512, 1024)
 TASK_WEIGHTS: Final = {"classification": 19, "segmentation": 1}  # a tile of he_tissue takes a second on a CPU
 PAGES: Final = ("/", "/errors", "/docs", "/openapi.json", "/v1/models", "/v1/samples", "/livez", "/readyz", "/metrics")
 REMEMBERED: Final = 50  # results that are asked for again
+TOLD: Final = 20  # unexpected errors in words; more are counted
 CONNECTION: Final = "none"  # in place of a status
 PAUSE_S: Final = 0.5  # after a request that nobody answered: the next one would fail as quickly
 
@@ -38,7 +39,7 @@ class Tally:
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unexpected: deque[str] = field(default_factory=lambda: deque[str](maxlen=20))
+    unexpected: list[str] = field(default_factory=list)
     unexpected_count: int = 0
 
     def add(self, kind: str, status: str, wrong: str = "") -> None:
@@ -50,7 +51,8 @@ class Tally:
     def blame(self, what: str) -> None:
         """Remember something that should not have happened."""
         self.unexpected_count += 1
-        self.unexpected.append(what)
+        if len(self.unexpected) < TOLD:
+            self.unexpected.append(what)
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,11 @@ class Traffic:
                 (action,) = self._random.choices([*mix], [*mix.values()])
                 await action()
 
-        for model in self._models:  # once each at first: the memory that it needs then is no leak
+        # Everything once: the memory that it needs then is no leak.
+        for model in self._models:
             await self._predict(model)
+        for action in mix:
+            await action()
         async with asyncio.TaskGroup() as group:
             for _ in range(callers):
                 group.create_task(call())

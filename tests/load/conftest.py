@@ -11,7 +11,7 @@ from tests.servers import PROJECT, FrontendServer, TritonServer
 from tests.tiny_models import write_classifier
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tiny_triton(embedded_triton, tmp_path_factory):
     folder = tmp_path_factory.mktemp("load")
     write_classifier(folder / "models")
@@ -25,7 +25,7 @@ def frontend_of(triton, folder, **settings):
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tiny_url(tiny_triton, tmp_path_factory):
     """Address of a frontend with the default limits."""
     with frontend_of(tiny_triton, tmp_path_factory.mktemp("frontend")) as server:
