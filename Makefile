@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test compose-test lint format types lock clean
+.PHONY: help run models test compose-test load soak lint format types lock clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,16 @@ test: $(VENV)/.dev models  ## Every test that this machine can run, against the 
 
 compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none.
 	@$(BIN)/python -m pytest tests/compose --require-docker $(PYTEST_ARGS)
+
+# Closed loop, gentle enough for two cores; docs/load_testing.md has the other loads and limits.
+LOAD_ARGS ?= --users 4 --spawn-rate 4 --run-time 30s --stop-timeout 30 --max-p95-ms 15000 --min-requests 20
+load: $(VENV)/.dev  ## Half a minute of Locust against the service that `make run` started; reports in build/load/.
+	@$(BIN)/python -m locust -f loadtest/locustfile.py --headless --only-summary \
+	  --csv build/load/load --html build/load/load.html $(LOAD_ARGS)
+
+SOAK_ARGS ?= --minutes 20
+soak: $(VENV)/.dev models  ## Start the service, mix everything for 20 minutes, watch memory and files; build/soak/.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.soak $(SOAK_ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,97 @@
+"""Pictures to upload: the same ones for the same seed, and never the same file twice.
+
+A file that was uploaded before is answered from the store, so a load of repeated files measures the store. Encoding a
+new picture per request would cost more than asking for the answer. So a few pictures are encoded once, and every
+upload carries a comment of its own: other bytes, therefore another sha256 and another result, and the same work for
+whoever decodes it. Callers check `Cache-Status` to notice a service that looks through this.
+"""
+
+import io
+import itertools
+import random
+import struct
+import uuid
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SIDES: Final = (240, 512, 1024, 2048)
+"""Width and height of the pictures in pixels; the last is 4 megapixels."""
+
+_RARER: Final = 2  # a size is that many times rarer than the next smaller one
+_BLOBS: Final = 12  # along each side
+_GREYS: Final = ((10, 10, 10), (235, 235, 235))
+_STAINS: Final = ((100, 60, 140), (235, 170, 205))  # haematoxylin and eosin, as on a slide
+_PNG_HEADER_BYTES: Final = 33  # signature and IHDR, which has to come first
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded picture and the media type to send it with."""
+
+    data: bytes
+    media_type: str
+
+    def with_comment(self, text: str) -> "Picture":
+        """The same pixels in another file.
+
+        Args:
+            text: ASCII.
+        """
+        comment = text.encode("ascii")
+        if self.media_type == "image/jpeg":
+            segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
+            return Picture(self.data[:2] + segment + self.data[2:], self.media_type)
+        body = b"tEXtComment\0" + comment
+        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        at = _PNG_HEADER_BYTES
+        return Picture(self.data[:at] + chunk + self.data[at:], self.media_type)
+
+
+class Pictures:
+    """An endless supply of distinct uploads.
+
+    Args:
+        seed: Decides pixels, sizes, formats and their order; the comments differ from run to run.
+        task: The kind of model that they are for: `segmentation` gets stained tissue, others shades of grey.
+        sides: Widths and heights in pixels, the commonest first.
+    """
+
+    def __init__(self, seed: int, task: str, sides: Iterable[int] = SIDES) -> None:
+        generator = np.random.default_rng(seed)
+        ends = _STAINS if task == "segmentation" else _GREYS
+        each_side = [(side, _draw(generator, side, ends)) for side in sides]
+        self._pictures = [_encode(pixels, kind) for _, pixels in each_side for kind in ("JPEG", "PNG")]
+        self._weights = [_RARER**-rank for rank in range(len(each_side)) for _ in range(2)]
+        self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self._run = uuid.uuid4().hex
+        self._numbers = itertools.count()
+
+    def next(self) -> Picture:
+        """A picture that was never uploaded before."""
+        (picture,) = self._random.choices(self._pictures, self._weights)
+        return picture.with_comment(f"{self._run} {next(self._numbers)}")
+
+
+def _draw(
+    generator: np.random.Generator, side: int, ends: tuple[tuple[int, int, int], tuple[int, int, int]]
+) -> NDArray[np.uint8]:
+    """Soft blobs under fine grain between two colours, (side, side, 3) uint8 RGB."""
+    blobs = Image.fromarray(generator.random((_BLOBS, _BLOBS), dtype=np.float32))
+    smooth = np.asarray(blobs.resize((side, side), Image.Resampling.BICUBIC))
+    grain = generator.normal(0, 0.04, (side, side))
+    share = np.clip(smooth + grain, 0, 1)[..., np.newaxis]
+    low, high = np.array(ends, dtype=np.float64)
+    pixels: NDArray[np.uint8] = (low + share * (high - low)).astype(np.uint8)
+    return pixels
+
+
+def _encode(pixels: NDArray[np.uint8], kind: str) -> Picture:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "JPEG" else {"compress_level": 1}))
+    return Picture(buffer.getvalue(), f"image/{kind.lower()}")

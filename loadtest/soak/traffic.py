@@ -1,0 +1,230 @@
+"""A mixed load: new pictures, results again, files made of results, bad input, the page, and calls to Triton itself."""
+
+import asyncio
+import random
+import struct
+import zlib
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import numpy as np
+import tritonclient.grpc.aio as triton
+from tritonclient.utils import InferenceServerException
+
+from loadtest.answers import Model, fault, tensor_fault
+from loadtest.pictures import Picture, Pictures
+
+SIDES: Final = (240, 512, 1024)
+"""Pictures of up to a megapixel: what a run stores on disk stays below a gigabyte an hour and a core."""
+
+TASK_WEIGHTS: Final = {"classification": 19, "segmentation": 1}  # a tile of he_tissue takes a second on a CPU
+PAGES: Final = ("/", "/errors", "/docs", "/openapi.json", "/v1/models", "/v1/samples", "/livez", "/readyz", "/metrics")
+REMEMBERED: Final = 50  # results that are asked for again
+TOLD: Final = 20  # unexpected errors in words; more are counted
+CONNECTION: Final = "none"  # in place of a status
+PAUSE_S: Final = 0.5  # after a request that nobody answered: the next one would fail as quickly
+
+
+@dataclass
+class Tally:
+    """What was asked and what came of it.
+
+    Attributes:
+        counts: Requests by kind and status.
+        unexpected: What should not have happened, in words; the first ones only.
+        unexpected_count: All of them.
+    """
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unexpected: list[str] = field(default_factory=list)
+    unexpected_count: int = 0
+
+    def add(self, kind: str, status: str, wrong: str = "") -> None:
+        """Count one request, with what is wrong about its answer."""
+        self.counts[kind, status] += 1
+        if wrong:
+            self.blame(f"{kind}: {status}: {wrong}")
+
+    def blame(self, what: str) -> None:
+        """Remember something that should not have happened."""
+        self.unexpected_count += 1
+        if len(self.unexpected) < TOLD:
+            self.unexpected.append(what)
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """A request that has to be refused with this status and code."""
+
+    kind: str
+    path: str
+    data: bytes
+    status: int
+    code: str
+
+
+class Traffic:
+    """Sends the mix, one request after the other per caller.
+
+    Args:
+        http: To the frontend.
+        direct: To Triton.
+        models: What is served.
+        seed: Decides everything that is drawn.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, direct: triton.InferenceServerClient, models: Sequence[Model], seed: int
+    ) -> None:
+        self._http, self._direct, self._models = http, direct, list(models)
+        self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self._generator = np.random.default_rng(seed)
+        self._pictures = {task: Pictures(seed, task, SIDES) for task in {each.task for each in models}}
+        self._uploads: deque[tuple[Model, Picture]] = deque(maxlen=REMEMBERED)
+        self._results: deque[dict[str, str]] = deque(maxlen=REMEMBERED)
+        self._bad = bad_inputs(self._models[0].name, self._pictures[self._models[0].task].next())
+        self.tally = Tally()
+
+    async def run(self, callers: int, seconds: float) -> None:
+        """Send for so long with so many callers at once."""
+        mix: dict[Callable[[], Awaitable[None]], int] = {
+            self._predict: 30,
+            self._predict_again: 15,
+            self._read: 10,
+            self._draw: 15,
+            self._send_bad_input: 15,
+            self._read_page: 10,
+            self._call_triton: 15,
+        }
+        until = asyncio.get_running_loop().time() + seconds
+
+        async def call() -> None:
+            while asyncio.get_running_loop().time() < until:
+                (action,) = self._random.choices([*mix], [*mix.values()])
+                await action()
+
+        # Everything once: the memory that it needs then is no leak.
+        for model in self._models:
+            await self._predict(model)
+        for action in mix:
+            await action()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(callers):
+                group.create_task(call())
+
+    def _model(self) -> Model:
+        (model,) = self._random.choices(self._models, [TASK_WEIGHTS[each.task] for each in self._models])
+        return model
+
+    async def _predict(self, model: Model | None = None) -> None:
+        model = model or self._model()
+        picture = self._pictures[model.task].next()
+        links = await self._upload(model, picture, "miss")
+        if links:
+            self._uploads.append((model, picture))
+            self._results.append(links)
+
+    async def _predict_again(self) -> None:
+        if self._uploads:
+            await self._upload(*self._random.choice(self._uploads), cache="hit")
+
+    async def _upload(self, model: Model, picture: Picture, cache: str) -> dict[str, str]:
+        """Upload as the page does it, and return the result's links; none when something was wrong."""
+
+        def wrong(answer: httpx.Response) -> str:
+            status = answer.headers.get("Cache-Status", "")
+            return fault(answer.json(), model) or ("" if cache in status else f"Cache-Status is {status!r}")
+
+        answer = await self._ask(
+            f"predict {model.name}, {'new' if cache == 'miss' else 'again'}",
+            f"/v1/models/{model.name}/predict",
+            files={"image": ("picture", picture.data, picture.media_type)},
+            check=wrong,
+        )
+        return dict(answer.json()["links"]) if answer is not None else {}
+
+    async def _read(self) -> None:
+        if self._results:
+            await self._ask("result", self._random.choice(self._results)["self"])
+
+    async def _draw(self) -> None:
+        """One of the files that are made of a result."""
+        if self._results:
+            links = self._random.choice(self._results)
+            files = sorted(links.keys() - {"self", "model"})
+            if files:
+                name = self._random.choice(files)
+                await self._ask(name, links[name])
+
+    async def _send_bad_input(self) -> None:
+        bad = self._random.choice(self._bad)
+        await self._ask(
+            bad.kind,
+            bad.path,
+            content=bad.data,
+            status=bad.status,
+            check=lambda answer: "" if answer.json()["code"] == bad.code else f"code is {answer.json()['code']!r}",
+        )
+
+    async def _read_page(self) -> None:
+        await self._ask("page and models", self._random.choice(PAGES))
+
+    async def _call_triton(self) -> None:
+        model = self._model()
+        inputs = []
+        for name, array in model.random_inputs(self._generator).items():
+            inputs.append(triton.InferInput(name, list(array.shape), "UINT8"))
+            inputs[-1].set_data_from_numpy(array)
+        kind = f"gRPC {model.name}"
+        try:
+            answer = await self._direct.infer(model.name, inputs, client_timeout=60)
+        except InferenceServerException as error:
+            self.tally.add(kind, str(error.status()), error.message())
+            return
+        faults = (tensor_fault(answer.as_numpy(each.name), each) for each in model.outputs)
+        self.tally.add(kind, "OK", "; ".join(filter(None, faults)))
+
+    async def _ask(
+        self,
+        kind: str,
+        path: str,
+        *,
+        status: int = 200,
+        check: Callable[[httpx.Response], str] = lambda _: "",
+        **body: Any,  # noqa: ANN401 - httpx's own arguments
+    ) -> httpx.Response | None:
+        """GET, or POST when there is a body; returns the answer when nothing is wrong with it."""
+        try:
+            answer = await self._http.request("POST" if body else "GET", path, **body)
+            wrong = check(answer) if answer.status_code == status else f"expected {status}: {answer.text[:200]}"
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            self.tally.add(kind, CONNECTION, repr(error))
+            await asyncio.sleep(PAUSE_S)
+            return None
+        self.tally.add(kind, str(answer.status_code), wrong)
+        return None if wrong else answer
+
+
+def bad_inputs(model: str, good: Picture) -> list[BadInput]:
+    """What a careless or hostile caller sends."""
+    predict = f"/v1/models/{model}/predict"
+    return [
+        BadInput("empty upload", predict, b"", 400, "empty_upload"),
+        BadInput("text as a picture", predict, b"not a picture", 415, "unsupported_image"),
+        BadInput("picture cut off", predict, good.data[: len(good.data) // 2], 422, "corrupt_image"),
+        BadInput("header of a bomb", predict, _bomb_header(), 413, "image_too_large"),
+        BadInput("unknown parameter", f"{predict}?colour=red", good.data, 422, "invalid_parameter"),
+        BadInput("unknown model", "/v1/models/no_such_model/predict", good.data, 404, "model_not_found"),
+    ]
+
+
+def _bomb_header(side: int = 100_000) -> bytes:
+    """A PNG that promises side x side pixels and holds next to nothing."""
+    ihdr = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )

@@ -1,0 +1,63 @@
+"""A quick model behind the real frontend and the real Triton, and the Locust command."""
+
+import contextlib
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from tests.servers import PROJECT, FrontendServer, TritonServer
+from tests.tiny_models import write_classifier
+
+
+@pytest.fixture(scope="package")
+def tiny_triton(embedded_triton, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("load")
+    write_classifier(folder / "models")
+    with TritonServer(folder / "models", folder) as server:
+        yield server
+
+
+def frontend_of(triton, folder, **settings):
+    return FrontendServer(
+        triton.grpc_url, folder, model_repository=triton.folder / "models", results_dir=folder / "results", **settings
+    )
+
+
+@pytest.fixture(scope="package")
+def tiny_url(tiny_triton, tmp_path_factory):
+    """Address of a frontend with the default limits."""
+    with frontend_of(tiny_triton, tmp_path_factory.mktemp("frontend")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def start_frontend(tiny_triton, tmp_path):
+    """Starts one more frontend, with these settings, and returns its address."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(frontend_of(tiny_triton, tmp_path, **settings)).url
+
+
+@dataclass
+class Done:
+    code: int
+    stderr: str
+
+    @property
+    def broken(self):
+        """The limits that it says were broken, by their first word."""
+        lines = [line.split() for line in self.stderr.splitlines() if line.startswith("LIMIT BROKEN")]
+        return {words[2].rstrip(":") for words in lines}
+
+
+@pytest.fixture
+def locust():
+    """Runs Locust: it patches the standard library when it is imported, so never in this process."""
+
+    def run(host, *arguments):
+        command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--host", host]
+        done = subprocess.run([*command, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+        return Done(done.returncode, done.stderr)
+
+    return run

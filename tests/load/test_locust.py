@@ -1,0 +1,72 @@
+import csv
+
+from tests.servers import free_port
+
+FEW = ("-u", "4", "-r", "4", "-t", "2s", "--stop-timeout", "10")
+
+
+def rows(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def counts(path):
+    return {row["Name"]: int(row["Request Count"]) for row in rows(path)}
+
+
+def test_a_run_with_sane_limits(tiny_url, tiny_triton, locust, tmp_path):
+    """Both kinds of callers, right answers, no file twice, and the reports."""
+    prefix, html = tmp_path / "reports/run", tmp_path / "reports/run.html"
+    done = locust(
+        tiny_url, *FEW, "--triton", tiny_triton.grpc_url, "--max-p95-ms", "30000", "--min-requests", "4",
+        "--csv", str(prefix), "--html", str(html),
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    assert done.broken == set()
+    met = counts(tmp_path / "reports/run_stats.csv")
+    assert met.keys() == {"predict tiny", "infer tiny", "Aggregated"}
+    assert min(met.values()) > 0
+    assert "predict tiny" in html.read_text()
+
+
+def test_impossible_limits_exit_1(tiny_url, locust):
+    done = locust(tiny_url, *FEW, "Uploader", "--max-p95-ms", "0.001", "--min-requests", "1000000")
+    assert (done.code, done.broken) == (1, {"p95", "answered"}), done.stderr
+
+
+def test_a_service_that_answers_errors_exits_1(start_frontend, locust):
+    """No picture fits into a kilobyte: 413 for all."""
+    done = locust(start_frontend(max_upload_bytes=1024), *FEW, "Uploader")
+    assert (done.code, done.broken) == (1, {"failed"}), done.stderr
+    assert "413 upload_too_large" in done.stderr
+
+
+def test_refusals_are_not_failures(start_frontend, locust, tmp_path):
+    done = locust(
+        start_frontend(max_in_flight=1), *FEW, "Uploader", "-u", "16", "-r", "16", "--csv", str(tmp_path / "run")
+    )
+    assert (done.code, done.broken) == (1, {"refused"}), done.stderr
+    assert counts(tmp_path / "run_stats.csv")["predict tiny (refused)"] > 0
+
+
+def test_steps_find_a_capacity(tiny_url, locust, tmp_path):
+    """The second step asks for more than any machine can do."""
+    done = locust(
+        tiny_url, "Uploader", "-u", "16", "-t", "30s", "--rate", "4", "--steps",
+        "--step-factor", "100000", "--step-seconds", "3", "--csv", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    assert "capacity: 4.00 requests/s" in done.stderr
+    assert [bool(step["broken"]) for step in rows(tmp_path / "run_steps.csv")] == [False, True]
+
+
+def test_it_says_when_there_is_nothing_to_test(locust):
+    done = locust(f"http://127.0.0.1:{free_port()}", *FEW)
+    assert done.code == 2
+    assert "make run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_it_says_when_triton_does_not_listen(tiny_url, locust):
+    done = locust(tiny_url, *FEW, "--triton", f"127.0.0.1:{free_port()}")
+    assert done.code == 2
+    assert "--triton" in done.stderr

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from loadtest.answers import Model, Tensor, fault, tensor_fault
+from tests.tiny_models import card
+
+CLASSIFIER = Model.from_document(
+    {
+        "name": "tiny",
+        "card": card("tiny"),
+        "configuration": {
+            "inputs": [{"name": "image", "dtype": "uint8", "dims": [16, -1, 3]}],
+            "outputs": [{"name": "probabilities", "dtype": "float32", "dims": [4]}],
+        },
+    }
+)
+SEGMENTER = Model("tissue", "segmentation", frozenset({"lumen", "other"}), (), ())
+
+RIGHT = {
+    "id": "0" * 32,
+    "model": "tiny",
+    "label": "red",
+    "probabilities": {"red": 0.7, "green": 0.2, "blue": 0.1, "grey": 0.0},
+}
+AREAS = {"id": "0" * 32, "model": "tissue", "areas": {name: {"mm2": 1, "fraction": 0.5} for name in ("lumen", "other")}}
+
+
+def test_right_answers_have_no_fault():
+    assert fault(RIGHT, CLASSIFIER) == ""
+    assert fault(AREAS, SEGMENTER) == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "../etc"},
+        {"id": None},
+        {"model": "other"},
+        {"label": "green"},
+        {"label": None},
+        {"probabilities": {}},
+        {"probabilities": {"red": 0.5, "green": 0.2, "blue": 0.1, "grey": 0.0}},
+        {"probabilities": {"red": 0.7, "green": 0.3}},
+    ],
+)
+def test_a_wrong_classification_is_noticed(change):
+    assert fault(RIGHT | change, CLASSIFIER)
+
+
+@pytest.mark.parametrize(
+    "areas",
+    [{}, {"lumen": {"fraction": 1}}, {"lumen": {"fraction": 1.5}, "other": {"fraction": 0}}],
+)
+def test_a_wrong_segmentation_is_noticed(areas):
+    assert fault(AREAS | {"areas": areas}, SEGMENTER)
+
+
+def test_inputs_for_triton_are_as_configured():
+    generator = np.random.default_rng(0)
+    inputs = CLASSIFIER.random_inputs(generator)
+    assert {name: (array.shape, array.dtype) for name, array in inputs.items()} == {
+        "image": ((1, 16, 64, 3), np.dtype(np.uint8))
+    }
+    assert not np.array_equal(inputs["image"], CLASSIFIER.random_inputs(generator)["image"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        (np.zeros((1, 4, 7)), True),
+        (None, False),
+        (np.zeros((1, 4)), False),
+        (np.zeros((1, 5, 7)), False),
+        (np.zeros((2, 4, 7)), False),
+        (np.full((1, 4, 7), np.nan), False),
+    ],
+)
+def test_tensors_from_triton_are_checked(answer, right):
+    assert (tensor_fault(answer, Tensor("maps", "float32", (4, -1))) == "") is right
