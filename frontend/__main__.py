@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
+from frontend.keys import read_keys
 from frontend.protocol import LimitedProtocol
 from frontend.settings import PREFIX, Settings
 
@@ -30,6 +31,8 @@ def main() -> int:
     """
     try:
         settings = Settings.from_environment()
+        if settings.api_keys_file is not None:
+            read_keys(settings.api_keys_file)  # told here, in words, before any process is started
     except ValidationError as error:
         for each in error.errors():
             where = "".join(f"{PREFIX}{str(name).upper()}={each['input']!r}: " for name in each["loc"])

@@ -1,12 +1,9 @@
 // The requests to the service. Everything that can go wrong ends as a Problem in words.
 
-/** What went wrong, in words; see RFC 9457. */
-export class Problem extends Error {
-  constructor({ title, detail, code = null, requestId = null, retryAfterS = null, again = true, mild = false }) {
-    super(detail);
-    Object.assign(this, { title, detail, code, requestId, retryAfterS, again, mild });
-  }
-}
+import { withKey } from "./key.js";
+import { Problem } from "./problem.js";
+
+const KEEP_FILE_MS = 60_000; // until a browser has surely begun to save it
 
 const unreachable = () =>
   new Problem({
@@ -27,14 +24,16 @@ function problemOf(status, header, text) {
 }
 
 /** GET; throws a Problem, or an AbortError when cancelled. */
-async function get(path, signal) {
+const get = (path, signal) => withKey((headers) => getWith(headers, path, signal));
+
+async function getWith(headers, path, signal) {
   let response;
   let body;
   try {
-    response = await fetch(path, { signal });
+    response = await fetch(path, { headers, signal });
     body = await response.blob();
   } catch (error) {
-    throw signal.aborted ? error : unreachable();
+    throw signal?.aborted ? error : unreachable();
   }
   if (!response.ok) throw problemOf(response.status, (name) => response.headers.get(name), await body.text());
   return body;
@@ -49,6 +48,16 @@ export function address(path, query = {}) {
 /** A stored result, as it is with `view` (see the tasks). */
 export async function readResult(id, signal, view) {
   return JSON.parse(await (await get(address(`/v1/results/${encodeURIComponent(id)}`, view), signal)).text());
+}
+
+/** A picture that the service keeps or draws. An image element would load it without the key. */
+export const readPicture = (path, signal) => get(path, signal);
+
+/** Save a file under a name, as a link would that could carry the key. */
+export async function save(path, name) {
+  const url = URL.createObjectURL(await get(path));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), KEEP_FILE_MS);
 }
 
 /** A sample picture, as a file like a chosen one. */
@@ -73,7 +82,9 @@ export async function isReady() {
  * @param {(sent: number) => void} onProgress gets the part of the upload sent, 0 to 1.
  * @returns the document, whether it was stored already, and the milliseconds it took here and in the server.
  */
-export function predict(model, file, parameters, signal, onProgress) {
+export const predict = (...request) => withKey((headers) => send(headers, ...request));
+
+function send(headers, model, file, parameters, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const header = (name) => request.getResponseHeader(name);
@@ -95,6 +106,7 @@ export function predict(model, file, parameters, signal, onProgress) {
     };
     request.open("POST", `/v1/models/${encodeURIComponent(model)}/predict`);
     request.setRequestHeader("Accept", "application/json");
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     const form = new FormData();
     form.append("image", file);
     for (const [name, value] of Object.entries(parameters)) form.append(name, value);

@@ -1,6 +1,6 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { Problem, address, isReady, predict, readResult, readSample } from "./api.js";
+import { address, isReady, predict, readPicture, readResult, readSample, save } from "./api.js";
 import * as classification from "./classification.js";
 import {
   cards,
@@ -11,6 +11,8 @@ import {
   parametersDiffer,
   selectModel,
 } from "./form.js";
+import { hasKey, keyIsMissing, onKey } from "./key.js";
+import { Problem } from "./problem.js";
 import { offerDownloads, showProvenance, showResult } from "./result.js";
 import * as segmentation from "./segmentation.js";
 import { offerThreshold, withdrawThreshold } from "./threshold.js";
@@ -147,7 +149,7 @@ const open = (id) => async (signal) => {
 async function showStored(result, signal) {
   const card = cards.get(result.model);
   if (!card || !result.links.overlay) return clear("The picture is not shown: this model draws nothing over it.");
-  const source = address(result.links.overlay, { opacity: 0 });
+  const source = await readPicture(address(result.links.overlay, { opacity: 0 }), signal);
   await showPicture(source, "The picture of this result", card.preprocessing.background);
   signal.throwIfAborted();
 }
@@ -188,6 +190,26 @@ const layerOf = (result) =>
 function offerFiles() {
   if (!shown) return;
   offerDownloads(shown, cards.get(shown.model), TASKS[shown.task], layerOpacity() ?? DEFAULT_OVERLAY_OPACITY);
+}
+
+/** Save a file of the result on show with the key; without one the browser follows the link by itself. */
+function saveWithKey(event) {
+  const link = event.target.closest("a");
+  if (!link || !hasKey()) return;
+  event.preventDefault();
+  at("download-status").textContent = "";
+  save(link.getAttribute("href"), link.download).catch((error) => {
+    at("download-status").textContent = `${link.textContent} could not be fetched. ${error.message}`;
+  });
+}
+
+/** Show the sample pictures that wait for a key. */
+async function showSamples() {
+  if (keyIsMissing()) return;
+  for (const image of document.querySelectorAll("img[data-source]")) {
+    image.src = URL.createObjectURL(await readPicture(image.dataset.source));
+    delete image.dataset.source;
+  }
 }
 
 /** A change of the model or a parameter asks nothing by itself: it offers to. */
@@ -245,10 +267,13 @@ at("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   if (!at("ask-again").hidden) run(ask); // the Enter key submits also while there is nothing to ask
 });
+at("downloads").addEventListener("click", saveWithKey);
 at("cancel").addEventListener("click", () => running?.abort());
 window.addEventListener("hashchange", openFromAddress);
 onQuestionChange(offerAnotherQuestion);
 onLayerChange(offerFiles);
+onKey(showSamples);
 selectModel(chosenModel());
 if (at("not-ready")) watchReadiness();
 openFromAddress();
+showSamples();

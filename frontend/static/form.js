@@ -1,6 +1,6 @@
 // What the user asks: a model, and the parameters that its kind of task takes beside the picture.
 
-import { Problem } from "./api.js";
+import { Problem } from "./problem.js";
 
 const radios = [...document.querySelectorAll("input[name=model]")];
 

@@ -1,5 +1,7 @@
 // The picture and the layer over it. Opacity is CSS: no request, no drawing.
 
+import { readPicture } from "./api.js";
+
 const at = (id) => document.getElementById(id);
 const picture = at("picture");
 const overlay = at("overlay");
@@ -24,15 +26,15 @@ export function onLayerChange(listener) {
 
 /**
  * Show a picture, without a layer. Browsers turn it upright by its EXIF orientation, as the service does.
- * @param {Blob|string} source
+ * @param {Blob} source
  * @param {string} alt
  * @param {string} background what shows around it and through transparent pixels.
  * @returns {Promise<boolean>} whether the browser could show it.
  */
 export async function showPicture(source, alt, background) {
   clear();
-  if (source instanceof Blob) held = URL.createObjectURL(source);
-  const shown = await load(picture, held ?? source);
+  held = URL.createObjectURL(source);
+  const shown = await load(picture, held);
   if (shown) {
     const [width, height] = pictureSize();
     viewport.style.aspectRatio = Math.min(WIDEST, Math.max(TALLEST, width / height));
@@ -73,10 +75,9 @@ export function changeLayer(source) {
 export function clear(reason = "The picture appears here.") {
   if (held) URL.revokeObjectURL(held);
   held = layer = null;
-  for (const image of [picture, overlay]) {
-    image.hidden = true;
-    image.removeAttribute("src");
-  }
+  dropLayer();
+  picture.hidden = overlay.hidden = true;
+  picture.removeAttribute("src");
   viewport.style.aspectRatio = viewport.style.backgroundColor = "";
   viewport.removeAttribute("aria-busy");
   at("layer").hidden = true;
@@ -88,18 +89,32 @@ export function clear(reason = "The picture appears here.") {
 async function drawLayer() {
   const wanted = layer;
   showControls(wanted.caption);
-  if (on.checked && overlay.getAttribute("src") !== wanted.source) {
+  if (on.checked && overlay.dataset.source !== wanted.source) {
     viewport.setAttribute("aria-busy", "true");
-    const shown = await load(overlay, wanted.source);
+    const shown = await loadLayer(wanted);
     if (wanted !== layer) return;
     viewport.removeAttribute("aria-busy");
     if (!shown) {
-      overlay.removeAttribute("src"); // so that the next switch tries again
+      dropLayer(); // so that the next switch tries again
       on.checked = false;
       showControls("The layer could not be loaded; switch it on to try again.");
     }
   }
   overlay.hidden = !on.checked;
+}
+
+async function loadLayer(wanted) {
+  const blob = await readPicture(wanted.source).catch(() => null);
+  if (!blob || wanted !== layer) return false;
+  dropLayer();
+  overlay.dataset.source = wanted.source;
+  return load(overlay, URL.createObjectURL(blob));
+}
+
+function dropLayer() {
+  if (overlay.dataset.source) URL.revokeObjectURL(overlay.src);
+  overlay.removeAttribute("src");
+  delete overlay.dataset.source;
 }
 
 function showControls(caption) {

@@ -4,13 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.browser import chromium
 from tests.servers import PROJECT, FrontendServer
-
-# Stricter than what the service sends at the moment; the page has to work under it.
-POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; object-src 'none'; base-uri 'none'"
 
 
 @pytest.fixture(scope="package")  # not "session": Playwright's loop must be gone before other packages' async tests
@@ -83,7 +80,6 @@ class Visitor:
         page.on("console", seen.hear)
         page.on("pageerror", lambda error: seen.console.append(str(error)))
         page.on("request", seen.count)
-        page.route(lambda address: address.startswith(f"{server.url}/#") or address == f"{server.url}/", _with_policy)
         self._opened.append((page, seen, server))
         page.goto(path)
         return page, seen
@@ -99,11 +95,6 @@ class Visitor:
                 request.url for request in seen.requests if not request.url.startswith((f"{server.url}/", "blob:"))
             ]
             assert foreign == []
-
-
-def _with_policy(route: Route) -> None:
-    response = route.fetch()
-    route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def shown_areas(page: Page) -> dict[str, dict[str, float]]:
 def set_threshold(page: Page, threshold: float) -> None:
     """Move the slider and wait until the numbers and the layer for it are there."""
     page.get_by_role("slider", name="Threshold").fill(str(threshold))
-    expect(page.locator("#overlay")).to_have_attribute("src", re.compile(rf"threshold={threshold}$"))
+    expect(page.locator("#overlay")).to_have_attribute("data-source", re.compile(rf"threshold={threshold}$"))
     expect(page.locator("#viewport")).not_to_have_attribute("aria-busy", "true")
 
 

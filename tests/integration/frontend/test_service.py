@@ -1,5 +1,6 @@
 """The real processes around the main job: readiness, restarts, several workers, other models, bad input on the wire."""
 
+import os
 import re
 import signal
 import socket
@@ -10,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from frontend.keys import new_key
 from tests.pictures import encoded, noise
 from tests.servers import FrontendServer, TritonServer, free_port
 from tests.tiny_models import CLASSES, expected_probabilities, write_classifier
@@ -147,6 +149,9 @@ def test_stopped_by_sigterm_and_sigint(tiny, repository, tmp_path, workers):
     [
         ({"port": "99999"}, "ONCO_PORT='99999': Input should be less than or equal to 65535"),
         ({"uploads_max": "1"}, "unknown setting ONCO_UPLOADS_MAX"),
+        ({"host": "0.0.0.0"}, "oncoserve: other machines would reach the service on 0.0.0.0 without"),  # noqa: S104
+        ({"published_host": "192.0.2.1"}, "ONCO_ALLOW_ANONYMOUS=true if everybody may ask"),
+        ({"api_keys_file": "/none"}, "oncoserve: the key file /none cannot be read"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path, settings, message):
@@ -155,6 +160,35 @@ def test_settings_that_cannot_be_used(tmp_path, settings, message):
     assert service.wait() == 2
     assert message in service.output()
     assert "Traceback" not in service.output()
+
+
+def test_keys_and_expiry_with_several_workers(tiny, repository, tmp_path):
+    file = tmp_path / "keys"
+    made = [new_key(name) for name in ("ward", "lab")]
+    file.write_text(f"{made[0][1]}\n")
+    ward, lab = ({"X-API-Key": secret} for secret, _ in made)
+    results = tmp_path / "results"
+    with frontend(tiny, repository, tmp_path, workers=3, api_keys_file=file, results_ttl_s=24) as service:
+
+        def ask(headers, path="/v1/models"):
+            return httpx.get(f"{service.url}{path}", headers=headers).status_code
+
+        assert [ask(headers) for headers in ({}, ward, lab)] == [401, 200, 401]
+        predict = f"{service.url}/v1/models/tiny/predict"
+        made_by_ward = httpx.post(predict, content=picture(), headers=ward).json()["links"]["self"]
+        # A connection each, so all workers are met sooner or later; each of them looks at the file once a second.
+        file.write_text("".join(f"{key}\n" for _, key in made))
+        wait_for(lambda: {ask(lab) for _ in range(12)} == {200})
+        assert {ask(ward, made_by_ward) for _ in range(12)} == {200}
+        assert {ask(lab, made_by_ward) for _ in range(12)} == {404}
+        (document,) = results.glob("keys/ward/*/*/result.json")
+        for path in (document, document.parent):
+            os.utime(path, (time.time() - 60,) * 2)
+        assert {ask(ward, made_by_ward) for _ in range(12)} == {404}
+        wait_for(lambda: not document.parent.exists())
+        assert service.output().count("expired results removed") == 1
+    for secret, _ in made:
+        assert secret not in service.output()
 
 
 def test_port_taken(tmp_path):

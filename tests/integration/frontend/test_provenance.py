@@ -1,0 +1,95 @@
+"""Every form in which a result leaves the service says where it comes from."""
+
+import hashlib
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from frontend import NOTICE, __version__
+from frontend.tasks import TASKS
+from tests.servers import PROJECT
+
+PICTURES = {"brain_mri": "brain_mri/glioma/Te-gl_0010.jpg", "he_tissue": "he_tissue/ihc/ihc.png"}
+GIVEN = {"brain_mri": {}, "he_tissue": {"um_per_px": 1.0}}
+
+
+@pytest.fixture(params=PICTURES)
+def model(request):
+    return request.param
+
+
+@pytest.fixture
+def picture(model):
+    return (PROJECT / "build/samples" / PICTURES[model]).read_bytes()
+
+
+@pytest.fixture
+def result(http, model, picture):
+    response = http.post(f"/v1/models/{model}/predict", content=picture, params=GIVEN[model])
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def provenance_in(response):
+    """What an exported file says of itself, whatever its kind."""
+    kind = response.headers["content-type"]
+    if kind == "image/png":
+        image = Image.open(io.BytesIO(response.content))
+        image.load()
+        assert image.info["Description"] == NOTICE
+        return json.loads(image.info["Provenance"])
+    assert kind == "application/geo+json"
+    return response.json()["provenance"]
+
+
+def test_the_document_and_every_file_say_what_made_them(http, model, picture, result):
+    folder = PROJECT / "model_repository" / model
+    card = json.loads((folder / "card.json").read_text())
+    expected = {
+        "model": model,
+        "version": "1",
+        "model_sha256": hashlib.sha256((folder / "1/model.onnx").read_bytes()).hexdigest(),
+        "weights": {
+            "package": f"{card['origin']['package']} {card['origin']['version']}",
+            "sha256": card["origin"]["sha256"],
+        },
+        "code_version": __version__,
+        "input_sha256": hashlib.sha256(picture).hexdigest(),
+        "parameters": GIVEN[model],
+        "created": result["provenance"]["created"],
+        "notice": "Research use only. Not a medical device.",
+    }
+    assert result["provenance"] == expected
+    renderings = [each for task in TASKS if task.kind == result["task"] for each in task.all_renderings]
+    assert renderings
+    for each in renderings:
+        found = provenance_in(http.get(result["links"][each.link]))
+        drawn_with = found.pop("drawn_with")
+        assert drawn_with.keys() >= each.options().model_dump().keys(), each.name
+        assert found == expected, each.name
+
+
+def test_a_file_asked_for_at_once_says_the_same(http, model, picture, result):
+    for each in {each.media_type for task in TASKS if task.kind == result["task"] for each in task.all_renderings}:
+        response = http.post(
+            f"/v1/models/{model}/predict", content=picture, params=GIVEN[model], headers={"Accept": each}
+        )
+        found = provenance_in(response)
+        assert found.pop("drawn_with")
+        assert found == result["provenance"]
+
+
+def test_another_threshold_is_stated(http, model, result):
+    if result["task"] != "segmentation":
+        pytest.skip("has no threshold")
+    for link in ("overlay", "mask", "polygons"):
+        assert (
+            provenance_in(http.get(result["links"][link], params={"threshold": 0.7}))["drawn_with"]["threshold"] == 0.7
+        )
+
+
+def test_every_task_has_a_model_that_is_tested_here(http):
+    tasks = {each["card"]["task"] for each in http.get("/v1/models").json()["models"] if each["name"] in PICTURES}
+    assert tasks == {task.kind for task in TASKS}
