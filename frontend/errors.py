@@ -16,7 +16,8 @@ PlatformError
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
-takes domain words and builds the sentence. Those of input that asks for too much are in input_errors.py. The page /errors and the OpenAPI document are made from these classes.
+takes domain words and builds the sentence. Those of input that asks for too much are in input_errors.py. The page
+/errors and the OpenAPI document are made from these classes.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,7 @@
 """Untrusted bytes to pixels: which files are taken, and how each kind of them becomes 8-bit RGB."""
 
 import io
+import struct
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -17,6 +18,19 @@ from frontend.errors import CorruptImage, EmptyUpload, ImageTooLarge, Unsupporte
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
 
+PILLOW_GIVES_UP = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    AssertionError,  # such as a palette picture without a palette
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 ORIENTATION_TAG = 0x0112
 # What undoes each value of the tag; ImageOps.exif_transpose writes the EXIF data anew too, and fails where it is odd.
 TURNS = {
@@ -118,16 +132,7 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
                 turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
                 rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
                 return Picture(np.asarray(rgb), name, turn is not None, warns, image.info.get("dpi"))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        KeyError,
-        IndexError,
-        TypeError,
-        Image.DecompressionBombError,
-    ) as error:
+    except PILLOW_GIVES_UP as error:
         # Pillow's parsers raise all of these for damaged files; none of them means a defect of ours here.
         raise CorruptImage(str(error) or type(error).__name__) from error
 
