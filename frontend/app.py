@@ -9,7 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.staticfiles import StaticFiles
 
-from frontend import NOTICE, __version__, error_handlers, logs
+from frontend import NOTICE, __version__, error_handlers, logs, memory
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
@@ -94,4 +94,5 @@ def create_from_environment() -> FastAPI:
     """The application of a worker process (uvicorn's factory)."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
+    memory.return_large_buffers()
     return create_app(settings)

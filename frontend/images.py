@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
 from frontend import structure
 from frontend.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
+from frontend.input_errors import ImageTooComplex
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
@@ -133,6 +134,8 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
                 rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
                 return Picture(np.asarray(rgb), name, turn is not None, warns, image.info.get("dpi"))
     except PILLOW_GIVES_UP as error:
+        if "MAX_TEXT_CHUNK" in str(error):  # Pillow tells this limit only in words
+            raise ImageTooComplex("bytes in a compressed text", MAX_TEXT_CHUNK + 1, MAX_TEXT_CHUNK) from error
         # Pillow's parsers raise all of these for damaged files; none of them means a defect of ours here.
         raise CorruptImage(str(error) or type(error).__name__) from error
 
