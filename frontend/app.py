@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from frontend import NOTICE, __version__, access, error_handlers, logs, retention
+from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
 from frontend.access import Access
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend
@@ -134,6 +134,7 @@ def create_from_environment() -> FastAPI:
     """The application of a worker process (uvicorn's factory)."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
+    memory.return_large_buffers()
     draining = Draining()
     draining.begin_on_sigterm(settings.drain_s)
     return create_app(settings, draining=draining)

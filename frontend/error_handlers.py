@@ -62,7 +62,10 @@ def translate(error: Exception) -> PlatformError:
 async def _handle(request: Request, error: Exception) -> Response:
     ours = translate(error)
     request.state.error_code = ours.code
-    return problem(ours, request.state.request_id)
+    answer = problem(ours, request.state.request_id)
+    if isinstance(error, HTTPException):
+        answer.headers.update(error.headers or {})  # Allow, where the method is not allowed
+    return answer
 
 
 def install(app: FastAPI) -> None:

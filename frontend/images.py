@@ -1,6 +1,7 @@
 """Untrusted bytes to pixels: which files are taken, and how each kind of them becomes 8-bit RGB."""
 
 import io
+import struct
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -9,14 +10,27 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
 from frontend import structure
-from frontend.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
+from frontend.errors import CorruptImage, EmptyUpload, ImageTooComplex, ImageTooLarge, UnsupportedImage
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
 
+PILLOW_GIVES_UP = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    AssertionError,  # such as a palette picture without a palette
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 ORIENTATION_TAG = 0x0112
 # What undoes each value of the tag; ImageOps.exif_transpose writes the EXIF data anew too, and fails where it is odd.
 TURNS = {
@@ -142,16 +156,9 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
                 turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
                 rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
                 return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        KeyError,
-        IndexError,
-        TypeError,
-        Image.DecompressionBombError,
-    ) as error:
+    except PILLOW_GIVES_UP as error:
+        if "MAX_TEXT_CHUNK" in str(error):  # Pillow tells this limit only in words
+            raise ImageTooComplex("bytes in a compressed text", MAX_TEXT_CHUNK + 1, MAX_TEXT_CHUNK) from error
         # Pillow's parsers raise all of these for damaged files; none of them means a defect of ours here.
         raise CorruptImage(str(error) or type(error).__name__) from error
 

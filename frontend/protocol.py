@@ -12,7 +12,6 @@ from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from frontend.error_handlers import problem
 from frontend.errors import HeadTooLarge, PlatformError, RequestTimeout, TooManyConnections
@@ -29,27 +28,27 @@ class LimitedProtocol(HttpToolsProtocol):
     Args:
         config: uvicorn's; `timeout_keep_alive` is also the time that a head may take and that a caller may read
             nothing, in seconds, and `limit_concurrency` the number of connections that a process holds.
-        server_state: uvicorn's, with the connections there are.
-        app_state: uvicorn's.
+        others: uvicorn's.
     """
 
-    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
-        super().__init__(config, server_state, app_state)
+    def __init__(self, config: Config, **others: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().__init__(config, **others)
         # uvicorn would refuse in plain text, without Retry-After, and only once a head has come in.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._head_bytes: int | None = None  # of the head that is coming in; None between heads
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take the connection, or refuse it."""
         super().connection_made(transport)
-        self._set_deadline(self._head_is_late)
+        self._set_deadline("head", self._head_is_late)
         if self._max_connections is not None and len(self.connections) > self._max_connections:
             self._refuse(TooManyConnections(self._max_connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._clear_deadline()
+        for what in [*self._deadlines]:
+            self._clear_deadline(what)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,28 +68,28 @@ class LimitedProtocol(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._head_bytes = 0
-        self._set_deadline(self._head_is_late)
+        self._set_deadline("head", self._head_is_late)
 
     def on_headers_complete(self) -> None:
         """A head has come in; from here on the application measures."""
         self._head_bytes = None
-        self._clear_deadline()
+        self._clear_deadline("head")
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         """A request is answered: what is left of its body, and the next head, have to come in time."""
         super().on_response_complete()
         if not self._answering():  # otherwise the next request was there already
-            self._set_deadline(self._head_is_late)
+            self._set_deadline("head", self._head_is_late)
 
     def pause_writing(self) -> None:
         """The caller reads more slowly than the answer is made; it has to read something in time."""
         super().pause_writing()
-        self._set_deadline(self.transport.abort)
+        self._set_deadline("reading", self.transport.abort)
 
     def resume_writing(self) -> None:
         """The caller has read."""
-        self._clear_deadline()
+        self._clear_deadline("reading")
         super().resume_writing()
 
     def _in_body(self) -> bool:
@@ -99,14 +98,13 @@ class LimitedProtocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete
 
-    def _set_deadline(self, what: Callable[[], None]) -> None:
-        self._clear_deadline()
-        self._deadline = self.loop.call_later(self.timeout_keep_alive, what)
+    def _set_deadline(self, what: str, then: Callable[[], None]) -> None:
+        self._clear_deadline(what)
+        self._deadlines[what] = self.loop.call_later(self.timeout_keep_alive, then)
 
-    def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _clear_deadline(self, what: str) -> None:
+        if what in self._deadlines:
+            self._deadlines.pop(what).cancel()
 
     def _head_is_late(self) -> None:
         if self._answering():

@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from frontend.errors import EmptyUpload, InvalidParameter, MissingImage
+from frontend.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
 from frontend.tasks.base import Parameters
 
 FIELD = "image"
@@ -30,12 +30,15 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
         if not body:
             raise EmptyUpload
         return body, []
-    async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
-        files = [value for name, value in form.multi_items() if name == FIELD and isinstance(value, UploadFile)]
-        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-        if len(files) != 1 or any(name == FIELD for name, _ in fields):
-            raise MissingImage(form.keys())
-        data = await files[0].read()
+    try:
+        async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
+            files = [value for name, value in form.multi_items() if name == FIELD and isinstance(value, UploadFile)]
+            fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+            if len(files) != 1 or any(name == FIELD for name, _ in fields):
+                raise MissingImage(form.keys())
+            data = await files[0].read()
+    except UnicodeError as error:
+        raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
     if not data:
         raise EmptyUpload
     return data, fields

@@ -65,7 +65,8 @@ def test_no_state_at_module_level(path):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.List | ast.Dict | ast.Set):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
-                assert target.id == "__all__" or target.id.lstrip("_").isupper(), f"{path}:{node.lineno} looks like a variable"
+                is_constant = target.id == "__all__" or target.id.lstrip("_").isupper()
+                assert is_constant, f"{path}:{node.lineno} looks like a variable"
 
 
 def test_the_version_is_stated_once():
