@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from frontend import NOTICE, __version__
@@ -92,25 +92,24 @@ class Pipeline:
         caller = caller or Caller()
         with self.admission.place(model, caller.lane, caller.deadline.remaining_s()):
             await self.admission.give_way(model, caller.lane)
-            job, stored = await self._threads.run(self._open, model, data, parameters, caller.owner)
-            timings.lap("lookup")
-            if stored is not None:
-                return Answer(job.id, stored, cached=True)
-            picture, plan, requests = await self._threads.run(self._prepare, job, timings)
+            job = _Job(model, data, parameters, self._store.of(caller.owner))
+            opened = await self._threads.run(self._open, job, timings)
+            if isinstance(opened, bytes):
+                return Answer(job.id, opened, cached=True)
+            picture, plan, requests = opened
             await self._infer(plan, requests, partial(self._ask, model, plan.outputs, caller))
             timings.lap("infer")
             document = await self._threads.run(self._finish, job, picture, plan, timings)
             timings.lap("store")
             return Answer(job.id, document, cached=False)
 
-    def _open(
-        self, model: ServedModel, data: bytes, parameters: Parameters, owner: str | None
-    ) -> "tuple[_Job, bytes | None]":
-        job = _Job(model, data, parameters, self._store.of(owner))
-        return job, job.results.find(job.id)
-
-    def _prepare(self, job: "_Job", timings: Timings) -> tuple[Picture, Plan, Iterator[Tensors]]:
+    def _open(self, job: "_Job", timings: Timings) -> bytes | tuple[Picture, Plan, Iterator[Tensors]]:
+        """The stored document, or else everything up to the inference, in one go: a change of threads is dear."""
         timings.lap("queue")
+        stored = job.results.find(job.id)
+        timings.lap("lookup")
+        if stored is not None:
+            return stored
         picture = decode(job.data, self._limits.max_image_pixels, job.model.card.preprocessing.background)
         timings.lap("decode")
         plan = job.model.task.plan(picture, job.model, job.parameters)
@@ -168,9 +167,17 @@ class _Job:
         self.model = model
         self.data = data
         self.parameters = parameters
-        self.image_sha256 = hashlib.sha256(data).hexdigest()
-        asked = parameters.model_dump(mode="json")
-        self.id = result_id(self.image_sha256, model.name, model.version, model.model_sha256, asked)
+
+    @cached_property
+    def image_sha256(self) -> str:
+        """Of the bytes as they were sent."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def id(self) -> str:
+        """The result's."""
+        asked = self.parameters.model_dump(mode="json")
+        return result_id(self.image_sha256, self.model.name, self.model.version, self.model.model_sha256, asked)
 
     def document(self, found: TaskResult, picture: Picture, timings_ms: dict[str, float]) -> bytes:
         """The JSON document of the result."""

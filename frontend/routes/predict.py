@@ -12,6 +12,7 @@ from frontend.negotiation import choose
 from frontend.pipeline import Pipeline
 from frontend.routes import callers
 from frontend.routes.answers import JSON, draw, problems, query
+from frontend.routes.direct import DirectRoute
 from frontend.routes.uploads import parse_parameters, read_upload
 from frontend.schemas import Result
 from frontend.tasks import TASKS
@@ -34,7 +35,7 @@ REQUEST_BODY: dict[str, Any] = {
 
 def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: Metrics) -> APIRouter:
     """The routes of this module."""
-    routes = APIRouter(tags=["predict"])
+    routes = APIRouter(tags=["predict"], route_class=DirectRoute)
 
     @routes.post(
         "/v1/models/{model}/predict",
