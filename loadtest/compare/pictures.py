@@ -1,12 +1,13 @@
-"""Pictures to upload: photograph-like JPEGs, seeded, and never the same file twice.
+"""Pictures to upload: photograph-like JPEGs with seeded pixels, and never the same file twice.
 
 A service that keeps its answers would reply to a repeated file from its store. So each upload of a base picture carries
-a comment segment (COM, ITU-T T.81 B.2.4.5) with a number of its own: other bytes, the same pixels, the same cost.
+a comment segment (COM, ITU-T T.81 B.2.4.5) with a random series and a number: other bytes, same pixels, same cost.
 """
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ SIDE = 512
 BASE_PICTURES = 64
 QUALITY = 85
 _SOI, _COM = b"\xff\xd8", b"\xff\xfe"
-_NUMBER_BYTES = 12
+_SERIES_BYTES, _NUMBER_BYTES = 8, 8
 
 
 def photograph(seed: int, width: int = SIDE, height: int = SIDE) -> NDArray[np.uint8]:
@@ -55,10 +56,11 @@ class Uploads:
 
     def __init__(self, pictures: Sequence[bytes]) -> None:
         self._rests = itertools.cycle([picture.removeprefix(_SOI) for picture in pictures])
-        self._numbers: Iterator[int] = itertools.count()
+        self._series = os.urandom(_SERIES_BYTES)
+        self._numbers = itertools.count()
 
     def take(self) -> tuple[bytes, bytes]:
         """The next file in two pieces, so that its bulk need not be copied."""
-        number = next(self._numbers).to_bytes(_NUMBER_BYTES, "big")
-        length = (2 + _NUMBER_BYTES).to_bytes(2, "big")
-        return _SOI + _COM + length + number, next(self._rests)
+        comment = self._series + next(self._numbers).to_bytes(_NUMBER_BYTES, "big")
+        length = (2 + len(comment)).to_bytes(2, "big")  # the length counts itself
+        return _SOI + _COM + length + comment, next(self._rests)
