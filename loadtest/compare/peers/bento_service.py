@@ -17,7 +17,7 @@ SIDE = 240
 BATCH, LONGEST_MS = 16, 10_000
 
 
-@bentoml.service(workers="cpu_count", logging={"access": {"enabled": False}}, metrics={"enabled": False})  # type: ignore[untyped-decorator] # for the same reason
+@bentoml.service(workers="cpu_count", logging={"access": {"enabled": False}}, metrics={"enabled": False})
 class Classifier:
     """Decode, resize, run in batches, name the classes."""
 
