@@ -17,6 +17,7 @@ from tests.servers import PROJECT
 
 OUT = PROJECT / "build/compare"
 CONNECTIONS = {"peers": [1, 8, 32], "real": [1, 4, 8], "connections": [1, 2, 4, 8, 16, 32], "megapixels": [4]}
+SECONDS = {"real": 20.0}  # a few answers a second
 BASELINES = {"peers": ["ours"], "real": ["ours", "triton_grpc"], "connections": ["ours"]}
 
 
@@ -26,7 +27,9 @@ def main() -> int:
     settings = dict(pair.split("=", 1) for pair in given.set)
     mode = "real" if given.real else given.sweep or "peers"
     build = {"peers": scenarios.peers, "real": scenarios.real, **scenarios.SWEEPS}[mode]
-    plan = Plan(given.connections or CONNECTIONS.get(mode, [1, 8, 32]), given.rounds, given.seconds)
+    plan = Plan(
+        given.connections or CONNECTIONS.get(mode, [1, 8, 32]), given.rounds, given.seconds or SECONDS.get(mode, 5.0)
+    )
     out = given.out / mode if mode != "peers" else given.out
     with tempfile.TemporaryDirectory(prefix="oncoserve-models-") as folder:
         contenders = build(Path(folder), settings)
@@ -53,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     mode.add_argument("--real", action="store_true", help="brain_mri: HTTP, gRPC to Triton, ONNX Runtime alone")
     mode.add_argument("--sweep", choices=list(scenarios.SWEEPS), help="one setting of this service at a time")
     parser.add_argument("--rounds", type=int, default=3, help="times that each server has its turn")
-    parser.add_argument("--seconds", type=float, default=5, help="length of one point")
+    parser.add_argument("--seconds", type=float, help="length of one point; 5, with --real 20")
     parser.add_argument("--connections", type=int, nargs="+", help="requests under way at once, a point each")
     parser.add_argument("--servers", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--set", action="append", default=[], metavar="ONCO_X=Y", help="a setting of this service")

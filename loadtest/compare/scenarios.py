@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from loadtest.compare import contenders, tiny_cnn
@@ -87,7 +87,7 @@ SWEEPS: Mapping[str, Callable[[Path, Settings], list[Contender]]] = {
 }
 
 
-def tiny(repository: Path, batching: str = tiny_cnn.BATCHING, pictures: list[bytes] | None = None) -> Served:
+def tiny(repository: Path, batching: str = tiny_cnn.BATCHING, pictures: Sequence[bytes] | None = None) -> Served:
     """The tiny model in a repository of its own, with pictures of 512 x 512 pixels."""
     tiny_cnn.write_repository(repository, batching)
     return Served(repository, tiny_cnn.NAME, pictures or base_pictures())
