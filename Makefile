@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test compose-test lint format types lock clean
+.PHONY: help run models test compose-test compare lint format types lock clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(VENV)/.dev models  ## Every test that this machine can run, against the 
 
 compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none.
 	@$(BIN)/python -m pytest tests/compose --require-docker $(PYTEST_ARGS)
+
+compare: $(VENV)/.dev  ## This service against FastAPI alone, LitServe and BentoML, in one sitting; docs/performance.md.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.compare $(COMPARE_ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

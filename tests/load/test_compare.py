@@ -89,6 +89,16 @@ async def test_another_label_is_not_measured(tmp_path):
         await runner.check_answers(Contender("peer", served, None), Answering(answers))
 
 
+@pytest.mark.parametrize("method", [Image.Resampling.BILINEAR, Image.Resampling.LANCZOS])
+async def test_another_resize_filter_is_not_measured(tmp_path, method):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(8))
+    small = [np.asarray(Image.open(io.BytesIO(file)).resize((240, 240), method)) for file in served.pictures]
+    rows = served.session(1).run(None, {"image": np.stack(small)})[0].tolist()
+    answers = [dict(zip(served.labels, row, strict=True)) for row in rows]
+    with pytest.raises(DifferentAnswers):
+        await runner.check_answers(Contender("peer", served, None), Answering(answers))
+
+
 def test_the_tiny_model_tells_pictures_apart(tmp_path):
     served = scenarios.tiny(tmp_path, pictures=base_pictures(16))
     assert {max(row) == row[0] for row in served.expected(16)} == {True, False}
