@@ -19,7 +19,6 @@ from loadtest.compare.processes import Family, MemoryWatch
 from loadtest.compare.window import Window
 
 CHECKED_PICTURES = 8
-TOLERANCE = 1e-4
 WARM_UP_S = 2.0
 
 
@@ -125,7 +124,7 @@ async def check_answers(contender: Contender, running: Running) -> None:
     for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
         got = [answer.get(name, float("nan")) for name in names]
         same_label = max(answer, key=lambda name: answer[name]) == names[right.index(max(right))]
-        if not same_label or not all(abs(a - b) <= TOLERANCE for a, b in zip(right, got, strict=True)):
+        if not same_label or not all(abs(a - b) <= contender.served.tolerance for a, b in zip(right, got, strict=True)):
             raise DifferentAnswers(f"{contender.name}, picture {number}: expected {right}, got {got} ({names})")
 
 

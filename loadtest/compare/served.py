@@ -23,11 +23,13 @@ class Served:
         repository: Triton's model repository, with this model alone.
         model: Its name.
         pictures: JPEG files.
+        tolerance: How far a probability may be from that of Pillow's pixels.
     """
 
     repository: Path
     model: str
     pictures: Sequence[bytes]
+    tolerance: float = 1e-4
 
     @property
     def graph(self) -> Path:
