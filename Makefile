@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test compose-test load soak lint format types lock clean
+.PHONY: help run models test compose-test load soak compare lint format types lock clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ load: $(VENV)/.dev  ## Half a minute of Locust against the service that `make ru
 SOAK_ARGS ?= --minutes 20
 soak: $(VENV)/.dev models  ## Start the service, mix everything for 20 minutes, watch memory and files; build/soak/.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.soak $(SOAK_ARGS)
+
+compare: $(VENV)/.dev  ## This service against FastAPI alone, LitServe and BentoML, in one sitting; docs/performance.md.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.compare $(COMPARE_ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

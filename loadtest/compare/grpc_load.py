@@ -1,0 +1,73 @@
+"""The same pictures, already preprocessed, straight to Triton over gRPC: what the frontend costs on top of it.
+
+Requests are serialised beforehand, and one HTTP/2 connection carries them all, as with tritonclient's own client.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2
+
+from loadtest.compare.window import Window
+
+_METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+
+def serialise(model: str, pixels: NDArray[np.uint8]) -> bytes:
+    """A request for all outputs of one picture.
+
+    Args:
+        model: The model's name.
+        pixels: (H, W, 3) uint8 RGB at the model's size.
+    """
+    request = service_pb2.ModelInferRequest(model_name=model)
+    tensor = request.inputs.add(name="image", datatype="UINT8")
+    tensor.shape.extend([1, *pixels.shape])
+    request.raw_input_contents.append(pixels.tobytes())
+    return bytes(request.SerializeToString())
+
+
+class TritonCalls:
+    """A model of one Triton, asked over gRPC.
+
+    Args:
+        url: host:port of the gRPC service.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def probabilities(self, request: bytes) -> list[float]:
+        """The model's answer to one serialised request, class by class."""
+        async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel:
+            answer = await _method(channel)(request)
+        place = [output.name for output in answer.outputs].index("probabilities")
+        return [float(value) for value in np.frombuffer(answer.raw_output_contents[place], np.float32)]
+
+    async def closed_loop(self, requests: Sequence[bytes], connections: int, window: Window) -> None:
+        """Keep `connections` requests under way until the window closes."""
+        turns = itertools.cycle(requests)
+        async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel, asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(_keep_asking(_method(channel), turns, window))
+
+
+def _method(channel: Any) -> Any:  # noqa: ANN401 - grpc publishes no types
+    return channel.unary_unary(_METHOD, response_deserializer=service_pb2.ModelInferResponse.FromString)
+
+
+async def _keep_asking(infer: Any, turns: "itertools.cycle[bytes]", window: Window) -> None:  # noqa: ANN401
+    while window.running():
+        sent = time.perf_counter()
+        try:
+            await infer(next(turns))
+            window.record(sent)
+        except grpc.aio.AioRpcError as error:
+            window.record(sent, error.code().name)

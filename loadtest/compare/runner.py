@@ -1,0 +1,171 @@
+"""Measures contenders one at a time, in interleaved rounds, so that a drift of the machine meets all of them alike."""
+
+import asyncio
+import csv
+import re
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import uvloop
+
+from loadtest.compare.contenders import Contender
+from loadtest.compare.loads import Running
+from loadtest.compare.processes import Family, MemoryWatch
+from loadtest.compare.window import Window
+
+CHECKED_PICTURES = 8
+WARM_UP_S = 2.0
+
+
+class DifferentAnswers(Exception):
+    """A contender does not answer what the graph answers, so its speed says nothing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how often.
+
+    Attributes:
+        connections: Requests under way at once, one point each.
+        rounds: Times that every contender has its turn.
+        seconds: Length of a point.
+    """
+
+    connections: Sequence[int]
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One contender at one number of connections in one round; a row of raw.csv.
+
+    Attributes:
+        throughput: Answers of status 200 per second.
+        p50_ms, p95_ms, p99_ms: Percentiles of their latency in milliseconds.
+        errors: Anything else than status 200.
+        cpu_s: Processor seconds of the server's processes per 1000 answers; NaN without a server.
+        memory_mib: The most memory of the server's processes in that time, sum of their PSS, in MiB.
+        mean_batch: Requests that Triton computed together, on average; NaN without Triton.
+        first_error: One of the errors, in words.
+    """
+
+    round: int
+    server: str
+    connections: int
+    throughput: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    errors: int
+    cpu_s: float
+    memory_mib: float
+    mean_batch: float
+    first_error: str
+
+
+def run(contenders: Sequence[Contender], plan: Plan, raw: Path) -> list[Point]:
+    """Measure everything; every point is written to the file `raw` as soon as it is there.
+
+    Raises:
+        DifferentAnswers: Answers differ from those of the graph.
+        AssertionError: A server does not start.
+    """
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    points: list[Point] = []
+    with raw.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [each.name for each in fields(Point)])
+        writer.writeheader()
+        for turn in range(1, plan.rounds + 1):
+            for contender in contenders:
+                for point in _turn(contender, plan, turn):
+                    writer.writerow(asdict(point))
+                    points.append(point)
+                file.flush()
+    return points
+
+
+def _turn(contender: Contender, plan: Plan, turn: int) -> list[Point]:
+    print(f"round {turn}/{plan.rounds}, {contender.name}:", end=" ", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="oncoserve-compare-") as folder, contender.start(Path(folder)) as running:
+        points = uvloop.run(_measure_all(contender, running, plan, turn))
+    print(file=sys.stderr)
+    return points
+
+
+async def _measure_all(contender: Contender, running: Running, plan: Plan, turn: int) -> list[Point]:
+    await check_answers(contender, running)
+    await running.load(max(plan.connections), Window(min(WARM_UP_S, plan.seconds)))
+    points = []
+    for connections in plan.connections:
+        point = await _measure(contender, running, connections, plan.seconds, turn)
+        points.append(point)
+        print(f"{connections}: {point.throughput:.1f}/s", end="  ", file=sys.stderr, flush=True)
+    return points
+
+
+async def check_answers(contender: Contender, running: Running) -> None:
+    """Refuse what is not measured against the same work.
+
+    Raises:
+        DifferentAnswers: A label or a probability differs from ONNX Runtime's on the same picture.
+    """
+    names = contender.served.labels
+    expected = contender.served.expected(CHECKED_PICTURES)
+    try:
+        answers = await running.answers(CHECKED_PICTURES)
+    except ValueError as error:
+        raise DifferentAnswers(f"{contender.name} gives no answer: {error}") from error
+    for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
+        got = [answer.get(name, float("nan")) for name in names]
+        same_label = max(answer, key=lambda name: answer[name]) == names[right.index(max(right))]
+        if not same_label or not all(abs(a - b) <= contender.served.tolerance for a, b in zip(right, got, strict=True)):
+            raise DifferentAnswers(f"{contender.name}, picture {number}: expected {right}, got {got} ({names})")
+
+
+async def _measure(contender: Contender, running: Running, connections: int, seconds: float, turn: int) -> Point:
+    family = Family(running.pid) if running.pid is not None else None
+    window = Window(seconds)
+    load = asyncio.create_task(running.load(connections, window))
+    await asyncio.sleep(window.opens - time.perf_counter())
+    before = await asyncio.to_thread(_probe, family, running.metrics_url)
+    with MemoryWatch(family) as memory:
+        await asyncio.sleep(window.closes - time.perf_counter())
+        after = await asyncio.to_thread(_probe, family, running.metrics_url)
+    await load
+    good = len(window.latencies_s)
+    cpu_s, requests, executions = (b - a for a, b in zip(before, after, strict=True))
+    return Point(
+        round=turn,
+        server=contender.name,
+        connections=connections,
+        throughput=window.throughput,
+        p50_ms=window.percentile_ms(50),
+        p95_ms=window.percentile_ms(95),
+        p99_ms=window.percentile_ms(99),
+        errors=window.errors.total(),
+        cpu_s=cpu_s / good * 1e3 if good else float("nan"),
+        memory_mib=memory.peak_mib,
+        mean_batch=requests / executions if executions else float("nan"),
+        first_error=next(iter(window.errors), ""),
+    )
+
+
+def _probe(family: Family | None, metrics_url: str) -> tuple[float, float, float]:
+    """Processor seconds, requests computed and executions so far; NaN for what there is not."""
+    cpu_s = family.cpu_s() if family else float("nan")
+    if not metrics_url:
+        return cpu_s, float("nan"), float("nan")
+    with urllib.request.urlopen(metrics_url, timeout=5) as answer:  # noqa: S310 - our own Triton
+        text = answer.read().decode()
+    return cpu_s, _counter(text, "nv_inference_count"), _counter(text, "nv_inference_exec_count")
+
+
+def _counter(metrics: str, name: str) -> float:
+    """The sum of a Prometheus counter over its labels."""
+    return sum(float(value) for value in re.findall(rf"^{name}\{{.*\}} (\S+)$", metrics, re.MULTILINE))

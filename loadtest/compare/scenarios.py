@@ -1,0 +1,95 @@
+"""What can be measured: the peers, the real model, and one setting at a time."""
+
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from loadtest.compare import contenders, tiny_cnn
+from loadtest.compare.contenders import Contender
+from loadtest.compare.pictures import base_pictures
+from loadtest.compare.served import Served
+from tests.servers import PROJECT
+
+Settings = Mapping[str, str]
+
+REAL_MODEL = "brain_mri"
+# Single values of the resized picture one level apart move its probabilities by up to 3e-4.
+REAL_TOLERANCE = 2e-3
+MEGAPIXELS = (0.26, 1, 4, 12)
+WORKERS = (1, 2)
+FEW_PICTURES = 8
+
+
+def peers(folder: Path, settings: Settings) -> list[Contender]:
+    """This service against other servers of the same tiny model, and against Triton without the frontend."""
+    served = tiny(folder / "tiny")
+    return [
+        contenders.ours(served, settings),
+        contenders.plain_fastapi(served, workers=1),
+        contenders.plain_fastapi(served, workers=2),
+        contenders.litserve(served),
+        contenders.bentoml(served),
+        contenders.triton_grpc(served),
+    ]
+
+
+def real(folder: Path, settings: Settings) -> list[Contender]:
+    """The real classifier: over HTTP, straight to Triton, and in ONNX Runtime without any server."""
+    source = PROJECT / "model_repository" / REAL_MODEL
+    shutil.copytree(source, folder / "real" / REAL_MODEL)
+    served = Served(folder / "real", REAL_MODEL, base_pictures(), REAL_TOLERANCE)
+    return [
+        contenders.ours(served, settings),
+        contenders.triton_grpc(served),
+        contenders.onnxruntime_alone(served),
+    ]
+
+
+def batching(folder: Path, settings: Settings) -> list[Contender]:
+    """Dynamic batching on against off, with the frontend and without."""
+    on, off = tiny(folder / "on"), tiny(folder / "off", batching="")
+    return [
+        contenders.ours(on, settings, "ours, batching"),
+        contenders.ours(off, settings, "ours, no batching"),
+        contenders.triton_grpc(on, "triton_grpc, batching"),
+        contenders.triton_grpc(off, "triton_grpc, no batching"),
+    ]
+
+
+def megapixels(folder: Path, settings: Settings) -> list[Contender]:
+    """Uploads of several sizes; they are decoded whole and shrunk to the model's size."""
+    found = []
+    for count in MEGAPIXELS:
+        side = round(math.sqrt(count * 1e6))
+        served = tiny(folder / str(count), pictures=base_pictures(FEW_PICTURES, side, side))
+        found.append(contenders.ours(served, settings, f"ours, {count} megapixels"))
+    return found
+
+
+def workers(folder: Path, settings: Settings) -> list[Contender]:
+    """One frontend process against two."""
+    served = tiny(folder / "tiny")
+    return [
+        contenders.ours(served, {**settings, "ONCO_WORKERS": str(count)}, f"ours, workers {count}") for count in WORKERS
+    ]
+
+
+def connections(folder: Path, settings: Settings) -> list[Contender]:
+    """The service and Triton without the frontend; the connections are the plan's."""
+    served = tiny(folder / "tiny")
+    return [contenders.ours(served, settings), contenders.triton_grpc(served)]
+
+
+SWEEPS: Mapping[str, Callable[[Path, Settings], list[Contender]]] = {
+    "batching": batching,
+    "megapixels": megapixels,
+    "workers": workers,
+    "connections": connections,
+}
+
+
+def tiny(repository: Path, batching: str = tiny_cnn.BATCHING, pictures: Sequence[bytes] | None = None) -> Served:
+    """The tiny model in a repository of its own, with pictures of 512 x 512 pixels."""
+    tiny_cnn.write_repository(repository, batching)
+    return Served(repository, tiny_cnn.NAME, pictures or base_pictures())

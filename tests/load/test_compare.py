@@ -1,0 +1,260 @@
+import asyncio
+import contextlib
+import csv
+import io
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loadtest.compare import report, runner, scenarios
+from loadtest.compare.client import Target, closed_loop, connect
+from loadtest.compare.contenders import Contender, ours
+from loadtest.compare.environments import LOCKS
+from loadtest.compare.pictures import Uploads, base_pictures
+from loadtest.compare.runner import DifferentAnswers, Point
+from loadtest.compare.served import without_batching
+from loadtest.compare.window import Window, percentile
+from tests.servers import PROJECT
+
+ANSWER = b'{"probabilities": {}}'
+
+
+def compare(*arguments, out):
+    command = [sys.executable, "-m", "loadtest.compare", "--rounds", "1", "--out", str(out), *arguments]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=250)
+    raw = out / "raw.csv"
+    return done, list(csv.DictReader(io.StringIO(raw.read_text()))) if raw.exists() else []
+
+
+def pixels(file):
+    return np.asarray(Image.open(io.BytesIO(file)))
+
+
+def test_servers_are_measured_in_turn(embedded_triton, tmp_path):
+    names = ["ours", "plain_fastapi_1", "triton_grpc"]
+    done, rows = compare("--seconds", "1", "--connections", "1", "4", "--servers", *names, out=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(row["server"], row["connections"]) for row in rows] == [(name, c) for name in names for c in "14"]
+    for row in rows:
+        assert float(row["throughput"]) > 0
+        assert row["errors"] == "0", row["first_error"]
+        assert float(row["cpu_s"]) > 0
+        assert float(row["memory_mib"]) > 20
+        assert row["mean_batch"] == "nan" or float(row["mean_batch"]) >= 1
+    assert {row["mean_batch"] == "nan" for row in rows if row["server"] == "ours"} == {False}
+    assert (tmp_path / "table.md").read_text() in done.stdout
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_an_unknown_server_is_named(tmp_path):
+    done, rows = compare("--servers", "nginx", out=tmp_path)
+    assert done.returncode == 2
+    assert "nginx" in done.stdout
+    assert rows == []
+
+
+class Answering:
+    """A running server that answers with what it was given."""
+
+    pid, metrics_url = None, ""
+
+    def __init__(self, answers):
+        self._answers = answers
+
+    async def answers(self, count):
+        return self._answers[:count]
+
+
+@pytest.mark.parametrize(("change", "fine"), [(0.0, True), (5e-5, True), (5e-4, False), (float("nan"), False)])
+async def test_another_probability_is_not_measured(tmp_path, change, fine):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(8))
+    answers = [dict(zip(served.labels, row, strict=True)) for row in served.expected(8)]
+    answers[7][served.labels[0]] += change
+    contender = ours(served, {})
+    if fine:
+        await runner.check_answers(contender, Answering(answers))
+    else:
+        with pytest.raises(DifferentAnswers, match="ours, picture 7"):
+            await runner.check_answers(contender, Answering(answers))
+
+
+async def test_another_label_is_not_measured(tmp_path):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(8))
+    answers = [dict(zip(reversed(served.labels), row, strict=True)) for row in served.expected(8)]
+    with pytest.raises(DifferentAnswers, match="peer, picture 0"):
+        await runner.check_answers(Contender("peer", served, None), Answering(answers))
+
+
+@pytest.mark.parametrize("method", [Image.Resampling.BILINEAR, Image.Resampling.LANCZOS])
+async def test_another_resize_filter_is_not_measured(tmp_path, method):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(8))
+    small = [np.asarray(Image.open(io.BytesIO(file)).resize((240, 240), method)) for file in served.pictures]
+    rows = served.session(1).run(None, {"image": np.stack(small)})[0].tolist()
+    answers = [dict(zip(served.labels, row, strict=True)) for row in rows]
+    with pytest.raises(DifferentAnswers):
+        await runner.check_answers(Contender("peer", served, None), Answering(answers))
+
+
+def test_the_tiny_model_tells_pictures_apart(tmp_path):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(16))
+    assert {max(row) == row[0] for row in served.expected(16)} == {True, False}
+
+
+def test_no_file_comes_twice_and_the_pixels_stay():
+    pictures = base_pictures(2)
+    uploads = [Uploads(pictures), Uploads(pictures)]
+    files = [b"".join(series.take()) for series in uploads for _ in range(6)]
+    assert len(set(files)) == 12
+    for number, file in enumerate(files):
+        assert (pixels(file) == pixels(pictures[number % 2])).all()
+    assert (pixels(pictures[0]) != pixels(pictures[1])).any()
+    assert base_pictures(2) == pictures
+
+
+class Wire:
+    """A server of raw answers; it reads whole requests and keeps their pictures."""
+
+    def __init__(self, reply, *, end=False):
+        self._reply, self._end = reply, end
+        self.files = []
+
+    async def __aenter__(self):
+        self._handlers = []
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.target = Target(self._server.sockets[0].getsockname()[1], "/predict", "picture")
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        await asyncio.gather(*self._handlers)
+
+    async def _serve(self, reader, writer):
+        self._handlers.append(asyncio.current_task())
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
+                self.files.append(re.search(rb'name="picture".*?\r\n\r\n(.*)\r\n--', body, re.DOTALL)[1])
+                # In two pieces, as a network may deliver it.
+                writer.write(self._reply[:20])
+                await writer.drain()
+                await asyncio.sleep(0.001)
+                writer.write(self._reply[20:])
+                if self._end:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has had enough
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def reply(status, body=ANSWER, more=b""):
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), more, body)
+
+
+async def test_the_client_sends_whole_pictures_and_counts_answers():
+    picture = base_pictures(1)
+    async with Wire(reply(b"200 OK")) as wire:
+        window = Window(0.3, ramp_s=0)
+        await closed_loop(wire.target, Uploads(picture), 3, window)
+    assert 3 <= len(window.latencies_s) <= len(wire.files)
+    assert window.throughput == len(window.latencies_s) / 0.3
+    assert not window.errors
+    assert len(set(wire.files)) == len(wire.files)
+    assert (pixels(wire.files[-1]) == pixels(picture[0])).all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "end", "error"),
+    [
+        (reply(b"503 Service Unavailable"), False, "503"),
+        (reply(b"500 Internal Server Error", b""), True, "500"),
+        (reply(b"200 OK")[:50], True, "connection lost"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False, "no content-length"),
+    ],
+)
+async def test_the_client_counts_what_is_not_200(answer, end, error):
+    async with Wire(answer, end=end) as wire:
+        window = Window(0.3, ramp_s=0)
+        await closed_loop(wire.target, Uploads(base_pictures(1)), 2, window)
+    assert window.errors[error] >= 2
+    assert window.latencies_s == []
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+async def test_the_client_keeps_the_connection_unless_told(more):
+    async with Wire(reply(b"200 OK", more=more), end=bool(more)) as wire:
+        connection = await connect(wire.target)
+        wrong, body = await connection.ask(wire.target.request(b"abc", b"def"))
+        assert (wrong, body, connection.closed) == ("", ANSWER, bool(more))
+        connection.close()
+    assert wire.files == [b"abcdef"]
+
+
+async def test_nobody_listening_is_an_error():
+    window = Window(0.1, ramp_s=0)
+    await closed_loop(Target(1, "/"), Uploads(base_pictures(1)), 1, window)
+    assert window.errors.total() >= 1
+    assert all(error.startswith("connect") for error in window.errors)
+    assert window.latencies_s == []
+
+
+def test_answers_outside_the_window_do_not_count():
+    early, late = Window(10, ramp_s=10), Window(0, ramp_s=0)
+    for window in (early, late):
+        window.record(0)
+        window.record(0, "503")
+    assert (early.latencies_s, late.latencies_s) == ([], [])
+    assert early.errors.total() + late.errors.total() == 0
+    assert early.running()
+    assert not late.running()
+
+
+def test_percentiles():
+    values = [float(value) for value in range(101)]
+    assert [percentile(values, p) for p in (50, 95, 99)] == [50, 95, 99]
+    assert np.isnan(percentile([], 50))
+
+
+def point(turn, server, throughput, p99_ms, errors=0):
+    batch = float("nan") if server == "peer" else 2.0
+    return Point(turn, server, 8, throughput, 1, 2, p99_ms, errors, 0.5, 100, batch, "503" if errors else "")
+
+
+def test_tables_hold_medians_and_the_rounds_ratios():
+    mine = [point(turn, "ours", speed, 10) for turn, speed in enumerate((100, 300, 200), 1)]
+    theirs = [point(turn, "peer", speed, 40, errors=1) for turn, speed in enumerate((100, 100, 50), 1)]
+    lines = report.table([*mine, *theirs]).splitlines()
+    assert lines[2:] == [
+        "| ours | 8 | 200 | 1 | 2 | 10 | 0 | 0.5 | 100 | 2 |",
+        "| peer | 8 | 100 | 1 | 2 | 40 | 3 | 0.5 | 100 | - |",
+    ]
+    assert report.ratios([*mine, *theirs], "ours").splitlines()[2:] == [
+        "| peer | 8 | 3.00 (1.00-4.00) | 0.25 (0.25-0.25) | 1.00 (1.00-1.00) |"
+    ]
+    assert report.errors([*mine, *theirs]) == "peer: for instance '503'"
+
+
+def test_batching_is_left_out_of_the_real_configurations():
+    for path in (PROJECT / "model_repository").rglob("*.pbtxt"):
+        text = path.read_text()
+        if "\ndynamic_batching { }\n" in text:
+            assert "dynamic_batching {" not in without_batching(text)
+            assert len(without_batching(text)) > 0.9 * len(text)
+
+
+@pytest.mark.parametrize("peer", ["litserve", "bentoml"])
+def test_the_peers_are_locked(peer):
+    lock = (LOCKS / f"{peer}.lock").read_text().splitlines()
+    pins = [line for line in lock if line and not line.startswith((" ", "#"))]
+    assert all("==" in pin and pin.endswith("\\") for pin in pins)
+    assert not [line for line in lock if "://" in line or line.startswith("--")]
+    wanted = (LOCKS / f"{peer}.in").read_text().split()
+    assert [any(pin.startswith(want if "==" in want else f"{want}==") for pin in pins) for want in wanted] == [
+        True
+    ] * len(wanted)
