@@ -38,7 +38,7 @@ def quantise_convolutions(model: bytes, images: npt.NDArray[np.uint8]) -> bytes:
 
     Args:
         model: The serialised graph, with one input.
-        images: (N, height, width, 3) uint8 RGB, what the bounds of the activations (minimum and maximum) are taken from.
+        images: (N, height, width, 3) uint8 RGB; the bounds of each activation are its extremes over all of them.
     """
     graph = onnx.load_from_string(model)
     convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
