@@ -24,7 +24,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelConfiguration:
-    """A model as the server runs it."""
+    """A model as the server runs it; `file` is the graph's name in the version's folder."""
 
     name: str
     version: str
@@ -32,6 +32,7 @@ class ModelConfiguration:
     max_batch_size: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    file: str = "model.onnx"
 
     def output(self, name: str) -> TensorSpec | None:
         """The output of that name, if there is one."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,6 +60,15 @@ class Saliency(_Part):
     figures: str
 
 
+class Precision(_Part):
+    """One of the number formats that the model can run in, and what was measured of it."""
+
+    name: Literal["FP32", "INT8"]
+    runs_on: str
+    description: str
+    performance: list[Figure]
+
+
 class Card(_Part):
     """The clinical meaning of a model."""
 
@@ -75,6 +85,7 @@ class Card(_Part):
     performance: list[Figure]
     limitations: list[str]
     saliency: Saliency | None = None
+    precisions: list[Precision] = []
 
 
 def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]:
@@ -104,16 +115,24 @@ def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]
     return cards, problems
 
 
-def served_sha256(model_repository: Path, model: str, version: str) -> str | None:
-    """SHA-256 of the served model file: from the export's record, else of the file itself, else None."""
+@dataclass(frozen=True)
+class ServedFile:
+    """The graph that is served: its SHA-256 and its precision, each None if that is unknown."""
+
+    sha256: str | None = None
+    precision: str | None = None
+
+
+def served_file(model_repository: Path, model: str, version: str, name: str) -> ServedFile:
+    """What the export's record says of the file `name`; without a record, the SHA-256 of the file itself."""
     folder = model_repository / model / version
     try:
-        recorded = json.loads((folder / "export.json").read_bytes())["model_sha256"]
-        return str(recorded)
+        recorded = json.loads((folder / "export.json").read_bytes())["files"][name]
+        return ServedFile(str(recorded["sha256"]), str(recorded["precision"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:
-        with (folder / "model.onnx").open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with (folder / name).open("rb") as file:
+            return ServedFile(hashlib.file_digest(file, "sha256").hexdigest())
     except OSError:
-        return None
+        return ServedFile()

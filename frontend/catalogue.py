@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from frontend.backend import InferenceBackend, ModelState
-from frontend.cards import Card, read_cards, served_sha256
+from frontend.cards import Card, read_cards, served_file
 from frontend.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError
 from frontend.tasks import task_of_kind
 from frontend.tasks.base import ServedModel
@@ -121,8 +121,8 @@ class Catalogue:
         old = self.snapshot.models.get(card.name)
         if old and (old.card, old.configuration) == (card, configuration):
             return old  # hashing a large model file again at every look would be work for nothing
-        sha256 = await asyncio.to_thread(served_sha256, self._folder, card.name, version)
-        return ServedModel(card, configuration, sha256, task)
+        served = await asyncio.to_thread(served_file, self._folder, card.name, version, configuration.file)
+        return ServedModel(card, configuration, served.sha256, task, served.precision)
 
     @contextlib.asynccontextmanager
     async def watch(self, interval_s: float) -> AsyncIterator[None]:

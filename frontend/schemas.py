@@ -119,6 +119,7 @@ class ModelShape(_Shape):
     name: str
     version: str
     model_sha256: str | None
+    precision: str | None
     card: Card
     configuration: ConfigurationShape
     links: dict[str, str]

@@ -74,6 +74,7 @@ class TritonBackend:
             max_batch_size=config.max_batch_size,
             inputs=tuple(_spec(tensor) for tensor in config.input),
             outputs=tuple(_spec(tensor) for tensor in config.output),
+            file=config.default_model_filename or "model.onnx",
         )
 
     async def infer(

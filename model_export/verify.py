@@ -106,6 +106,12 @@ def all_recognised(probabilities: Array, labels: Array) -> Check:
     return require("samples_missed", np.array(missed), np.array(0), 0)
 
 
+def labels_differing(probabilities: Array, labels: Array) -> Check:
+    """Each picture keeps its label: a quantised graph decides as the one that it was made of."""
+    differing = np.count_nonzero(probabilities.argmax(axis=1) != labels)
+    return require("labels_differing", np.array(differing), np.array(0), 0)
+
+
 def saliency_is_the_gradient(model: bytes, head: "Head", images: Array) -> tuple[Check, Check]:
     """The gradient and the saliency map of the graph equal finite differences through the published head.
 

@@ -195,7 +195,8 @@ def write_model(repository, name, nodes, constants, *, inputs, outputs, config):
     (folder / "1").mkdir(parents=True)
     data = model.SerializeToString()
     (folder / "1/model.onnx").write_bytes(data)
-    export = {"model_sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "source": {}, "checks": {}}
+    file = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "precision": "FP32", "checks": {}}
+    export = {"files": {"model.onnx": file}, "source": {}}
     (folder / "1/export.json").write_text(json.dumps({**export, "exported_with": {"onnx": onnx.__version__}}))
     (folder / "config.pbtxt").write_text(config)
     return folder

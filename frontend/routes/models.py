@@ -33,6 +33,7 @@ def _shape(model: ServedModel) -> ModelShape:
         name=model.name,
         version=model.version,
         model_sha256=model.model_sha256,
+        precision=model.precision,
         card=model.card,
         configuration=ConfigurationShape(
             platform=configuration.platform,

@@ -25,6 +25,7 @@ def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
     async def page(request: Request) -> Response:
         context = {
             "models": [served.card for served in catalogue.snapshot.models.values()],
+            "precisions": {name: served.precision for name, served in catalogue.snapshot.models.items()},
             "problems": catalogue.snapshot.problems,
             "samples": _samples(settings.samples_dir),
             "max_upload_bytes": settings.max_upload_bytes,

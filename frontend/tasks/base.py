@@ -77,6 +77,7 @@ class ServedModel:
     configuration: ModelConfiguration
     model_sha256: str | None
     task: "Task"
+    precision: str | None = None
 
     @property
     def name(self) -> str:

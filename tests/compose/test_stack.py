@@ -36,7 +36,7 @@ def test_a_real_picture_gets_its_class(stack, label):
     assert answer["label"] == label
     code, record = stack.execute("triton", "cat", "/app/model_repository/brain_mri/1/export.json")
     assert code == 0
-    assert answer["provenance"]["model_sha256"] == json.loads(record)["model_sha256"]
+    assert answer["provenance"]["model_sha256"] == json.loads(record)["files"]["model.cpu.onnx"]["sha256"]
 
 
 def test_the_page_answers(stack):

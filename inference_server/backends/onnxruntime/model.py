@@ -41,7 +41,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
         if not path.is_file():
-            raise triton.TritonModelException(f"model.onnx is missing ({path}): run `make models`")
+            raise triton.TritonModelException(f"{path.name} is missing ({path}): run `make models`")
         self._session = onnxruntime.InferenceSession(path, _session_options(config), [_provider(args)])
         self._batched = config["max_batch_size"] > 0
         self._inputs = [entry["name"] for entry in config["input"]]

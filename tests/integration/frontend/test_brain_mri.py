@@ -1,6 +1,7 @@
 """The main job on real input: upload a brain MRI picture, the real Triton answers."""
 
 import io
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,8 +20,8 @@ PREDICT = "/v1/models/brain_mri/predict"
 
 @pytest.fixture(scope="module")
 def bare(model_repository):
-    """The served graph in a bare ONNX Runtime, fed as the card says."""
-    session = onnxruntime.InferenceSession(model_repository / "brain_mri/1/model.onnx")
+    """The graph served on a CPU in a bare ONNX Runtime, fed as the card says."""
+    session = onnxruntime.InferenceSession(model_repository / "brain_mri/1/model.cpu.onnx")
 
     def run(path):
         image = Image.open(path).convert("RGB").resize((240, 240), Image.Resampling.BICUBIC)
@@ -85,11 +86,14 @@ def test_overlay_of_the_upload_itself(http, samples):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(plain.content))), np.asarray(original))
 
 
-def test_model_card_and_live_configuration(http):
+def test_model_card_and_live_configuration(http, model_repository):
     model = http.get("/v1/models/brain_mri").json()
     assert model["configuration"]["platform"] == "onnxruntime"
     assert model["configuration"]["inputs"] == [{"name": "image", "dtype": "uint8", "dims": [240, 240, 3]}]
-    assert re.fullmatch("[0-9a-f]{64}", model["model_sha256"])
+    record = json.loads((model_repository / "brain_mri/1/export.json").read_bytes())["files"]["model.cpu.onnx"]
+    assert (model["model_sha256"], model["precision"]) == (record["sha256"], "INT8")
+    assert "INT8" in [each["name"] for each in model["card"]["precisions"]]
+    assert "Runs here: <strong>INT8</strong>" in http.get("/").text
     assert model["card"]["performance"][0]["value"] == 0.943
 
 

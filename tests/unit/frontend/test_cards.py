@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from frontend.cards import read_cards, served_sha256
+from frontend.cards import ServedFile, read_cards, served_file
 from tests.fakes import card, write_card
 
 
@@ -49,9 +49,14 @@ def test_folder_without_card_and_text_that_is_no_json(tmp_path):
     assert "not a folder" in next(iter(read_cards(tmp_path / "missing")[1].values()))
 
 
-def test_served_sha256(tmp_path):
+def test_the_served_file_is_the_one_that_the_server_names(tmp_path):
     write_card(tmp_path, card())
-    assert served_sha256(tmp_path, "tiny", "1") == hashlib.sha256(b"tiny").hexdigest()
-    (tmp_path / "tiny" / "1" / "export.json").write_text('{"model_sha256": "abc"}')
-    assert served_sha256(tmp_path, "tiny", "1") == "abc"
-    assert served_sha256(tmp_path, "tiny", "2") is None
+    assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile(hashlib.sha256(b"tiny").hexdigest())
+    files = {
+        "model.onnx": {"sha256": "abc", "precision": "FP32"},
+        "model.cpu.onnx": {"sha256": "def", "precision": "INT8"},
+    }
+    (tmp_path / "tiny" / "1" / "export.json").write_text(json.dumps({"files": files}))
+    assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile("abc", "FP32")
+    assert served_file(tmp_path, "tiny", "1", "model.cpu.onnx") == ServedFile("def", "INT8")
+    assert served_file(tmp_path, "tiny", "2", "model.onnx") == ServedFile()

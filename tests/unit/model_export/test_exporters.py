@@ -12,7 +12,7 @@ import pytest
 
 from model_export.__main__ import main
 from model_export.errors import CheckError
-from model_export.exporters import EXPORTERS, Exporter, export
+from model_export.exporters import CPU_FILE, EXPORTERS, Exporter, export
 from model_export.files import Layout
 from model_export.sources import Samples, Weights
 
@@ -48,6 +48,36 @@ class TinyRecipe(ModuleType):
         return {"as_source": {"value": 0.0, "limit": 0.1}}
 
 
+QUANTISED = b"quantised weights"
+TINY_WITH_INT8 = dataclasses.replace(TINY, int8_module="tiny_int8")
+
+
+class TinyInt8(ModuleType):
+    """A recipe whose gate fails where the FP32 graph and the samples tell it to."""
+
+    def __init__(self) -> None:
+        super().__init__("tiny_int8")
+        self.labels_differing = 0.0
+
+    def quantise(self, served: bytes, samples: Path) -> bytes:
+        assert served == SERVED
+        assert (samples / "class" / "a.jpg").read_bytes() == b"picture"
+        return QUANTISED
+
+    def check(self, served: bytes, quantised: bytes, samples: Path) -> Mapping[str, Mapping[str, float]]:
+        assert (served, quantised) == (SERVED, QUANTISED)
+        if self.labels_differing:
+            raise CheckError("labels_differing", self.labels_differing, 0)
+        return {"labels_differing": {"value": 0.0, "limit": 0}}
+
+
+@pytest.fixture
+def int8(monkeypatch: pytest.MonkeyPatch) -> TinyInt8:
+    module = TinyInt8()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> TinyRecipe:
     module = TinyRecipe()
@@ -77,8 +107,14 @@ def exported(layout: Layout, recipe: TinyRecipe) -> Path:
 def test_writes_the_model_and_its_record(exported: Path) -> None:
     assert (exported / "model.onnx").read_bytes() == SERVED
     record = json.loads((exported / "export.json").read_bytes())
-    assert record["model_sha256"] == hashlib.sha256(SERVED).hexdigest()
-    assert record["bytes"] == len(SERVED)
+    assert record["files"] == {
+        "model.onnx": {
+            "sha256": hashlib.sha256(SERVED).hexdigest(),
+            "bytes": len(SERVED),
+            "precision": "FP32",
+            "checks": {"as_source": {"value": 0.0, "limit": 0.1}},
+        }
+    }
     assert record["source"] == {
         "package": "tiny-model",
         "version": "1.0",
@@ -87,9 +123,39 @@ def test_writes_the_model_and_its_record(exported: Path) -> None:
         "sha256": hashlib.sha256(b"weights").hexdigest(),
         "licence": "MIT",
     }
-    assert record["checks"] == {"as_source": {"value": 0.0, "limit": 0.1}}
     assert set(record["exported_with"]) == {"onnx", "onnxruntime", "exporter_sha256"}
     assert {path.name for path in exported.iterdir()} == {"model.onnx", "export.json"}
+
+
+@pytest.mark.usefixtures("recipe", "int8")
+def test_a_cpu_gets_the_quantised_graph_if_its_gate_holds(layout: Layout, said: list[str]) -> None:
+    export(TINY_WITH_INT8, layout, said.append)
+    folder = layout.version("tiny")
+    assert (folder / "model.onnx").read_bytes() == SERVED
+    assert (folder / "model.cpu.onnx").read_bytes() == QUANTISED
+    assert json.loads((folder / "export.json").read_bytes())["files"]["model.cpu.onnx"] == {
+        "sha256": hashlib.sha256(QUANTISED).hexdigest(),
+        "bytes": len(QUANTISED),
+        "precision": "INT8",
+        "checks": {"labels_differing": {"value": 0.0, "limit": 0}},
+    }
+    export(TINY_WITH_INT8, layout, said.append)
+    assert said[-1] == "tiny: up to date"
+    (folder / "model.cpu.onnx").unlink()
+    export(TINY_WITH_INT8, layout, said.append)
+    assert (folder / "model.cpu.onnx").read_bytes() == QUANTISED
+
+
+@pytest.mark.usefixtures("recipe")
+def test_a_cpu_gets_the_fp32_graph_if_the_gate_of_int8_fails(layout: Layout, int8: TinyInt8, said: list[str]) -> None:
+    int8.labels_differing = 1.0
+    export(TINY_WITH_INT8, layout, said.append)
+    folder = layout.version("tiny")
+    assert (folder / "model.cpu.onnx").read_bytes() == SERVED
+    files = json.loads((folder / "export.json").read_bytes())["files"]
+    assert files["model.cpu.onnx"] == files["model.onnx"]
+    assert files["model.cpu.onnx"]["precision"] == "FP32"
+    assert [line for line in said if "labels_differing failed: 1 is over" in line and "CPUs get the FP32 graph" in line]
 
 
 def test_the_model_can_be_read_by_other_users(layout: Layout, recipe: TinyRecipe) -> None:
@@ -216,3 +282,5 @@ def test_each_exporter_has_a_model_folder_and_a_recipe() -> None:
         assert (CHECKOUT.root / "model_repository" / exporter.name).is_dir()
         assert callable(exporter.recipe().build)
         assert callable(exporter.recipe().check)
+        config = (CHECKOUT.root / "model_repository" / exporter.name / "config.pbtxt").read_text()
+        assert (f'default_model_filename: "{CPU_FILE}"' in config) is bool(exporter.int8_module)

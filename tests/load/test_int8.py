@@ -1,0 +1,59 @@
+"""The measuring command runs, and each part of its gate can fail."""
+
+import numpy as np
+import pytest
+
+from loadtest import int8
+
+
+class Session:
+    """Answers as an ONNX Runtime session that gives fixed probabilities, by the image's first byte."""
+
+    def __init__(self, probabilities):
+        self.probabilities = np.array(probabilities, np.float32)
+
+    def get_inputs(self):
+        return [type("Input", (), {"name": "image"})]
+
+    def get_outputs(self):
+        return [type("Output", (), {"name": name}) for name in ("probabilities", "saliency")]
+
+    def run(self, names, feeds):
+        return [self.probabilities[feeds["image"][:, 0, 0, 0]], np.ones((1, 7, 7), np.float32)]
+
+
+EXACT = [[0.9, 0.1]] * 50 + [[0.2, 0.8]] * 50
+IMAGES = np.zeros((100, 1, 1, 3), np.uint8) + np.arange(100, dtype=np.uint8)[:, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("quantised", "truth", "held"),
+    [
+        (EXACT, [0] * 50 + [1] * 50, True),
+        ([[0.8, 0.2]] * 50 + [[0.3, 0.7]] * 50, [0] * 50 + [1] * 50, True),
+        ([[0.1, 0.9], *EXACT[1:]], [1] + [0] * 49 + [1] * 50, True),
+        ([[0.1, 0.9], *EXACT[1:]], [0] * 50 + [1] * 50, False),
+        ([[0.1, 0.9]] * 2 + EXACT[2:], [1] * 2 + [0] * 48 + [1] * 50, False),
+    ],
+    ids=["equal", "moved", "one label differs", "a point of accuracy lost", "two labels differ"],
+)
+def test_accuracy_and_agreement(quantised, truth, held):
+    sessions = {"FP32": Session(EXACT), "INT8": Session(quantised)}
+    assert int8.compare(sessions, IMAGES, np.array(truth)) is held
+
+
+def test_the_speed_up_is_the_median_of_the_rounds():
+    exact = int8.Timings([1.0, 2.0, 9.0], [1.0, 1.0, 1.0])
+    quantised = int8.Timings([0.5, 0.5, 1.0], [0.5, 0.5, 0.5])
+    assert int8.report("here", {"FP32": exact, "INT8": quantised}) == 4
+
+
+def test_it_runs_through_the_real_triton_and_an_impossible_limit_fails(
+    embedded_triton, model_repository, monkeypatch, capsys
+):
+    monkeypatch.setattr(int8, "LEAST_SPEEDUP", 1000)
+    assert int8.main(["--rounds", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "17 pictures" in printed
+    assert "through Triton, INT8" in printed
+    assert printed.endswith("gate: FAILED\n")
