@@ -1,15 +1,19 @@
 """The Dockerfile and the Compose files, read by the tools that know them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from pydantic import ValidationError
 from tritonclient.grpc import model_config_pb2 as pb
 
+from frontend.settings import Settings
 from tests.servers import PROJECT
 
 COMPOSE, GPU = "docker-compose.yml", "docker-compose.gpu.yml"
@@ -18,12 +22,13 @@ TOOLS = Path(sys.executable).parent
 PROFILES = ([], ["--profile=observability"])
 
 
-def read(files, *options):
-    """The configuration as Compose understands it, with no variable of this machine in it."""
+def read(files, *options, **variables):
+    """The configuration as Compose understands it, with no variable of this machine in it but those given."""
     named = [f"--file={file}" for file in files]
     done = subprocess.run(
         ["docker", "compose", "--env-file=/dev/null", *named, *options, "config", "--format=json"],
         cwd=PROJECT,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
     )
@@ -72,6 +77,25 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
             assert service["restart"] != "no", name
         if "build" not in service and not name.startswith("check-"):
             assert re.search(r":v?\d+\.\d+", service["image"]), f"{name}: no version"
+
+
+@pytest.mark.parametrize(
+    ("variables", "allowed"),
+    [
+        ({}, True),
+        ({"ONCOSERVE_BIND": "0.0.0.0"}, False),  # noqa: S104 - refused
+        ({"ONCOSERVE_BIND": "0.0.0.0", "ONCOSERVE_ALLOW_ANONYMOUS": "true"}, True),  # noqa: S104 - on purpose
+        ({"ONCOSERVE_BIND": "0.0.0.0", "ONCOSERVE_API_KEYS_FILE": "./keys"}, True),  # noqa: S104 - with keys
+    ],
+)
+def test_other_machines_are_let_in_only_with_keys_or_on_purpose(compose_command, monkeypatch, variables, allowed):
+    service = read([COMPOSE], **variables)["services"]["frontend"]
+    for name, value in service["environment"].items():
+        monkeypatch.setenv(name, value)
+    assert [secret["target"] for secret in service["secrets"]] == ["/run/secrets/api_keys"]
+    with nullcontext() if allowed else pytest.raises(ValidationError, match="without an API key"):
+        settings = Settings.from_environment()
+        assert bool(settings.api_keys_file) is ("ONCOSERVE_API_KEYS_FILE" in variables)
 
 
 def test_the_gpu_file_swaps_triton_and_nothing_else(compose_command):

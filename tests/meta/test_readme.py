@@ -21,8 +21,11 @@ from tests.servers import PROJECT, free_port
 README = (PROJECT / "README.md").read_text()
 # Defaults that depend on the machine or are nothing, in words.
 IN_WORDS = {
+    "ONCO_API_KEYS_FILE",
+    "ONCO_CORS_ORIGINS",
     "ONCO_CPU_THREADS",
     "ONCO_OTLP_ENDPOINT",
+    "ONCO_PUBLISHED_HOST",
     "ONCO_TRITON_LOG_FILE",
     "ONCO_TRITON_MODEL_CONFIG_NAME",
     "ONCO_TRITON_OTLP_ENDPOINT",

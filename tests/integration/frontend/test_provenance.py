@@ -81,13 +81,11 @@ def test_a_file_asked_for_at_once_says_the_same(http, model, picture, result):
         assert found == result["provenance"]
 
 
-def test_another_threshold_is_stated(http, model, result):
-    if result["task"] != "segmentation":
-        pytest.skip("has no threshold")
+@pytest.mark.parametrize("model", ["he_tissue"])
+def test_another_threshold_is_stated(http, result):
     for link in ("overlay", "mask", "polygons"):
-        assert (
-            provenance_in(http.get(result["links"][link], params={"threshold": 0.7}))["drawn_with"]["threshold"] == 0.7
-        )
+        found = provenance_in(http.get(result["links"][link], params={"threshold": 0.7}))
+        assert found["drawn_with"]["threshold"] == 0.7
 
 
 def test_every_task_has_a_model_that_is_tested_here(http):
