@@ -167,9 +167,12 @@ def _to_rgb(image: Image.Image, background: str) -> tuple[Image.Image, tuple[War
     if image.mode == "RGB" and "transparency" not in image.info:
         return image, ()
     if image.mode in SIXTEEN_BIT_MODES:
-        samples = np.asarray(image).astype(np.int64)
+        samples = np.asarray(image)
         low, high = int(samples.min()), int(samples.max())
-        eight = Image.fromarray(((samples.clip(0, 65535) * 255 + 32767) // 65535).astype(np.uint8))
+        # In the samples' own 16 bits: x * 255 / 65535, rounded, is x / 257, rounded.
+        quotient, remainder = np.divmod(samples.clip(0, 65535).astype(np.uint16), np.uint16(257))
+        quotient += remainder > 128  # noqa: PLR2004 - half of 257
+        eight = Image.fromarray(quotient.astype(np.uint8))
         message = f"16-bit samples were scaled from 0-65535 to 0-255; the picture uses {low}-{high}."
         return eight.convert("RGB"), (Warn("sixteen_bit_scaled", message),)
     if image.mode == "CMYK":

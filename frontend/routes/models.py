@@ -20,7 +20,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             models=[_shape(each) for each in snapshot.models.values()], not_ready=dict(snapshot.problems)
         )
 
-    @routes.get("/{model}", summary="A model's card and live configuration", responses=problems(404, 503))
+    @routes.get("/{model}", summary="A model's card and live configuration", responses=problems(404, 422, 503))
     async def read_model(model: str) -> ModelShape:
         return _shape(catalogue.get(model))
 

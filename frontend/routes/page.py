@@ -49,7 +49,9 @@ def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
     async def list_samples() -> dict[str, list[str]]:
         return _samples(settings.samples_dir)
 
-    @routes.get("/v1/samples/{path:path}", summary="A sample picture", response_class=Response, responses=problems(404))
+    @routes.get(
+        "/v1/samples/{path:path}", summary="A sample picture", response_class=Response, responses=problems(404, 422)
+    )
     async def read_sample(path: str) -> Response:
         offered = {name for names in _samples(settings.samples_dir).values() for name in names}
         if path not in offered:  # only what was listed, so no path leads out of the folder

@@ -46,7 +46,7 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
                 "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
                 "description": "The result, or what Accept names",
             },
-            **problems(400, 404, 406, 413, 415, 422, 500, 502, 503, 504),
+            **problems(400, 404, 406, 408, 413, 415, 422, 431, 500, 502, 503, 504),
         },
         openapi_extra={
             "requestBody": REQUEST_BODY,

@@ -122,8 +122,10 @@ class SegmentationPlan:
         tagged = tagged_um_per_px({"dpi": picture.dpi})
         um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
         rows, columns = model_shape(picture.pixels.shape[:2], um_per_px)
-        if rows * columns > MAX_MODEL_PIXELS:
-            raise AreaTooLarge(um_per_px, rows * columns, MAX_MODEL_PIXELS)
+        # A tile costs the same however little of it is picture: a strip one pixel high could ask for 98,000 of them.
+        pixels = max(rows, SIDE) * max(columns, SIDE)
+        if pixels > MAX_MODEL_PIXELS:
+            raise AreaTooLarge(um_per_px, pixels, MAX_MODEL_PIXELS)
         self._prepared = prepare(picture.pixels, um_per_px)
         self._blender = self._prepared.blender()
         self._model = model

@@ -26,3 +26,10 @@ def service(tiny):
     """One frontend for all: with little patience, so that tests of it are quick."""
     with tiny(receive_timeout_s=1, max_upload_bytes=2**20, max_connections=40) as server:
         yield server
+
+
+@pytest.fixture(scope="package")
+def patient(tiny):
+    """One frontend for all, with the default limits."""
+    with tiny() as server:
+        yield server

@@ -16,13 +16,6 @@ REFUSED_WITHIN_S = 0.05
 MAX_RISE_MIB = 8
 
 
-@pytest.fixture(scope="module")
-def patient(tiny):
-    """With the default limits."""
-    with tiny() as server:
-        yield server
-
-
 def peak_mib(pid):
     """Largest resident memory since the last `reset_peak`."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
