@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from frontend.input_errors import RequestTimeout
 
 from frontend.errors import UploadTooLarge
-from frontend.input_errors import RequestTimeout
 from frontend.middleware import MIN_BYTES_PER_S, BodyLimit
 
 TIMEOUT_S = 0.2
