@@ -104,14 +104,14 @@ def _is_png(data: bytes) -> bool:
     return data.startswith(b"\x89PNG")
 
 
-def _flip_bits(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _flip_bits(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     changed = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 8, 64))):
         changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
     return bytes(changed)
 
 
-def _set_bytes(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _set_bytes(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     changed = bytearray(data)
     for _ in range(chance.choice((1, 2, 4))):
         changed[chance.randrange(min(len(changed), 200))] = chance.choice(EDGES)
@@ -123,17 +123,17 @@ def _span(chance: random.Random, data: bytes) -> tuple[int, int]:
     return start, min(len(data), start + chance.choice((1, 2, 4, 16, 256)))
 
 
-def _take_out(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _take_out(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     start, end = _span(chance, data)
     return data[:start] + data[end:]
 
 
-def _repeat(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _repeat(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     start, end = _span(chance, data)
     return data[:end] + data[start:end] * chance.choice((1, 2, 50)) + data[end:]
 
 
-def _put_in(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _put_in(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     start, end = _span(chance, data)
     return data[:start] + chance.randbytes(end - start) + data[start:]
 
@@ -143,7 +143,7 @@ def _join(chance: random.Random, data: bytes, files: list[bytes]) -> bytes:
     return data[: chance.randrange(len(data))] + other[chance.randrange(len(other)) :]
 
 
-def _shuffle(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _shuffle(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     first, *rest = _parts(data)
     for _ in range(chance.choice((1, 1, 3))):
         here, there = chance.randrange(len(rest)), chance.randrange(len(rest))
@@ -151,14 +151,14 @@ def _shuffle(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
     return b"".join([first, *rest])
 
 
-def _drop_or_double(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _drop_or_double(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     first, *rest = _parts(data)
     place = chance.randrange(len(rest))
     rest[place : place + 1] = [rest[place]] * chance.choice((0, 2, 3, 20))
     return b"".join([first, *rest])
 
 
-def _wrong_length(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _wrong_length(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     first, *rest = _parts(data)
     place = chance.randrange(len(rest))
     length = chance.choice(LENGTHS)
@@ -178,7 +178,7 @@ def _foreign_part(chance: random.Random, data: bytes, files: list[bytes]) -> byt
     return b"".join([first, *rest])
 
 
-def _header_fields(chance: random.Random, data: bytes, _: list[bytes]) -> bytes:
+def _header_fields(chance: random.Random, data: bytes, _files: list[bytes]) -> bytes:
     """Other sizes, depths, colour types, numbers of components: IHDR of a PNG, the frame header of a JPEG."""
     changed = bytearray(data)
     start = PNG_HEADER + 8 if _is_png(data) else max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2")) + 4
