@@ -121,7 +121,7 @@ class SegmentationPlan:
     def __init__(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> None:
         tagged = tagged_um_per_px({"dpi": picture.dpi})
         um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
-        rows, columns = model_shape(picture.pixels.shape[:2], um_per_px)
+        rows, columns = model_shape((picture.height, picture.width), um_per_px)
         # A tile costs the same however little of it is picture: a strip one pixel high could ask for 98,000 of them.
         pixels = max(rows, SIDE) * max(columns, SIDE)
         if pixels > MAX_MODEL_PIXELS:

@@ -99,11 +99,12 @@ def test_the_curl_line_and_its_answer(frontend):
         return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else type(value)
 
     assert shape(shown) == shape(met)
-    for key in ("id", "model", "version", "task", "label", "probabilities", "warnings", "image", "links"):
-        assert shown[key] == met[key], key
-    assert {k: v for k, v in shown["provenance"].items() if k != "created"} == {
-        k: v for k, v in met["provenance"].items() if k != "created"
-    }
+    # INT8 is calibrated where it is exported: on another kind of CPU its file, and the ids that follow, may differ.
+    assert met["probabilities"] == pytest.approx(shown["probabilities"], abs=0.005)
+    for document in (shown, met):
+        document["provenance"].update(model_sha256="", created="")
+        del document["timings_ms"], document["probabilities"]
+    assert json.loads(json.dumps(shown).replace(shown["id"], met["id"])) == met
 
 
 def test_make_run_and_ctrl_c(embedded_triton, model_repository, tmp_path):

@@ -3,9 +3,8 @@
 import asyncio
 
 import pytest
-from frontend.input_errors import RequestTimeout
 
-from frontend.errors import UploadTooLarge
+from frontend.errors import RequestTimeout, UploadTooLarge
 from frontend.middleware import MIN_BYTES_PER_S, BodyLimit
 
 TIMEOUT_S = 0.2

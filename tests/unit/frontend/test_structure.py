@@ -5,10 +5,10 @@ import zlib
 
 import numpy as np
 import pytest
-from frontend.input_errors import ImageTooComplex
 from PIL import Image
 
 from frontend import structure
+from frontend.errors import ImageTooComplex
 from tests.pictures import encoded, noise
 
 JPEG = encoded(noise(), "JPEG")
