@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test compose-test lint format types lock clean
+.PHONY: help run models test compose-test compare lint format types lock clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ test: $(VENV)/.dev models  ## Every test that this machine can run, against the 
 compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none.
 	@$(BIN)/python -m pytest tests/compose --require-docker $(PYTEST_ARGS)
 
+compare: $(VENV)/.dev  ## This service against FastAPI alone, LitServe and BentoML, in one sitting; docs/performance.md.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.compare $(COMPARE_ARGS)
+
 lint: $(VENV)/.dev  ## ruff: rules and format.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -32,10 +35,6 @@ format: $(VENV)/.dev  ## ruff: put the format right.
 
 types: $(VENV)/.dev  ## mypy, strict.
 	@$(BIN)/mypy
-
-.PHONY: compare
-compare: $(VENV)/.dev models  ## This service against FastAPI alone, LitServe and BentoML, in one sitting; docs/performance.md.
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.compare $(COMPARE_ARGS)
 
 # The locks are complete, so --no-deps loses nothing; see [tool.uv] in pyproject.toml for why it is needed.
 PIP_SYNC = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
