@@ -14,8 +14,9 @@ from tests.servers import PROJECT
 Settings = Mapping[str, str]
 
 REAL_MODEL = "brain_mri"
-# Single values of the resized picture one level apart move its probabilities by up to 3e-4.
-REAL_TOLERANCE = 2e-3
+# Single values of the resized picture one level apart move its probabilities by up to 3e-4 in FP32 and by 8e-3 in INT8,
+# where they tip activations over to the next step.
+REAL_TOLERANCE = 3e-2
 MEGAPIXELS = (0.26, 1, 4, 12)
 WORKERS = (1, 2)
 FEW_PICTURES = 8
