@@ -70,7 +70,7 @@ def triton_grpc(served: Served, name: str = "triton_grpc") -> Contender:
     return Contender(name, served, start)
 
 
-def onnxruntime_alone(served: Served) -> Contender:
+def onnxruntime_alone(served: Served, name: str) -> Contender:
     """No server: the same graph in this process."""
 
     @contextmanager
@@ -78,7 +78,7 @@ def onnxruntime_alone(served: Served) -> Contender:
         del folder
         yield Bare(served)
 
-    return Contender("onnxruntime", served, start)
+    return Contender(name, served, start)
 
 
 def plain_fastapi(served: Served, workers: int) -> Contender:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE = 240
+_FILE_NAME = r'^default_model_filename: "(.*)"$'
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,11 @@ class Served:
 
     @property
     def graph(self) -> Path:
-        """The newest version's ONNX file."""
-        return max(self.repository.glob(f"{self.model}/[0-9]*/model.onnx"), key=lambda path: int(path.parent.name))
+        """The newest version's ONNX file, the one that the configuration names."""
+        folder = self.repository / self.model
+        named = re.search(_FILE_NAME, (folder / "config.pbtxt").read_text(), flags=re.MULTILINE)
+        name = named[1] if named else "model.onnx"
+        return max(folder.glob(f"[0-9]*/{name}"), key=lambda path: int(path.parent.name))
 
     @property
     def labels(self) -> list[str]:
@@ -69,3 +73,8 @@ def preprocess(picture: bytes) -> NDArray[np.uint8]:
 def without_batching(configuration: str) -> str:
     """A config.pbtxt that does not say `dynamic_batching` any more."""
     return re.sub(r"^dynamic_batching \{ \}$", "", configuration, flags=re.MULTILINE)
+
+
+def without_file_name(configuration: str) -> str:
+    """A config.pbtxt that serves model.onnx, which is the FP32 graph."""
+    return re.sub(_FILE_NAME, "", configuration, flags=re.MULTILINE)

@@ -16,7 +16,7 @@ from loadtest.compare.contenders import Contender, ours
 from loadtest.compare.environments import LOCKS
 from loadtest.compare.pictures import Uploads, base_pictures
 from loadtest.compare.runner import DifferentAnswers, Point
-from loadtest.compare.served import without_batching
+from loadtest.compare.served import without_batching, without_file_name
 from loadtest.compare.window import Window, percentile
 from tests.servers import PROJECT
 
@@ -246,6 +246,17 @@ def test_batching_is_left_out_of_the_real_configurations():
         if "\ndynamic_batching { }\n" in text:
             assert "dynamic_batching {" not in without_batching(text)
             assert len(without_batching(text)) > 0.9 * len(text)
+
+
+def test_the_graph_is_the_one_that_the_configuration_names(tmp_path):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(1))
+    assert served.graph == tmp_path / "tiny_cnn/1/model.onnx"
+    configuration = tmp_path / "tiny_cnn/config.pbtxt"
+    plain = configuration.read_text()
+    configuration.write_text(f'{plain}default_model_filename: "model.cpu.onnx"\n')
+    (tmp_path / "tiny_cnn/1/model.cpu.onnx").touch()
+    assert served.graph == tmp_path / "tiny_cnn/1/model.cpu.onnx"
+    assert without_file_name(configuration.read_text()).strip() == plain.strip()
 
 
 @pytest.mark.parametrize("peer", ["litserve", "bentoml"])
