@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontend.backend import InferenceBackend, ModelConfiguration, ModelState, Tensors
-from frontend.errors import DeadlineExceeded
+from frontend.errors import DeadlineExceeded, InferenceFailed
 
 CALLS_IN_FLIGHT = 2  # one that is executed, and one that waits so that the server need not
 
@@ -132,13 +132,12 @@ class _Queue:
         self._send()
 
     async def _call(self, together: list[_Request]) -> None:
+        inputs = _joined([request.inputs for request in together])
+        patience_s = max(request.until for request in together) - asyncio.get_running_loop().time()
         try:
-            answers = await self._server.infer(
-                *self._asked[:2],
-                _joined([request.inputs for request in together]),
-                self._asked[2],
-                max(request.until for request in together) - asyncio.get_running_loop().time(),
-            )
+            answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], patience_s)
+            if any(array.shape[:1] != (_rows(inputs),) for array in answers.values()):
+                raise InferenceFailed(self._asked[0])  # whose rows they are cannot be told
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of each
             for request in together:
                 if not request.answer.done():

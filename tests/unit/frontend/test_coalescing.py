@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from frontend.coalescing import CALLS_IN_FLIGHT, CoalescingBackend
-from frontend.errors import DeadlineExceeded, InferenceUnavailable
+from frontend.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable
 from tests.fakes import FakeBackend, classifier
 from tests.tiny_models import expected_probabilities
 
@@ -122,3 +122,17 @@ async def test_an_error_is_everybodys(server):
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(answer, InferenceUnavailable) for answer in answers[-2:]] == [True, True]
     assert server.coalescing._queues["tiny", "1", ("probabilities",)]._calls == 0
+
+
+@pytest.mark.parametrize("wrong", [lambda array: np.repeat(array, 2, axis=0), lambda array: array[:-1], np.sum])
+async def test_an_answer_with_other_rows_reaches_nobody(server, wrong):
+    infer = server.fake.infer
+
+    async def mistaken(*asked):
+        return {name: wrong(array) for name, array in (await infer(*asked)).items()}
+
+    server.fake.infer = mistaken
+    tasks = await server.start(*(image() for _ in range(CALLS_IN_FLIGHT + 2)))
+    server.fake.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(answer, InferenceFailed) for answer in answers)
