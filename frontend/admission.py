@@ -15,6 +15,7 @@ from frontend.errors import TooBusy
 from frontend.tasks.base import ServedModel
 
 MEMORY = 0.95  # weight of the past at each answer: the last 20 or so make the rate, several batches of most models
+HEADROOM = 2  # the rate may halve while a request waits, and its answer still comes in time
 LONGEST_RETRY_S = 60
 
 
@@ -48,12 +49,12 @@ class Admission:
             within_s: seconds that the caller still waits.
 
         Raises:
-            TooBusy: the lane is full, or by the measured rate the answer would come too late.
+            TooBusy: the lane is full, or at half of the measured rate the answer would come too late.
         """
         traffic, batch = self._traffic[model.name], _batch(model)
         in_flight, limit = traffic.requests[lane], self._max_batches * batch
         drain_s, allowed_s = traffic.drain_s(), min(self._max_wait_s, within_s)
-        late = drain_s + traffic.seconds_per_answer > allowed_s
+        late = HEADROOM * (drain_s + traffic.seconds_per_answer) > allowed_s
         # One batch may always come in, so that a rate measured in bad times is measured again.
         if in_flight >= limit or (late and in_flight >= batch):
             retry_after_s = max(1, min(LONGEST_RETRY_S, math.ceil(drain_s)))

@@ -13,7 +13,7 @@ PNG = encoded(quarters())
 
 
 class Service:
-    def __init__(self, tmp_path, backend, **settings):
+    def __init__(self, tmp_path, backend, draining=None, **settings):
         self.backend = backend
         repository = tmp_path / "models"
         for each in backend.configurations.values():
@@ -23,7 +23,7 @@ class Service:
             "results_dir": tmp_path / "results",
             "samples_dir": tmp_path / "samples",
         }
-        self.app = create_app(Settings(**values | settings), backend)
+        self.app = create_app(Settings(**values | settings), backend, draining)
 
     async def __aenter__(self):
         self._lifespan = self.app.router.lifespan_context(self.app)

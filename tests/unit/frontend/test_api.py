@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from frontend.draining import Draining
 from frontend.schemas import ClassificationResult, ModelsShape
 from tests.fakes import FakeBackend, classifier
 from tests.pictures import encoded, noise, quarters
@@ -206,3 +207,28 @@ async def test_samples_are_listed_and_read(service, tmp_path):
     assert (await service.http.get("/v1/samples")).json() == {"tiny": ["tiny/class0/a.jpg"]}
     assert (await service.http.get("/v1/samples/tiny/class0/a.jpg")).content == b"jpeg"
     assert_problem(await service.http.get("/v1/samples/tiny/class0/notes.txt"), 404, "sample_not_found")
+
+
+async def test_the_callers_deadline_covers_the_whole_request(tmp_path):
+    backend = FakeBackend()
+    async with Service(tmp_path, backend) as hurried:
+        backend.gate = asyncio.Event()  # no answer comes
+        response = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "0.2"})
+        assert "within 0.2 s" in assert_problem(response, 504, "deadline_exceeded").detail
+        (*_, timeout_s) = backend.calls[0]
+        assert 0 < timeout_s < 0.2
+        bad = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "soon"})
+        assert_problem(bad, 422, "invalid_parameter")
+
+
+async def test_a_process_that_is_about_to_stop_is_not_ready_and_closes_connections(tmp_path):
+    draining = Draining()
+    async with Service(tmp_path, FakeBackend(), draining=draining) as leaving:
+        assert "connection" not in (await leaving.http.get("/livez")).headers
+        draining.active = True
+        ready = await leaving.http.get("/readyz")
+        assert (ready.status_code, ready.json()["problems"]) == (503, {"frontend": "shutting down"})
+        answer = await leaving.http.post(PREDICT, content=PNG)
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        # Its body may not have been read: closing would reset the connection under the answer.
+        assert "connection" not in (await leaving.http.post("/v1/models/none/predict", content=PNG)).headers
