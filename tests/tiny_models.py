@@ -31,8 +31,6 @@ EVERY_TYPE = {
     "FP64": TensorProto.DOUBLE,
 }
 
-_MATRIX = np.eye(1000, dtype=np.float32) / 1000
-
 PLAIN_BATCHING = "dynamic_batching { }"
 QUEUE_POLICY = "dynamic_batching { default_queue_policy { max_queue_size: 1000 } }"
 
@@ -68,7 +66,6 @@ def write_classifier(
     max_batch_size: int = 8,
     batching: str = PLAIN_BATCHING,
     extra: str = "",
-    steps: int = 0,
 ) -> Path:
     """Write a classifier that knows only the mean of each colour channel; `expected_probabilities` predicts it.
 
@@ -82,7 +79,6 @@ def write_classifier(
         max_batch_size: 0 makes a model whose tensors have the batch axis in `dims`.
         batching: The line of config.pbtxt about batching; empty for none.
         extra: More lines of config.pbtxt.
-        steps: Keeps the cores busy for about 20 ms a step at each execution, whatever the batch; the answer stays.
 
     Returns:
         The model's folder: config.pbtxt, card.json, labels.txt, 1/model.onnx, 1/export.json.
@@ -95,14 +91,6 @@ def write_classifier(
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
     constants = {"white": np.float32(255), "weights": _weights(len(classes))}
-    if steps:
-        nodes[-1:] = [
-            helper.make_node("ReduceMean", ["means"], ["tint"], keepdims=0),
-            *_busy("tint", steps, "almost_nothing"),
-            helper.make_node("Add", ["logits", "almost_nothing"], ["scores"]),
-            helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
-        ]
-        constants["matrix"] = _MATRIX
     pixels = size or -1
     batch = [-1] if max_batch_size == 0 else []
     folder = write_model(
@@ -159,25 +147,70 @@ def write_every_type(repository: Path, name: str = "every_type") -> Path:
 
 def write_slow(repository: Path, name: str = "slow", *, steps: int = 8, batching: str = PLAIN_BATCHING) -> Path:
     """Write a model that keeps a core busy: `seed` FP32 [1] -> `result` FP32 [1], about 20 ms a step."""
-    nodes = [*_busy("seed", steps, "total"), helper.make_node("Add", ["seed", "total"], ["result"])]
+    width = 1000
+    body = [helper.make_node("MatMul", [f"m{step}", "matrix"], [f"m{step + 1}"]) for step in range(steps)]
+    nodes = [
+        helper.make_node("Mul", ["matrix", "seed"], ["m0"]),
+        *body,
+        helper.make_node("ReduceSum", [f"m{steps}"], ["total"], keepdims=0),
+        helper.make_node("Add", ["seed", "total"], ["result"]),
+    ]
     return write_model(
         repository,
         name,
         nodes,
-        {"matrix": _MATRIX},
+        {"matrix": np.eye(width, dtype=np.float32) / width},
         inputs={"seed": (TensorProto.FLOAT, ["N", 1])},
         outputs={"result": (TensorProto.FLOAT, ["N", 1])},
         config=config(1, inputs={"seed": ("TYPE_FP32", [1])}, outputs={"result": ("TYPE_FP32", [1])}, extra=batching),
     )
 
 
-def _busy(factor: str, steps: int, total: str) -> list[onnx.NodeProto]:
-    """Nodes that take about 20 ms a step and make a number next to 0 from `factor` and the constant `matrix`."""
-    return [
-        helper.make_node("Mul", ["matrix", factor], ["m0"]),
-        *(helper.make_node("MatMul", [f"m{step}", "matrix"], [f"m{step + 1}"]) for step in range(steps)),
-        helper.make_node("ReduceSum", [f"m{steps}"], [total], keepdims=0),
-    ]
+def write_sleeper(repository: Path, name: str, seconds: float, *, size: int = 16, max_batch_size: int = 1) -> Path:
+    """Write a classifier that finds every class equally likely, and takes so many seconds a picture by the clock.
+
+    A model on Triton's Python backend: its pace does not depend on what else the machine does, as that of ONNX does.
+    """
+    folder = repository / name
+    (folder / "1").mkdir(parents=True)
+    (folder / "1/model.py").write_text(_SLEEPER.format(seconds=seconds, classes=len(CLASSES)))
+    text = config(
+        max_batch_size,
+        inputs={"image": ("TYPE_UINT8", [size, size, 3])},
+        outputs={"probabilities": ("TYPE_FP32", [len(CLASSES)])},
+        extra=PLAIN_BATCHING,
+    )
+    (folder / "config.pbtxt").write_text(text.replace('"onnxruntime"', '"python"'))
+    (folder / "card.json").write_text(json.dumps(card(name), indent=2))
+    return folder
+
+
+# Tensors pass through DLPack, as in this project's backend, and a request that was cancelled is not worked on.
+_SLEEPER = """
+import ctypes
+import time
+
+import numpy as np
+import triton_python_backend_utils as triton
+
+rename = ctypes.pythonapi.PyCapsule_SetName
+rename.argtypes = (ctypes.py_object, ctypes.c_char_p)
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        if request.is_cancelled():
+            return triton.InferenceResponse(error=triton.TritonError("cancelled", triton.TritonError.CANCELLED))
+        count = len(np.from_dlpack(triton.get_input_tensor_by_name(request, "image")))
+        time.sleep({seconds} * count)
+        capsule = np.full((count, {classes}), 1 / {classes}, np.float32).__dlpack__()
+        tensor = triton.Tensor.from_dlpack("probabilities", capsule)
+        rename(capsule, b"used_dltensor")
+        return triton.InferenceResponse([tensor])
+"""
 
 
 def write_model(repository, name, nodes, constants, *, inputs, outputs, config):

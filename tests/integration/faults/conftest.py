@@ -1,15 +1,18 @@
+import signal
+
 import pytest
 
 from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
+from tests.tiny_models import write_classifier, write_sleeper
 
 
 @pytest.fixture(scope="package")
 def repository(tmp_path_factory):
-    """`tiny` answers at once, in batches; `slow` takes a tenth of a second and more, one picture at a time."""
+    """`tiny` answers at once, in batches; `slow` takes a tenth of a second and `slower` one, a picture at a time."""
     folder = tmp_path_factory.mktemp("repository")
     write_classifier(folder, "tiny")
-    write_classifier(folder, "slow", max_batch_size=1, steps=4)
+    write_sleeper(folder, "slow", 0.1)
+    write_sleeper(folder, "slower", 1.0)
     return folder
 
 
@@ -35,5 +38,5 @@ def start(repository, tmp_path):
 
     yield enter
     for each in running:
-        each.stop()
+        each.stop(signal.SIGINT)  # which does not wait for a proxy to notice
         assert "Traceback" not in each.output()

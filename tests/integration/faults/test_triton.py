@@ -49,11 +49,13 @@ async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path,
 async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
     with TritonServer(repository, tmp_path) as triton:
         service = start(triton.grpc_url, infer_timeout_s=1.5, poll_interval_s=0.2)
-        async with Callers(service.url) as callers:
+        async with Callers(service.url, "tiny") as callers:
             assert (await callers.ask()).status == 200
             triton.triton_process().send_signal(signal.SIGSTOP)
             try:
-                answers = await asyncio.gather(*(callers.ask() for _ in range(3)), callers.ask(Request_Timeout="1"))
+                answers = await asyncio.gather(
+                    *(callers.ask() for _ in range(3)), callers.ask(headers={"Request-Timeout": "1"})
+                )
                 assert {(each.status, each.code) for each in answers} == {(504, "deadline_exceeded")}
                 *by_setting, by_caller = [each.seconds for each in answers]
                 assert 1 <= by_caller < 1.4

@@ -1,0 +1,142 @@
+"""More requests than the model can answer, callers who leave, and work in the background.
+
+The models take their time by the clock, so that the bounds hold on a busy machine; docs/reliability.md has figures.
+"""
+
+import asyncio
+import re
+import statistics
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.integration.faults.load import Callers, until
+from tests.servers import FrontendServer
+
+OK, REFUSED = 200, 503
+BACKGROUND = {"Priority": "u=7"}
+
+
+@pytest.fixture(scope="module")
+def service(server, repository, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("overload")
+    with FrontendServer(server.grpc_url, folder, model_repository=repository, results_dir=folder / "r") as running:
+        yield running
+
+
+async def computed_s(server, model):
+    """Seconds that Triton has spent on a model's executions."""
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{server.metrics_port}/metrics")).text
+    return float(re.search(rf'compute_infer_duration_us\{{model="{model}",version="1"\}} (\S+)', text)[1]) / 1e6
+
+
+async def test_three_times_the_capacity(service):
+    async with Callers(service.url) as callers:
+        stop = asyncio.Event()
+        asking = [asyncio.create_task(callers.keep_asking(stop)) for _ in range(4)]
+        began = time.monotonic()
+        await asyncio.sleep(3)
+        stop.set()
+        await asyncio.gather(*asking)
+        capacity = len(callers.answers) / (time.monotonic() - began)
+    resident = psutil.Process(service.pid).memory_info().rss
+    async with Callers(service.url) as callers:
+        began = time.monotonic()
+        await callers.arrive(3 * capacity, 4)
+        goodput = len(callers.with_status(OK)) / (time.monotonic() - began)
+    refused = callers.with_status(REFUSED)
+    assert len(refused) + len(callers.with_status(OK)) == len(callers.answers)
+    assert len(refused) > len(callers.answers) / 3
+    assert {each.code for each in refused} == {"too_busy"}
+    assert all(int(each.retry_after) >= 1 for each in refused)
+    assert statistics.median(each.seconds for each in refused) < 0.2
+    assert max(each.seconds for each in callers.with_status(OK)) < 3  # four wait a tenth of a second each
+    assert goodput > 0.8 * capacity
+    assert psutil.Process(service.pid).memory_info().rss - resident < 30 * 2**20
+
+
+async def test_a_refused_upload_is_told_so_and_its_connection_goes_on(service):
+    stop = asyncio.Event()
+    async with Callers(service.url) as crowd, Callers(service.url, "slow") as caller, asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(crowd.keep_asking(stop))
+        await until(lambda: asyncio.sleep(0, bool(crowd.with_status(REFUSED))), 10)
+        for _ in range(20):
+            await caller.ask(bytes(5_000_000))
+        stop.set()
+    assert {each.status for each in caller.answers} <= {REFUSED, 415}  # never 0: a connection that was reset
+    assert caller.with_status(REFUSED)
+
+
+async def test_who_hangs_up_frees_the_place_and_is_not_computed(service, server):
+    async with Callers(service.url, "slower") as callers:
+        start = await computed_s(server, "slower")
+        await callers.ask()
+        before = await computed_s(server, "slower")
+        staying = asyncio.create_task(callers.ask())
+        await asyncio.sleep(0.05)
+        leaving = [asyncio.create_task(callers.ask()) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        assert (await callers.ask()).status == REFUSED  # four are in, so all of them have been admitted
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+
+        async def let_in():
+            return (await callers.ask()).status == OK
+
+        await until(let_in, 10)
+        assert callers.answers[-1].began < (await staying).ended
+        # Of five two were computed; Triton's counters of requests and executions do not tell.
+        assert await computed_s(server, "slower") - before < 2.9 * (before - start)
+
+
+async def test_the_callers_own_deadline(service):
+    async with Callers(service.url) as callers:
+        for _ in range(3):
+            await callers.ask()
+        answer = await callers.ask(headers={"Request-Timeout": "0.05"})
+        assert (answer.status, answer.code) == (504, "deadline_exceeded")
+        # What would come too late behind the others is refused at once, not worked on.
+        stop = asyncio.Event()
+        asking = [asyncio.create_task(callers.keep_asking(stop)) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        answer = await callers.ask(headers={"Request-Timeout": "0.3"})
+        stop.set()
+        await asyncio.gather(*asking)
+        assert (answer.status, answer.code) == (REFUSED, "too_busy")
+
+
+async def test_the_background_gives_way(service):
+    async with Callers(service.url) as interactive, Callers(service.url) as background:
+        for _ in range(6):
+            await interactive.ask()
+        alone = sorted(each.seconds for each in interactive.answers[1:])
+        interactive.answers.clear()
+        stop = asyncio.Event()
+        crowd = [asyncio.create_task(background.keep_asking(stop, headers=BACKGROUND)) for _ in range(8)]
+        await until(lambda: asyncio.sleep(0, bool(background.with_status(REFUSED))), 10)
+        for _ in range(8):
+            await interactive.ask()
+            await asyncio.sleep(0.2)
+        stop.set()
+        await asyncio.gather(*crowd)
+    assert {each.status for each in interactive.answers} == {OK}
+    assert statistics.median(each.seconds for each in interactive.answers) < 3 * alone[-1] + 0.1
+    assert background.with_status(OK)
+    assert {each.code for each in background.with_status(REFUSED)} == {"too_busy"}
+
+
+async def test_interactive_callers_come_first(service):
+    """Four in the background came before, and all but the one that runs wait until the interactive ones are done."""
+    async with Callers(service.url) as interactive, Callers(service.url) as background:
+        await interactive.ask()
+        earlier = [asyncio.create_task(background.ask(headers=BACKGROUND)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        mine = await asyncio.gather(*(interactive.ask() for _ in range(2)))
+        answers = await asyncio.gather(*earlier)
+    assert {each.status for each in [*mine, *answers]} == {OK}
+    assert sum(each.ended < max(each.ended for each in mine) for each in answers) <= 1
