@@ -136,8 +136,7 @@ class _Queue:
         patience_s = max(request.until for request in together) - asyncio.get_running_loop().time()
         try:
             answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], patience_s)
-            if any(array.shape[:1] != (_rows(inputs),) for array in answers.values()):
-                raise InferenceFailed(self._asked[0])  # whose rows they are cannot be told
+            self._check(answers, _rows(inputs))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of each
             for request in together:
                 if not request.answer.done():
@@ -149,6 +148,10 @@ class _Queue:
             if not request.answer.done():
                 request.answer.set_result({name: array[first:last] for name, array in answers.items()})
             first = last
+
+    def _check(self, answers: Tensors, rows: int) -> None:
+        if any(array.shape[:1] != (rows,) for array in answers.values()):
+            raise InferenceFailed(self._asked[0])  # whose rows they are cannot be told
 
 
 @dataclass(frozen=True)

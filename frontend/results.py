@@ -1,4 +1,4 @@
-"""Where results live: content-addressed, written aside and renamed, the document last."""
+"""Where results live: content-addressed, one file each, written aside and renamed."""
 
 import contextlib
 import hashlib
@@ -6,19 +6,17 @@ import json
 import os
 import re
 import secrets
-import shutil
-import tempfile
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from frontend.errors import ResultNotFound, StorageUnavailable
 
 DOCUMENT = "result.json"
 PICTURE = "picture"
 OWNERS = "keys"
-REMOVED = ".removed-"
 RESULT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -32,14 +30,15 @@ def result_id(
 
 
 class ResultStore:
-    """Results as files: `<folder>/<first two digits>/<id>/{result.json, picture, ...}`.
+    """Results as files: `<folder>/<first two digits>/<id>.zip`, each with `result.json`, `picture` and what else.
 
-    Those of a key's owner lie in `<folder>/keys/<name>/`, in the same way. `result.json` is written last, so a result
-    that can be read is whole, whenever the process was killed. All methods block and are called from threads.
+    Those of a key's owner lie in `<folder>/keys/<name>/`, in the same way. One file a result, since to make a file or a
+    folder costs more than to fill it: an archive without compression, which gets its name when it is whole, whenever
+    the process is killed. All methods block and are called from threads.
 
     Args:
         folder: where the results go; made when it is missing.
-        ttl_s: seconds after which a result is there no more, though its files may be until the next sweep; 0 is never.
+        ttl_s: seconds after which a result is there no more, though its file may be until the next sweep; 0 is never.
     """
 
     def __init__(self, folder: Path, ttl_s: int = 0) -> None:
@@ -65,25 +64,24 @@ class ResultStore:
         Raises:
             StorageUnavailable: the folder cannot be written.
         """
-        folder = self._path(result)
+        path = self._path(result)
+        aside = path.with_name(f".{secrets.token_hex(8)}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, content in [*files.items(), (DOCUMENT, document)]:
-                _write(folder / name, content)
+            try:
+                with _create(aside) as file, zipfile.ZipFile(file, "w") as archive:
+                    for name, content in [(DOCUMENT, document), *files.items()]:
+                        archive.writestr(name, content)
+                aside.replace(path)
+            except BaseException:
+                aside.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
 
     def find(self, result: str) -> bytes | None:
         """The JSON document of a result, or None."""
-        if not RESULT_ID.fullmatch(result):
-            return None
-        try:
-            with (self._path(result) / DOCUMENT).open("rb") as file:
-                return None if self._expired(os.fstat(file.fileno())) else file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
+        found = self._read(result, only=DOCUMENT)
+        return None if found is None else found[DOCUMENT]
 
     def document(self, result: str) -> bytes:
         """The JSON document of a result.
@@ -104,18 +102,14 @@ class ResultStore:
             ResultNotFound: there is no such result.
             StorageUnavailable: the folder cannot be read.
         """
-        self.document(result)
-        try:
-            return {
-                path.name: path.read_bytes() for path in self._path(result).iterdir() if not path.name.startswith(".")
-            }
-        except FileNotFoundError:
-            raise ResultNotFound(result) from None  # deleted this moment
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
+        found = self._read(result)
+        if found is None:
+            raise ResultNotFound(result)
+        del found[DOCUMENT]
+        return found
 
     def delete(self, result: str) -> None:
-        """Remove a result with all its files.
+        """Remove a result.
 
         Raises:
             ResultNotFound: there is none.
@@ -123,7 +117,7 @@ class ResultStore:
         """
         self.document(result)
         try:
-            self._remove(self._path(result))
+            self._path(result).unlink(missing_ok=True)
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
 
@@ -131,46 +125,47 @@ class ResultStore:
         """The folders that results of all owners lie in, for `sweep`."""
         for root in (self.folder, *self.folder.glob(f"{OWNERS}/*")):
             yield from root.glob("[0-9a-f][0-9a-f]")
-            yield from root.glob(f"{REMOVED}*")
 
     def sweep(self, shard: Path) -> int:
         """Remove what has expired in one of the `shards`, and what a process that was killed left behind.
 
         Returns:
-            The number of results removed.
+            The number of files removed.
         """
-        if shard.name.startswith(REMOVED):
-            shutil.rmtree(shard, ignore_errors=True)
-            return 0
         removed = 0
-        for folder in shard.iterdir():
-            # A folder is as old as the last file that was put into it: one that is being written now is young.
-            with contextlib.suppress(FileNotFoundError):
-                if self._expired(folder.stat()):
-                    self._remove(folder)
+        for path in shard.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+                if self._expired(path.stat()):
+                    path.unlink()
                     removed += 1
         return removed
 
-    def _remove(self, folder: Path) -> None:
-        """Take a result away in one step; whoever reads or writes it meanwhile finds all of it or nothing."""
-        aside = self.folder / f"{REMOVED}{secrets.token_hex(8)}"
-        with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
-            folder.rename(aside)
-            shutil.rmtree(aside)
+    def _read(self, result: str, only: str | None = None) -> dict[str, bytes] | None:
+        if not RESULT_ID.fullmatch(result):
+            return None
+        try:
+            with self._path(result).open("rb") as file:
+                if self._expired(os.fstat(file.fileno())):
+                    return None
+                with zipfile.ZipFile(file) as archive:
+                    return {name: archive.read(name) for name in archive.namelist() if only in {None, name}}
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageUnavailable(error.strerror or "unknown reason") from error
+        except zipfile.BadZipFile as error:
+            raise StorageUnavailable("a result's file is damaged") from error
 
     def _expired(self, status: os.stat_result) -> bool:
         return bool(self.ttl_s) and time.time() - status.st_mtime > self.ttl_s
 
     def _path(self, result: str) -> Path:
-        return self.folder / result[:2] / result
+        return self.folder / result[:2] / f"{result}.zip"
 
 
-def _write(path: Path, content: bytes) -> None:
-    descriptor, aside = tempfile.mkstemp(prefix=".", dir=path.parent)
+def _create(path: Path) -> IO[bytes]:
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")

@@ -23,7 +23,7 @@ CHANNEL_ARGUMENTS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # A frozen or unplugged server is noticed in seconds, not when TCP gives up.
+    # An unplugged server is noticed in seconds, not when TCP gives up; a frozen one only at deadlines.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),

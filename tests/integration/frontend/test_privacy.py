@@ -148,7 +148,7 @@ def test_planted_identifiers_are_nowhere(triton, model_repository, tmp_path):
         found[str(path.relative_to(tmp_path))] = path.read_bytes() if path.is_file() else b""
     assert b'"route": "/v1/models/{model}/predict"' in found["frontend.log"]
     assert b'"level": "debug"' in found["frontend.log"]  # with every line that there is at a higher level
-    assert sum(name.endswith("result.json") for name in found) == 5
+    assert sum(name.endswith(".zip") for name in found) == 5
     for name, content in found.items():
         for needle in planted.needles():
             assert needle not in content, f"{needle[:60]} in {name}"

@@ -181,11 +181,10 @@ def test_keys_and_expiry_with_several_workers(tiny, repository, tmp_path):
         wait_for(lambda: {ask(lab) for _ in range(12)} == {200})
         assert {ask(ward, made_by_ward) for _ in range(12)} == {200}
         assert {ask(lab, made_by_ward) for _ in range(12)} == {404}
-        (document,) = results.glob("keys/ward/*/*/result.json")
-        for path in (document, document.parent):
-            os.utime(path, (time.time() - 60,) * 2)
+        (file,) = results.glob("keys/ward/*/*.zip")
+        os.utime(file, (time.time() - 60,) * 2)
         assert {ask(ward, made_by_ward) for _ in range(12)} == {404}
-        wait_for(lambda: not document.parent.exists())
+        wait_for(lambda: not file.exists())
         assert service.output().count("expired results removed") == 1
     for secret, _ in made:
         assert secret not in service.output()

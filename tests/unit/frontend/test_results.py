@@ -1,5 +1,6 @@
 import os
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,21 @@ def test_other_names_never_reach_the_disk(tmp_path, name):
         store.files(name)
 
 
-def test_a_result_without_its_document_does_not_exist(tmp_path):
+def test_a_damaged_file_is_told(tmp_path):
     store = ResultStore(tmp_path)
     store.save(ID, b"{}", {"picture": b"pixels"})
-    next(tmp_path.rglob("result.json")).unlink()  # as if killed before the last write
-    with pytest.raises(ResultNotFound):
+    file = next(tmp_path.rglob(f"{ID}.zip"))
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(StorageUnavailable, match="damaged"):
         store.document(ID)
+    store.save(ID, b"{}", {"picture": b"pixels"})
+    assert store.find(ID) == b"{}"
+
+
+def test_operators_can_open_it(tmp_path):
+    ResultStore(tmp_path).save(ID, b"{}", {"picture": b"pixels"})
+    with zipfile.ZipFile(tmp_path / "01" / f"{ID}.zip") as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {"result.json": b"{}", "picture": b"pixels"}
 
 
 def test_nothing_half_written_stays(tmp_path):
@@ -63,21 +73,22 @@ def test_a_folder_that_cannot_be_used(tmp_path, operation):
         store.save(ID, b"{}", {}) if operation == "save" else store.find(ID)
 
 
-def test_document_is_written_last(tmp_path, monkeypatch):
-    order = []
+def test_it_gets_its_name_when_it_is_whole(tmp_path, monkeypatch):
+    seen = []
     replace = Path.replace
-    monkeypatch.setattr(
-        Path, "replace", lambda self, target: (order.append(Path(target).name), replace(self, target))[1]
-    )
+
+    def watched(self, target):
+        seen.append((zipfile.ZipFile(self).namelist(), Path(target).exists()))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
     ResultStore(tmp_path).save(ID, b"{}", {"a": b"", "b": b""})
-    assert order == ["a", "b", "result.json"]
+    assert seen == [(["result.json", "a", "b"], False)]
 
 
 def age(store, result, seconds):
     """Let a result look as if it had been saved so long ago."""
-    folder = next(store.folder.rglob(result))
-    for path in (*folder.iterdir(), folder):
-        os.utime(path, (time.time() - seconds,) * 2)
+    os.utime(next(store.folder.rglob(f"{result}.zip")), (time.time() - seconds,) * 2)
 
 
 def test_owners_do_not_meet(tmp_path):
@@ -110,10 +121,10 @@ def test_deleting_that_fails_is_told(tmp_path, monkeypatch):
     store = ResultStore(tmp_path)
     store.save(ID, b"{}", {})
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "rename", refuse)  # root, whom tests may run as, is refused nothing
+    monkeypatch.setattr(Path, "unlink", refuse)  # root, whom tests may run as, is refused nothing
     with pytest.raises(StorageUnavailable, match="Permission denied"):
         store.delete(ID)
     assert store.find(ID) == b"{}"
@@ -147,29 +158,17 @@ def test_a_sweep_removes_what_expired_of_every_owner_and_nothing_else(tmp_path):
             each.save(result, b"{}", {"picture": b"pixels"})
         age(each, ids[0], 100)
     assert sum(store.sweep(shard) for shard in store.shards()) == 3
-    left = {path.parent.name for path in tmp_path.rglob("*") if path.is_file()}
+    left = {path.stem for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {ids[1]}
 
 
-def test_a_sweep_removes_what_a_killed_process_left(tmp_path):
+def test_a_sweep_removes_what_a_killed_process_left_and_nothing_that_is_being_written(tmp_path):
     store = ResultStore(tmp_path, 99)
-    store.save(ID, b"{}", {"picture": b"pixels"})
-    next(tmp_path.rglob("result.json")).unlink()  # killed before the last write
-    (next(tmp_path.rglob(ID)) / ".tmp").write_bytes(b"half a picture")
-    age(store, ID, 100)
-    aside = tmp_path / ".removed-0123"  # killed while it deleted
-    aside.mkdir()
-    (aside / "picture").write_bytes(b"pixels")
+    store.save(ID, b"{}", {})
+    left, young = (tmp_path / ID[:2] / name for name in (".left", ".young"))
+    for path in (left, young):
+        path.write_bytes(b"half a picture")
+    os.utime(left, (time.time() - 100,) * 2)
     for shard in store.shards():
         store.sweep(shard)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_a_result_that_is_being_written_again_is_left_alone(tmp_path):
-    store = ResultStore(tmp_path, 99)
-    store.save(ID, b"old", {"picture": b"pixels"})
-    age(store, ID, 100)
-    (next(tmp_path.rglob(ID)) / ".tmp").write_bytes(b"the new picture")
-    for shard in store.shards():
-        store.sweep(shard)
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {f"{ID}.zip", ".young"}

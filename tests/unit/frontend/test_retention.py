@@ -34,15 +34,14 @@ def swift(monkeypatch):
 
 def save_expired(store):
     store.save(ID, b"{}", {"picture": b"pixels"})
-    folder = next(store.folder.rglob(ID))
-    for path in (*folder.iterdir(), folder):
-        os.utime(path, (time.time() - 2 * LIFE_S,) * 2)
-    return folder
+    file = next(store.folder.rglob(f"{ID}.zip"))
+    os.utime(file, (time.time() - 2 * LIFE_S,) * 2)
+    return file
 
 
-async def gone(folder):
+async def gone(file):
     async with asyncio.timeout(10):
-        while folder.exists():
+        while file.exists():
             await asyncio.sleep(0.01)
 
 
@@ -104,8 +103,8 @@ async def test_a_result_over_http_until_it_is_deleted(service):
 async def test_an_expired_result_is_computed_again(tmp_path):
     async with Service(tmp_path, FakeBackend(), results_ttl_s=LIFE_S) as service:
         first = (await service.http.post(PREDICT, content=PNG)).json()
-        document = next((tmp_path / "results").rglob("result.json"))
-        os.utime(document, (time.time() - 2 * LIFE_S,) * 2)
+        file = next((tmp_path / "results").rglob("*.zip"))
+        os.utime(file, (time.time() - 2 * LIFE_S,) * 2)
         assert_problem(await service.http.get(first["links"]["self"]), 404, "result_not_found")
         again = await service.http.post(PREDICT, content=PNG)
         assert again.headers["cache-status"] == "oncoserve; fwd=miss; stored"
