@@ -57,11 +57,14 @@ def launch(settings: TritonSettings, command: Sequence[str], say: Callable[[str]
 
 
 def check_repository(settings: TritonSettings) -> None:
-    """Refuse a model repository that is not there.
+    """Refuse a model repository that is not there, or that Triton could not serve from.
 
     Raises:
-        LaunchError: It is not a folder.
+        LaunchError: It is not a folder, or there is a space in a path.
     """
+    for path in (settings.model_repository.resolve(), settings.home):
+        if " " in str(path):  # Triton starts its Python backend's processes by a line of words; they would hang
+            raise LaunchError(f"Triton cannot work in a path with a space: {path}.")
     if not settings.model_repository.is_dir():
         raise LaunchError(
             f"There is no model repository {settings.model_repository.resolve()}. "

@@ -225,6 +225,8 @@ def test_exit_on_error_false_serves_the_other_models(repository, tmp_path):
         ({"grcp_port": 1}, "Unknown setting ONCO_TRITON_GRCP_PORT"),
         ({"grpc_port": 70000}, "ONCO_TRITON_GRPC_PORT=70000: Input should be less than or equal to 65535"),
         ({"model_repository": "nowhere"}, "There is no model repository"),
+        ({"model_repository": "a folder"}, "Triton cannot work in a path with a space"),
+        ({"work_directory": "build/a folder"}, "Triton cannot work in a path with a space"),
         ({"host": "192.0.2.1"}, "of 192.0.2.1 (Cannot assign requested address)"),
         ({"work_directory": "/proc/nowhere"}, "Cannot prepare Triton in /proc/nowhere"),
     ],
