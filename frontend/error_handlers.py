@@ -63,9 +63,16 @@ async def _handle(request: Request, error: Exception) -> Response:
     ours = translate(error)
     request.state.error_code = ours.code
     answer = problem(ours, request.state.request_id)
-    if isinstance(error, HTTPException):
-        answer.headers.update(error.headers or {})  # Allow, where the method is not allowed
+    if isinstance(ours, MethodNotAllowed):
+        answer.headers["Allow"] = _allowed(request, error)
     return answer
+
+
+def _allowed(request: Request, error: Exception) -> str:
+    """The methods of the address; Starlette names those of the first route alone that has it."""
+    operations = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
+    first = (getattr(error, "headers", None) or {}).get("Allow", "")
+    return ", ".join(sorted(method.upper() for method in operations)) or first
 
 
 def install(app: FastAPI) -> None:

@@ -134,7 +134,7 @@ class ResultStore:
         """
         removed = 0
         for path in shard.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # somebody was quicker; nothing of ours
                 if self._expired(path.stat()):
                     path.unlink()
                     removed += 1

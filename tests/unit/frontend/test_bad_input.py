@@ -67,3 +67,13 @@ async def test_unknown_parameters(service, query):
 async def test_overlay_parameters_out_of_range(service, query):
     result = (await service.http.post(PREDICT, content=PNG)).json()
     assert_problem(await service.http.get(result["links"]["overlay"] + query), 422, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/models/tiny/predict", "POST"), ("/v1/results/" + "0" * 32, "DELETE, GET"), ("/livez", "GET")],
+)
+async def test_a_method_that_is_not_allowed_is_told_which_are(service, path, allowed):
+    answer = await service.http.put(path)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == allowed
