@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from frontend.errors import ResultNotFound, StorageUnavailable
 
@@ -66,11 +67,10 @@ class ResultStore:
         """
         path = self._path(result)
         aside = path.with_name(f".{secrets.token_hex(8)}")
+        content = _archive({DOCUMENT: document, **files})
         try:
             try:
-                with _create(aside) as file, zipfile.ZipFile(file, "w") as archive:
-                    for name, content in [(DOCUMENT, document), *files.items()]:
-                        archive.writestr(name, content)
+                _write_new(aside, content)
                 aside.replace(path)
             except BaseException:
                 aside.unlink(missing_ok=True)
@@ -163,9 +163,21 @@ class ResultStore:
         return self.folder / result[:2] / f"{result}.zip"
 
 
-def _create(path: Path) -> IO[bytes]:
+def _archive(files: Mapping[str, bytes]) -> memoryview:
+    # In memory, because zipfile seeks back and forth for each entry: in a file that took as long as to make it.
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getbuffer()
+
+
+def _write_new(path: Path, content: memoryview) -> None:
     try:
-        return path.open("xb")
+        file = path.open("xb", buffering=0)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
+        file = path.open("xb", buffering=0)
+    with file:
+        while content:
+            content = content[file.write(content) :]  # a full disk takes a part first, and refuses the rest
