@@ -42,7 +42,15 @@ def test_a_service_that_answers_errors_exits_1(start_frontend, locust):
 
 def test_refusals_are_not_failures(start_frontend, locust, tmp_path):
     done = locust(
-        start_frontend(max_batches_in_flight=1), *FEW, "Uploader", "-u", "16", "-r", "16", "--csv", str(tmp_path / "run")
+        start_frontend(max_batches_in_flight=1),
+        *FEW,
+        "Uploader",
+        "-u",
+        "16",
+        "-r",
+        "16",
+        "--csv",
+        str(tmp_path / "run"),
     )
     assert (done.code, done.broken) == (1, {"refused"}), done.stderr
     assert counts(tmp_path / "run_stats.csv")["predict tiny (refused)"] > 0
