@@ -21,7 +21,6 @@ class Draining:
         Args:
             delay_s: seconds between the signal and uvicorn's stop, in which requests are still accepted.
         """
-        loop = asyncio.get_running_loop()
         stop = signal.getsignal(signal.SIGTERM)
 
         def handle(signum: int, frame: FrameType | None) -> None:
@@ -30,6 +29,7 @@ class Draining:
             if self.active or not delay_s:
                 stop(signum, frame)
             else:
+                loop = asyncio.get_running_loop()  # the handler runs in the main thread, between two steps of the loop
                 loop.call_soon_threadsafe(loop.call_later, delay_s, stop, signum, None)
             self.active = True
 
