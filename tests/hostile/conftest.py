@@ -1,7 +1,9 @@
 """The real frontend on the real Triton with a tiny model: what it is sent here is hostile, its defaults are real."""
 
+import httpx
 import pytest
 
+from tests.pictures import encoded, noise
 from tests.servers import FrontendServer, TritonServer
 from tests.tiny_models import write_classifier
 
@@ -33,3 +35,11 @@ def patient(tiny):
     """One frontend for all, with the default limits."""
     with tiny() as server:
         yield server
+
+
+@pytest.fixture
+def still_works(service):
+    """After the test the service answers a picture as ever."""
+    yield
+    with httpx.Client(base_url=service.url) as http:
+        assert http.post("/v1/models/tiny/predict", content=encoded(noise((16, 16)))).status_code == 200

@@ -1,10 +1,11 @@
 """Forms that no browser would send: each is a problem of 4xx, or the picture's result where nothing is wrong."""
 
-import httpx
 import pytest
 
 from tests.hostile.wire import PREDICT, talk
 from tests.pictures import encoded, noise
+
+pytestmark = pytest.mark.usefixtures("still_works")
 
 PICTURE = encoded(noise((16, 16)))
 
@@ -24,13 +25,6 @@ NESTED = part(b'; name="image"; filename="a"', IMAGE.replace(b"--x", b"--y") + b
 def post(service, body, content_type=b"multipart/form-data; boundary=x"):
     head = b"Content-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (content_type, len(body))
     return talk(service.port, PREDICT + head + body)
-
-
-@pytest.fixture(autouse=True)
-def still_works(service):
-    yield
-    with httpx.Client(base_url=service.url) as http:
-        assert http.post("/v1/models/tiny/predict", content=PICTURE).status_code == 200
 
 
 @pytest.mark.parametrize(

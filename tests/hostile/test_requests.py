@@ -1,10 +1,11 @@
 """Requests that no client library would make: sizes that lie, heads and paths that are built to confuse."""
 
-import httpx
 import pytest
 
 from tests.hostile.wire import PREDICT, talk
 from tests.pictures import encoded, noise
+
+pytestmark = pytest.mark.usefixtures("still_works")
 
 PICTURE = encoded(noise((16, 16)))
 RESULT = "0" * 32
@@ -13,13 +14,6 @@ LIMIT_BYTES = 2**20  # ONCO_MAX_UPLOAD_BYTES of the fixture
 
 def chunked(*chunks):
     return b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in chunks)
-
-
-@pytest.fixture(autouse=True)
-def still_works(service):
-    yield
-    with httpx.Client(base_url=service.url) as http:
-        assert http.post("/v1/models/tiny/predict", content=PICTURE).status_code == 200
 
 
 @pytest.mark.parametrize(
