@@ -68,9 +68,9 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-annotate --no-header
 lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
-	@$(LOCK) $(UPGRADE) --extra frontend --extra triton --extra export -o requirements.lock
+	@$(LOCK) $(UPGRADE) --extra frontend --extra triton --extra export --extra client -o requirements.lock
 	@$(LOCK) $(UPGRADE) --all-extras -c requirements.lock -o requirements-dev.lock
-	@for extra in frontend triton export; do \
+	@for extra in frontend triton export aws; do \
 	  $(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit; done
 
 clean:           ## Remove what was built (the environment, the exported models, the downloads).
