@@ -8,6 +8,7 @@ Ends by itself; every server listens on a free port of 127.0.0.1.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -22,10 +23,13 @@ from loadtest.compare.served import Served, without_batching
 from tests.servers import PROJECT
 
 OUT = PROJECT / "build/compare/batching"
+CLIENTS = max(1, len(os.sched_getaffinity(0)) // 4)
 CONNECTIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 REAL_MODEL = "brain_mri"
 GPU_PROVIDER = "CUDAExecutionProvider"
 ON, OFF = "batching", "one_at_a_time"
+# A GPU's convolutions round to 10 bits of mantissa (TF32), a CPU's do not.
+TF32_TOLERANCE = 3e-2
 
 
 def main() -> int:
@@ -42,8 +46,9 @@ def main() -> int:
         for name, repository in repositories.items():
             _write(repository, real=given.real, cpu=given.cpu, batching=name == ON)
         model, pictures = REAL_MODEL if given.real else tiny_cnn.NAME, base_pictures()
+        tolerance = Served.tolerance if given.cpu else TF32_TOLERANCE
         servers = [
-            contenders.triton_grpc(Served(repository, model, pictures), name)
+            contenders.triton_grpc(Served(repository, model, pictures, tolerance), name, given.clients)
             for name, repository in repositories.items()
         ]
         try:
@@ -78,6 +83,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="times that each configuration has its turn")
     parser.add_argument("--seconds", type=float, default=5, help="length of one point")
     parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS)
+    parser.add_argument("--clients", type=int, default=CLIENTS, help="processes that ask (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results")
     return parser.parse_args()
 

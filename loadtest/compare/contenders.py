@@ -59,13 +59,22 @@ def ours(served: Served, settings: Mapping[str, str], name: str = "ours") -> Con
     return Contender(name, served, start)
 
 
-def triton_grpc(served: Served, name: str = "triton_grpc") -> Contender:
-    """The embedded Triton without the frontend; preprocessing is the client's, done beforehand."""
+def triton_grpc(served: Served, name: str = "triton_grpc", clients: int = 1) -> Contender:
+    """The embedded Triton without the frontend; preprocessing is the client's, done beforehand.
+
+    Args:
+        served: What it serves.
+        name: For several of them.
+        clients: Processes that ask.
+    """
 
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
-        with TritonServer(served.repository, folder) as server:
-            yield OverGrpc(server.pid, server.grpc_url, served, _metrics_url(server))
+        with (
+            TritonServer(served.repository, folder) as server,
+            OverGrpc(server.pid, server.grpc_url, served, _metrics_url(server), clients) as running,
+        ):
+            yield running
 
     return Contender(name, served, start)
 

@@ -1,13 +1,16 @@
 """The same pictures, already preprocessed, straight to Triton over gRPC: what the frontend costs on top of it.
 
-Requests are serialised beforehand, and one HTTP/2 connection carries them all, as with tritonclient's own client.
+Requests are serialised beforehand, and one HTTP/2 connection carries them all, as with tritonclient's own client. A
+server that is quicker than one Python process can ask is asked by several.
 """
 
 import asyncio
 import itertools
+import multiprocessing
 import time
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Self
 
 import grpc
 import numpy as np
@@ -57,6 +60,45 @@ class TritonCalls:
         async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel, asyncio.TaskGroup() as group:
             for _ in range(connections):
                 group.create_task(_keep_asking(_method(channel), turns, window))
+
+
+class Clients:
+    """Processes that share the asking; a context manager.
+
+    Args:
+        url: host:port of the gRPC service.
+        requests: Serialised requests, which every process asks in turn.
+        count: How many processes.
+    """
+
+    def __init__(self, url: str, requests: Sequence[bytes], count: int) -> None:
+        self._url, self._requests, self._count = url, requests, count
+        # Spawned, because gRPC does not survive a fork.
+        self._pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """Keep `connections` requests under way, in equal shares, and put all answers into the window."""
+        shares = [len(range(number, connections, self._count)) for number in range(self._count)]
+        loop = asyncio.get_running_loop()
+        asked = [
+            loop.run_in_executor(self._pool, _ask_alone, self._url, self._requests, share, window)
+            for share in shares
+            if share
+        ]
+        for found in await asyncio.gather(*asked):
+            window.add(found)
+
+
+def _ask_alone(url: str, requests: Sequence[bytes], connections: int, window: Window) -> Window:
+    """One process's share. The window means the same here: on Linux perf_counter() is one clock for all processes."""
+    asyncio.run(TritonCalls(url).closed_loop(requests, connections, window))
+    return window
 
 
 def _method(channel: Any) -> Any:  # noqa: ANN401 - grpc publishes no types

@@ -5,12 +5,12 @@ import itertools
 import json
 import os
 import time
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
 from loadtest.compare.client import Target, closed_loop, connect
-from loadtest.compare.grpc_load import TritonCalls, serialise
+from loadtest.compare.grpc_load import Clients, TritonCalls, serialise
 from loadtest.compare.pictures import Uploads
 from loadtest.compare.served import Served
 from loadtest.compare.window import Window
@@ -62,14 +62,22 @@ class OverHttp:
 
 
 class OverGrpc:
-    """Preprocessed pictures straight to Triton."""
+    """Preprocessed pictures straight to Triton, asked from this process, or from several; a context manager."""
 
-    def __init__(self, pid: int, grpc_url: str, served: Served, metrics_url: str) -> None:
+    def __init__(self, pid: int, grpc_url: str, served: Served, metrics_url: str, clients: int = 1) -> None:
         self.pid: int | None = pid
         self.metrics_url = metrics_url
         self._served = served
         self._calls = TritonCalls(grpc_url)
         self._requests = [serialise(served.model, pixels) for pixels in served.pixels]
+        self._clients = Clients(grpc_url, self._requests, clients) if clients > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._clients is not None:
+            self._clients.__exit__(*details)
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """See `Running`."""
@@ -78,7 +86,10 @@ class OverGrpc:
 
     async def load(self, connections: int, window: Window) -> None:
         """See `Running`."""
-        await self._calls.closed_loop(self._requests, connections, window)
+        if self._clients is None:
+            await self._calls.closed_loop(self._requests, connections, window)
+        else:
+            await self._clients.closed_loop(connections, window)
 
 
 class Bare:

@@ -15,7 +15,7 @@ def batching(*arguments):
 
 
 def test_the_script_runs_on_a_cpu(embedded_triton, tmp_path):
-    options = ["--rounds", "1", "--seconds", "1", "--connections", "1", "32", "--out", str(tmp_path)]
+    options = ["--rounds", "1", "--seconds", "1", "--connections", "1", "32", "--clients", "2", "--out", str(tmp_path)]
     done = batching("--cpu", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = list(csv.DictReader(io.StringIO((tmp_path / "raw.csv").read_text())))
