@@ -89,6 +89,20 @@ def group_by_shape(requests: Sequence[Mapping[str, Tensor]], *, batched: bool) -
     return list(groups.values())
 
 
+def filled_sizes(max_batch_size: int) -> list[int]:
+    """The batch sizes that any batch is filled up to where each size is dear to begin: powers of two, and the largest.
+
+    Args:
+        max_batch_size: The model's, 1 or more.
+    """
+    return [*(2**power for power in range((max_batch_size - 1).bit_length())), max_batch_size]
+
+
+def zeros(like: Mapping[str, Tensor], rows: int) -> Mapping[str, Tensor]:
+    """A request that fills a batch up: inputs of the shapes and types of `like`, (rows, ...) each."""
+    return {name: np.zeros((rows, *tensor.shape[1:]), tensor.dtype) for name, tensor in like.items()}
+
+
 def concatenate(requests: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
     """Join the inputs of requests along the batch axis; a single request is passed on without a copy."""
     if len(requests) == 1:

@@ -4,9 +4,11 @@ import pytest
 from inference_server.backends.onnxruntime.onnx_batches import (
     GraphTensor,
     concatenate,
+    filled_sizes,
     group_by_shape,
     mismatches,
     split,
+    zeros,
 )
 
 GRAPH = {"image": GraphTensor("tensor(uint8)", ["N", 240, 240, 3])}
@@ -90,3 +92,18 @@ def test_splitting_undoes_joining():
 def test_an_output_without_the_batch_axis_is_refused(shape):
     with pytest.raises(ValueError, match=r"output total has shape .* for a batch of 3"):
         split({"total": np.zeros(shape)}, [1, 2])
+
+
+@pytest.mark.parametrize(("largest", "sizes"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (32, [1, 2, 4, 8, 16, 32])])
+def test_any_batch_can_be_filled_up_to_one_of_few_sizes(largest, sizes):
+    assert filled_sizes(largest) == sizes
+
+
+def test_the_filling_of_a_batch_is_one_more_request():
+    request = images(3, fill=7)
+    filling = zeros(request, 5)
+    joint = concatenate([request, filling])
+    assert joint["image"].shape == (8, 4, 4, 3)
+    assert joint["image"].dtype == request["image"].dtype
+    assert not joint["image"][3:].any()
+    np.testing.assert_array_equal(split(joint, [3, 5])[0]["image"], request["image"])
