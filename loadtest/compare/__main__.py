@@ -18,7 +18,7 @@ from tests.servers import PROJECT
 OUT = PROJECT / "build/compare"
 CONNECTIONS = {"peers": [1, 8, 32], "real": [1, 4, 8], "connections": [1, 2, 4, 8, 16, 32], "megapixels": [4]}
 SECONDS = {"real": 20.0}  # a few answers a second
-BASELINES = {"peers": ["ours"], "real": ["ours", "triton_grpc_fp32"], "connections": ["ours"]}
+BASELINES = {"peers": ["ours"], "repeats": ["ours"], "real": ["ours", "triton_grpc_fp32"], "connections": ["ours"]}
 
 
 def main() -> int:

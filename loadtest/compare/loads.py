@@ -40,7 +40,8 @@ class OverHttp:
     def __init__(self, pid: int, target: Target, served: Served, metrics_url: str = "") -> None:
         self.pid: int | None = pid
         self.metrics_url = metrics_url
-        self._target, self._served, self._uploads = target, served, Uploads(served.pictures)
+        self._target, self._served = target, served
+        self._uploads = Uploads(served.pictures, distinct=served.distinct)
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """See `Running`."""

@@ -51,19 +51,23 @@ def base_pictures(count: int = BASE_PICTURES, width: int = SIDE, height: int = S
 
 
 class Uploads:
-    """An endless series of distinct files, made of base pictures in turn.
+    """An endless series of files, made of base pictures in turn.
 
     Args:
         pictures: JPEG files.
+        distinct: Whether no file comes twice; otherwise each is as it is, and comes again with the next turn.
     """
 
-    def __init__(self, pictures: Sequence[bytes]) -> None:
+    def __init__(self, pictures: Sequence[bytes], *, distinct: bool = True) -> None:
+        self._distinct = distinct
         self._rests = itertools.cycle([picture.removeprefix(_SOI) for picture in pictures])
         self._series = os.urandom(_SERIES_BYTES)
         self._numbers = itertools.count()
 
     def take(self) -> tuple[bytes, bytes]:
         """The next file in two pieces, so that its bulk need not be copied."""
+        if not self._distinct:
+            return _SOI, next(self._rests)
         comment = self._series + next(self._numbers).to_bytes(_NUMBER_BYTES, "big")
         length = (2 + len(comment)).to_bytes(2, "big")  # the length counts itself
         return _SOI + _COM + length + comment, next(self._rests)

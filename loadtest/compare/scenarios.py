@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loadtest.compare import contenders, tiny_cnn
@@ -24,7 +25,15 @@ FEW_PICTURES = 8
 
 def peers(folder: Path, settings: Settings) -> list[Contender]:
     """This service against other servers of the same tiny model, and against Triton without the frontend."""
-    served = tiny(folder / "tiny")
+    return _peers(tiny(folder / "tiny"), settings)
+
+
+def repeats(folder: Path, settings: Settings) -> list[Contender]:
+    """The same, with the same files again and again, which this service answers from its store."""
+    return _peers(replace(tiny(folder / "tiny"), distinct=False), settings)
+
+
+def _peers(served: Served, settings: Settings) -> list[Contender]:
     return [
         contenders.ours(served, settings),
         contenders.plain_fastapi(served, workers=1),
@@ -93,6 +102,7 @@ SWEEPS: Mapping[str, Callable[[Path, Settings], list[Contender]]] = {
     "megapixels": megapixels,
     "workers": workers,
     "connections": connections,
+    "repeats": repeats,
 }
 
 

@@ -25,12 +25,14 @@ class Served:
         model: Its name.
         pictures: JPEG files.
         tolerance: How far a probability may be from that of Pillow's pixels.
+        distinct: Whether every upload is another file; see `Uploads`.
     """
 
     repository: Path
     model: str
     pictures: Sequence[bytes]
     tolerance: float = 1e-4
+    distinct: bool = True
 
     @property
     def graph(self) -> Path:
