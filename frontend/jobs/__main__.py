@@ -14,6 +14,7 @@ import uvloop
 
 from frontend import logs, memory
 from frontend.admission import Admission
+from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
 from frontend.jobs.adapters import FOLDER, Adapters, open_adapters
@@ -33,19 +34,22 @@ ALIVE_S = 2.0
 MANY_BATCHES = 1024
 
 
-async def work(settings: Settings, adapters: Adapters, stop: asyncio.Event) -> None:
+async def work(
+    settings: Settings, adapters: Adapters, stop: asyncio.Event, backend: InferenceBackend | None = None
+) -> None:
     """Run a worker until `stop` is set, then close the adapters.
 
     Args:
         settings: limits and addresses.
         adapters: queue, records, pictures.
         stop: set when it is time to leave.
+        backend: the inference server; Triton at `settings.inference_url` when left out.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(adapters.close)
         threads = CpuThreads(settings.cpu_threads)
         stack.callback(threads.close)
-        server = CoalescingBackend(TritonBackend(settings.inference_url, Traces("")))
+        server = CoalescingBackend(backend or TritonBackend(settings.inference_url, Traces("")))
         stack.push_async_callback(server.close)
         catalogue = Catalogue(server, settings.model_repository)
         # How much is under way is the worker's own decision; nothing is refused that it has taken on.
