@@ -105,15 +105,17 @@ def test_the_gpu_file_swaps_triton_and_nothing_else(compose_command):
     assert triton["image"] == "nvcr.io/nvidia/tritonserver:24.10-py3"
     assert "build" not in triton
     assert triton["depends_on"].keys() == {"check-frontend"}
-    assert gpu["frontend"]["depends_on"].keys() == {"check-frontend", "triton"}
+    for service in ("frontend", "worker"):
+        assert gpu[service]["depends_on"].keys() == {"check-frontend", "triton"}
     assert not [name for name in triton["environment"] if name.startswith("ONCO")]
     assert triton["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
     assert triton["ports"] == cpu["triton"]["ports"]
     repository = {"source": str(PROJECT / "model_repository"), "type": "bind", "read_only": True}
-    for service, target in (("triton", "/models"), ("frontend", "/app/model_repository")):
+    mounted = {"triton": "/models", "frontend": "/app/model_repository", "worker": "/app/model_repository"}
+    for service, target in mounted.items():
         mount = next(volume for volume in gpu[service]["volumes"] if volume["target"] == target)
         assert {name: mount[name] for name in repository} == repository
-    assert gpu["frontend"]["image"] == cpu["frontend"]["image"]
+    assert gpu["frontend"]["image"] == cpu["frontend"]["image"] == gpu["worker"]["image"]
 
 
 def test_every_model_has_the_configuration_that_the_gpu_file_asks_for():
