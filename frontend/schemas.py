@@ -38,7 +38,7 @@ class ImageShape(_Shape):
 
 
 class Weights(_Shape):
-    """The published weights that the served model was made from."""
+    """The weights that the served model was made from, as they were published or trained."""
 
     package: str
     sha256: str
@@ -118,6 +118,8 @@ class ModelShape(_Shape):
 
     name: str
     version: str
+    versions: list[str]
+    """Those that are served side by side, oldest first; the newest answers where none is named."""
     model_sha256: str | None
     precision: str | None
     card: Card

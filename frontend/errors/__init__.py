@@ -4,6 +4,7 @@ PlatformError
 ├── RequestError (4xx: the caller can mend it)
 │   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400, Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
+│   ├── VersionNotFound 404
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413
 │   ├── UnsupportedImage 415
@@ -42,6 +43,7 @@ from frontend.errors.requests import (
     Unauthorised,
     UnsupportedImage,
     UploadTooLarge,
+    VersionNotFound,
 )
 from frontend.errors.service import (
     DeadlineExceeded,
@@ -87,5 +89,6 @@ __all__ = [
     "Unauthorised",
     "UnsupportedImage",
     "UploadTooLarge",
+    "VersionNotFound",
     "all_errors",
 ]

@@ -1,4 +1,4 @@
-"""POST /v1/models/{model}/predict."""
+"""POST /v1/models/{model}/predict, and the same of one of its versions."""
 
 from typing import Any
 
@@ -32,34 +32,34 @@ REQUEST_BODY: dict[str, Any] = {
     },
 }
 
+OPERATION: dict[str, Any] = {
+    "response_model": Result,
+    "responses": {
+        200: {
+            "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
+            "description": "The result, or what Accept names",
+        },
+        **problems(400, 404, 406, 408, 413, 415, 422, 431, 500, 502, 503, 504),
+    },
+    "openapi_extra": {
+        "requestBody": REQUEST_BODY,
+        "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS],
+    },
+}
+
 
 def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: Metrics) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["predict"], route_class=DirectRoute)
 
-    @routes.post(
-        "/v1/models/{model}/predict",
-        summary="Ask a model about a picture",
-        response_model=Result,
-        responses={
-            200: {
-                "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
-                "description": "The result, or what Accept names",
-            },
-            **problems(400, 404, 406, 408, 413, 415, 422, 431, 500, 502, 503, 504),
-        },
-        openapi_extra={
-            "requestBody": REQUEST_BODY,
-            "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS],
-        },
-    )
+    @routes.post("/v1/models/{model}/predict", summary="Ask a model about a picture", **OPERATION)
     async def predict(model: str, request: Request) -> Response:
         """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
 
         With `Accept: image/png` the answer is the overlay, with `application/geo+json` the polygons, where the model
         has them.
         """
-        served = catalogue.get(model)
+        served = catalogue.get(model, request.path_params.get("version"))
         # Of several renderings of one type the first is the one that a type alone asks for.
         renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
         media_type = choose(request.headers.get("accept", ""), [JSON, *renderings])
@@ -83,5 +83,11 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"
         response.headers["Content-Location"] = address
         return response
+
+    @routes.post("/v1/models/{model}/versions/{version}/predict", summary="Ask one version of a model", **OPERATION)
+    async def predict_version(model: str, version: str, request: Request) -> Response:
+        """As without a version, where the newest answers; the list is in `GET /v1/models/{model}`."""
+        del version  # read from the path
+        return await predict(model, request)
 
     return routes

@@ -50,8 +50,8 @@ async def infer(backend, images, *, model="tiny", timeout_s=10.0):
 async def test_models_with_their_state(backend):
     states = {each.name: each for each in await backend.models()}
     assert states.keys() == {"tiny", "slow", "broken"}
-    assert (states["tiny"].version, states["tiny"].reason) == ("1", "")
-    assert states["broken"].version is None
+    assert (states["tiny"].versions, states["tiny"].reason) == (("1",), "")
+    assert states["broken"].versions == ()
     assert states["broken"].reason
 
 

@@ -125,6 +125,23 @@ async def test_models_and_readiness(service):
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "models": ["tiny"], "problems": {}})
 
 
+async def test_versions_are_addressed(tmp_path):
+    backend = FakeBackend()
+    backend.versions = ("1", "2")
+    async with Service(tmp_path, backend) as service:
+        newest = (await service.http.get("/v1/models/tiny")).json()
+        assert (newest["version"], newest["versions"]) == ("2", ["1", "2"])
+        older = (await service.http.get("/v1/models/tiny/versions/1")).json()
+        assert older["version"] == "1"
+        answers = [(await service.http.post(each["links"]["predict"], content=PNG)).json() for each in (newest, older)]
+        assert [each["version"] for each in answers] == ["2", "1"]
+        assert len({each["id"] for each in answers}) == 2
+        assert [version for _, version, *_ in backend.calls] == ["2", "1"]
+        for method, address in (("GET", ""), ("POST", "/predict")):
+            response = await service.http.request(method, f"/v1/models/tiny/versions/3{address}", content=PNG)
+            assert_problem(response, 404, "version_not_found")
+
+
 async def test_inference_server_away_and_back(service):
     service.backend.reachable = False
     response = await service.http.post(PREDICT, content=PNG)
