@@ -62,6 +62,18 @@ class Saliency(_Part):
     figures: str
 
 
+class Localisation(_Part):
+    """How the model's heatmap is read and what it is worth."""
+
+    nothing: Name
+    """The class that means that there is nothing to find."""
+    least_certainty: Annotated[float, Field(ge=0, le=1)]
+    """Heat at the peak below which no box is given."""
+    method: str
+    caption: str
+    figures: str
+
+
 class Precision(_Part):
     """One of the number formats that the model can run in, and what was measured of it."""
 
@@ -87,6 +99,7 @@ class Card(_Part):
     performance: list[Figure]
     limitations: list[str]
     saliency: Saliency | None = None
+    localisation: Localisation | None = None
     precisions: list[Precision] = []
 
 
