@@ -101,6 +101,8 @@ class Card(_Part):
     saliency: Saliency | None = None
     localisation: Localisation | None = None
     precisions: list[Precision] = []
+    samples: Name | None = None
+    """The model whose sample pictures the page offers, where these are not its own."""
 
 
 def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]:

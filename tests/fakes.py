@@ -63,10 +63,10 @@ class FakeBackend:
         self.calls = []
         self.gate = None  # an asyncio.Event that answers wait for
 
-    def _check(self, model=None):
+    def _check(self, model=None, version=None):
         if not self.reachable:
             raise InferenceUnavailable
-        if model is not None and model not in self.loaded:
+        if model is not None and (model not in self.loaded or version not in self.versions):
             raise ModelNotReady(model, "not loaded")
 
     async def models(self):
@@ -77,11 +77,11 @@ class FakeBackend:
         ]
 
     async def configuration(self, model, version):
-        self._check(model)
+        self._check(model, version)
         return replace(self.configurations[model], version=version)
 
     async def infer(self, model, version, inputs, outputs, timeout_s):
-        self._check(model)
+        self._check(model, version)
         self.calls.append((model, version, inputs, tuple(outputs), timeout_s))
         if self.gate is not None:
             try:

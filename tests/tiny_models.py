@@ -112,11 +112,12 @@ def write_classifier(
     return folder
 
 
-def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, cells: int = 4) -> Path:
+def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, cells: int = 4, shift=0.0) -> Path:
     """Write a model whose heatmap is the brightness of each cell, and whose cells propose themselves as the box.
 
     Input `image` UINT8 [size, size, 3], outputs `probabilities` FP32 [4] as those of `write_classifier`, `heatmap` FP32
     [cells, cells] and `boxes` FP32 [cells, cells, 4]. The class that means nothing to find is "grey".
+    `shift` moves the boxes to the right, in fractions of the picture.
     """
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
@@ -131,7 +132,7 @@ def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, 
         helper.make_node("Add", ["nothing", "own"], ["boxes"]),
     ]
     edges = np.arange(cells + 1, dtype=np.float32) / cells
-    top, left = np.meshgrid(edges[:-1], edges[:-1], indexing="ij")
+    top, left = np.meshgrid(edges[:-1], edges[:-1] + np.float32(shift), indexing="ij")
     constants = {
         "white": np.float32(255),
         "zero": np.float32(0),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from frontend.draining import Draining
 from frontend.schemas import ClassificationResult, ModelsShape
-from tests.fakes import FakeBackend, classifier
+from tests.fakes import FakeBackend, card, classifier, write_card
 from tests.pictures import encoded, noise, quarters
 from tests.unit.frontend.service import PNG, PREDICT, Service, assert_problem
 
@@ -224,6 +224,18 @@ async def test_samples_are_listed_and_read(service, tmp_path):
     assert (await service.http.get("/v1/samples")).json() == {"tiny": ["tiny/class0/a.jpg"]}
     assert (await service.http.get("/v1/samples/tiny/class0/a.jpg")).content == b"jpeg"
     assert_problem(await service.http.get("/v1/samples/tiny/class0/notes.txt"), 404, "sample_not_found")
+
+
+async def test_a_model_may_offer_the_samples_of_another(tmp_path):
+    made = Service(tmp_path, FakeBackend(classifier("tiny"), classifier("other")))
+    write_card(tmp_path / "models", card("other", samples="tiny"))
+    folder = tmp_path / "samples" / "tiny" / "class0"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"jpeg")
+    async with made as service:
+        samples = (await service.http.get("/v1/samples")).json()
+        assert samples == {"tiny": ["tiny/class0/a.jpg"], "other": ["tiny/class0/a.jpg"]}
+        assert (await service.http.get("/")).text.count('data-sample="/v1/samples/tiny/class0/a.jpg"') == 2
 
 
 async def test_the_callers_deadline_covers_the_whole_request(tmp_path):
