@@ -119,8 +119,7 @@ class LocalisationPlan(ClassificationPlan):
         """The picture at the model's size, as a batch of one."""
         for tensors in super().requests():
             (pixels,) = tensors.values()
-            spread = pixels.max(axis=3).astype(np.int16) - pixels.min(axis=3)
-            self._grey = float(spread.mean()) <= GREY_LEVELS
+            self._grey = _spread(pixels[0]) <= GREY_LEVELS
             yield tensors
 
     def accept(self, index: int, answer: Tensors) -> None:
@@ -180,6 +179,13 @@ class LocalisationPlan(ClassificationPlan):
             message = "The picture is coloured. The model knows grey slices only; its answer may mean nothing."
             found.append(Warn("not_grey", message))
         return tuple(found)
+
+
+def _spread(pixels: NDArray[np.uint8]) -> float:
+    """Mean difference of the largest and the smallest channel, 0-255, of every fourth pixel of every fourth row."""
+    red, green, blue = np.moveaxis(pixels[::4, ::4], 2, 0).copy()  # apart: over an axis of three numpy is slow
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return float((most - least).mean())
 
 
 def _mark(layer: Image.Image, stored: Stored, alpha: int) -> None:
