@@ -10,6 +10,8 @@ import pytest
 import tritonclient.grpc as triton
 from PIL import Image
 
+from tests.servers import PROJECT
+
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the build
 
 SERVICES = ("frontend", "triton")
@@ -37,6 +39,15 @@ def test_a_real_picture_gets_its_class(stack, label):
     code, record = stack.execute("triton", "cat", "/app/model_repository/brain_mri/1/export.json")
     assert code == 0
     assert answer["provenance"]["model_sha256"] == json.loads(record)["files"]["model.cpu.onnx"]["sha256"]
+
+
+def test_every_model_is_in_the_images(stack):
+    served = stack.client.get("/v1/models").raise_for_status().json()
+    assert {each["name"] for each in served["models"]} == {
+        path.parent.name for path in PROJECT.glob("model_repository/*/card.json")
+    }
+    assert served["not_ready"] == {}
+    assert all(each["model_sha256"] for each in served["models"])
 
 
 def test_the_page_answers(stack):
