@@ -14,7 +14,7 @@ from frontend.errors import InferenceFailed
 from frontend.images import Picture
 from frontend.resizing import resize
 from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
-from frontend.tasks.heat import heat_layer, lay_over
+from frontend.tasks.heat import heat_layer, lay_over, strengths
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
@@ -25,7 +25,8 @@ def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
     picture = stored.picture()
     saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
-    layer = heat_layer(saliency.astype(np.float32), (picture.width, picture.height), options.opacity)
+    strength = strengths(saliency.astype(np.float32), (picture.width, picture.height))
+    layer = heat_layer(strength, options.opacity)
     return layer if options.base == "none" else lay_over(picture.image(), layer)
 
 

@@ -8,19 +8,27 @@ from PIL import Image
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
 
 
-def heat_layer(values: NDArray[np.float32], size: tuple[int, int], opacity: float) -> Image.Image:
-    """Draw a map in colours; the stronger, the more opaque.
+def strengths(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A map in the size of a picture, smooth: (height, width) uint8.
 
     Args:
         values: (h, w) float32, 0 to 1; its cells tile the picture.
-        size: width and height of the picture in pixels.
+        size: width and height in pixels.
+    """
+    smooth = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
+    return (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def heat_layer(strength: NDArray[np.uint8], opacity: float) -> Image.Image:
+    """Colour a map; the stronger, the more opaque.
+
+    Args:
+        strength: (height, width) uint8.
         opacity: of the strongest value, 0 to 1.
 
     Returns:
         Mode RGBA.
     """
-    smooth = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
-    strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
     alpha = (np.arange(256) * opacity).round().astype(np.uint8)[strength]
     return Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
 

@@ -17,7 +17,7 @@ from frontend.images import Picture, Warn, rgb_of
 from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from frontend.tasks.boxes import Found, find
 from frontend.tasks.classification import PROBABILITIES, ClassificationPlan, classifier_mismatches, in_words, to_npy
-from frontend.tasks.heat import heat_layer, lay_over
+from frontend.tasks.heat import heat_layer, lay_over, strengths
 
 HEATMAP = "heatmap"
 BOXES = "boxes"
@@ -29,7 +29,8 @@ def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the heatmap over the picture, with the box and a cross at the peak in the colour of the class."""
     picture = stored.picture()
     heat = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
-    layer = heat_layer(heat.astype(np.float32) / 255, (picture.width, picture.height), options.opacity)
+    strength = strengths(heat.astype(np.float32) / 255, (picture.width, picture.height))
+    layer = heat_layer(strength, options.opacity)
     _mark(layer, stored, round(255 * options.opacity))
     return layer if options.base == "none" else lay_over(picture.image(), layer)
 
