@@ -73,5 +73,7 @@ lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
 	@for extra in frontend triton export aws; do \
 	  $(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit; done
 
+# brain_tumour was trained here and is kept in git: it is not built.
+EXPORTED = $(filter-out model_repository/brain_tumour/%,$(wildcard model_repository/*/[0-9]*/))
 clean:           ## Remove what was built (the environment, the exported models, the downloads).
-	rm -rf $(VENV) build model_repository/*/[0-9]*/ .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) build $(EXPORTED) .mypy_cache .pytest_cache .ruff_cache .coverage

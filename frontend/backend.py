@@ -41,10 +41,10 @@ class ModelConfiguration:
 
 @dataclass(frozen=True)
 class ModelState:
-    """A model in the server's repository: the version served, or None with the reason."""
+    """A model in the server's repository: the versions that are ready, oldest first, or none and the reason."""
 
     name: str
-    version: str | None
+    versions: tuple[str, ...]
     reason: str = ""
 
 

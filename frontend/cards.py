@@ -34,13 +34,15 @@ class Preprocessing(_Part):
 
 
 class Origin(_Part):
-    """Where the weights were published."""
+    """Where the weights were published, or which code of this project trained them."""
 
     package: str
     version: str
     file: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     licence: str
+    data: list[str] = []
+    """What the weights were trained on, as far as it is known."""
 
 
 class Figure(_Part):
@@ -55,6 +57,18 @@ class Figure(_Part):
 class Saliency(_Part):
     """How the model's saliency map is made and what it is worth."""
 
+    method: str
+    caption: str
+    figures: str
+
+
+class Localisation(_Part):
+    """How the model's heatmap is read and what it is worth."""
+
+    nothing: Name
+    """The class that means that there is nothing to find."""
+    least_certainty: Annotated[float, Field(ge=0, le=1)]
+    """Heat at the peak below which no box is given."""
     method: str
     caption: str
     figures: str
@@ -85,7 +99,10 @@ class Card(_Part):
     performance: list[Figure]
     limitations: list[str]
     saliency: Saliency | None = None
+    localisation: Localisation | None = None
     precisions: list[Precision] = []
+    samples: Name | None = None
+    """The model whose sample pictures the page offers, where these are not its own."""
 
 
 def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]:
@@ -116,19 +133,30 @@ def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]
 
 
 @dataclass(frozen=True)
+class Weights:
+    """The weights that a graph was made from."""
+
+    package: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ServedFile:
-    """The graph that is served: its SHA-256 and its precision, each None if that is unknown."""
+    """The graph that is served: its SHA-256, its precision and its weights, each None if that is unknown."""
 
     sha256: str | None = None
     precision: str | None = None
+    weights: Weights | None = None
 
 
 def served_file(model_repository: Path, model: str, version: str, name: str) -> ServedFile:
     """What the export's record says of the file `name`; without a record, the SHA-256 of the file itself."""
     folder = model_repository / model / version
     try:
-        recorded = json.loads((folder / "export.json").read_bytes())["files"][name]
-        return ServedFile(str(recorded["sha256"]), str(recorded["precision"]))
+        record = json.loads((folder / "export.json").read_bytes())
+        file, source = record["files"][name], record.get("source")
+        weights = Weights(f"{source['package']} {source['version']}", str(source["sha256"])) if source else None
+        return ServedFile(str(file["sha256"]), str(file["precision"]), weights)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:

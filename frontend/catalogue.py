@@ -5,18 +5,19 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 from frontend.backend import InferenceBackend, ModelState
 from frontend.cards import Card, read_cards, served_file
-from frontend.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError
+from frontend.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError, VersionNotFound
 from frontend.tasks import task_of_kind
 from frontend.tasks.base import ServedModel
 
 log = logging.getLogger(__name__)
 
-EMPTY: Mapping[str, ServedModel] = MappingProxyType({})
+EMPTY: Mapping[str, Mapping[str, ServedModel]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,18 @@ class Snapshot:
 
     Attributes:
         reachable: whether the inference server answered.
-        models: the models that are ready.
+        versions: the models that are ready, by name; of each the versions, by number, oldest first.
         problems: for every other model, and for "inference_server" itself, why not.
     """
 
     reachable: bool = False
-    models: Mapping[str, ServedModel] = field(default_factory=lambda: EMPTY)
+    versions: Mapping[str, Mapping[str, ServedModel]] = field(default_factory=lambda: EMPTY)
     problems: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def models(self) -> Mapping[str, ServedModel]:
+        """The newest version of each model that is ready: the one that answers where none is named."""
+        return {name: list(versions.values())[-1] for name, versions in self.versions.items()}
 
     @property
     def ready(self) -> bool:
@@ -56,17 +62,20 @@ class Catalogue:
         self._report = report
         self.snapshot = Snapshot(problems={"inference_server": "not asked yet"})
 
-    def get(self, name: str) -> ServedModel:
-        """The model of that name, ready to use.
+    def get(self, name: str, version: str | None = None) -> ServedModel:
+        """The model of that name, ready to use; its newest version where none is given.
 
         Raises:
             ModelNotFound: neither the server nor a card knows it.
+            VersionNotFound: it is ready, but not in this version.
             ModelNotReady: it is known, and something is wrong with it.
             InferenceUnavailable: nothing is known, since the server does not answer.
         """
         now = self.snapshot
-        if name in now.models:
-            return now.models[name]
+        if name in now.versions:
+            if version is not None and version not in now.versions[name]:
+                raise VersionNotFound(name, version, now.versions[name])
+            return now.models[name] if version is None else now.versions[name][version]
         if name in now.problems and name != "inference_server":
             raise ModelNotReady(name, now.problems[name])
         if not now.reachable:
@@ -79,7 +88,8 @@ class Catalogue:
             states = await self._backend.models()
         except PlatformError as error:
             # The models stay known: a request then gets the error of the server that is away, not "unknown model".
-            found = Snapshot(reachable=False, models=self.snapshot.models, problems={"inference_server": error.detail})
+            known = self.snapshot.versions
+            found = Snapshot(reachable=False, versions=known, problems={"inference_server": error.detail})
         else:
             found = await self._compare(states)
         if found.problems != self.snapshot.problems or found.ready != self.snapshot.ready:
@@ -90,25 +100,25 @@ class Catalogue:
 
     async def _compare(self, states: Sequence[ModelState]) -> Snapshot:
         cards, problems = await asyncio.to_thread(read_cards, self._folder)
-        models: dict[str, ServedModel] = {}
+        models: dict[str, Mapping[str, ServedModel]] = {}
         known = {state.name: state for state in states}
         for name in sorted(cards.keys() - known.keys()):
             problems[name] = "expected the model in the inference server's repository, got none of that name"
         for name, state in known.items():
-            if state.version is None:
+            if not state.versions:
                 problems[name] = f"the inference server did not load it: {state.reason}"
             elif name not in cards:
                 problems.setdefault(name, "expected a card.json, got none")
             else:
                 try:
-                    models[name] = await self._join(cards[name], state.version)
+                    models[name] = {each: await self._join(cards[name], each) for each in state.versions}
                 except PlatformError as error:
                     problems[name] = error.detail
                 except ValueError as error:
                     problems[name] = str(error)
         if not known and not cards:
             problems["inference_server"] = "expected at least one model, got none"
-        return Snapshot(reachable=True, models=MappingProxyType(models), problems=problems)
+        return Snapshot(reachable=True, versions=MappingProxyType(models), problems=problems)
 
     async def _join(self, card: Card, version: str) -> ServedModel:
         configuration = await self._backend.configuration(card.name, version)
@@ -118,11 +128,11 @@ class Catalogue:
         mismatches = task.mismatches(card, configuration)
         if mismatches:
             raise ValueError("; ".join(mismatches))
-        old = self.snapshot.models.get(card.name)
+        old = self.snapshot.versions.get(card.name, {}).get(version)
         if old and (old.card, old.configuration) == (card, configuration):
             return old  # hashing a large model file again at every look would be work for nothing
         served = await asyncio.to_thread(served_file, self._folder, card.name, version, configuration.file)
-        return ServedModel(card, configuration, served.sha256, task, served.precision)
+        return ServedModel(card, configuration, served.sha256, task, served.precision, served.weights)
 
     @contextlib.asynccontextmanager
     async def watch(self, interval_s: float) -> AsyncIterator[None]:

@@ -204,12 +204,12 @@ class _Job:
         return {"self": address, **files, "model": f"/v1/models/{self.model.name}"}
 
     def _provenance(self) -> dict[str, Any]:
-        origin = self.model.card.origin
+        weights = self.model.weights
         return {
             "model": self.model.name,
             "version": self.model.version,
             "model_sha256": self.model.model_sha256,
-            "weights": {"package": f"{origin.package} {origin.version}", "sha256": origin.sha256},
+            "weights": {"package": weights.package, "sha256": weights.sha256},
             "code_version": __version__,
             "input_sha256": self.image_sha256,
             "parameters": self.parameters.model_dump(mode="json"),

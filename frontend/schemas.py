@@ -38,7 +38,7 @@ class ImageShape(_Shape):
 
 
 class Weights(_Shape):
-    """The published weights that the served model was made from."""
+    """The weights that the served model was made from, as they were published or trained."""
 
     package: str
     sha256: str
@@ -77,6 +77,37 @@ class ClassificationResult(_Result):
     probabilities: dict[str, float]
 
 
+class PointShape(_Shape):
+    """A place, in pixels of the picture, upright; (0, 0) is its top left corner."""
+
+    x: float
+    y: float
+
+
+class BoxShape(PointShape):
+    """A box; x and y are its top left corner."""
+
+    width: float
+    height: float
+
+
+class LocalisationShape(_Shape):
+    """Where the heatmap is highest. `certainty` is the heat there, 0 to 1; too little of it gives no box."""
+
+    certainty: float
+    peak: PointShape
+    box: BoxShape | None
+
+
+class LocalisationResult(_Result):
+    """One label for the whole picture, and where the model sees the tumour."""
+
+    task: Literal["localisation"]
+    label: str
+    probabilities: dict[str, float]
+    localisation: LocalisationShape
+
+
 class AreaShape(_Shape):
     """How much of a class there is; the fraction is of all tissue."""
 
@@ -93,7 +124,7 @@ class SegmentationResult(_Result):
     areas: dict[str, AreaShape]
 
 
-Result = Annotated[ClassificationResult | SegmentationResult, Field(discriminator="task")]
+Result = Annotated[ClassificationResult | LocalisationResult | SegmentationResult, Field(discriminator="task")]
 
 
 class TensorShape(_Shape):
@@ -118,6 +149,8 @@ class ModelShape(_Shape):
 
     name: str
     version: str
+    versions: list[str]
+    """Those that are served side by side, oldest first; the newest answers where none is named."""
     model_sha256: str | None
     precision: str | None
     card: Card

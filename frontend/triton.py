@@ -43,20 +43,20 @@ class TritonBackend:
         self._client = triton.InferenceServerClient(url, channel_args=CHANNEL_ARGUMENTS)
 
     async def models(self) -> Sequence[ModelState]:
-        """All models in the repository; the newest ready version of each."""
+        """All models in the repository, with the versions of each that are ready."""
         try:
             index = await self._client.get_model_repository_index(client_timeout=CONTROL_TIMEOUT_S)
         except InferenceServerException as error:
             raise InferenceUnavailable from error
-        ready: dict[str, str] = {}
+        ready: dict[str, set[str]] = {}
         reasons: dict[str, str] = {}
         for entry in index.models:
             if entry.state == "READY":
-                ready[entry.name] = max(ready.get(entry.name, "0"), entry.version, key=int)
+                ready.setdefault(entry.name, set()).add(entry.version)
             else:
                 reasons[entry.name] = entry.reason or entry.state.lower() or "not loaded"
         return [
-            ModelState(name, ready.get(name), "" if name in ready else reasons[name])
+            ModelState(name, tuple(sorted(ready.get(name, ()), key=int)), "" if name in ready else reasons[name])
             for name in sorted({*ready, *reasons})
         ]
 

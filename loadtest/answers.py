@@ -61,8 +61,8 @@ def fault(document: Mapping[str, Any], model: Model) -> str:
         return f"id is {document.get('id')!r}"
     if document.get("model") != model.name:
         return f"model is {document.get('model')!r}"
-    if model.task == "classification":
-        return _classification_fault(document, model)
+    if model.task in {"classification", "localisation"}:
+        return _classification_fault(document, model) or _place_fault(document, model)
     areas = document.get("areas", {})
     if set(areas) != model.classes:
         return f"areas of {sorted(areas)}"
@@ -78,6 +78,19 @@ def _classification_fault(document: Mapping[str, Any], model: Model) -> str:
         return f"probabilities add up to {sum(probabilities.values())}"
     if document.get("label") != max(probabilities, key=probabilities.__getitem__):
         return f"label is {document.get('label')!r}, not the likeliest class"
+    return ""
+
+
+def _place_fault(document: Mapping[str, Any], model: Model) -> str:
+    """Of a localisation: the peak lies in the picture, and so does the box."""
+    if model.task != "localisation":
+        return ""
+    place, image = document.get("localisation", {}), document.get("image", {})
+    peak, box = place.get("peak"), place.get("box")
+    corners = [peak] if box is None else [peak, box, {"x": box["x"] + box["width"], "y": box["y"] + box["height"]}]
+    for each in corners:
+        if each is None or not (0 <= each["x"] <= image["width"] and 0 <= each["y"] <= image["height"]):
+            return f"localisation is {place}"
     return ""
 
 

@@ -21,8 +21,9 @@ from loadtest.pictures import SIDES, Picture, Pictures
 grpc.experimental.gevent.init_gevent()
 
 REFUSED = " (refused)"
-TASK_WEIGHTS = {"classification": 19, "segmentation": 1}  # a tile of he_tissue takes a second on a CPU
-SIDES_OF_TASK = {"classification": SIDES, "segmentation": SIDES[:3]}  # one tile each at the assumed resolution
+# A tile of he_tissue takes a second on a CPU; its pictures are one tile each at the assumed resolution.
+TASK_WEIGHTS = {"classification": 19, "localisation": 19, "segmentation": 1}
+SIDES_OF_TASK = {"classification": SIDES, "localisation": SIDES, "segmentation": SIDES[:3]}
 
 
 class Supply:

@@ -1,6 +1,7 @@
 """The one stand-in for the inference server. tests/contract holds it to what the real Triton does."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,28 +59,29 @@ class FakeBackend:
         self.configurations = {each.name: each for each in configurations or (classifier(),)}
         self.reachable = True
         self.loaded = set(self.configurations)
+        self.versions = ("1",)
         self.calls = []
         self.gate = None  # an asyncio.Event that answers wait for
 
-    def _check(self, model=None):
+    def _check(self, model=None, version=None):
         if not self.reachable:
             raise InferenceUnavailable
-        if model is not None and model not in self.loaded:
+        if model is not None and (model not in self.loaded or version not in self.versions):
             raise ModelNotReady(model, "not loaded")
 
     async def models(self):
         self._check()
         return [
-            ModelState(name, "1") if name in self.loaded else ModelState(name, None, "not loaded")
+            ModelState(name, self.versions) if name in self.loaded else ModelState(name, (), "not loaded")
             for name in self.configurations
         ]
 
     async def configuration(self, model, version):
-        self._check(model)
-        return self.configurations[model]
+        self._check(model, version)
+        return replace(self.configurations[model], version=version)
 
     async def infer(self, model, version, inputs, outputs, timeout_s):
-        self._check(model)
+        self._check(model, version)
         self.calls.append((model, version, inputs, tuple(outputs), timeout_s))
         if self.gate is not None:
             try:

@@ -112,6 +112,56 @@ def write_classifier(
     return folder
 
 
+def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, cells: int = 4, shift=0.0) -> Path:
+    """Write a model whose heatmap is the brightness of each cell, and whose cells propose themselves as the box.
+
+    Input `image` UINT8 [size, size, 3], outputs `probabilities` FP32 [4] as those of `write_classifier`, `heatmap` FP32
+    [cells, cells] and `boxes` FP32 [cells, cells, 4]. The class that means nothing to find is "grey".
+    `shift` moves the boxes to the right, in fractions of the picture.
+    """
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["pixels", "white"], ["light"]),
+        helper.make_node("ReduceMean", ["light"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("Reshape", ["light", "blocks"], ["by_cell"]),
+        helper.make_node("ReduceMean", ["by_cell"], ["heatmap"], axes=[2, 4, 5], keepdims=0),
+        helper.make_node("Unsqueeze", ["heatmap", "last"], ["column"]),
+        helper.make_node("Mul", ["column", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "own"], ["boxes"]),
+    ]
+    edges = np.arange(cells + 1, dtype=np.float32) / cells
+    top, left = np.meshgrid(edges[:-1], edges[:-1] + np.float32(shift), indexing="ij")
+    constants = {
+        "white": np.float32(255),
+        "zero": np.float32(0),
+        "weights": _weights(len(CLASSES)),
+        "blocks": np.array([-1, cells, size // cells, cells, size // cells, 3], np.int64),
+        "last": np.array([3], np.int64),
+        "own": np.stack([left, top, left + 1 / cells, top + 1 / cells], axis=-1).astype(np.float32),
+    }
+    shapes = {"probabilities": [len(CLASSES)], "heatmap": [cells, cells], "boxes": [cells, cells, 4]}
+    folder = write_model(
+        repository,
+        name,
+        nodes,
+        constants,
+        inputs={"image": (TensorProto.UINT8, ["N", size, size, 3])},
+        outputs={key: (TensorProto.FLOAT, ["N", *shape]) for key, shape in shapes.items()},
+        config=config(
+            8,
+            inputs={"image": ("TYPE_UINT8", [size, size, 3])},
+            outputs={key: ("TYPE_FP32", shape) for key, shape in shapes.items()},
+            extra=PLAIN_BATCHING,
+        ),
+    )
+    reading = {"nothing": "grey", "least_certainty": 0.5, "method": "m", "caption": "c", "figures": "f"}
+    described = card(name) | {"task": "localisation", "localisation": reading}
+    (folder / "card.json").write_text(json.dumps(described, indent=2))
+    return folder
+
+
 def write_lookup(repository: Path, name: str = "lookup") -> Path:
     """Write a model that fails on some data: `index` INT64 [1] -> `value` FP32 [1] = 10 * index, index below 8."""
     return write_model(

@@ -5,6 +5,7 @@ PlatformError
 │   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400, Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── JobNotFound 404, UploadNotFound 404
+│   ├── VersionNotFound 404
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
 │   ├── UnsupportedImage 415
@@ -47,6 +48,7 @@ from frontend.errors.requests import (
     UnsupportedImage,
     UploadNotFound,
     UploadTooLarge,
+    VersionNotFound,
 )
 from frontend.errors.service import (
     AttemptsExhausted,
@@ -102,5 +104,6 @@ __all__ = [
     "UploadNotFound",
     "UploadTooLarge",
     "UploadsNotSupported",
+    "VersionNotFound",
     "all_errors",
 ]

@@ -66,6 +66,16 @@ class ModelNotFound(RequestError):
         super().__init__(f"There is no model {model[:64]!r}; served are: {', '.join(sorted(known)) or 'none'}.")
 
 
+class VersionNotFound(RequestError):
+    """The model is served, but not in the version in the address."""
+
+    status, code, title = 404, "version_not_found", "The model's version is not known"
+    advice = "GET /v1/models/{model} lists the versions; without one in the address the newest answers."
+
+    def __init__(self, model: str, version: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no version {version[:64]!r} of {model!r}; served are: {', '.join(known)}.")
+
+
 class ResultNotFound(RequestError):
     """The result in the address is not stored."""
 

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{model}: the card beside what the server really runs."""
+"""GET /v1/models, /v1/models/{model} and its versions: the card beside what the server really runs."""
 
 from fastapi import APIRouter
 
@@ -16,22 +16,30 @@ def router(catalogue: Catalogue) -> APIRouter:
     @routes.get("", summary="All models, and why some are not ready")
     async def list_models() -> ModelsShape:
         snapshot = catalogue.snapshot
-        return ModelsShape(
-            models=[_shape(each) for each in snapshot.models.values()], not_ready=dict(snapshot.problems)
-        )
+        models = [_shape(catalogue, each, f"/v1/models/{name}") for name, each in snapshot.models.items()]
+        return ModelsShape(models=models, not_ready=dict(snapshot.problems))
 
     @routes.get("/{model}", summary="A model's card and live configuration", responses=problems(404, 422, 503))
     async def read_model(model: str) -> ModelShape:
-        return _shape(catalogue.get(model))
+        """Of its newest version; `versions` lists all that are served side by side."""
+        served = catalogue.get(model)
+        return _shape(catalogue, served, f"/v1/models/{served.name}")
+
+    @routes.get("/{model}/versions/{version}", summary="The same of one version", responses=problems(404, 422, 503))
+    async def read_version(model: str, version: str) -> ModelShape:
+        """The card is that of the model's newest version."""
+        served = catalogue.get(model, version)
+        return _shape(catalogue, served, f"/v1/models/{served.name}/versions/{served.version}")
 
     return routes
 
 
-def _shape(model: ServedModel) -> ModelShape:
+def _shape(catalogue: Catalogue, model: ServedModel, address: str) -> ModelShape:
     configuration = model.configuration
     return ModelShape(
         name=model.name,
         version=model.version,
+        versions=list(catalogue.snapshot.versions[model.name]),
         model_sha256=model.model_sha256,
         precision=model.precision,
         card=model.card,
@@ -41,7 +49,7 @@ def _shape(model: ServedModel) -> ModelShape:
             inputs=[_tensor(spec) for spec in configuration.inputs],
             outputs=[_tensor(spec) for spec in configuration.outputs],
         ),
-        links={"self": f"/v1/models/{model.name}", "predict": f"/v1/models/{model.name}/predict"},
+        links={"self": address, "predict": f"{address}/predict"},
     )
 
 

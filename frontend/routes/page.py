@@ -27,7 +27,7 @@ def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
             "models": [served.card for served in catalogue.snapshot.models.values()],
             "precisions": {name: served.precision for name, served in catalogue.snapshot.models.items()},
             "problems": catalogue.snapshot.problems,
-            "samples": _samples(settings.samples_dir),
+            "samples": _samples_by_model(settings.samples_dir, catalogue),
             "max_upload_bytes": settings.max_upload_bytes,
             "max_image_pixels": settings.max_image_pixels,
             "notice": NOTICE,
@@ -47,7 +47,7 @@ def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
 
     @routes.get("/v1/samples", summary="Sample pictures by model")
     async def list_samples() -> dict[str, list[str]]:
-        return _samples(settings.samples_dir)
+        return _samples_by_model(settings.samples_dir, catalogue)
 
     @routes.get(
         "/v1/samples/{path:path}", summary="A sample picture", response_class=Response, responses=problems(404, 422)
@@ -59,6 +59,13 @@ def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
         return FileResponse(settings.samples_dir / path)
 
     return routes
+
+
+def _samples_by_model(folder: Path, catalogue: Catalogue) -> dict[str, list[str]]:
+    """As `_samples`, and what a model's card takes from another model."""
+    found = _samples(folder)
+    cards = [served.card for served in catalogue.snapshot.models.values()]
+    return found | {card.name: found.get(card.samples, []) for card in cards if card.samples}
 
 
 def _samples(folder: Path) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""POST /v1/models/{model}/predict."""
+"""POST /v1/models/{model}/predict, and the same of one of its versions."""
 
 from typing import Any
 
@@ -36,13 +36,28 @@ REQUEST_BODY: dict[str, Any] = {
     },
 }
 
-
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "RFC 7240. With `respond-async` the answer is 202 and a job with this one picture.",
+    "description": "RFC 7240. With `respond-async` the answer is 202 and a job with this one picture; not for one version.",
     "schema": {"type": "string"},
+}
+
+OPERATION: dict[str, Any] = {
+    "response_model": Result,
+    "responses": {
+        200: {
+            "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
+            "description": "The result, or what Accept names",
+        },
+        202: {"model": JobShape, "description": "A job, for `Prefer: respond-async`"},
+        **problems(400, 404, 406, 408, 413, 415, 422, 431, 500, 502, 503, 504),
+    },
+    "openapi_extra": {
+        "requestBody": REQUEST_BODY,
+        "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS, PREFER],
+    },
 }
 
 
@@ -64,31 +79,15 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         response.headers["Preference-Applied"] = "respond-async"
         return response
 
-    @routes.post(
-        "/v1/models/{model}/predict",
-        summary="Ask a model about a picture",
-        response_model=Result,
-        responses={
-            200: {
-                "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
-                "description": "The result, or what Accept names",
-            },
-            202: {"model": JobShape, "description": "A job, for `Prefer: respond-async`"},
-            **problems(400, 404, 406, 408, 413, 415, 422, 431, 500, 502, 503, 504),
-        },
-        openapi_extra={
-            "requestBody": REQUEST_BODY,
-            "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS, PREFER],
-        },
-    )
+    @routes.post("/v1/models/{model}/predict", summary="Ask a model about a picture", **OPERATION)
     async def predict(model: str, request: Request) -> Response:
         """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
 
         With `Accept: image/png` the answer is the overlay, with `application/geo+json` the polygons, where the model
         has them. With `Prefer: respond-async` the answer is a job with this one picture.
         """
-        served = catalogue.get(model)
-        if prefers_async(request.headers):
+        served = catalogue.get(model, request.path_params.get("version"))
+        if prefers_async(request.headers) and "version" not in request.path_params:
             return await _later(served, request)
         # Of several renderings of one type the first is the one that a type alone asks for.
         renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
@@ -113,5 +112,11 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"
         response.headers["Content-Location"] = address
         return response
+
+    @routes.post("/v1/models/{model}/versions/{version}/predict", summary="Ask one version of a model", **OPERATION)
+    async def predict_version(model: str, version: str, request: Request) -> Response:
+        """As without a version, where the newest answers; the list is in `GET /v1/models/{model}`."""
+        del version  # read from the path
+        return await predict(model, request)
 
     return routes

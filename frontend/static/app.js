@@ -12,13 +12,14 @@ import {
   selectModel,
 } from "./form.js";
 import { hasKey, keyIsMissing, onKey } from "./key.js";
+import * as localisation from "./localisation.js";
 import { Problem } from "./problem.js";
 import { offerDownloads, showProvenance, showResult } from "./result.js";
 import * as segmentation from "./segmentation.js";
 import { offerThreshold, withdrawThreshold } from "./threshold.js";
 import { changeLayer, clear, layerOpacity, offerLayer, onLayerChange, pictureSize, showPicture } from "./viewer.js";
 
-const TASKS = { classification, segmentation };
+const TASKS = { classification, localisation, segmentation };
 
 const READY_POLL_MS = 3000;
 const DEFAULT_OVERLAY_OPACITY = 0.5;

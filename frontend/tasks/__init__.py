@@ -2,9 +2,10 @@
 
 from frontend.tasks.base import Task
 from frontend.tasks.classification import Classification
+from frontend.tasks.localisation import Localisation
 from frontend.tasks.segmentation import Segmentation
 
-TASKS: tuple[Task, ...] = (Classification(), Segmentation())
+TASKS: tuple[Task, ...] = (Classification(), Localisation(), Segmentation())
 
 
 def task_of_kind(kind: str) -> Task | None:

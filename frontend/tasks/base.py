@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from frontend.backend import ModelConfiguration, Tensors
-from frontend.cards import Card
+from frontend.cards import Card, Weights
 from frontend.images import Picture, Warn
 
 
@@ -78,6 +78,7 @@ class ServedModel:
     model_sha256: str | None
     task: "Task"
     precision: str | None = None
+    recorded_weights: Weights | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +89,12 @@ class ServedModel:
     def version(self) -> str:
         """The version that the server answers with."""
         return self.configuration.version
+
+    @property
+    def weights(self) -> Weights:
+        """What this version was made from: by its export's record, or else by the card."""
+        origin = self.card.origin
+        return self.recorded_weights or Weights(f"{origin.package} {origin.version}", origin.sha256)
 
 
 @dataclass(frozen=True)

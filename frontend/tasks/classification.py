@@ -1,7 +1,7 @@
 """One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,30 +14,20 @@ from frontend.errors import InferenceFailed
 from frontend.images import Picture
 from frontend.resizing import resize
 from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tasks.heat import heat_layer, lay_over, strengths
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
 SALIENCY_FILE = "saliency.npy"
-
-# A sequential map from black over red and yellow to white: order stays readable without colour vision.
-HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
 
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
     picture = stored.picture()
     saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
-    smooth = Image.fromarray(saliency.astype(np.float32)).resize(
-        (picture.width, picture.height), Image.Resampling.BICUBIC
-    )
-    strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
-    alpha = (np.arange(256) * options.opacity).round().astype(np.uint8)[strength]
-    layer = Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
-    if options.base == "none":
-        return layer
-    base = picture.image().convert("RGBA")
-    base.alpha_composite(layer)
-    return base.convert("RGB")
+    strength = strengths(saliency.astype(np.float32), (picture.width, picture.height))
+    layer = heat_layer(strength, options.opacity)
+    return layer if options.base == "none" else lay_over(picture.image(), layer)
 
 
 class Classification:
@@ -52,25 +42,19 @@ class Classification:
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
-        found = []
-        if configuration.max_batch_size < 1:
-            found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
-        if len(configuration.inputs) != 1 or not _is_image(configuration.inputs[0]):
-            got = ", ".join(map(str, configuration.inputs)) or "none"
-            found.append(f"expected one input of uint8 [H, W, 3], got {got}")
-        probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
-        if configuration.output(PROBABILITIES) != probabilities:
-            found.append(f"expected output {probabilities} (the card's classes), got {_outputs(configuration)}")
+        found = classifier_mismatches(card, configuration)
         saliency = configuration.output(SALIENCY)
         if (saliency is None) != (card.saliency is None):
             expected = "no output" if card.saliency is None else "an output"
-            found.append(f"expected {expected} named {SALIENCY} (the card's saliency), got {_outputs(configuration)}")
+            found.append(
+                f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
+            )
         return found
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""
         del parameters
-        return ClassificationPlan(picture, model)
+        return ClassificationPlan(picture, model, {PROBABILITIES, SALIENCY})
 
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """The overlay, where the model gives a saliency map."""
@@ -83,13 +67,19 @@ class Classification:
 
 
 class ClassificationPlan:
-    """One picture, one request."""
+    """One picture, one request.
+
+    Args:
+        picture: the upload.
+        model: what is asked.
+        outputs: names of those outputs that are wanted where the model has them.
+    """
 
     count: int = 1
     outputs: Sequence[str]
 
-    def __init__(self, picture: Picture, model: ServedModel) -> None:
-        self.outputs = [spec.name for spec in model.configuration.outputs if spec.name in {PROBABILITIES, SALIENCY}]
+    def __init__(self, picture: Picture, model: ServedModel, outputs: Collection[str]) -> None:
+        self.outputs = [spec.name for spec in model.configuration.outputs if spec.name in outputs]
         self._picture = picture
         self._model = model
         self._answer: Tensors = {}
@@ -125,8 +115,21 @@ class ClassificationPlan:
             "label": names[int(probabilities.argmax())],
             "probabilities": {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)},
         }
-        artefacts = {SALIENCY_FILE: _npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
+        artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
         return TaskResult(document, artefacts)
+
+
+def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list[str]:
+    """Where a model is none that takes one RGB picture and gives a probability for each of the card's classes."""
+    found = []
+    if configuration.max_batch_size < 1:
+        found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
+    if len(configuration.inputs) != 1 or not _is_image(configuration.inputs[0]):
+        found.append(f"expected one input of uint8 [H, W, 3], got {in_words(configuration.inputs)}")
+    probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
+    if configuration.output(PROBABILITIES) != probabilities:
+        found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
+    return found
 
 
 def _is_image(spec: TensorSpec) -> bool:
@@ -134,19 +137,13 @@ def _is_image(spec: TensorSpec) -> bool:
     return fixed and spec.dtype == np.uint8
 
 
-def _outputs(configuration: ModelConfiguration) -> str:
-    return ", ".join(map(str, configuration.outputs)) or "none"
+def in_words(tensors: Sequence[TensorSpec]) -> str:
+    """The tensors in words."""
+    return ", ".join(map(str, tensors)) or "none"
 
 
-def _npy(array: NDArray[Any]) -> bytes:
+def to_npy(array: NDArray[Any]) -> bytes:
+    """An array as the bytes of an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _heat_table() -> NDArray[np.uint8]:
-    """(256, 3) uint8 RGB: the colour of each strength."""
-    stops = np.linspace(0, 255, len(HEAT))
-    return np.column_stack([np.interp(np.arange(256), stops, HEAT[:, channel]) for channel in range(3)]).astype(
-        np.uint8
-    )

@@ -16,9 +16,21 @@ from loadtest.compare.runner import DifferentAnswers, Plan, Point, run
 from tests.servers import PROJECT
 
 OUT = PROJECT / "build/compare"
-CONNECTIONS = {"peers": [1, 8, 32], "real": [1, 4, 8], "connections": [1, 2, 4, 8, 16, 32], "megapixels": [4]}
-SECONDS = {"real": 20.0}  # a few answers a second
-BASELINES = {"peers": ["ours"], "repeats": ["ours"], "real": ["ours", "triton_grpc_fp32"], "connections": ["ours"]}
+CONNECTIONS = {
+    "peers": [1, 8, 32],
+    "real": [1, 4, 8],
+    "connections": [1, 2, 4, 8, 16, 32],
+    "megapixels": [4],
+    "tumour": [1, 8, 16],
+}
+SECONDS = {"real": 20.0, "tumour": 10.0}  # a few answers a second
+BASELINES = {
+    "peers": ["ours"],
+    "repeats": ["ours"],
+    "real": ["ours", "triton_grpc_fp32"],
+    "connections": ["ours"],
+    "tumour": ["brain_tumour"],
+}
 
 
 def main() -> int:

@@ -9,12 +9,13 @@ from pathlib import Path
 from loadtest.compare import contenders, tiny_cnn
 from loadtest.compare.contenders import Contender
 from loadtest.compare.pictures import base_pictures
-from loadtest.compare.served import Served, without_file_name
+from loadtest.compare.served import Served, one_at_a_time, two_instances, without_file_name
 from tests.servers import PROJECT
 
 Settings = Mapping[str, str]
 
 REAL_MODEL = "brain_mri"
+TUMOUR_MODEL = "brain_tumour"
 # Single values of the resized picture one level apart move its probabilities by up to 3e-4 in FP32 and by 8e-3 in INT8,
 # where they tip activations over to the next step.
 REAL_TOLERANCE = 3e-2
@@ -62,6 +63,29 @@ def real(folder: Path, settings: Settings) -> list[Contender]:
     ]
 
 
+def tumour(folder: Path, settings: Settings) -> list[Contender]:
+    """The network of our own as it is configured, without batches and in two instances; the VGG16 in INT8 and FP32."""
+
+    def served(model: str, name: str, change: Callable[[str], str] = str) -> Served:
+        shutil.copytree(PROJECT / "model_repository" / model, folder / name / model)
+        configuration = folder / name / model / "config.pbtxt"
+        configuration.write_text(change(configuration.read_text()))
+        return Served(folder / name, model, base_pictures(), REAL_TOLERANCE)
+
+    own, single = served(TUMOUR_MODEL, "own"), served(TUMOUR_MODEL, "single", one_at_a_time)
+    two = served(TUMOUR_MODEL, "two", two_instances)
+    as_many = {**settings, "ONCO_MAX_BATCHES_IN_FLIGHT": "64"}  # batches of one: else more than four are refused
+    return [
+        contenders.ours(own, settings, TUMOUR_MODEL),
+        contenders.ours(single, as_many, f"{TUMOUR_MODEL}, batches of 1"),
+        contenders.ours(two, settings, f"{TUMOUR_MODEL}, 2 instances"),
+        contenders.triton_grpc(own, "triton_grpc"),
+        contenders.triton_grpc(single, "triton_grpc, batches of 1"),
+        contenders.ours(served(REAL_MODEL, "int8"), settings, f"{REAL_MODEL}, INT8"),
+        contenders.ours(served(REAL_MODEL, "fp32", without_file_name), settings, f"{REAL_MODEL}, FP32"),
+    ]
+
+
 def batching(folder: Path, settings: Settings) -> list[Contender]:
     """Dynamic batching on against off, with the frontend and without."""
     on, off = tiny(folder / "on"), tiny(folder / "off", batching="")
@@ -103,6 +127,7 @@ SWEEPS: Mapping[str, Callable[[Path, Settings], list[Contender]]] = {
     "workers": workers,
     "connections": connections,
     "repeats": repeats,
+    "tumour": tumour,
 }
 
 

@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE = 240
+_SIDE = r"dims: \[ (\d+), \1, 3 \]"
 _FILE_NAME = r'^default_model_filename: "(.*)"$'
 
 
@@ -49,8 +49,9 @@ class Served:
 
     @cached_property
     def pixels(self) -> list[NDArray[np.uint8]]:
-        """Every picture as Pillow decodes and resizes it: (240, 240, 3) uint8 RGB."""
-        return [preprocess(picture) for picture in self.pictures]
+        """Every picture as Pillow decodes and resizes it: (side, side, 3) uint8 RGB."""
+        sides = re.findall(_SIDE, (self.repository / self.model / "config.pbtxt").read_text())
+        return [preprocess(picture, int(sides[0])) for picture in self.pictures]
 
     def session(self, threads: int) -> onnxruntime.InferenceSession:
         """ONNX Runtime alone on the same graph."""
@@ -66,15 +67,26 @@ class Served:
         ]
 
 
-def preprocess(picture: bytes) -> NDArray[np.uint8]:
-    """Decode a JPEG and resize it with Pillow's bicubic filter, to (240, 240, 3) uint8 RGB."""
+def preprocess(picture: bytes, side: int) -> NDArray[np.uint8]:
+    """Decode a JPEG and resize it with Pillow's bicubic filter, to (side, side, 3) uint8 RGB."""
     with Image.open(io.BytesIO(picture)) as image:
-        return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+        return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
 
 
 def without_batching(configuration: str) -> str:
     """A config.pbtxt that does not say `dynamic_batching` any more."""
     return re.sub(r"^dynamic_batching \{ \}$", "", configuration, flags=re.MULTILINE)
+
+
+def one_at_a_time(configuration: str) -> str:
+    """A config.pbtxt with batches of one picture."""
+    return re.sub(r"batch_size: \d+", "batch_size: 1", without_batching(configuration))
+
+
+def two_instances(configuration: str) -> str:
+    """A config.pbtxt with two instances of one thread each."""
+    threads = 'parameters { key: "intra_op_thread_count" value { string_value: "1" } }'
+    return re.sub(r"\bcount: 1$", "count: 2", configuration, flags=re.MULTILINE) + threads + "\n"
 
 
 def without_file_name(configuration: str) -> str:

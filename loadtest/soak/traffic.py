@@ -20,7 +20,8 @@ from loadtest.pictures import Picture, Pictures
 SIDES: Final = (240, 512, 1024)
 """Pictures of up to a megapixel: what a run stores on disk stays below a gigabyte an hour and a core."""
 
-TASK_WEIGHTS: Final = {"classification": 19, "segmentation": 1}  # a tile of he_tissue takes a second on a CPU
+# A tile of he_tissue takes a second on a CPU.
+TASK_WEIGHTS: Final = {"classification": 19, "localisation": 19, "segmentation": 1}
 PAGES: Final = ("/", "/errors", "/docs", "/openapi.json", "/v1/models", "/v1/samples", "/livez", "/readyz", "/metrics")
 REMEMBERED: Final = 50  # results that are asked for again
 TOLD: Final = 20  # unexpected errors in words; more are counted

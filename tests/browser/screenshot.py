@@ -19,6 +19,12 @@ def ask_brain_mri(page: Page) -> None:
     page.get_by_role("button", name="Sample 2, labelled meningioma").click()
 
 
+def ask_brain_tumour(page: Page) -> None:
+    """A picture whose class is known, of the model that points."""
+    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    page.get_by_role("button", name="Sample 2, labelled meningioma").click()
+
+
 def ask_he_tissue(page: Page) -> None:
     """A picture whose resolution is not known: at this one all classes are seen."""
     page.get_by_role("radio", name="H&E tissue").check()
@@ -26,7 +32,7 @@ def ask_he_tissue(page: Page) -> None:
     page.get_by_role("button", name="Sample 1, H&E").click()
 
 
-ASK = {"brain_mri": ask_brain_mri, "he_tissue": ask_he_tissue}
+ASK = {"brain_mri": ask_brain_mri, "brain_tumour": ask_brain_tumour, "he_tissue": ask_he_tissue}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 
 import numpy as np
 import pytest
@@ -22,6 +23,9 @@ def server(embedded_triton, tmp_path_factory):
     folder = tmp_path_factory.mktemp("contract")
     write_classifier(folder / "models", "tiny", size=SIZE)
     write_slow(folder / "models", "slow", steps=20)
+    shutil.copytree(folder / "models/tiny/1", folder / "models/tiny/10")
+    configuration = folder / "models/tiny/config.pbtxt"
+    configuration.write_text(f"{configuration.read_text()}version_policy {{ all {{ }} }}\n")
     broken = write_classifier(folder / "models", "broken", size=SIZE)
     (broken / "1" / "model.onnx").write_bytes(b"no model")
     running = TritonServer(folder / "models", folder, exit_on_error="false")
@@ -37,6 +41,7 @@ async def backend(request):
             classifier("tiny", 4, (SIZE, SIZE), max_batch_size=8), classifier("broken"), classifier("slow")
         )
         made.loaded.remove("broken")
+        made.versions = ("1", "10")
     else:
         made = TritonBackend(request.getfixturevalue("server").grpc_url)
     yield made
@@ -50,8 +55,8 @@ async def infer(backend, images, *, model="tiny", timeout_s=10.0):
 async def test_models_with_their_state(backend):
     states = {each.name: each for each in await backend.models()}
     assert states.keys() == {"tiny", "slow", "broken"}
-    assert (states["tiny"].version, states["tiny"].reason) == ("1", "")
-    assert states["broken"].version is None
+    assert (states["tiny"].versions, states["tiny"].reason) == (("1", "10"), "")
+    assert states["broken"].versions == ()
     assert states["broken"].reason
 
 
@@ -68,6 +73,19 @@ async def test_answers(backend, count):
     answer = await infer(backend, images)
     assert answer.keys() == {"probabilities"}
     np.testing.assert_allclose(answer["probabilities"], expected_probabilities(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("version", ["1", "10"])
+async def test_each_version_answers(backend, version):
+    assert (await backend.configuration("tiny", version)).version == version
+    images = random_images(1, SIZE)
+    answer = await backend.infer("tiny", version, {"image": images}, OUTPUTS, 10.0)
+    np.testing.assert_allclose(answer["probabilities"], expected_probabilities(images), atol=1e-5)
+
+
+async def test_a_version_that_is_not_loaded(backend):
+    with pytest.raises(ModelNotReady, match="tiny"):
+        await backend.infer("tiny", "2", {"image": random_images(1, SIZE)}, OUTPUTS, 10.0)
 
 
 @pytest.mark.parametrize("model", ["unknown", "broken"])

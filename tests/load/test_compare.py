@@ -248,6 +248,19 @@ def test_batching_is_left_out_of_the_real_configurations():
             assert len(without_batching(text)) > 0.9 * len(text)
 
 
+def test_the_tumour_model_is_compared_with_itself_and_with_the_classifier(model_repository, tmp_path):
+    found = {each.name: each.served for each in scenarios.tumour(tmp_path, {})}
+    texts = {name: (each.repository / each.model / "config.pbtxt").read_text() for name, each in found.items()}
+    single, two = texts["brain_tumour, batches of 1"], texts["brain_tumour, 2 instances"]
+    assert texts["brain_tumour"] == (model_repository / "brain_tumour/config.pbtxt").read_text()
+    assert set(re.findall(r"batch_size: (\d+)", single)) == {"1"}
+    assert "dynamic_batching {" not in single
+    assert "count: 2\n" in two
+    assert 'key: "intra_op_thread_count" value { string_value: "1" }' in two
+    assert found["brain_mri, INT8"].graph.name == "model.cpu.onnx"
+    assert found["brain_mri, FP32"].graph.name == "model.onnx"
+
+
 def test_the_graph_is_the_one_that_the_configuration_names(tmp_path):
     served = scenarios.tiny(tmp_path, pictures=base_pictures(1))
     assert served.graph == tmp_path / "tiny_cnn/1/model.onnx"

@@ -14,11 +14,13 @@ async def test_a_sound_service_makes_no_unexpected_error(frontend, triton):
     traffic = await soak(frontend.url, triton.grpc_url, watch, SECONDS, callers=2, seed=1)
     assert list(traffic.tally.unexpected) == []
     kinds = {kind for kind, _ in traffic.tally.counts}
-    assert kinds >= {"predict brain_mri, new", "predict he_tissue, new", "result", "page and models"}
+    assert kinds >= {f"predict {model}, new" for model in ("brain_mri", "brain_tumour", "he_tissue")}
+    assert kinds >= {"result", "page and models"}
     assert any(kind.startswith("gRPC") for kind in kinds)
     assert any(status.startswith("4") for _, status in traffic.tally.counts)
     assert {trend.process for trend in trends(watch.samples)} == {
-        "frontend", "tritonserver", "backend of brain_mri", "backend of he_tissue",
+        "frontend", "tritonserver", "backend of brain_mri", "backend of brain_tumour",
+        "backend of he_tissue",
     }  # fmt: skip
 
 

@@ -89,7 +89,19 @@ def test_the_runtime_lock_is_part_of_the_development_lock():
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
 
 
-def test_nothing_large_is_tracked():
+def tracked():
     files = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
-    large = [name for name in files if name and Path(name).exists() and Path(name).stat().st_size > 1_000_000]
-    assert large == []
+    return [Path(name) for name in files if name and Path(name).exists()]
+
+
+def test_nothing_large_is_tracked():
+    limits = {path: 3_000_000 if path.suffix == ".onnx" else 1_000_000 for path in tracked()}
+    assert [path for path, limit in limits.items() if path.stat().st_size > limit] == []
+
+
+def test_clean_removes_nothing_that_is_tracked():
+    done = subprocess.run(["make", "--dry-run", "clean"], capture_output=True, text=True, check=True)
+    (command,) = [line.split() for line in done.stdout.splitlines() if line.startswith("rm ")]
+    removed = [Path(word) for word in command[2:]]
+    assert Path("build") in removed
+    assert [path for path in tracked() for each in removed if path.is_relative_to(each)] == []

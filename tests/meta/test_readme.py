@@ -44,7 +44,8 @@ def test_it_is_short_and_begins_with_what_matters():
 
 
 LAUNCHER = (PROJECT / "docs/inference_server.md").read_text()
-TABLES = [(Settings, "ONCO_", README), (TritonSettings, "ONCO_TRITON_", LAUNCHER)]
+SETTINGS = (PROJECT / "docs/settings.md").read_text()
+TABLES = [(Settings, "ONCO_", SETTINGS), (TritonSettings, "ONCO_TRITON_", LAUNCHER)]
 
 
 @pytest.mark.parametrize(("settings", "prefix", "text"), TABLES)

@@ -155,5 +155,5 @@ def _provider(args: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         raise triton.TritonModelException(
             "KIND_GPU needs onnxruntime with CUDA, which is not installed: use NVIDIA's image, or KIND_CPU"
         )
-    # Measured on an H100, see docs/performance.md: as quick as the exhaustive search and planned in a fifth of its time.
+    # On an H100 as quick as the exhaustive search, and planned in a fifth of its time; see docs/performance.md.
     return _CUDA, {"device_id": args["model_instance_device_id"], "cudnn_conv_algo_search": "HEURISTIC"}

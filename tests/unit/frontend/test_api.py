@@ -11,7 +11,7 @@ from PIL import Image
 
 from frontend.draining import Draining
 from frontend.schemas import ClassificationResult, ModelsShape
-from tests.fakes import FakeBackend, classifier
+from tests.fakes import FakeBackend, card, classifier, write_card
 from tests.pictures import encoded, noise, quarters
 from tests.unit.frontend.service import PNG, PREDICT, Service, assert_problem
 
@@ -125,6 +125,23 @@ async def test_models_and_readiness(service):
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "models": ["tiny"], "problems": {}})
 
 
+async def test_versions_are_addressed(tmp_path):
+    backend = FakeBackend()
+    backend.versions = ("1", "2")
+    async with Service(tmp_path, backend) as service:
+        newest = (await service.http.get("/v1/models/tiny")).json()
+        assert (newest["version"], newest["versions"]) == ("2", ["1", "2"])
+        older = (await service.http.get("/v1/models/tiny/versions/1")).json()
+        assert older["version"] == "1"
+        answers = [(await service.http.post(each["links"]["predict"], content=PNG)).json() for each in (newest, older)]
+        assert [each["version"] for each in answers] == ["2", "1"]
+        assert len({each["id"] for each in answers}) == 2
+        assert [version for _, version, *_ in backend.calls] == ["2", "1"]
+        for method, address in (("GET", ""), ("POST", "/predict")):
+            response = await service.http.request(method, f"/v1/models/tiny/versions/3{address}", content=PNG)
+            assert_problem(response, 404, "version_not_found")
+
+
 async def test_inference_server_away_and_back(service):
     service.backend.reachable = False
     response = await service.http.post(PREDICT, content=PNG)
@@ -207,6 +224,18 @@ async def test_samples_are_listed_and_read(service, tmp_path):
     assert (await service.http.get("/v1/samples")).json() == {"tiny": ["tiny/class0/a.jpg"]}
     assert (await service.http.get("/v1/samples/tiny/class0/a.jpg")).content == b"jpeg"
     assert_problem(await service.http.get("/v1/samples/tiny/class0/notes.txt"), 404, "sample_not_found")
+
+
+async def test_a_model_may_offer_the_samples_of_another(tmp_path):
+    made = Service(tmp_path, FakeBackend(classifier("tiny"), classifier("other")))
+    write_card(tmp_path / "models", card("other", samples="tiny"))
+    folder = tmp_path / "samples" / "tiny" / "class0"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"jpeg")
+    async with made as service:
+        samples = (await service.http.get("/v1/samples")).json()
+        assert samples == {"tiny": ["tiny/class0/a.jpg"], "other": ["tiny/class0/a.jpg"]}
+        assert (await service.http.get("/")).text.count('data-sample="/v1/samples/tiny/class0/a.jpg"') == 2
 
 
 async def test_the_callers_deadline_covers_the_whole_request(tmp_path):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from frontend.cards import ServedFile, read_cards, served_file
+from frontend.cards import ServedFile, Weights, read_cards, served_file
 from tests.fakes import card, write_card
 
 
@@ -60,3 +60,12 @@ def test_the_served_file_is_the_one_that_the_server_names(tmp_path):
     assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile("abc", "FP32")
     assert served_file(tmp_path, "tiny", "1", "model.cpu.onnx") == ServedFile("def", "INT8")
     assert served_file(tmp_path, "tiny", "2", "model.onnx") == ServedFile()
+
+
+def test_the_record_of_a_version_says_which_weights_it_was_made_from(tmp_path):
+    write_card(tmp_path, card())
+    source = {"package": "training", "version": "abc", "sha256": "f" * 64, "licence": "MIT"}
+    record = {"files": {"model.onnx": {"sha256": "abc", "precision": "FP32"}}, "source": source}
+    (tmp_path / "tiny" / "1" / "export.json").write_text(json.dumps(record))
+    weights = Weights("training abc", "f" * 64)
+    assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile("abc", "FP32", weights)

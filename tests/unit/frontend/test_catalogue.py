@@ -5,7 +5,7 @@ import pytest
 
 from frontend.backend import TensorSpec
 from frontend.catalogue import Catalogue
-from frontend.errors import InferenceUnavailable, ModelNotFound, ModelNotReady
+from frontend.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, VersionNotFound
 from tests.fakes import FakeBackend, card, classifier, write_card
 
 
@@ -75,6 +75,18 @@ async def test_one_model_that_fails_to_load_leaves_the_other(tmp_path):
     snapshot = await catalogue.refresh()
     assert (snapshot.ready, list(snapshot.models)) == (False, ["a"])
     assert "not loaded" in snapshot.problems["b"]
+
+
+async def test_versions_stand_side_by_side_and_the_newest_answers(tmp_path):
+    backend, catalogue = await look(tmp_path)
+    backend.versions = ("2", "10")
+    await catalogue.refresh()
+    assert list(catalogue.snapshot.versions["tiny"]) == ["2", "10"]
+    assert [catalogue.get("tiny", each).version for each in ("2", "10", None)] == ["2", "10", "10"]
+    with pytest.raises(VersionNotFound, match="no version '1' of 'tiny'; served are: 2, 10"):
+        catalogue.get("tiny", "1")
+    with pytest.raises(ModelNotFound):
+        catalogue.get("other", "2")
 
 
 async def test_server_away_and_back(tmp_path):

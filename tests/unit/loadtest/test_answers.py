@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,8 @@ CLASSIFIER = Model.from_document(
 )
 SEGMENTER = Model("tissue", "segmentation", frozenset({"lumen", "other"}), (), ())
 
+LOCALISER = replace(CLASSIFIER, task="localisation")
+
 RIGHT = {
     "id": "0" * 32,
     "model": "tiny",
@@ -25,9 +29,22 @@ RIGHT = {
 AREAS = {"id": "0" * 32, "model": "tissue", "areas": {name: {"mm2": 1, "fraction": 0.5} for name in ("lumen", "other")}}
 
 
+IMAGE = {"width": 64, "height": 48}
+BOX = {"x": 10.0, "y": 20.0, "width": 54.0, "height": 28.0}
+
+
+def placed(**change):
+    return {**RIGHT, "image": IMAGE, "localisation": {"peak": {"x": 60.0, "y": 40.0}, "box": BOX, **change}}
+
+
+PLACED = placed()
+
+
 def test_right_answers_have_no_fault():
     assert fault(RIGHT, CLASSIFIER) == ""
     assert fault(AREAS, SEGMENTER) == ""
+    assert fault(PLACED, LOCALISER) == ""
+    assert fault(placed(box=None), LOCALISER) == ""
 
 
 @pytest.mark.parametrize(
@@ -45,6 +62,15 @@ def test_right_answers_have_no_fault():
 )
 def test_a_wrong_classification_is_noticed(change):
     assert fault(RIGHT | change, CLASSIFIER)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [RIGHT, placed(peak=None), placed(peak={"x": 60.0, "y": 50.0}), placed(box=BOX | {"width": 55.0}),
+     PLACED | {"label": "green"}],
+)  # fmt: skip
+def test_a_wrong_localisation_is_noticed(wrong):
+    assert fault(wrong, LOCALISER)
 
 
 @pytest.mark.parametrize(

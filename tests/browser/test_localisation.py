@@ -1,0 +1,54 @@
+"""The model that points, on the page."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.reading import result_id, wait_for_answer
+
+
+@pytest.fixture
+def asked(visit, samples):
+    """The page with an answer, and what the service says of it."""
+    page, _ = visit
+    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    page.set_input_files("#file", samples["meningioma"])
+    wait_for_answer(page)
+    return page, page.request.get(f"/v1/results/{result_id(page)}").json()
+
+
+def test_the_place_is_told_in_words(asked):
+    page, api = asked
+    place = api["localisation"]
+    expect(page.locator("#answer-title")).to_contain_text(re.compile("Glioma|Meningioma|No tumour|Pituitary tumour"))
+    expect(page.locator("#answer-description")).to_contain_text(f"certainty {place['certainty']:.2f}")
+    page.get_by_text("Timings and provenance").click()
+    box = place["box"]
+    expect(page.locator("#provenance")).to_contain_text(f"{round(box['width'])} x {round(box['height'])} pixels")
+
+
+def test_the_heatmap_is_on_and_can_be_switched_off(asked):
+    page, _ = asked
+    switch = page.get_by_role("switch", name="Tumour heatmap and box")
+    expect(switch).to_be_checked()
+    switch.uncheck()
+    expect(switch).not_to_be_checked()
+
+
+def test_the_box_can_be_saved_for_qupath(asked):
+    page, api = asked
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Polygons GeoJSON (QuPath)").click()
+    polygon, _ = json.loads(download.value.path().read_text())["features"]
+    box = api["localisation"]["box"]
+    assert polygon["geometry"]["coordinates"][0][0] == [box["x"], box["y"]]
+
+
+def test_the_samples_are_those_of_the_classifier(visit):
+    page, _ = visit
+    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    page.get_by_role("button", name="Sample 1, labelled pituitary tumour").click()
+    wait_for_answer(page)
+    expect(page.locator("#chosen")).to_contain_text(".jpg")
