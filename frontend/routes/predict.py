@@ -40,7 +40,7 @@ PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
     "required": False,
-    "description": "RFC 7240. With `respond-async` the answer is 202 and a job with this one picture; not for one version.",
+    "description": "RFC 7240. With `respond-async` the answer is 202 and a job; ignored where a version is named.",
     "schema": {"type": "string"},
 }
 
