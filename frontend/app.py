@@ -24,12 +24,14 @@ from frontend.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
-from frontend.routes import health, models, page, predict, results
+from frontend.routes import health, models, page, predict, results, viewing
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
 from frontend.threads import CpuThreads
 from frontend.tracing import Traces
 from frontend.triton import TritonBackend
+from frontend.viewing.cache import PyramidCache
+from frontend.viewing.viewer import Viewer
 
 STATIC = Path(__file__).parent / "static"
 UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by machines
@@ -54,11 +56,13 @@ def create_app(
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
     pipeline = _pipeline(settings, server, store, threads)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
+    looked_at = PyramidCache(settings.viewer_cache_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
             yield
+        looked_at.close()
         await server.close()
         threads.close()
         traces.close()
@@ -79,6 +83,7 @@ def create_app(
         predict.router(catalogue, pipeline, gallery, metrics),
         models.router(catalogue),
         results.router(gallery),
+        viewing.router(gallery, Viewer(gallery, threads, looked_at)),
         health.router(catalogue, metrics, draining),
         page.router(catalogue, settings),
     ):
@@ -124,7 +129,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(","),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=[access.HEADER, "X-Request-ID"],
             expose_headers=["Content-Location", "Retry-After", "Server-Timing", "X-Request-ID"],
         )

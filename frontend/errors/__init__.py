@@ -4,6 +4,7 @@ PlatformError
 ├── RequestError (4xx: the caller can mend it)
 │   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400, Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
+│   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413
 │   ├── UnsupportedImage 415
@@ -53,9 +54,11 @@ from frontend.errors.service import (
     TooBusy,
     TooManyConnections,
 )
+from frontend.errors.viewing import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
 
 __all__ = [
     "AreaTooLarge",
+    "CorrectionsNotAvailable",
     "CorruptImage",
     "DeadlineExceeded",
     "EmptyUpload",
@@ -81,10 +84,13 @@ __all__ = [
     "SampleNotFound",
     "ServiceError",
     "StorageUnavailable",
+    "TileNotFound",
     "TooBusy",
     "TooManyConnections",
+    "TooManyCorrections",
     "TooManyRequests",
     "Unauthorised",
+    "UnknownObjects",
     "UnsupportedImage",
     "UploadTooLarge",
     "all_errors",

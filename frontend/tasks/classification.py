@@ -13,7 +13,7 @@ from frontend.cards import Card
 from frontend.errors import InferenceFailed
 from frontend.images import Picture
 from frontend.resizing import resize
-from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
@@ -22,15 +22,13 @@ SALIENCY_FILE = "saliency.npy"
 # A sequential map from black over red and yellow to white: order stays readable without colour vision.
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
 
+LAYER_SIDE = 1024  # pixels of the viewer's layer along its longer side
+
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
     picture = stored.picture()
-    saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
-    smooth = Image.fromarray(saliency.astype(np.float32)).resize(
-        (picture.width, picture.height), Image.Resampling.BICUBIC
-    )
-    strength = (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+    strength = _strength(stored, picture.width, picture.height)
     alpha = (np.arange(256) * options.opacity).round().astype(np.uint8)[strength]
     layer = Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
     if options.base == "none":
@@ -40,6 +38,25 @@ def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     return base.convert("RGB")
 
 
+def _strength(stored: Stored, width: int, height: int) -> NDArray[np.uint8]:
+    """(height, width) uint8: the saliency map, smooth, 255 where it is strongest."""
+    saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
+    smooth = Image.fromarray(saliency.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    return (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def _layer(stored: Stored) -> NDArray[np.uint8]:
+    """The saliency map on a grid that shows all of it: it has a few cells."""
+    width, height = stored.document["image"]["width"], stored.document["image"]["height"]
+    scale = min(1, LAYER_SIDE / max(width, height))
+    return _strength(stored, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def _legend(card: Card) -> dict[str, Any]:
+    del card
+    return {"colours": ["#" + "".join(f"{part:02x}" for part in stop) for stop in HEAT.astype(int).tolist()]}
+
+
 class Classification:
     """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
 
@@ -47,7 +64,14 @@ class Classification:
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
-        Rendering("overlay.png", "image/png", "The picture under its saliency map", OverlayOptions, draw_overlay),
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under its saliency map",
+            OverlayOptions,
+            draw_overlay,
+            layer=Layer("heat", _layer, _legend),
+        ),
     )
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
