@@ -56,10 +56,7 @@ class Viewer:
             "tile": TILE,
             "levels": levels.last + 1,
             "um_per_px": entry.document.get("um_per_px"),
-            "layers": [
-                {"name": IMAGE, "kind": "picture"},
-                *([] if overlay is None else [_description(entry, overlay)]),
-            ],
+            "layers": [{"name": IMAGE, "kind": "picture"}, *layers],
         }
 
     async def tile(self, result: str, owner: str | None, layer: str, level: str, tile: str) -> bytes:
