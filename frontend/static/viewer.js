@@ -3,10 +3,9 @@
 import { readDescription } from "./api.js";
 import { classColours, heatColours } from "./viewer/colours.js";
 import { all, areaText, awaitObjects, offerObjects, takeNumbers, toggle, withdrawObjects } from "./viewer/corrections.js";
+import { loadLibrary } from "./viewer/library.js";
 import { cutOut, drawOutlines, objectAt } from "./viewer/outlines.js";
 import { showScale } from "./viewer/scale.js";
-import { Stage } from "./viewer/stage.js";
-import { colourAgain } from "./viewer/tiles.js";
 
 const at = (id) => document.getElementById(id);
 const picture = at("picture");
@@ -47,6 +46,7 @@ export function onLayerChange(listener) {
  */
 export async function showPicture(source, alt, background = "") {
   clear();
+  loadLibrary().catch(() => {}); // a result asks again, and tells
   held = URL.createObjectURL(source);
   picture.src = held;
   picture.alt = alt;
@@ -82,9 +82,11 @@ export async function showStored(result, card, task, tell) {
   offerLayer(mine.layer);
   viewport.setAttribute("aria-busy", "true");
   try {
-    const described = await readDescription(result.id);
+    const [described, { Stage }] = await Promise.all([readDescription(result.id), loadLibrary()]);
     if (shown !== mine) return;
     frame(described.width, described.height, card?.preprocessing.background ?? "");
+    const address = `/v1/results/${result.id}/tiles`;
+    stage = new Stage(pane, at("pane-plain"), described, address, "The picture of this result");
     await setStage(described);
     if (shown === mine) loadObjects();
   } catch (error) {
@@ -103,9 +105,7 @@ function offerLayer(layer) {
 }
 
 async function setStage(described) {
-  const address = `/v1/results/${shown.result.id}/tiles`;
-  const made = new Stage(pane, at("pane-plain"), described, address, "The picture of this result");
-  stage = made;
+  const made = stage;
   hint.hidden = true;
   pane.hidden = at("view-tools").hidden = false;
   await made.open(drawn);
@@ -156,8 +156,7 @@ export function colourAt(value) {
 }
 
 function redraw() {
-  colourAgain();
-  stage?.redraw();
+  stage?.colourAgain();
   drawn();
 }
 

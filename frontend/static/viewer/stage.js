@@ -84,7 +84,9 @@ export class Stage {
       this.#whole = Math.abs(this.main.viewport.getZoom() / this.main.viewport.getHomeZoom() - 1) < SAME_ZOOM;
       onDraw();
     });
-    this.main.addHandler("after-resize", () => this.#whole && this.main.viewport.goHome(true));
+    this.main.addHandler("resize", () => {
+      if (this.#whole) requestAnimationFrame(() => this.main.viewport?.goHome(true)); // after what it does by itself
+    });
   }
 
   async #pictureIn(pane, name) {
@@ -112,8 +114,10 @@ export class Stage {
     });
   }
 
-  redraw() {
-    for (const viewer of this.#viewers) viewer.forceRedraw();
+  /** Draw the layer in colours that have changed. */
+  colourAgain() {
+    this.#layer?.source.colourAgain();
+    this.main?.forceRedraw();
   }
 
   zoomBy(factor) {

@@ -5,13 +5,6 @@ import { readPicture } from "../api.js";
 
 const { OpenSeadragon } = window; // a classic script, loaded before the modules
 
-let generation = 0; // of the colours; a tile of an older one is coloured before it is drawn
-
-/** Let every tile that is drawn from now on take its colours anew. */
-export const colourAgain = () => {
-  generation += 1;
-};
-
 /**
  * The tiles of one layer.
  * @param {object} described what the service says of the result's tiles.
@@ -24,7 +17,12 @@ export const colourAgain = () => {
 export class Tiles extends OpenSeadragon.TileSource {
   constructor({ width, height, tile, levels }, address, colour = null, finish = null) {
     super({ width, height, tileSize: tile, minLevel: 0, maxLevel: levels - 1 });
-    Object.assign(this, { address, colour, finish, raw: new WeakMap() });
+    Object.assign(this, { address, colour, finish, raw: new WeakMap(), generation: 0 });
+  }
+
+  /** Let every tile that is drawn from now on take its colours anew. */
+  colourAgain() {
+    this.generation += 1;
   }
 
   getTileUrl(level, x, y) {
@@ -66,8 +64,8 @@ export class Tiles extends OpenSeadragon.TileSource {
   /** Bring a tile's colours up to date; called for each tile just before it is drawn. */
   prepare(context, { level, x, y }) {
     const raw = this.raw.get(context);
-    if (!raw || raw.generation === generation) return;
-    raw.generation = generation;
+    if (!raw || raw.generation === this.generation) return;
+    raw.generation = this.generation;
     const { width, height } = context.canvas;
     const coloured = new ImageData(width, height);
     this.colour(raw.data, new Uint32Array(coloured.data.buffer));
