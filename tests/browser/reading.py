@@ -53,7 +53,7 @@ def viewport(page: Page) -> NDArray[np.int64]:
 
 
 def served(page: Page, path: str) -> NDArray[np.int64]:
-    """What `viewport` would be if the picture were this one of the service's."""
+    """What `viewport` would be if the picture were this one of the service's, up to half a pixel of the page."""
     settle(page)
     page.locator("#picture").evaluate("(image, to) => { image.src = to; return image.decode() }", path)
     page.evaluate("() => { picture.hidden = false; pane.parentElement.style.visibility = 'hidden'; }")

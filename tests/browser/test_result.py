@@ -106,7 +106,7 @@ def test_layer_over_the_picture_is_what_the_service_draws(visit, samples):
     page.get_by_role("switch").check()
     page.get_by_role("slider").fill("100")
     here = viewport(page)
-    assert difference(here, served(page, f"/v1/results/{result_id(page)}/overlay.png?opacity=1")) < 5  # half a pixel of the page
+    assert difference(here, served(page, f"/v1/results/{result_id(page)}/overlay.png?opacity=1")) < 5
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -120,7 +120,7 @@ def test_turned_pictures_are_shown_upright_in_register_with_the_layer(visit, sam
     page.set_input_files("#file", {"name": "turned", "mimeType": f"image/{kind.lower()}", "buffer": turned})
     wait_for_answer(page)
     overlay = f"/v1/results/{result_id(page)}/overlay.png"
-    assert difference(viewport(page), served(page, f"{overlay}?opacity=0")) < 5  # half a pixel of the page
+    assert difference(viewport(page), served(page, f"{overlay}?opacity=0")) < 5
     page.get_by_role("switch").check()
     assert difference(viewport(page), served(page, f"{overlay}?opacity=0.5")) < 5
 

@@ -7,6 +7,7 @@ const { OpenSeadragon } = window;
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 const NEAREST_ZOOM = 16; // screen pixels that a pixel of the picture may take
+const SQUARES_FROM = 3; // screen pixels from which on a pixel of the picture is seen as the square that it is
 const NAVIGATOR_FROM = 4_000_000; // pixels of a picture in which one can lose the way
 const SAME_ZOOM = 0.01;
 const TRIES = 2;
@@ -40,9 +41,8 @@ function makeViewer(element, { width, height }, name) {
   viewer.canvas.setAttribute("role", "application");
   viewer.canvas.setAttribute("aria-label", name);
   viewer.addHandler("tile-drawing", ({ tiledImage, tile, rendered }) => tiledImage.source.prepare(rendered, tile));
-  // Between pixels of the picture there is nothing to be seen: enlarged ones are squares.
   viewer.addHandler("zoom", ({ zoom }) => {
-    viewer.drawer.setImageSmoothingEnabled(zoom * element.clientWidth < width);
+    viewer.drawer.setImageSmoothingEnabled(zoom * element.clientWidth < SQUARES_FROM * width);
   });
   return viewer;
 }
@@ -78,11 +78,12 @@ export class Stage {
 
   /** Show the picture; call `onDraw` whenever something moved or was drawn. */
   async open(onDraw) {
+    this.onDraw = onDraw;
     this.main = await this.#pictureIn(this.pane, this.name);
     this.main.addHandler("update-viewport", () => {
       this.#clip();
       this.#whole = Math.abs(this.main.viewport.getZoom() / this.main.viewport.getHomeZoom() - 1) < SAME_ZOOM;
-      onDraw();
+      this.onDraw();
     });
     this.main.addHandler("resize", () => {
       if (this.#whole) requestAnimationFrame(() => this.main.viewport?.goHome(true)); // after what it does by itself
@@ -165,6 +166,7 @@ export class Stage {
     const plain = await this.#pictureIn(this.plainPane, `${this.name}, without a layer`);
     this.#follow(this.main, plain);
     this.main.addHandler("viewport-change", () => this.#viewers.includes(plain) && this.#follow(this.main, plain));
+    plain.addHandler("update-viewport", () => this.onDraw());
     plain.addHandler("viewport-change", () => this.#follow(plain, this.main));
   }
 
