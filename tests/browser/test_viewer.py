@@ -1,6 +1,5 @@
 """The viewer: zoom, layers, thresholds in the browser, swipe, side by side, objects and corrections."""
 
-import io
 import json
 import re
 
@@ -8,7 +7,6 @@ import httpx
 import numpy as np
 import pytest
 import shapely
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.reading import areas, difference, result_id, settle, viewport
@@ -57,38 +55,31 @@ def largest(page: Page) -> tuple[str, tuple[float, float]]:
 
 def test_a_tile_coloured_here_is_what_the_service_draws(asked):
     page, _ = asked
-    expected = {
-        threshold: np.asarray(
-            Image.open(
-                io.BytesIO(
-                    page.request.get(
-                        f"/v1/results/{result_id(page)}/overlay.png?base=none&opacity=1&threshold={threshold}"
-                    ).body()
-                )
-            )
-        )
-        for threshold in THRESHOLDS
-    }
-    for threshold, drawn in expected.items():
-        samples = page.evaluate(
-            """async ([id, classes, threshold]) => {
-                const { classColours } = await import("/static/viewer/colours.js");
-                const blob = await (await fetch(`/v1/results/${id}/tiles/overlay/0/0_0`)).blob();
-                const bitmap = await createImageBitmap(blob);
+    found = page.evaluate(
+        """async ([id, classes, thresholds]) => {
+            const { classColours } = await import("/static/viewer/colours.js");
+            async function samples(path) {
+                const bitmap = await createImageBitmap(await (await fetch(`/v1/results/${id}${path}`)).blob());
                 const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
                 context.drawImage(bitmap, 0, 0);
-                const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-                const coloured = new Uint32Array(data.length / 4);
-                classColours(classes, () => ({ threshold, hidden: new Set() }))(data, coloured);
-                return Array.from(new Uint8Array(coloured.buffer));
-            }""",
-            [result_id(page), CARD["classes"], threshold],
-        )
-        here = np.array(samples, np.uint8).reshape(drawn.shape)
-        assert np.array_equal(here[..., 3], drawn[..., 3]), threshold
-        seen = drawn[..., 3] > 0
-        assert np.array_equal(here[seen], drawn[seen]), threshold
-    assert len({each.tobytes() for each in expected.values()}) == len(THRESHOLDS)
+                return context.getImageData(0, 0, bitmap.width, bitmap.height).data;
+            }
+            const strengths = await samples("/tiles/overlay/0/0_0");
+            const found = [];
+            for (const threshold of thresholds) {
+                const here = new Uint32Array(strengths.length / 4);
+                classColours(classes, () => ({ threshold, hidden: new Set() }))(strengths, here);
+                const drawn = await samples(`/overlay.png?base=none&opacity=1&threshold=${threshold}`);
+                const there = new Uint32Array(drawn.buffer);
+                found.push([here.length === there.length, here.filter((each, at) => each !== there[at]).length,
+                            here.filter((each) => each === here[0]).length]);
+            }
+            return found;
+        }""",
+        [result_id(page), CARD["classes"], THRESHOLDS],
+    )
+    assert [(same_size, others) for same_size, others, _ in found] == [(True, 0)] * len(THRESHOLDS)
+    assert len({of_one_colour for *_, of_one_colour in found}) == len(THRESHOLDS)
 
 
 def test_threshold_acts_before_the_service_answers(asked):
@@ -167,6 +158,7 @@ def test_swipe_shows_the_layer_on_one_side_only(asked):
 
 def test_side_by_side_moves_together(asked):
     page, _ = asked
+    page.get_by_role("slider", name="Opacity").fill("15")
     page.get_by_role("radio", name="Side by side").check()
     expect(page.get_by_role("application")).to_have_count(2)
     settle(page)
@@ -175,9 +167,8 @@ def test_side_by_side_moves_together(asked):
         middle = shot.shape[1] // 2
         left, right = shot[:, 4 : middle - 4], shot[:, middle + 4 : middle + 4 + middle - 8]
         # The right one is tinted, the left is not; where things lie is the same.
-        grey = [part.sum(axis=2) - part.sum(axis=2).mean() for part in (left, right)]
-        assert np.corrcoef(grey[0].ravel(), grey[1].ravel())[0, 1] > 0.5
-        assert difference(left, right) > 5
+        assert np.corrcoef(left.sum(axis=2).ravel(), right.sum(axis=2).ravel())[0, 1] > 0.8
+        assert difference(left, right) > 3
         page.get_by_role("button", name="Zoom in").click()
         page.get_by_role("radio", name="Overlay").check()
     expect(page.get_by_role("application")).to_have_count(1)
@@ -223,7 +214,7 @@ def test_a_click_excludes_an_object_and_the_areas_follow_and_stay(asked, visitor
         click_at(page, *place)
     expect(page.locator("#objects-status")).to_have_text(f"{title} included. Kept with the result.")
     assert shown_areas(page) == areas_before
-    assert difference(viewport(page), before) == 0
+    assert difference(viewport(page), before) < 0.05  # the focus changes the rounded corners
     assert seen.posts() == []
 
 
