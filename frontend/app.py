@@ -9,6 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
 
 from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
 from frontend.access import Access
@@ -56,19 +57,34 @@ def create_app(
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
     pipeline = _pipeline(settings, server, store, threads)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
-    looked_at = PyramidCache(settings.viewer_cache_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
             yield
-        looked_at.close()
         await server.close()
         threads.close()
         traces.close()
 
+    app = _application(lifespan, traces)
+    _wrap(app, settings, metrics, traces, draining)
+    error_handlers.install(app)
+    for router in (
+        predict.router(catalogue, pipeline, gallery, metrics),
+        models.router(catalogue),
+        results.router(gallery),
+        viewing.router(gallery, Viewer(gallery, threads, PyramidCache(settings.viewer_cache_bytes))),
+        health.router(catalogue, metrics, draining),
+        page.router(catalogue, settings),
+    ):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
     # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
-    app = FastAPIOffline(
+    return FastAPIOffline(
         docs_url=None,
         redoc_url=None,
         title="Oncoserve",
@@ -77,19 +93,6 @@ def create_app(
         lifespan=lifespan,
         telemetry=_telemetry(traces),
     )
-    _wrap(app, settings, metrics, traces, draining)
-    error_handlers.install(app)
-    for router in (
-        predict.router(catalogue, pipeline, gallery, metrics),
-        models.router(catalogue),
-        results.router(gallery),
-        viewing.router(gallery, Viewer(gallery, threads, looked_at)),
-        health.router(catalogue, metrics, draining),
-        page.router(catalogue, settings),
-    ):
-        app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    return app
 
 
 def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads) -> Pipeline:

@@ -48,11 +48,6 @@ class PyramidCache:
         if timer := self._timers.pop(key, None):
             timer.cancel()
 
-    def close(self) -> None:
-        """Forget all of them."""
-        for key in list(self._kept):
-            self.drop(key)
-
     def _make(self, key: Hashable, make: Callable[[], Awaitable[Pyramid]]) -> "asyncio.Future[Pyramid]":
         if key not in self._making:
 

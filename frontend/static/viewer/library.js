@@ -1,6 +1,6 @@
 // OpenSeadragon and the module on it: fetched when the first picture is chosen, not with the page.
 
-const SOURCE = "/static/vendor/openseadragon.min.js";
+const SOURCE = new URL("../vendor/openseadragon.min.js", import.meta.url).href;
 
 let loading = null;
 

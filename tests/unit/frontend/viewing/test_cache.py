@@ -39,7 +39,6 @@ async def test_what_was_used_longest_ago_leaves_first():
     assert make.made == ["a", "b", "c"]
     await cache.get("b", make("b"))
     assert make.made == ["a", "b", "c", "b"]
-    cache.close()
 
 
 async def test_one_that_is_too_large_stays_alone():
@@ -48,7 +47,6 @@ async def test_one_that_is_too_large_stays_alone():
         await cache.get(key, make(key))
     assert make.made == ["a", "b"]
     assert cache.nbytes == BYTES
-    cache.close()
 
 
 async def test_those_who_ask_together_wait_for_one():
@@ -56,7 +54,6 @@ async def test_those_who_ask_together_wait_for_one():
     found = await asyncio.gather(*(cache.get("a", make("a")) for _ in range(5)))
     assert make.made == ["a"]
     assert len({id(each) for each in found}) == 1
-    cache.close()
 
 
 async def test_one_who_hangs_up_takes_nothing_from_the_others():
@@ -67,7 +64,6 @@ async def test_one_who_hangs_up_takes_nothing_from_the_others():
     first.cancel()
     assert (await second).nbytes == BYTES
     assert make.made == ["a"]
-    cache.close()
 
 
 async def test_a_failure_is_told_and_tried_again():
@@ -79,7 +75,6 @@ async def test_a_failure_is_told_and_tried_again():
     with pytest.raises(OSError, match="no"):
         await cache.get("a", fail)
     assert (await cache.get("a", make("a"))).nbytes == BYTES
-    cache.close()
 
 
 async def test_what_nobody_asks_for_leaves_the_memory():
