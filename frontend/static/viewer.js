@@ -2,7 +2,7 @@
 
 import { readDescription } from "./api.js";
 import { classColours, heatColours } from "./viewer/colours.js";
-import { all, areaText, awaitObjects, offerObjects, takeNumbers, toggle, withdrawObjects } from "./viewer/corrections.js";
+import { all, areaText, awaitObjects, offerLater, offerObjects, takeNumbers, toggle, withdrawObjects } from "./viewer/corrections.js";
 import { loadLibrary } from "./viewer/library.js";
 import { cutOut, drawOutlines, objectAt } from "./viewer/outlines.js";
 import { showScale } from "./viewer/scale.js";
@@ -21,6 +21,7 @@ const tip = at("object-tip");
 const WIDEST = 2; // of the place for the picture: width by height
 const TALLEST = 0.75;
 const ZOOM_STEP = 1.5;
+const MANY_PIXELS = 16_000_000; // of a picture whose objects may be too many to fetch unasked
 
 let held = null; // address of the picture before there is a result
 let stage = null;
@@ -135,9 +136,13 @@ export function changeResult(result) {
   else loadObjects();
 }
 
-function loadObjects() {
+function loadObjects(wanted = false) {
   const { result, task, tell } = shown;
   objectsAt = result.threshold;
+  const { width, height } = result.image;
+  if (!wanted && width * height > MANY_PIXELS && !result.excluded) {
+    return offerLater(result, task, () => loadObjects(true));
+  }
   const mark = (object) => {
     marked = object;
     drawn();

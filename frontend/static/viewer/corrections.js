@@ -40,6 +40,7 @@ export function areaText({ area: pixels }) {
  */
 export async function offerObjects(shown, itsTask, called) {
   awaitObjects();
+  at("objects-later").hidden = true;
   if (!shown.links.polygons || !itsTask.recount) return withdrawObjects();
   [result, task, hooks] = [shown, itsTask, called];
   reading = new AbortController();
@@ -60,6 +61,14 @@ export async function offerObjects(shown, itsTask, called) {
   hooks.redraw();
   const excluded = objects.filter((each) => each.excluded);
   if (excluded.length && !shown.excluded?.length) hooks.tell(excluded.reduce(task.recount, shown));
+}
+
+/** Offer to fetch the objects when somebody wants them. */
+export function offerLater(shown, itsTask, fetchThem) {
+  awaitObjects();
+  part.hidden = !shown.links.polygons || !itsTask.recount;
+  part.inert = at("objects-later").hidden = false;
+  at("objects-load").onclick = fetchThem;
 }
 
 /** Forget the objects: others are to come. What is still to be saved, is. */
