@@ -2,7 +2,16 @@
 
 import { readDescription } from "./api.js";
 import { classColours, heatColours } from "./viewer/colours.js";
-import { all, areaText, awaitObjects, offerLater, offerObjects, takeNumbers, toggle, withdrawObjects } from "./viewer/corrections.js";
+import {
+  all,
+  areaText,
+  awaitObjects,
+  offerLater,
+  offerObjects,
+  takeNumbers,
+  toggle,
+  withdrawObjects,
+} from "./viewer/corrections.js";
 import { loadLibrary } from "./viewer/library.js";
 import { cutOut, drawOutlines, objectAt } from "./viewer/outlines.js";
 import { showScale } from "./viewer/scale.js";
@@ -268,6 +277,7 @@ async function arrange() {
   viewport.classList.toggle("beside", chosen === "beside");
   at("pane-plain").hidden = chosen !== "beside";
   divider.hidden = at("divider-line").hidden = chosen !== "swipe";
+  if (stage) viewport.setAttribute("aria-busy", "true");
   await stage?.showBeside(chosen === "beside");
   moveDivider();
 }
