@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test compose-test load soak compare lint format types lock clean
+.PHONY: help run models test compose-test load soak compare lint format types lock vendor clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,13 @@ lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
 	@$(LOCK) $(UPGRADE) --all-extras -c requirements.lock -o requirements-dev.lock
 	@for extra in frontend triton export aws; do \
 	  $(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit; done
+
+vendor:          ## Fetch the page's library again, as frontend/vendor/ pins it (needs npm; the copy is committed).
+	@cd frontend/vendor && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cp frontend/vendor/node_modules/openseadragon/build/openseadragon/openseadragon.min.js frontend/static/vendor/
+	@cp frontend/vendor/node_modules/openseadragon/LICENSE.txt frontend/static/vendor/openseadragon.LICENSE.txt
+	@rm -r frontend/vendor/node_modules
+	@cd frontend/static/vendor && sha256sum --check ../../vendor/SHA256SUMS
 
 # brain_tumour was trained here and is kept in git: it is not built.
 EXPORTED = $(filter-out model_repository/brain_tumour/%,$(wildcard model_repository/*/[0-9]*/))

@@ -27,13 +27,15 @@ from frontend.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
-from frontend.routes import health, models, page, predict, results
+from frontend.routes import health, models, page, predict, results, viewing
 from frontend.routes import jobs as job_routes
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
 from frontend.threads import CpuThreads
 from frontend.tracing import Traces
 from frontend.triton import TritonBackend
+from frontend.viewing.cache import PyramidCache
+from frontend.viewing.viewer import Viewer
 
 STATIC = Path(__file__).parent / "static"
 UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by machines
@@ -77,6 +79,7 @@ def create_app(
         job_routes.router(jobs, lambda name: catalogue.get(name).task),
         models.router(catalogue),
         results.router(gallery),
+        viewing.router(gallery, Viewer(gallery, threads, PyramidCache(settings.viewer_cache_bytes))),
         health.router(catalogue, metrics, draining),
         page.router(catalogue, settings),
     ):
@@ -142,7 +145,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(","),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=[access.HEADER, "X-Request-ID"],
             expose_headers=["Content-Location", "Retry-After", "Server-Timing", "X-Request-ID"],
         )

@@ -3,13 +3,14 @@
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 from PIL import Image
 
-from frontend import NOTICE
+from frontend import NOTICE, corrections
 from frontend.catalogue import Catalogue
-from frontend.errors import RenderingNotAvailable
+from frontend.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
 from frontend.images import decode, to_png
 from frontend.results import PICTURE, ResultStore
 from frontend.tasks.base import Parameters, Rendering, ServedModel, Stored
@@ -35,12 +36,17 @@ class Gallery:
         self._max_image_pixels = max_image_pixels
 
     async def document(self, result: str, owner: str | None) -> bytes:
-        """The JSON document as it was stored.
+        """The JSON document as it was stored, or, where objects were excluded, as it is without them.
 
         Raises:
             ResultNotFound, StorageUnavailable
         """
-        return await self._threads.run(self._store.of(owner).document, result)
+        results = self._store.of(owner)
+        document = await self._threads.run(results.document, result)
+        if await self._threads.run(results.notes, result) is None:
+            return document
+        entry = self._entry(document, results)
+        return await self.review(entry, entry.model.task.view())
 
     async def delete(self, result: str, owner: str | None) -> None:
         """Remove a result with all its files.
@@ -56,15 +62,14 @@ class Gallery:
         Raises:
             ResultNotFound, StorageUnavailable, and what `Catalogue.get` raises when the model is gone.
         """
-        document = json.loads(await self.document(result, owner))
-        model = self._catalogue.get(document["model"])
-        return Entry(document, model, self._store.of(owner))
+        results = self._store.of(owner)
+        return self._entry(await self._threads.run(results.document, result), results)
 
     async def review(self, entry: "Entry", view: Parameters) -> bytes:
         """The JSON document as it is with `view`."""
 
         def work() -> bytes:
-            changed = entry.model.task.review(self._stored(entry), view)
+            changed = entry.model.task.review(self.stored(entry), view)
             return json.dumps({**entry.document, **changed}).encode()
 
         return await self._threads.run(work)
@@ -73,7 +78,7 @@ class Gallery:
         """The bytes of a rendering. What can fail has failed before the first piece is asked for."""
 
         def work() -> bytes | Iterator[str]:
-            drawn = rendering.draw(self._stored(entry), options)
+            drawn = rendering.draw(self.stored(entry), options)
             if isinstance(drawn, Image.Image):
                 provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
                 return to_png(drawn, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
@@ -89,13 +94,45 @@ class Gallery:
         while piece := await self._threads.run(take):
             yield piece
 
-    def _stored(self, entry: "Entry") -> Stored:
+    async def correct(self, entry: "Entry", view: Parameters, excluded: frozenset[str]) -> bytes:
+        """Exclude these objects and no others from what is counted and drawn with `view`.
+
+        Returns:
+            The JSON document as it is then.
+
+        Raises:
+            CorrectionsNotAvailable, UnknownObjects, ResultNotFound, StorageUnavailable
+        """
+
+        def work() -> None:
+            there = entry.objects(self.stored(entry), view)
+            if not excluded <= there:
+                raise UnknownObjects(excluded - there)
+            entry.results.add_notes(entry.document["id"], partial(corrections.changed, view=view, excluded=excluded))
+
+        await self._threads.run(work)
+        return await self.review(entry, view)
+
+    def stored(self, entry: "Entry") -> Stored:
+        """All that is kept of a result. Reads files; called from threads.
+
+        Raises:
+            ResultNotFound, StorageUnavailable
+        """
         files = entry.results.files(entry.document["id"])
         data = files.pop(PICTURE)
         card = entry.model.card
         return Stored(
-            entry.document, files, card, lambda: decode(data, self._max_image_pixels, card.preprocessing.background)
+            entry.document,
+            files,
+            card,
+            lambda: decode(data, self._max_image_pixels, card.preprocessing.background),
+            corrections.parse(entry.results.notes(entry.document["id"])),
         )
+
+    def _entry(self, document: bytes, results: ResultStore) -> "Entry":
+        fields = json.loads(document)
+        return Entry(fields, self._catalogue.get(fields["model"]), results)
 
 
 class Entry:
@@ -116,6 +153,17 @@ class Entry:
             if each.name == name:
                 return each
         raise RenderingNotAvailable(self.model.name, name)
+
+    def objects(self, stored: Stored, view: Parameters) -> frozenset[str]:
+        """Ids of the objects that can be excluded in this view.
+
+        Raises:
+            CorrectionsNotAvailable: results of this model have none.
+        """
+        for each in self.model.task.renderings(self.model.card):
+            if each.objects is not None:
+                return frozenset(each.objects(stored, view))
+        raise CorrectionsNotAvailable(self.model.name)
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 """Where results live: content-addressed, one file each, written aside and renamed."""
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -9,7 +10,7 @@ import re
 import secrets
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class ResultStore:
 
     Those of a key's owner lie in `<folder>/keys/<name>/`, in the same way. One file a result, since to make a file or a
     folder costs more than to fill it: an archive without compression, which gets its name when it is whole, whenever
-    the process is killed. All methods block and are called from threads.
+    the process is killed. What people add later lies beside it in `<id>.json`, and goes with it. All methods block and
+    are called from threads.
 
     Args:
         folder: where the results go; made when it is missing.
@@ -65,16 +67,9 @@ class ResultStore:
         Raises:
             StorageUnavailable: the folder cannot be written.
         """
-        path = self._path(result)
-        aside = path.with_name(f".{secrets.token_hex(8)}")
         content = _archive({DOCUMENT: document, **files})
         try:
-            try:
-                _write_new(aside, content)
-                aside.replace(path)
-            except BaseException:
-                aside.unlink(missing_ok=True)
-                raise
+            _write_whole(self._path(result), content)
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
 
@@ -117,7 +112,45 @@ class ResultStore:
         """
         self.document(result)
         try:
+            self._notes_path(result).unlink(missing_ok=True)
             self._path(result).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(error.strerror or "unknown reason") from error
+
+    def notes(self, result: str) -> bytes | None:
+        """What was added to a result, or None.
+
+        Raises:
+            StorageUnavailable: the folder cannot be read.
+        """
+        try:
+            with self._notes_path(result).open("rb") as file:
+                return None if self._expired(os.fstat(file.fileno())) else file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageUnavailable(error.strerror or "unknown reason") from error
+
+    def add_notes(self, result: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Add something to a result, which lives no longer for it.
+
+        Args:
+            result: its id.
+            change: makes the new notes of the old ones; of several callers, in all processes, one at a time.
+
+        Raises:
+            ResultNotFound: there is no such result.
+            StorageUnavailable: the folder cannot be written.
+        """
+        self.document(result)
+        path = self._path(result)
+        try:
+            with _locked(path.parent):
+                content = change(self.notes(result))
+                status = path.stat()
+                _write_whole(self._notes_path(result), memoryview(content), (status.st_atime_ns, status.st_mtime_ns))
+        except FileNotFoundError as error:
+            raise ResultNotFound(result) from error
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
 
@@ -162,6 +195,9 @@ class ResultStore:
     def _path(self, result: str) -> Path:
         return self.folder / result[:2] / f"{result}.zip"
 
+    def _notes_path(self, result: str) -> Path:
+        return self._path(result).with_suffix(".json")
+
 
 def _archive(files: Mapping[str, bytes]) -> memoryview:
     # In memory, because zipfile seeks back and forth for each entry: in a file that took as long as to make it.
@@ -170,6 +206,29 @@ def _archive(files: Mapping[str, bytes]) -> memoryview:
         for name, content in files.items():
             archive.writestr(name, content)
     return buffer.getbuffer()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_whole(path: Path, content: memoryview, times_ns: tuple[int, int] | None = None) -> None:
+    """Write a file that gets its name when it is whole."""
+    aside = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        _write_new(aside, content)
+        if times_ns is not None:
+            os.utime(aside, ns=times_ns)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _write_new(path: Path, content: memoryview) -> None:

@@ -122,9 +122,50 @@ class SegmentationResult(_Result):
     um_per_px: float
     threshold: float
     areas: dict[str, AreaShape]
+    excluded: list[str] = []
+    """Objects that a person excluded at this threshold: they are not in the areas."""
 
 
 Result = Annotated[ClassificationResult | LocalisationResult | SegmentationResult, Field(discriminator="task")]
+
+
+class CorrectionsShape(_Shape):
+    """Objects to exclude, by the names that polygons.geojson gives them."""
+
+    excluded: list[Annotated[str, Field(max_length=100)]] = Field(max_length=100_000)
+
+
+class LayerClass(_Shape):
+    """A class of a layer, and its colour."""
+
+    name: str
+    title: str
+    colour: str
+
+
+class LayerShape(_Shape):
+    """A layer of tiles.
+
+    `classes`: a channel each; the first that is over 255 times the threshold gives the colour. `heat`: one channel; its
+    strength gives the opacity and the colour, between those from none to full. `picture` and `drawn`: in colour.
+    """
+
+    name: str
+    kind: Literal["picture", "classes", "heat", "drawn"]
+    classes: list[LayerClass] | None = None
+    threshold: float | None = None
+    colours: list[str] | None = None
+
+
+class TilesShape(_Shape):
+    """What can be looked at: size in pixels, side of a tile, number of levels, micrometres per pixel if known."""
+
+    width: int
+    height: int
+    tile: int
+    levels: int
+    um_per_px: float | None
+    layers: list[LayerShape]
 
 
 class TensorShape(_Shape):

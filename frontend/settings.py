@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     cpu_threads: int = Field(default=min(4, os.cpu_count() or 1), ge=1, le=256)
     """Threads per process for decoding, resizing and encoding."""
 
+    viewer_cache_bytes: int = Field(default=512 * 2**20, ge=0, le=2**40)
+    """Memory per process for decoded pictures that are being looked at, in bytes; the last one stays even if larger."""
+
     poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
     """Seconds between two looks at Triton's readiness."""
 

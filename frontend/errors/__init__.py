@@ -6,6 +6,7 @@ PlatformError
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── JobNotFound 404, UploadNotFound 404
 │   ├── VersionNotFound 404
+│   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
 │   ├── UnsupportedImage 415
@@ -63,10 +64,12 @@ from frontend.errors.service import (
     TooManyConnections,
     UploadsNotSupported,
 )
+from frontend.errors.viewing import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
 
 __all__ = [
     "AreaTooLarge",
     "AttemptsExhausted",
+    "CorrectionsNotAvailable",
     "CorruptImage",
     "DeadlineExceeded",
     "EmptyUpload",
@@ -95,11 +98,14 @@ __all__ = [
     "SampleNotFound",
     "ServiceError",
     "StorageUnavailable",
+    "TileNotFound",
     "TooBusy",
     "TooManyConnections",
+    "TooManyCorrections",
     "TooManyImages",
     "TooManyRequests",
     "Unauthorised",
+    "UnknownObjects",
     "UnsupportedImage",
     "UploadNotFound",
     "UploadTooLarge",

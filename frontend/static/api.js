@@ -26,11 +26,13 @@ function problemOf(status, header, text) {
 /** GET; throws a Problem, or an AbortError when cancelled. */
 const get = (path, signal) => withKey((headers) => getWith(headers, path, signal));
 
-async function getWith(headers, path, signal) {
+const getWith = (headers, path, signal) => exchange(new Request(path, { headers, signal }), signal);
+
+async function exchange(request, signal) {
   let response;
   let body;
   try {
-    response = await fetch(path, { headers, signal });
+    response = await fetch(request);
     body = await response.blob();
   } catch (error) {
     throw signal?.aborted ? error : unreachable();
@@ -48,6 +50,20 @@ export function address(path, query = {}) {
 /** A stored result, as it is with `view` (see the tasks). */
 export async function readResult(id, signal, view) {
   return JSON.parse(await (await get(address(`/v1/results/${encodeURIComponent(id)}`, view), signal)).text());
+}
+
+/** What can be looked at of a stored result: sizes, levels, layers. */
+export async function readDescription(id, signal) {
+  return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}/tiles`, signal)).text());
+}
+
+/** PUT a JSON value; resolves to the JSON of the answer. */
+export const write = (path, value) => withKey((headers) => putWith(headers, path, value));
+
+async function putWith(headers, path, value) {
+  const sent = { ...headers, "Content-Type": "application/json" };
+  const request = new Request(path, { method: "PUT", headers: sent, body: JSON.stringify(value) });
+  return JSON.parse(await (await exchange(request)).text());
 }
 
 /** A picture that the service keeps or draws. An image element would load it without the key. */

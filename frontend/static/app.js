@@ -1,6 +1,6 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { address, isReady, predict, readPicture, readResult, readSample, save } from "./api.js";
+import { isReady, predict, readPicture, readResult, readSample, save } from "./api.js";
 import * as classification from "./classification.js";
 import {
   cards,
@@ -17,7 +17,7 @@ import { Problem } from "./problem.js";
 import { offerDownloads, showProvenance, showResult } from "./result.js";
 import * as segmentation from "./segmentation.js";
 import { offerThreshold, withdrawThreshold } from "./threshold.js";
-import { changeLayer, clear, layerOpacity, offerLayer, onLayerChange, pictureSize, showPicture } from "./viewer.js";
+import { changeResult, clear, layerOpacity, onLayerChange, showPicture, showStored } from "./viewer.js";
 
 const TASKS = { classification, localisation, segmentation };
 
@@ -119,7 +119,7 @@ async function ask(signal) {
   history.replaceState(null, "", location.pathname + location.search);
   at("chosen").textContent = `${picture.name}, ${bytes(picture.size)}`;
   at("chosen").hidden = false;
-  const drawn = showPicture(picture, `The picture ${picture.name}`, cards.get(model)?.preprocessing.background);
+  showPicture(picture, `The picture ${picture.name}`, cards.get(model)?.preprocessing.background);
   const limit = Number(at("file").dataset.maxBytes);
   if (picture.size > limit) {
     const detail = `It has ${bytes(picture.size)}; the limit is ${bytes(limit)}. Choose a smaller one.`;
@@ -130,51 +130,37 @@ async function ask(signal) {
   const answer = await predict(model, picture, asked.parameters, signal, (part) =>
     part < 1 ? progress("Uploading", part) : progress("Computing"),
   );
-  const asTheServiceSawIt = await drawn;
   signal.throwIfAborted();
-  const { width, height } = answer.document.image;
-  const [shownWidth, shownHeight] = pictureSize();
-  if (!asTheServiceSawIt || width !== shownWidth || height !== shownHeight) await showStored(answer.document, signal);
-  present(answer);
+  await present(answer);
 }
 
 /** Show a stored result again. */
 const open = (id) => async (signal) => {
   clear();
   const result = await readResult(id, signal);
-  await showStored(result, signal);
-  present({ document: result });
+  await present({ document: result });
 };
 
-/** Show the picture as the service keeps it. */
-async function showStored(result, signal) {
-  const card = cards.get(result.model);
-  if (!card || !result.links.overlay) return clear("The picture is not shown: this model draws nothing over it.");
-  const source = await readPicture(address(result.links.overlay, { opacity: 0 }), signal);
-  await showPicture(source, "The picture of this result", card.preprocessing.background);
-  signal.throwIfAborted();
-}
-
-function present(answer) {
+async function present(answer) {
   const result = answer.document;
   const task = TASKS[result.task];
   asked = { model: result.model, parameters: result.provenance.parameters };
   selectModel(result.model);
   showProvenance(answer, task);
   showWords(result);
-  const layer = task.layer(result, cards.get(result.model));
-  if (layer) offerLayer(layerOf(result), layer);
+  const looking = showStored(result, cards.get(result.model), task, review);
   offerThreshold(result, review);
   offerFiles();
   show("answer");
   history.replaceState(null, "", `#result=${result.id}`);
   at("answer-title").focus();
+  await looking;
 }
 
-/** Show the same result at another threshold; returns what it says. */
+/** Show the same result at another threshold, or with objects excluded; returns what it says. */
 function review(result) {
   showWords(result);
-  changeLayer(layerOf(result));
+  changeResult(result);
   offerFiles();
   return at("answer-title").textContent;
 }
@@ -184,9 +170,6 @@ function showWords(result) {
   showResult(result, cards.get(result.model), TASKS[result.task]);
   document.title = `${at("answer-title").textContent} - Oncoserve`;
 }
-
-const layerOf = (result) =>
-  address(result.links.overlay, { base: "none", opacity: 1, ...TASKS[result.task].view(result) });
 
 function offerFiles() {
   if (!shown) return;

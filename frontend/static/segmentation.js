@@ -42,6 +42,16 @@ export const facts = ({ um_per_px }) => [["Resolution", `${um_per_px} micrometre
 
 export const view = ({ threshold }) => ({ threshold });
 
+/** The result after one of its objects was excluded or included again; the service counts more exactly. */
+export function recount(result, { name, area, excluded }) {
+  const mm2 = (area * result.um_per_px ** 2) / 1e6;
+  const areas = structuredClone(result.areas);
+  areas[name].mm2 = Math.max(0, areas[name].mm2 + (excluded ? -mm2 : mm2));
+  const tissue = Object.values(areas).reduce((sum, each) => sum + each.mm2, 0);
+  for (const each of Object.values(areas)) each.fraction = tissue ? each.mm2 / tissue : 0;
+  return { ...result, areas };
+}
+
 export function layer(_, card) {
   if (!card) return null;
   const note = "What has no colour is background: glass, a tear or a vessel.";

@@ -1,6 +1,8 @@
-// The threshold: the same result with other labels. The service draws it from what it stored; no model is asked.
+// The threshold: the same result with other labels. The picture follows at once; the service counts from what it stored.
+// No model is asked.
 
 import { readResult } from "./api.js";
+import { colourAt } from "./viewer.js";
 
 const DEBOUNCE_MS = 150;
 
@@ -64,12 +66,14 @@ async function apply() {
   } catch (error) {
     if (signal.aborted) return; // a newer one is under way
     set(shown.threshold);
+    colourAt(shown.threshold);
     announce(`Another threshold could not be shown. ${error.message}`, true);
   }
 }
 
 slider.addEventListener("input", () => {
   write();
+  colourAt(slider.valueAsNumber);
   forgetWaiting();
   timer = setTimeout(apply, DEBOUNCE_MS);
 });

@@ -1,9 +1,11 @@
 """What a task is: it turns a picture into inference requests and their answers into a result. Pure numpy and Pillow."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,12 +39,36 @@ class Stored:
         files: what `TaskResult.artefacts` held, by file name.
         card: the model's card.
         picture: decodes the original.
+        corrections: ids of the objects that a person excluded, by the view that they were seen in, as JSON.
     """
 
     document: Mapping[str, Any]
     files: Mapping[str, bytes]
     card: Card
     picture: Callable[[], Picture]
+    corrections: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def excluded(self, view: Parameters) -> frozenset[str]:
+        """Ids of the objects that are excluded in this view."""
+        return frozenset(self.corrections.get(view.model_dump_json(), ()))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An overlay without its colours, which a viewer adds: they can follow its controls without another request.
+
+    Attributes:
+        kind: "classes": a channel per class, in which it competes with the others; the first class whose strength is
+            over the threshold, 255 times it, gives the colour. "heat": one channel; the strength gives colour and
+            opacity.
+        strengths: makes (h, w, 3) or, for "heat", (h, w) uint8 on a grid of its own that covers the ORIGINAL. Does CPU
+            work; called from threads.
+        legend: what the viewer needs to know of this model's card.
+    """
+
+    kind: Literal["classes", "heat"]
+    strengths: Callable[[Stored], NDArray[np.uint8]]
+    legend: Callable[[Card], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,8 @@ class Rendering:
         summary: what it shows, for the API's document.
         options: how it can be drawn.
         draw: makes it: an image that is encoded as PNG, or text in pieces. Does CPU work; called from threads.
+        layer: the same without colours, where an overlay has such a form.
+        objects: ids of the objects in it, where these can be excluded by a person. Does CPU work.
     """
 
     name: str
@@ -62,6 +90,8 @@ class Rendering:
     summary: str
     options: type[Parameters]
     draw: Callable[[Stored, Any], Image.Image | Iterator[str]]
+    layer: Layer | None = None
+    objects: Callable[[Stored, Any], Collection[str]] | None = None
 
     @property
     def link(self) -> str:

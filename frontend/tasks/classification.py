@@ -13,8 +13,8 @@ from frontend.cards import Card
 from frontend.errors import InferenceFailed
 from frontend.images import Picture
 from frontend.resizing import resize
-from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
-from frontend.tasks.heat import heat_layer, lay_over, strengths
+from frontend.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tasks.heat import grid, heat_layer, lay_over, legend, strengths
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
@@ -24,10 +24,18 @@ SALIENCY_FILE = "saliency.npy"
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
     picture = stored.picture()
-    saliency = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
-    strength = strengths(saliency.astype(np.float32), (picture.width, picture.height))
+    strength = strengths(_saliency(stored), (picture.width, picture.height))
     layer = heat_layer(strength, options.opacity)
     return layer if options.base == "none" else lay_over(picture.image(), layer)
+
+
+def _saliency(stored: Stored) -> NDArray[np.float32]:
+    saliency: NDArray[np.float32] = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
+    return saliency.astype(np.float32)
+
+
+def _layer(stored: Stored) -> NDArray[np.uint8]:
+    return grid(_saliency(stored), stored.document["image"])
 
 
 class Classification:
@@ -37,7 +45,14 @@ class Classification:
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
-        Rendering("overlay.png", "image/png", "The picture under its saliency map", OverlayOptions, draw_overlay),
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under its saliency map",
+            OverlayOptions,
+            draw_overlay,
+            layer=Layer("heat", _layer, legend),
+        ),
     )
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:

@@ -1,8 +1,15 @@
 """Maps of 0 to 1 as colours over a picture."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from frontend.cards import Card
+
+GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map has a few cells, and this shows all of it
 
 # A sequential map from black over red and yellow to white: order stays readable without colour vision.
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
@@ -17,6 +24,23 @@ def strengths(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     """
     smooth = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
     return (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def grid(values: NDArray[np.float32], image: Mapping[str, int]) -> NDArray[np.uint8]:
+    """A map in the shape of a picture, but no larger than a viewer needs: (height, width) uint8.
+
+    Args:
+        values: see `strengths`.
+        image: the picture's `width` and `height` in pixels.
+    """
+    scale = min(1, GRID_SIDE / max(image["width"], image["height"]))
+    return strengths(values, (max(1, round(image["width"] * scale)), max(1, round(image["height"] * scale))))
+
+
+def legend(card: Card) -> dict[str, Any]:
+    """The colours of the weakest to the strongest, for a viewer; the same for every model."""
+    del card
+    return {"colours": ["#" + "".join(f"{part:02x}" for part in stop) for stop in HEAT.astype(int).tolist()]}
 
 
 def heat_layer(strength: NDArray[np.uint8], opacity: float) -> Image.Image:

@@ -14,10 +14,10 @@ from frontend.cards import Card, ModelClass
 from frontend.cards import Localisation as Reading
 from frontend.errors import InferenceFailed
 from frontend.images import Picture, Warn, rgb_of
-from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from frontend.tasks.boxes import Found, find
 from frontend.tasks.classification import PROBABILITIES, ClassificationPlan, classifier_mismatches, in_words, to_npy
-from frontend.tasks.heat import heat_layer, lay_over, strengths
+from frontend.tasks.heat import grid, heat_layer, lay_over, legend, strengths
 
 HEATMAP = "heatmap"
 BOXES = "boxes"
@@ -28,11 +28,19 @@ GREY_LEVELS = 8  # of 255: mean spread of the channels up to which a picture is 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the heatmap over the picture, with the box and a cross at the peak in the colour of the class."""
     picture = stored.picture()
-    heat = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
-    strength = strengths(heat.astype(np.float32) / 255, (picture.width, picture.height))
+    strength = strengths(_heat(stored), (picture.width, picture.height))
     layer = heat_layer(strength, options.opacity)
     _mark(layer, stored, round(255 * options.opacity))
     return layer if options.base == "none" else lay_over(picture.image(), layer)
+
+
+def _heat(stored: Stored) -> NDArray[np.float32]:
+    levels: NDArray[np.uint8] = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
+    return levels / np.float32(255)
+
+
+def _layer(stored: Stored) -> NDArray[np.uint8]:
+    return grid(_heat(stored), stored.document["image"])
 
 
 def write_polygons(stored: Stored, options: Parameters) -> Iterator[str]:
@@ -73,7 +81,14 @@ class Localisation:
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
-        Rendering("overlay.png", "image/png", "The picture under its heatmap and box", OverlayOptions, draw_overlay),
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under its heatmap and box",
+            OverlayOptions,
+            draw_overlay,
+            layer=Layer("heat", _layer, legend),
+        ),
         Rendering(
             "polygons.geojson", "application/geo+json", "The box as a QuPath annotation", Parameters, write_polygons
         ),

@@ -12,9 +12,11 @@ from frontend.backend import ModelConfiguration, Tensors, TensorSpec
 from frontend.cards import Card
 from frontend.errors import AreaTooLarge, InferenceFailed
 from frontend.images import Picture, rgb_of
-from frontend.tasks.base import OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from frontend.tissue.geojson import Classification, feature_collection
+from frontend.tissue.glass import GLASS, WHITE
 from frontend.tissue.labels import CLASS_VALUES, Area
+from frontend.tissue.objects import object_grid, object_ids, without
 from frontend.tissue.render import layer_image, mask_image, overlay_image
 from frontend.tissue.resolution import UM_PER_PX_RANGE, choose_um_per_px, model_shape, tagged_um_per_px
 from frontend.tissue.tiles import CLASSES, SIDE
@@ -51,7 +53,7 @@ class TissueOverlayOptions(OverlayOptions, View):
 def draw_overlay(stored: Stored, options: TissueOverlayOptions) -> Image.Image:
     """Lay the classes in the card's colours over the picture."""
     maps, colours = _maps(stored), _colours(stored.card)
-    labels = maps.labels(options.threshold)
+    labels = _labels(stored, maps, options.threshold)
     if options.base == "none":
         return layer_image(labels, maps.shape, colours, options.opacity)
     return overlay_image(labels, stored.picture().pixels, colours, options.opacity)
@@ -60,16 +62,39 @@ def draw_overlay(stored: Stored, options: TissueOverlayOptions) -> Image.Image:
 def draw_mask(stored: Stored, options: View) -> Image.Image:
     """Palette picture of the ORIGINAL's size: 0 background, 1 lumen, 2 epithelium, 3 other tissue."""
     maps = _maps(stored)
-    return mask_image(maps.labels(options.threshold), maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
+    return mask_image(_labels(stored, maps, options.threshold), maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
 
 
 def write_polygons(stored: Stored, options: View) -> Iterator[str]:
     """GeoJSON as QuPath reads it, in pixels of the ORIGINAL."""
     maps = _maps(stored)
-    classes = {CLASS_VALUES[each.name]: Classification(each.title, rgb_of(each.colour)) for each in stored.card.classes}
+    classes = {
+        CLASS_VALUES[each.name]: Classification(each.title, rgb_of(each.colour), each.name)
+        for each in stored.card.classes
+    }
     drawn_with = {"threshold": options.threshold, "um_per_px": maps.um_per_px}
     provenance = {**stored.document["provenance"], "drawn_with": drawn_with}
-    return feature_collection(maps.labels(options.threshold), maps.shape, classes, {"provenance": provenance})
+    members, excluded = {"provenance": provenance}, stored.excluded(options)
+    return feature_collection(maps.labels(options.threshold), maps.shape, classes, members, excluded)
+
+
+def _objects(stored: Stored, options: View) -> set[str]:
+    maps = _maps(stored)
+    return object_ids(object_grid(maps.labels(options.threshold), maps.shape))
+
+
+def _strengths(stored: Stored) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 on the model grid, a channel a class, so that the first over a threshold is what `label` says."""
+    maps = _maps(stored)
+    strengths = np.where(maps.probabilities > maps.probabilities[..., 2:], maps.probabilities, np.uint8(0))
+    strengths[..., 2] = np.where(maps.regions == WHITE, np.uint8(0), np.uint8(255))
+    strengths[maps.regions == GLASS] = 0
+    return strengths
+
+
+def _legend(card: Card) -> dict[str, Any]:
+    classes = [{"name": each.name, "title": each.title, "colour": each.colour} for each in card.classes]
+    return {"classes": classes, "threshold": DEFAULT_THRESHOLD}
 
 
 class Segmentation:
@@ -79,10 +104,22 @@ class Segmentation:
     parameters: ClassVar[type[Parameters]] = TissueParameters
     view: ClassVar[type[Parameters]] = View
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
-        Rendering("overlay.png", "image/png", "The picture under its classes", TissueOverlayOptions, draw_overlay),
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under its classes",
+            TissueOverlayOptions,
+            draw_overlay,
+            layer=Layer("classes", _strengths, _legend),
+        ),
         Rendering("mask.png", "image/png", "One class per pixel, as a palette picture", View, draw_mask),
         Rendering(
-            "polygons.geojson", "application/geo+json", "The regions as QuPath annotations", View, write_polygons
+            "polygons.geojson",
+            "application/geo+json",
+            "The regions as QuPath annotations",
+            View,
+            write_polygons,
+            objects=_objects,
         ),
     )
 
@@ -109,8 +146,10 @@ class Segmentation:
         return self.all_renderings
 
     def review(self, stored: Stored, view: View) -> dict[str, Any]:
-        """The areas at another threshold."""
-        return _fields(_maps(stored), view.threshold)
+        """The areas at another threshold, and without the objects that are excluded there."""
+        maps, excluded = _maps(stored), stored.excluded(view)
+        fields = _fields(maps, _labels(stored, maps, view.threshold), view.threshold)
+        return {**fields, "excluded": sorted(excluded)} if excluded else fields
 
 
 class SegmentationPlan:
@@ -151,15 +190,22 @@ class SegmentationPlan:
         """Areas at the default threshold, and the maps that everything else is made from."""
         prepared = self._prepared
         maps = Maps(prepared.shape, prepared.um_per_px, self._blender.finish(), prepared.regions)
-        document = {"um_per_px": prepared.um_per_px, **_fields(maps, DEFAULT_THRESHOLD)}
+        fields = _fields(maps, maps.labels(DEFAULT_THRESHOLD), DEFAULT_THRESHOLD)
+        document = {"um_per_px": prepared.um_per_px, **fields}
         return TaskResult(document, {MAPS_FILE: maps.to_npy()}, (*self._warnings, *prepared.warnings))
 
 
-def _fields(maps: Maps, threshold: float) -> dict[str, Any]:
+def _labels(stored: Stored, maps: Maps, threshold: float) -> NDArray[np.uint8]:
+    """The labels at a threshold, without the objects that are excluded there."""
+    labels, excluded = maps.labels(threshold), stored.excluded(View(threshold=threshold))
+    return without(object_grid(labels, maps.shape), excluded) if excluded else labels
+
+
+def _fields(maps: Maps, labels: NDArray[np.uint8], threshold: float) -> dict[str, Any]:
     def rounded(area: Area) -> dict[str, float]:
         return {"mm2": round(area.mm2, 6), "fraction": round(area.fraction, 6)}
 
-    areas = maps.areas(maps.labels(threshold))
+    areas = maps.areas(labels)
     return {"threshold": threshold, "areas": {name: rounded(area) for name, area in areas.items()}}
 
 

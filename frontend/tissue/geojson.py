@@ -1,22 +1,24 @@
 """Regions as a GeoJSON FeatureCollection in the shape that QuPath reads as annotations."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frontend.tissue.labels import at_original, nearest
+from frontend.tissue.labels import nearest
+from frontend.tissue.objects import object_grid, object_id
 from frontend.tissue.outlines import Ring, polygons
 
 
 @dataclass(frozen=True)
 class Classification:
-    """How a label is called and drawn in QuPath."""
+    """How a label is called and drawn in QuPath, and what the ids of its objects begin with."""
 
     name: str
     colour: tuple[int, int, int]
+    key: str
 
 
 def feature_collection(
@@ -24,20 +26,21 @@ def feature_collection(
     shape: tuple[int, int],
     classes: Mapping[int, Classification],
     members: Mapping[str, object] | None = None,
+    excluded: Collection[str] = (),
 ) -> Iterator[str]:
     """Write the regions of each label as JSON text, a region at a time.
 
     Corners lie on pixel edges of the ORIGINAL, (0, 0) being its upper left corner. A polygon's area is exactly the
-    number of pixels that its region has in the mask.
+    number of pixels that its region has in the mask. QuPath shows the id as the object's name.
 
     Args:
         labels: (h, w) uint8 on the model grid.
         shape: (H, W) of the ORIGINAL.
         classes: by label, those that are wanted.
         members: further members of the collection, such as where it comes from (RFC 7946, section 6.1).
+        excluded: ids of the objects that a person took out; they stay in the file, with the property `excluded`.
     """
-    if shape[0] < labels.shape[0] or shape[1] < labels.shape[1]:
-        labels = at_original(labels, shape)
+    labels = object_grid(labels, shape)
     y_edges, x_edges = _edges(labels.shape[0], shape[0]), _edges(labels.shape[1], shape[1])
 
     def closed(ring: Ring) -> list[list[int]]:
@@ -52,10 +55,12 @@ def feature_collection(
             "objectType": "annotation",
             "classification": {"name": classification.name, "color": list(classification.colour)},
         }
-        for polygon in polygons(labels == value):
+        for index, polygon in enumerate(polygons(labels == value)):  # in the order of `components`, which ids count in
+            name = object_id(classification.key, index)
             rings = [closed(ring) for ring in (polygon.outline, *polygon.holes)]
             geometry = {"type": "Polygon", "coordinates": rings}
-            feature = {"type": "Feature", "geometry": geometry, "properties": properties}
+            named = {**properties, "name": name, **({"excluded": True} if name in excluded else {})}
+            feature = {"type": "Feature", "geometry": geometry, "properties": named}
             yield separator + json.dumps(feature, separators=(",", ":"))
             separator = ",\n"
     yield "\n]}\n"

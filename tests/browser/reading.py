@@ -36,10 +36,37 @@ def result_id(page: Page) -> str:
     return page.evaluate("location.hash").removeprefix("#result=")
 
 
+def settle(page: Page) -> None:
+    """Wait until the picture on show is the result's, and everything in sight is there and drawn."""
+    page.locator("#pane").wait_for()
+    page.wait_for_function(
+        """() => !document.getElementById("viewport").hasAttribute("aria-busy")
+            && document.getElementById("picture").hidden"""
+    )
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def viewport(page: Page) -> NDArray[np.int64]:
-    """The picture as it is on the screen, (H, W, 3)."""
-    page.wait_for_load_state("networkidle")
+    """The picture as it is on the screen, (H, W, 3), without the bar of the scale."""
+    settle(page)
+    return _shot(page)
+
+
+def served(page: Page, path: str) -> NDArray[np.int64]:
+    """What `viewport` would be if the picture were this one of the service's, up to half a pixel of the page."""
+    settle(page)
+    page.locator("#picture").evaluate("(image, to) => { image.src = to; return image.decode() }", path)
+    page.evaluate("() => { picture.hidden = false; pane.parentElement.style.visibility = 'hidden'; }")
+    shot = _shot(page)
+    page.evaluate("() => { picture.hidden = true; pane.parentElement.style.visibility = ''; }")
+    return shot
+
+
+def _shot(page: Page) -> NDArray[np.int64]:
+    page.mouse.move(0, 0)  # away from any object
+    page.locator("#scale").evaluate("bar => { bar.style.visibility = 'hidden'; }")
     shot = page.locator("#viewport").screenshot(animations="disabled")
+    page.locator("#scale").evaluate("bar => { bar.style.visibility = ''; }")
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int64)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.reading import areas, difference, result_id, viewport, wait_for_answer
+from tests.browser.reading import areas, difference, result_id, served, settle, viewport, wait_for_answer
 from tests.pictures import encoded
 from tests.servers import PROJECT
 
@@ -39,10 +39,10 @@ def shown_areas(page: Page) -> dict[str, dict[str, float]]:
 
 
 def set_threshold(page: Page, threshold: float) -> None:
-    """Move the slider and wait until the numbers and the layer for it are there."""
-    page.get_by_role("slider", name="Threshold").fill(str(threshold))
-    expect(page.locator("#overlay")).to_have_attribute("data-source", re.compile(rf"threshold={threshold}$"))
-    expect(page.locator("#viewport")).not_to_have_attribute("aria-busy", "true")
+    """Move the slider and wait until the numbers and the objects for it are there."""
+    with page.expect_response(f"**/polygons.geojson?threshold={threshold}"):
+        page.get_by_role("slider", name="Threshold").fill(str(threshold))
+    settle(page)
 
 
 @pytest.fixture
@@ -153,18 +153,14 @@ def test_field_for_the_resolution_belongs_to_the_models_that_take_it(visit, samp
 def test_classes_lie_over_the_picture_as_the_service_draws_them(asked):
     page, seen = asked
     expect(page.get_by_role("switch", name="Classes")).to_be_checked()
-    expect(page.locator("#overlay")).to_be_visible()
     legend = page.get_by_role("list", name="Legend").get_by_role("listitem")
     assert legend.all_inner_texts() == [each["title"] for each in CARD["classes"]]
     requests = len(seen.requests)
     page.get_by_role("slider", name="Opacity").fill("100")
     here = viewport(page)
     assert len(seen.requests) == requests
-    page.locator("#overlay").evaluate("image => image.hidden = true")
-    assert difference(here, viewport(page)) > 10
-    address = f"/v1/results/{result_id(page)}/overlay.png?opacity=1"
-    page.locator("#picture").evaluate("(image, to) => { image.src = to; return image.decode() }", address)
-    assert difference(here, viewport(page)) < 1
+    assert difference(here, served(page, f"/v1/results/{result_id(page)}/overlay.png?opacity=0")) > 10
+    assert difference(here, served(page, f"/v1/results/{result_id(page)}/overlay.png?opacity=1")) < 5
 
 
 def test_threshold_changes_layer_and_areas_without_asking_the_model(asked):
@@ -265,7 +261,6 @@ def test_address_of_a_result_shows_it_again(asked, visitor, frontend):
     again, seen = visitor.open(frontend, f"/#result={result_id(page)}")
     wait_for_answer(again)
     assert areas(again) == numbers
-    expect(again.locator("#overlay")).to_be_visible()
     assert difference(viewport(again), first) < 3
     set_threshold(again, 0.7)
     assert shown_areas(again) == api(again, threshold=0.7)["areas"]

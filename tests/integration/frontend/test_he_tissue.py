@@ -163,3 +163,42 @@ def test_both_models_at_once(http):
         quick = list(pool.map(lambda path: http.post("/v1/models/brain_mri/predict", content=path.read_bytes()), mri))
         assert [each.json()["label"] for each in quick] == [path.parent.name for path in mri]
         assert slow.result().json()["task"] == "segmentation"
+
+
+def test_excluded_objects_leave_areas_mask_and_overlay_and_stay_in_the_polygons(http):
+    result = predict(http, HISTO.read_bytes(), um_per_px=0.8)
+    links = result["links"]
+    features = http.get(links["polygons"]).json()["features"]
+    names = [each["properties"]["name"] for each in features]
+    excluded = [next(name for name in names if name.startswith(kind)) for kind in ("lumen", "epithelium")]
+    answer = http.put(f"{links['self']}/corrections", json={"excluded": excluded})
+    corrected = SegmentationResult.model_validate(answer.json()).model_dump()
+    assert corrected["excluded"] == sorted(excluded)
+    assert http.get(links["self"]).json() == answer.json()
+    assert http.get(links["self"], params={"threshold": 0.5}).json() == answer.json()
+    assert "excluded" not in http.get(links["self"], params={"threshold": 0.6}).json()
+
+    out = [shapely.from_geojson(json.dumps(features[names.index(name)]["geometry"])).area for name in excluded]
+    for name, pixels in zip(("lumen", "epithelium"), out, strict=True):
+        gone = result["areas"][name]["mm2"] - corrected["areas"][name]["mm2"]
+        assert gone == pytest.approx(pixels * 0.8**2 / 1e6, rel=0.05, abs=4e-6)  # a pixel of the model
+    assert corrected["areas"]["other"]["mm2"] == result["areas"]["other"]["mm2"]
+    assert sum(area["fraction"] for area in corrected["areas"].values()) == pytest.approx(1, abs=1e-5)
+    mask = np.asarray(Image.open(io.BytesIO(http.get(links["mask"]).content)))
+    layer = np.asarray(Image.open(io.BytesIO(http.get(links["overlay"], params={"base": "none"}).content)))
+    assert np.count_nonzero(mask == 0) == np.count_nonzero(layer[..., 3] == 0) >= sum(out)
+    again = http.get(links["polygons"]).json()["features"]
+    assert [each["geometry"] for each in again] == [each["geometry"] for each in features]
+    assert {each["properties"]["name"] for each in again if each["properties"].get("excluded")} == set(excluded)
+
+    unknown = http.put(f"{links['self']}/corrections", json={"excluded": ["lumen-1", "lumen-99999"]})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_objects")
+    for wrong in ({}, {"excluded": "lumen-1"}, {"excluded": [1]}, {"excluded": [], "more": 1}):
+        refused = http.put(f"{links['self']}/corrections", json=wrong)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
+    assert http.get(links["self"]).json() == answer.json()
+    http.put(f"{links['self']}/corrections", json={"excluded": []})
+    assert http.get(links["self"]).json()["areas"] == result["areas"]
+    http.delete(links["self"])
+    gone = http.put(f"{links['self']}/corrections", json={"excluded": []})
+    assert (gone.status_code, gone.json()["code"]) == (404, "result_not_found")

@@ -1,6 +1,7 @@
 import os
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,57 @@ def test_a_sweep_removes_what_a_killed_process_left_and_nothing_that_is_being_wr
     for shard in store.shards():
         store.sweep(shard)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {f"{ID}.zip", ".young"}
+
+
+def appended(text):
+    return lambda notes: (notes or b"") + text
+
+
+def test_notes_are_kept_beside_the_result_and_go_with_it(tmp_path):
+    store = ResultStore(tmp_path).of("ward")
+    with pytest.raises(ResultNotFound):
+        store.add_notes(ID, appended(b"a"))
+    store.save(ID, b"{}", {})
+    assert store.notes(ID) is None
+    store.add_notes(ID, appended(b"a"))
+    store.add_notes(ID, appended(b"b"))
+    assert store.notes(ID) == b"ab"
+    assert ResultStore(tmp_path).notes(ID) is None
+    store.delete(ID)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_notes_make_no_result_live_longer_and_expire_with_it(tmp_path):
+    store = ResultStore(tmp_path, 99)
+    store.save(ID, b"{}", {})
+    age(store, ID, 98)
+    store.add_notes(ID, appended(b"a"))
+    assert store.notes(ID) == b"a"
+    ages = [time.time() - path.stat().st_mtime for path in tmp_path.rglob(f"{ID}.*")]
+    assert ages == pytest.approx([98, 98], abs=1)
+    for path in tmp_path.rglob(f"{ID}.*"):
+        os.utime(path, (time.time() - 100,) * 2)
+    assert store.notes(ID) is None
+    assert sum(store.sweep(shard) for shard in store.shards()) == 2
+
+
+def test_notes_of_several_writers_are_all_kept(tmp_path):
+    store = ResultStore(tmp_path)
+    store.save(ID, b"{}", {})
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda index: store.add_notes(ID, appended(bytes([index]))), range(40)))
+    assert sorted(store.notes(ID)) == list(range(40))
+
+
+def test_notes_that_fail_leave_the_old_ones(tmp_path):
+    store = ResultStore(tmp_path)
+    store.save(ID, b"{}", {})
+    store.add_notes(ID, appended(b"a"))
+
+    def refuse(_):
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        store.add_notes(ID, refuse)
+    assert store.notes(ID) == b"a"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2

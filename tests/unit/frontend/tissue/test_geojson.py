@@ -8,7 +8,10 @@ import shapely
 from frontend.tissue.geojson import Classification, feature_collection
 from frontend.tissue.labels import at_original
 
-CLASSES = {1: Classification("Lumen", (255, 200, 0)), 2: Classification("Epithelium", (0, 80, 255))}
+CLASSES = {
+    1: Classification("Lumen", (255, 200, 0), "lumen"),
+    2: Classification("Epithelium", (0, 80, 255), "epithelium"),
+}
 
 
 def parse(labels, shape):
@@ -32,6 +35,7 @@ def test_the_shape_that_qupath_reads():
                 "properties": {
                     "objectType": "annotation",
                     "classification": {"name": "Epithelium", "color": [0, 80, 255]},
+                    "name": "epithelium-1",
                 },
             }
         ],
