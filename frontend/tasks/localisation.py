@@ -36,7 +36,7 @@ def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
 
 def _heat(stored: Stored) -> NDArray[np.float32]:
     levels: NDArray[np.uint8] = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
-    return levels.astype(np.float32) / 255
+    return (levels / 255).astype(np.float32)
 
 
 def _layer(stored: Stored) -> NDArray[np.uint8]:
