@@ -56,7 +56,7 @@ def _run(given: argparse.Namespace) -> int:
         service.model(given.model)
         service.patience_s = given.patience_s
         order = Order(given.model, dict(given.set), given.job_images, given.job_mb * 10**6)
-        unsent = len(set(names) - state.sent() - state.done.keys())
+        unsent = len(set(names) - state.sent().keys() - state.done.keys())
         with tqdm(total=unsent, desc="sent", unit="image", disable=None) as bar:
             Sender(service, order, state, out, bar.update).send(pictures)
         with tqdm(total=len(names), initial=len(state.done), desc="done", unit="image", disable=None) as bar:

@@ -23,7 +23,7 @@ class Collector:
     Args:
         service: who has the results.
         renderings: file names beside result.json, such as overlay.png.
-        state: says which job each picture is in, and gets how it ended.
+        state: says which job each picture is in, all of them sent, and gets how it ended.
         out: folder of the results.
         report: called with the number of pictures that have just ended.
     """
@@ -32,6 +32,7 @@ class Collector:
         self, service: Service, renderings: Sequence[str], state: State, out: Path, report: Callable[[int], object]
     ) -> None:
         self._service, self._renderings, self._state, self._out, self._report = service, renderings, state, out, report
+        self._sent = state.sent()
 
     def collect(self) -> None:
         """Go on until every picture in a job has ended.
@@ -43,7 +44,8 @@ class Collector:
             try:
                 # Files that an earlier run was not asked for, or that somebody has deleted since.
                 earlier = {name: each.result for name, each in self._state.done.items() if each.result}
-                self._state.done.update(zip(earlier, pool.map(self._fetch, earlier.items()), strict=True))
+                outcomes = pool.map(self._fetch, earlier.keys(), earlier.values())
+                self._state.done.update(zip(earlier, outcomes, strict=True))
                 self._collect(pool)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -77,32 +79,33 @@ class Collector:
             for name, image in zip(names, images, strict=True)
             if name not in self._state.done and (image["state"] in ENDED or document["state"] == "EXPIRED")
         }
-        for name, outcome in zip(ended, pool.map(self._outcome, ended.items()), strict=True):
+        for name, outcome in zip(ended, pool.map(self._outcome, ended.keys(), ended.values()), strict=True):
             self._state.done[name] = outcome
             self._report(1)
         if ended:
             self._state.save(self._out)
         return self._state.done.keys() >= set(names)
 
-    def _outcome(self, item: tuple[str, Document]) -> Outcome:
-        name, image = item
-        if image["state"] == "SUCCEEDED":
-            return self._fetch((name, image["result"]))
-        error = image["error"] or {"code": "job_expired", "detail": "The job expired before this picture's turn."}
+    def _outcome(self, name: str, image: Document) -> Outcome:
+        if image["state"] == "SUCCEEDED" and image["result"]:
+            return self._fetch(name, image["result"])
+        error = image["error"] or {"code": "job_expired", "detail": "The job expired before the result was fetched."}
         return Outcome("FAILED", None, error["code"], error["detail"])
 
-    def _fetch(self, item: tuple[str, str]) -> Outcome:
+    def _fetch(self, name: str, result: str) -> Outcome:
         """Write the files of a result that are not there yet, the document last."""
-        name, result = item
         folder = result_folder(self._out, name)
         wanted = [each for each in (*self._renderings, DOCUMENT) if not (folder / each).exists()]
+        if not wanted:
+            return Outcome("SUCCEEDED", result)
         try:
-            document = self._service.result(result) if wanted else b""
+            document = self._service.result(result)
+            if document["provenance"]["input_sha256"] != self._sent[name]:
+                return Outcome("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
+            _check_offered(document, self._renderings)
+            folder.mkdir(parents=True, exist_ok=True)
             for each in wanted:
-                if each != DOCUMENT:
-                    _check_offered(json.loads(document), each)
-                data = document if each == DOCUMENT else self._service.rendering(result, each)
-                folder.mkdir(parents=True, exist_ok=True)
+                data = _text(document) if each == DOCUMENT else self._service.rendering(result, each)
                 write(folder / each, data)
         except Refused as error:  # of this picture alone: the result is gone, or cannot be drawn
             return Outcome("FAILED", result, error.code, error.detail)
@@ -114,16 +117,21 @@ def result_folder(out: Path, name: str) -> Path:
     return out / FOLDER / name
 
 
+def _text(document: Document) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode()
+
+
 def _gone(names: Iterable[str], error: Refused) -> Document:
     """What a job that is no longer there comes to."""
     reason = {"code": error.code, "detail": error.detail}
     return {"state": "EXPIRED", "images": [{"name": name, "state": "FAILED", "error": reason} for name in names]}
 
 
-def _check_offered(document: Document, name: str) -> None:
+def _check_offered(document: Document, renderings: Sequence[str]) -> None:
     offered = {
         str(link).rsplit("/", 1)[-1] for what, link in document["links"].items() if what not in {"self", "model"}
     }
-    if name not in offered:
-        there_is = ", ".join(sorted(offered)) or "none"
-        raise UsageError(f"Results of model {document['model']!r} have no {name}; there is: {there_is}.")
+    for name in renderings:
+        if name not in offered:
+            there_is = ", ".join(sorted(offered)) or "none"
+            raise UsageError(f"Results of model {document['model']!r} have no {name}; there is: {there_is}.")

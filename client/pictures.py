@@ -1,6 +1,8 @@
 """The pictures of a folder: found by their names, read when their turn comes."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from client.errors import UsageError
@@ -16,6 +18,11 @@ class Upload:
     name: str
     data: bytes
     media_type: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes, in hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Handing pictures in as jobs: each once, however often the connection or the client breaks off in between."""
 
-import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -65,7 +64,7 @@ class Sender:
             ClientError: it cannot go on; the state says how far it came.
         """
         self._settle()
-        known = self._state.sent() | self._state.done.keys()
+        known = self._state.sent().keys() | self._state.done.keys()
         self._waiting.extend(each for each in pictures if each.name not in known)
         lost = 0
         while self._waiting:
@@ -79,6 +78,11 @@ class Sender:
                     raise Unreachable(f"No answer to a job handed in, {lost} times: {error}") from error
                 if not self._settle():
                     self._put_back(chunk)
+            except Refused as error:
+                if error.status != NOT_IMPLEMENTED or not self._uploads_offered:
+                    raise
+                self._uploads_offered = False
+                self._put_back(chunk)
 
     def _take(self) -> list[Picture]:
         """The next job's pictures: as many as the limits allow, at least one, all travelling the same way."""
@@ -106,29 +110,23 @@ class Sender:
             Lost, Refused, Unreachable
         """
         by_upload = self._by_upload(chunk[0])
-        images: dict[str, Upload] = {}
-        uploads: dict[str, str] = {}
+        hashes: dict[str, str] = {}
+        images: list[Upload] = []
+        uploads: list[str] = []
         for picture in chunk:
             image = self._read(picture)
-            if image is None:
+            if image is None or (by_upload and not self._upload(picture, image, uploads)):
                 continue
+            hashes[picture.name] = image.sha256
             if not by_upload:
-                images[picture.name] = image
-            elif (upload := self._upload(picture, image)) is not None:
-                uploads[picture.name] = upload
-        if by_upload and not self._uploads_offered:
-            self._put_back(chunk)
-            return
-        names = [*images, *uploads]
-        if not names:
+                images.append(image)
+        if not hashes:
             return
         newest = self._service.newest_job()
-        self._state.attempt = Attempt(names, newest and {"id": newest["id"], "created": newest["created"]})
+        self._state.attempt = Attempt(hashes, newest and {"id": newest["id"], "created": newest["created"]})
         self._state.save(self._out)
         try:
-            job = self._service.create_job(
-                self._order.model, self._order.parameters, [*images.values()], [*uploads.values()]
-            )
+            job = self._service.create_job(self._order.model, self._order.parameters, images, uploads)
         except Refused as error:
             self._state.attempt = None
             self._state.save(self._out)
@@ -136,7 +134,7 @@ class Sender:
                 raise
             self._make_smaller(chunk, error)
         else:
-            self._accept(job["id"], names)
+            self._accept(job["id"], hashes)
 
     def _read(self, picture: Picture) -> Upload | None:
         """The picture's bytes; None where it cannot go, with the reason noted."""
@@ -151,20 +149,16 @@ class Sender:
             self._fail(picture, "unreadable_file", f"{error.strerror or error}.")
             return None
 
-    def _upload(self, picture: Picture, image: Upload) -> str | None:
-        """The id of the picture in the object store; None where it did not go, with the reason noted if it cannot."""
-        if not self._uploads_offered:
-            return None  # has just turned out
+    def _upload(self, picture: Picture, image: Upload, uploads: list[str]) -> bool:
+        """Put the picture into the object store and its id on the list; False where that did not work."""
         try:
-            return self._service.upload(image, hashlib.sha256(image.data).hexdigest())
+            uploads.append(self._service.upload(image))
         except Refused as error:
-            if error.status == NOT_IMPLEMENTED:
-                self._uploads_offered = False
-            elif error.status in OF_THE_PICTURE:
-                self._fail(picture, error.code, error.detail)
-            else:
+            if error.status not in OF_THE_PICTURE:
                 raise
-            return None
+            self._fail(picture, error.code, error.detail)
+            return False
+        return True
 
     def _make_smaller(self, chunk: Sequence[Picture], error: Refused) -> None:
         """Learn from a 413, and try again with half; a picture that is too large by itself ends here."""
@@ -197,10 +191,10 @@ class Sender:
         names = [image["name"] for image in self._service.job(job["id"])["images"]]
         return names == [sent_name(each) for each in attempt.pictures]
 
-    def _accept(self, job: str, names: list[str]) -> None:
-        self._state.jobs[job], self._state.attempt = names, None
+    def _accept(self, job: str, hashes: dict[str, str]) -> None:
+        self._state.jobs[job], self._state.attempt = hashes, None
         self._state.save(self._out)
-        self._report(len(names))
+        self._report(len(hashes))
 
     def _fail(self, picture: Picture, code: str, detail: str) -> None:
         self._state.done[picture.name] = Outcome("FAILED", None, code, detail)

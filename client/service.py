@@ -69,9 +69,9 @@ class Service:
             yield from page["jobs"]
             address = page["next"]
 
-    def result(self, result: str) -> bytes:
-        """A result's document, as JSON."""
-        return self._send("GET", f"/v1/results/{result}").content
+    def result(self, result: str) -> Document:
+        """A result's document."""
+        return self._read(f"/v1/results/{result}")
 
     def rendering(self, result: str, name: str) -> bytes:
         """A file made from a result, such as overlay.png."""
@@ -93,20 +93,19 @@ class Service:
         files = [("images", (each.name, each.data, each.media_type)) for each in images]
         return _document(self._send("POST", "/v1/jobs", repeatable=False, files=[*parts, *files]))
 
-    def upload(self, image: Upload, sha256: str) -> str:
+    def upload(self, image: Upload) -> str:
         """Put a picture's bytes into the service's object store.
 
         Returns:
-            The upload's id.
+            What names it in a job: the upload's id and the file's name.
 
         Raises:
             Refused: among others with code `uploads_not_supported`, or 413 before anything is sent.
         """
-        body = {"name": image.name, "bytes": len(image.data), "sha256": sha256}
+        body = {"name": image.name, "bytes": len(image.data), "sha256": image.sha256}
         place = _document(self._send("POST", "/v1/uploads", json=body))
         self._send(place["method"], place["url"], headers=place["headers"], content=image.data)
-        identity: str = place["id"]
-        return identity
+        return f"{place['id']}/{image.name}"
 
     def _read(self, address: str) -> Document:
         return _document(self._send("GET", address))

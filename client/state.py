@@ -30,11 +30,11 @@ class Attempt:
     """A job that is being handed in: written down before, so that one made without our hearing of it can be found.
 
     Args:
-        pictures: names, in the order sent.
+        pictures: sha256 by name, in the order sent.
         after: the newest job before this one, as {id, created}; None where there was none.
     """
 
-    pictures: list[str]
+    pictures: dict[str, str]
     after: dict[str, str] | None
 
 
@@ -44,19 +44,19 @@ class State:
 
     Args:
         run: folder, service, model and parameters, which a run that goes on has to share.
-        jobs: pictures by job id, in the order of the job's images.
+        jobs: by job id, the pictures in the order of the job's images: sha256 of what was sent, by name.
         done: pictures that have ended, with their files written where they have any.
         attempt: the job that is being handed in.
     """
 
     run: dict[str, Any]
-    jobs: dict[str, list[str]] = field(default_factory=dict)
+    jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     done: dict[str, Outcome] = field(default_factory=dict)
     attempt: Attempt | None = None
 
-    def sent(self) -> set[str]:
-        """The pictures that are in a job."""
-        return {name for names in self.jobs.values() for name in names}
+    def sent(self) -> dict[str, str]:
+        """The pictures that are in a job: sha256 by name."""
+        return {name: sha256 for pictures in self.jobs.values() for name, sha256 in pictures.items()}
 
     def save(self, out: Path) -> None:
         """Write it to the disk, aside and renamed."""

@@ -85,7 +85,7 @@ class Stub:
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
             files = [each for each in form.getlist("images") if isinstance(each, UploadFile)]
             given = [(each.filename, await each.read()) for each in files]
-            given += [self.stored[each] for each in form.getlist("uploads")]
+            given += [self._stored(each) for each in form.getlist("uploads")]
         number = next(self._numbers)
         images = [self._image(name, data) for name, data in given]
         job = {
@@ -96,6 +96,10 @@ class Stub:
         self.jobs[job["id"]] = job
         self.received.update(data for _, data in given)
         return JSONResponse(job, 202)
+
+    def _stored(self, given):
+        identity, _, name = given.partition("/")
+        return name, self.stored[identity][1]
 
     def _image(self, name, data):
         result = hashlib.sha256(data).hexdigest()[:32]
@@ -144,6 +148,7 @@ class Stub:
         document = {
             "id": result, "model": "tiny", "task": "classification", "label": "=glioma",
             "probabilities": {"=glioma": 0.75, "other": 0.25}, "warnings": [{"code": "small", "message": "Small."}],
+            "provenance": {"input_sha256": hashlib.sha256(self.bytes[result]).hexdigest()},
             "links": {"self": "/v1/results/x", "overlay": f"/v1/results/{result}/overlay.png"},
         }  # fmt: skip
         return Response(json.dumps(document), media_type="application/json")

@@ -54,10 +54,19 @@ def test_a_result_that_cannot_be_fetched_fails_alone(stub, folder, out):
 
 def test_a_job_with_other_images_is_not_believed(stub, folder, out):
     state = send(stub, folder, out)
-    state.jobs[next(iter(state.jobs))].pop()
+    state.jobs[next(iter(state.jobs))].popitem()
     with pytest.raises(collecting.ClientError, match="has 5 images; 4 were handed in"):
         collect(stub, state, out)
 
 
 def test_nothing_to_do(stub, out):
     assert collect(stub, State({}), out) == {}
+
+
+def test_a_result_of_another_picture_is_not_taken_for_this_ones(stub, folder, out):
+    state = send(stub, folder, out)
+    images = next(iter(stub.jobs.values()))["images"]
+    images[1]["result"], images[2]["result"] = images[2]["result"], images[1]["result"]
+    done = collect(stub, state, out)
+    assert [done[f"{n}.png"].code for n in range(5)] == [None, "other_picture", "other_picture", None, None]
+    assert not (out / "images/1.png").exists()

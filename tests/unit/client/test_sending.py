@@ -51,7 +51,7 @@ def test_a_client_killed_while_handing_in_is_followed_by_one_that_looks_first(st
     stub.received.clear()
     older = next(iter(stub.jobs.values()))
     state = State({})
-    state.attempt = Attempt([f"{n}.png" for n in range(5)], {"id": older["id"], "created": older["created"]})
+    state.attempt = Attempt({f"{n}.png": "" for n in range(5)}, {"id": older["id"], "created": older["created"]})
     (folder / "z.png").write_bytes(b"another")
     send(stub, folder, out, max_images=6)
     (folder / "z.png").unlink()
@@ -67,7 +67,7 @@ def test_a_service_that_never_answers_is_given_up(stub, folder, out):
     stub.faults["POST", "/v1/jobs"].extend([cut] * sending.MOST_LOST)
     with pytest.raises(Unreachable, match="5 times"):
         send(stub, folder, out)
-    assert json.loads((out / "state.json").read_text())["attempt"]["pictures"][0] == "0.png"
+    assert json.loads((out / "state.json").read_text())["attempt"]["pictures"].keys() >= {"0.png"}
 
 
 def test_too_large_together_is_sent_in_parts_and_too_large_alone_is_told(folder, out):

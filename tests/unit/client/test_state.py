@@ -8,16 +8,19 @@ RUN = {"folder": "/pictures", "model": "tiny"}
 
 def test_what_is_saved_is_loaded(tmp_path):
     state = State(
-        RUN, {"1": ["a.png", "b.png"]}, {"a.png": Outcome("SUCCEEDED", "ff")}, Attempt(["c.png"], {"id": "1"})
+        RUN,
+        {"1": {"a.png": "aa", "b.png": "bb"}},
+        {"a.png": Outcome("SUCCEEDED", "ff")},
+        Attempt({"c.png": "cc"}, {"id": "1"}),
     )
     state.save(tmp_path)
     assert load(tmp_path, RUN) == state
-    assert state.sent() == {"a.png", "b.png"}
+    assert state.sent() == {"a.png": "aa", "b.png": "bb"}
     assert [each.name for each in tmp_path.iterdir()] == [FILE]
 
 
 def test_names_that_are_no_unicode_survive(tmp_path):
-    state = State(RUN, {"1": ["\udcff.png"]})
+    state = State(RUN, {"1": {"\udcff.png": "ff"}})
     state.save(tmp_path)
     assert load(tmp_path, RUN) == state
 
