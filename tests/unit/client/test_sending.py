@@ -125,3 +125,20 @@ def test_fewer_pictures_a_job_where_the_service_wants_that(stub, folder, out):
     stub.faults["POST", "/v1/jobs"].extend([many])
     send(stub, folder, out, upload_over_bytes=0, max_images=5)
     assert [job["progress"]["total"] for job in stub.jobs.values()] == [2, 2, 1]
+
+
+def test_no_other_job_is_taken_for_the_one_that_was_not_made(stub, folder, out, tmp_path):
+    """Neither an older one of the same pictures, nor a newer one of as many others."""
+    send(stub, folder, out)
+    older = next(iter(stub.jobs.values()))
+    others = tmp_path / "others"
+    others.mkdir()
+    for number in range(5):
+        (others / f"other {number}.png").write_bytes(b"other %d" % number)
+    send(stub, others, out)
+    state = State({})
+    state.attempt = Attempt({f"{n}.png": "" for n in range(5)}, {"id": older["id"], "created": older["created"]})
+    stub.received.clear()
+    send(stub, folder, out, state)
+    assert once_each(stub)
+    assert list(state.jobs) == [list(stub.jobs)[-1]]
