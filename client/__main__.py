@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from client.collecting import Collector
-from client.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE, ClientError, UsageError
+from client.errors import EXIT_FINE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, EXIT_USAGE, ClientError, Refused, UsageError
 from client.pictures import find
 from client.sending import Order, Sender
 from client.service import Service
@@ -20,6 +20,7 @@ from client.table import FILE, write_table
 
 KEY_VARIABLE = "ONCO_API_KEY"
 FILES = ("overlay.png", "mask.png", "polygons.geojson")
+NOT_FOUND = 404
 FIRST_PATIENCE_S = 10.0  # a wrong address is noticed before anything else
 
 
@@ -53,7 +54,7 @@ def _run(given: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with closing(Service(given.url, key, min(FIRST_PATIENCE_S, given.patience_s))) as service, lock(out):
         state = load(out, run)
-        service.model(given.model)
+        _check_model(service, given.model)
         service.patience_s = given.patience_s
         order = Order(given.model, dict(given.set), given.job_images, given.job_mb * 10**6)
         unsent = len(set(names) - state.sent().keys() - state.done.keys())
@@ -63,6 +64,16 @@ def _run(given: argparse.Namespace) -> int:
             Collector(service, given.files, state, out, bar.update).collect()
         write_table(out, state)
     return _conclude(out, state, names)
+
+
+def _check_model(service: Service, model: str) -> None:
+    """Find out early about a wrong address, key or model."""
+    try:
+        service.model(model)
+    except Refused as error:
+        # Where Lambda functions answer, only jobs have an address; there the first job is what is refused.
+        if error.status != NOT_FOUND or error.code == "model_not_found":
+            raise
 
 
 def _conclude(out: Path, state: State, names: list[str]) -> int:

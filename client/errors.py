@@ -4,6 +4,7 @@ EXIT_FINE = 0
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
+OTHERS = "http_"  # begins the code of an answer that is not the service's own, a gateway's for example
 EXIT_INTERRUPTED = 130  # what a shell gives for a command that Ctrl-C ended
 
 
@@ -28,13 +29,14 @@ class Refused(ClientError):
 
     Args:
         status: of the answer.
-        code: the problem's stable code; `http_<status>` where the answer is not the service's own.
+        code: the problem's stable code; OTHERS and the status where the answer is not the service's own.
         detail: what happened and what to do.
     """
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(f"The service refuses ({status} {code}): {detail}")
         self.status, self.code, self.detail = status, code, detail
+        self.by_service = not code.startswith(OTHERS)
         self.exit_code = EXIT_USAGE if status < 500 else EXIT_UNREACHABLE  # noqa: PLR2004 - server errors
 
 

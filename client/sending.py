@@ -16,6 +16,7 @@ OF_THE_PICTURE = {400, 413, 415, 422}  # another picture may be taken
 LIMIT = re.compile(r"the limit is (\d+)")  # the service's own words for 413
 LOOK_AGAIN_AFTER_S = 1.0  # a request that was cut off may still be on its way through the service
 MOST_LOST = 5
+SAFE_BYTES = 4_000_000  # in Base64, with the rest of the form, below the 6 MB that AWS Lambda takes
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Order:
     model: str
     parameters: dict[str, str]
     max_images: int = 100
-    max_bytes: int = 32_000_000
-    upload_over_bytes: int = 4_000_000
+    max_bytes: int = SAFE_BYTES
+    upload_over_bytes: int = SAFE_BYTES
 
 
 class Sender:

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import httpx
 
-from client.errors import ClientError, Lost, Refused, Unreachable
+from client.errors import OTHERS, ClientError, Lost, Refused, Unreachable
 from client.pictures import Upload
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-BUSY = {429, 503}  # refused before anything was done: the same request may be sent again
-GATEWAY = {502, 504}  # somebody between gave up waiting; the request may still be carried out
+TOO_MANY, UNAVAILABLE = 429, 503  # refused before anything was done, if it is the service that says so
+PASSING = {502, 503, 504}  # a gateway between may have given up on a request that is carried out all the same
 
 Document = dict[str, Any]
 
@@ -142,6 +142,8 @@ class Service:
         through = self._http if address.startswith("/") else self._store
         try:
             answer = through.request(method, address, **content)
+            if answer.status_code == httpx.codes.TEMPORARY_REDIRECT and method == "GET":
+                answer = self._store.get(answer.headers["location"])  # a presigned address
         except httpx.ConnectError as error:  # nothing was sent
             raise _Again(str(error)) from error
         except httpx.TransportError as error:
@@ -150,7 +152,8 @@ class Service:
         if answer.is_success:
             return answer
         refusal = _refusal(answer)
-        if answer.status_code in BUSY or (answer.status_code in GATEWAY and repeatable):
+        nothing_done = answer.status_code == TOO_MANY or (answer.status_code == UNAVAILABLE and refusal.by_service)
+        if nothing_done or (answer.status_code in PASSING and repeatable):
             raise _Again(refusal.detail, answer.status_code, _retry_after_s(answer))
         if answer.is_server_error and answer.status_code != httpx.codes.NOT_IMPLEMENTED and not repeatable:
             raise Lost(str(refusal))
@@ -183,7 +186,7 @@ def _refusal(answer: httpx.Response) -> Refused:
         text = " ".join(answer.text.split())[:200] or answer.reason_phrase
         if answer.has_redirect_location:
             text = f"It has moved to {answer.headers['location']}."
-        return Refused(answer.status_code, f"http_{answer.status_code}", text)
+        return Refused(answer.status_code, f"{OTHERS}{answer.status_code}", text)
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:

@@ -148,3 +148,8 @@ def test_ctrl_c_says_how_to_go_on(run, stub, monkeypatch):
     monkeypatch.setattr(command.Collector, "collect", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     code, text = run(stub)
     assert (code, "the same command goes on" in text) == (130, True)
+
+
+def test_a_service_that_has_jobs_alone(run, stub):
+    stub.faults["GET", "/v1/models/tiny"].append(answer(JSONResponse({"message": "Not Found"}, 404)))
+    assert run(stub)[0] == 0

@@ -3,12 +3,12 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 
 from client.errors import Lost, Refused, Unreachable
 from client.pictures import Upload
 from client.service import Service
-from tests.unit.client.stub import answer, cut, problem
+from tests.unit.client.stub import Stub, answer, cut, problem
 
 MODEL = ("GET", "/v1/models/tiny")
 
@@ -57,7 +57,12 @@ def test_patience_ends_for_a_busy_service_and_not_for_a_callers_rate(service, st
         service.model("tiny")
 
 
-@pytest.mark.parametrize("broken", [cut, answer(problem(504, "x", "y")), answer(problem(500, "x", "y"))])
+GATEWAY = JSONResponse({"message": "Service Unavailable"}, 503)
+
+
+@pytest.mark.parametrize(
+    "broken", [cut, answer(problem(504, "x", "y")), answer(problem(500, "x", "y")), answer(GATEWAY)]
+)
 def test_a_job_is_not_sent_twice_when_nobody_knows(service, stub, broken):
     stub.faults["POST", "/v1/jobs"].append(broken)
     with pytest.raises(Lost):
@@ -94,3 +99,12 @@ def test_the_key_stays_out_of_errors():
     service.close()
     assert "onco_secret" not in str(met.value)
     assert isinstance(met.value.__cause__.__cause__, httpx.ConnectError)
+
+
+def test_a_presigned_address_is_followed_without_the_key(stub):
+    with Stub() as store:
+        stub.faults[MODEL].append(answer(RedirectResponse(f"{store.url}/v1/models/tiny?signature=x", 307)))
+        service = Service(stub.url, "onco_secret", 5)
+        assert service.model("tiny") == {"name": "tiny"}
+        service.close()
+        assert [headers.get("x-api-key") for _, _, headers in stub.asked + store.asked] == ["onco_secret", None]
