@@ -13,7 +13,6 @@ import psutil
 from loadtest.pictures import Pictures
 from tests.servers import PROJECT, FrontendServer, TritonServer
 
-WARM_SHARE = 0.2  # of the images, before anything is counted
 LONGEST_S = 540
 SIDE = 1024  # pixels: the images have one megapixel
 
@@ -41,14 +40,15 @@ class Measured:
         return cores / (self.cpu_s / self.images) * 3600
 
 
-def measure(model: str, task: str, parameters: dict[str, str], count: int) -> Measured:
+def measure(model: str, task: str, parameters: dict[str, str], count: int, in_flight: int) -> Measured:
     """Hand in one-megapixel images, none like another, start a worker, and watch it.
 
     Args:
         model: by name.
         task: the kind of model, which decides what the images look like.
         parameters: of the task.
-        count: images.
+        count: images, of which the first and the last `in_flight` are not counted.
+        in_flight: images that the worker has under way at once.
     """
     pictures = Pictures(0, task, sides=[SIDE])
     with (
@@ -59,15 +59,17 @@ def measure(model: str, task: str, parameters: dict[str, str], count: int) -> Me
     ):
         images = [("images", (f"{number}", pictures.next().data)) for number in range(count)]
         answer = http.post("/v1/jobs", data={"model": model, **parameters}, files=images).raise_for_status()
+        env = frontend.env | {"ONCO_JOB_IMAGES_IN_FLIGHT": str(in_flight)}
         command = [sys.executable, "-m", "frontend.jobs"]
-        with subprocess.Popen(command, cwd=PROJECT, env=frontend.env, stderr=subprocess.DEVNULL) as worker:  # noqa: S603 - our own
+        with subprocess.Popen(command, cwd=PROJECT, env=env, stderr=subprocess.DEVNULL) as worker:  # noqa: S603 - our own
             try:
-                return _watch(http, answer.headers["location"], [triton.pid, worker.pid])
+                return _watch(http, answer.headers["location"], [triton.pid, worker.pid], in_flight)
             finally:
                 worker.terminate()
 
 
-def _watch(http: httpx.Client, job: str, pids: list[int]) -> Measured:
+def _watch(http: httpx.Client, job: str, pids: list[int], in_flight: int) -> Measured:
+    """Count from one moment with `in_flight` images half done to another."""
     begun: tuple[int, float, float] | None = None
     deadline = time.monotonic() + LONGEST_S
     while time.monotonic() < deadline:
@@ -75,10 +77,10 @@ def _watch(http: httpx.Client, job: str, pids: list[int]) -> Measured:
         now, cpu_s = time.monotonic(), sum(map(_cpu_s, pids))
         if progress["failed"]:
             raise SystemExit(f"{progress['failed']} images failed")
-        if begun is None and progress["succeeded"] >= WARM_SHARE * progress["total"]:
+        if begun is None and progress["succeeded"] >= in_flight:
             begun = (progress["succeeded"], now, cpu_s)
-        if begun is not None and progress["succeeded"] == progress["total"]:
-            return Measured(progress["total"] - begun[0], now - begun[1], cpu_s - begun[2])
+        if begun is not None and progress["succeeded"] >= progress["total"] - in_flight:
+            return Measured(progress["succeeded"] - begun[0], now - begun[1], cpu_s - begun[2])
         time.sleep(0.1)
     raise SystemExit(f"not done after {LONGEST_S} s")
 
