@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "ONCO_"
 LAUNCHER_PREFIX = "ONCO_TRITON_"  # read by inference_server, which refuses unknown names itself
+CLIENT_KEY = "ONCO_API_KEY"  # read by the command-line client, which may share a shell with the service
 
 
 class Settings(BaseSettings):
@@ -148,7 +149,7 @@ class Settings(BaseSettings):
             name
             for name in names
             if name.startswith(PREFIX) and not name.startswith(LAUNCHER_PREFIX)
-            if name not in known
+            if name not in known and name != CLIENT_KEY
         )
         if unknown:
             raise ValueError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")

@@ -62,7 +62,8 @@ def _sort(form: FormData) -> JobForm:
         elif name == IMAGES:
             raise MissingImages(f"The field {IMAGES!r} is there without a file.")
         elif name == UPLOADS:
-            pictures.append(Submission("", upload=value))
+            upload, _, shown = value.partition("/")
+            pictures.append(Submission(shown, upload=upload))
         elif name == MODEL:
             models.append(value)
         else:

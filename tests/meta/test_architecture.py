@@ -9,7 +9,7 @@ import pytest
 
 import frontend
 
-PACKAGES = ("frontend", "inference_server", "model_export")
+PACKAGES = ("client", "frontend", "inference_server", "model_export")
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 FRONTEND = [path for path in MODULES if path.parts[0] == "frontend"]
 HTTP_SIDE = {"access.py", "app.py", "error_handlers.py", "middleware.py", "security_headers.py"}

@@ -16,8 +16,9 @@ def test_unknown_names_abort(monkeypatch):
         Settings.from_environment()
 
 
-def test_the_launchers_names_are_its_own(monkeypatch):
+def test_the_launchers_and_the_clients_names_are_their_own(monkeypatch):
     monkeypatch.setenv("ONCO_TRITON_GRPC_PORT", "9001")
+    monkeypatch.setenv("ONCO_API_KEY", "of the command-line client")
     assert Settings.from_environment().port == 5000
 
 

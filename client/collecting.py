@@ -1,0 +1,137 @@
+"""Bringing results back: asks about the jobs that have not ended, and writes the files of each picture that has."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from client.errors import ClientError, Refused, UsageError
+from client.service import Document, Service
+from client.state import Outcome, State, write
+
+FOLDER, DOCUMENT = "images", "result.json"
+NOT_FOUND = 404
+ENDED = {"SUCCEEDED", "FAILED"}
+FETCHES_AT_ONCE = 4
+JOBS_AT_ONCE = 8  # looked at in turn, the oldest first: a queue ends them in that order
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
+
+
+class Collector:
+    """Fetches.
+
+    Args:
+        service: who has the results.
+        renderings: file names beside result.json, such as overlay.png.
+        state: says which job each picture is in, all of them sent, and gets how it ended.
+        out: folder of the results.
+        report: called with the number of pictures that have just ended.
+    """
+
+    def __init__(
+        self, service: Service, renderings: Sequence[str], state: State, out: Path, report: Callable[[int], object]
+    ) -> None:
+        self._service, self._renderings, self._state, self._out, self._report = service, renderings, state, out, report
+        self._sent = state.sent()
+
+    def collect(self) -> None:
+        """Go on until every picture in a job has ended.
+
+        Raises:
+            ClientError: it cannot go on; the state says how far it came.
+        """
+        with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+            try:
+                # Files that an earlier run was not asked for, or that somebody has deleted since.
+                earlier = {name: each.result for name, each in self._state.done.items() if each.result}
+                outcomes = pool.map(self._fetch, earlier.keys(), earlier.values())
+                self._state.done.update(zip(earlier, outcomes, strict=True))
+                self._collect(pool)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _collect(self, pool: ThreadPoolExecutor) -> None:
+        unfinished = [job for job, names in self._state.jobs.items() if not self._state.done.keys() >= set(names)]
+        wait_s = SHORTEST_WAIT_S
+        while unfinished:
+            before = len(self._state.done)
+            finished = {job for job in unfinished[:JOBS_AT_ONCE] if self._look(job, pool)}
+            unfinished = [job for job in unfinished if job not in finished]
+            wait_s = SHORTEST_WAIT_S if len(self._state.done) > before else min(2 * wait_s, LONGEST_WAIT_S)
+            if unfinished and not finished:
+                self._service.sleep(wait_s)
+
+    def _look(self, job: str, pool: ThreadPoolExecutor) -> bool:
+        """Note what has ended in a job since the last look, and tell whether all of it has."""
+        names = self._state.jobs[job]
+        try:
+            document = self._service.job(job)
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
+            document = _gone(names, error)
+        images = document["images"]
+        if len(images) != len(names):
+            raise ClientError(f"Job {job} has {len(images)} images; {len(names)} were handed in.")
+        ended = {
+            name: image
+            for name, image in zip(names, images, strict=True)
+            if name not in self._state.done and (image["state"] in ENDED or document["state"] == "EXPIRED")
+        }
+        for name, outcome in zip(ended, pool.map(self._outcome, ended.keys(), ended.values()), strict=True):
+            self._state.done[name] = outcome
+            self._report(1)
+        if ended:
+            self._state.save(self._out)
+        return self._state.done.keys() >= set(names)
+
+    def _outcome(self, name: str, image: Document) -> Outcome:
+        if image["state"] == "SUCCEEDED" and image["result"]:
+            return self._fetch(name, image["result"])
+        error = image["error"] or {"code": "job_expired", "detail": "The job expired before the result was fetched."}
+        return Outcome("FAILED", None, error["code"], error["detail"])
+
+    def _fetch(self, name: str, result: str) -> Outcome:
+        """Write the files of a result that are not there yet, the document last."""
+        folder = result_folder(self._out, name)
+        wanted = [each for each in (*self._renderings, DOCUMENT) if not (folder / each).exists()]
+        if not wanted:
+            return Outcome("SUCCEEDED", result)
+        try:
+            document = self._service.result(result)
+            if document["provenance"]["input_sha256"] != self._sent[name]:
+                return Outcome("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
+            _check_offered(document, self._renderings)
+            folder.mkdir(parents=True, exist_ok=True)
+            for each in wanted:
+                data = _text(document) if each == DOCUMENT else self._service.rendering(result, each)
+                write(folder / each, data)
+        except Refused as error:  # of this picture alone: the result is gone, or cannot be drawn
+            return Outcome("FAILED", result, error.code, error.detail)
+        return Outcome("SUCCEEDED", result)
+
+
+def result_folder(out: Path, name: str) -> Path:
+    """Where the files of a picture are."""
+    return out / FOLDER / name
+
+
+def _text(document: Document) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode()
+
+
+def _gone(names: Iterable[str], error: Refused) -> Document:
+    """What a job that is no longer there comes to."""
+    reason = {"code": error.code, "detail": error.detail}
+    return {"state": "EXPIRED", "images": [{"name": name, "state": "FAILED", "error": reason} for name in names]}
+
+
+def _check_offered(document: Document, renderings: Sequence[str]) -> None:
+    offered = {
+        str(link).rsplit("/", 1)[-1] for what, link in document["links"].items() if what not in {"self", "model"}
+    }
+    for name in renderings:
+        if name not in offered:
+            there_is = ", ".join(sorted(offered)) or "none"
+            raise UsageError(f"Results of model {document['model']!r} have no {name}; there is: {there_is}.")

@@ -1,0 +1,44 @@
+"""What ends a run before its time, and the exit code that says so."""
+
+EXIT_FINE = 0
+EXIT_SOME_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+OTHERS = "http_"  # begins the code of an answer that is not the service's own, a gateway's for example
+EXIT_INTERRUPTED = 130  # what a shell gives for a command that Ctrl-C ended
+
+
+class ClientError(Exception):
+    """Base of all errors that end a run; its text is for the person at the terminal."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(ClientError):
+    """The command, the folder or the key has to be put right by who called."""
+
+
+class Unreachable(ClientError):
+    """The service did not answer, or was busy, for longer than the patience given."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class Refused(ClientError):
+    """The service said no, in its own words.
+
+    Args:
+        status: of the answer.
+        code: the problem's stable code; OTHERS and the status where the answer is not the service's own.
+        detail: what happened and what to do.
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"The service refuses ({status} {code}): {detail}")
+        self.status, self.code, self.detail = status, code, detail
+        self.by_service = not code.startswith(OTHERS)
+        self.exit_code = EXIT_USAGE if status < 500 else EXIT_UNREACHABLE  # noqa: PLR2004 - server errors
+
+
+class Lost(Exception):
+    """The connection ended before the answer: nobody here knows whether the request was carried out."""

@@ -1,0 +1,203 @@
+"""Handing pictures in as jobs: each once, however often the connection or the client breaks off in between."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.errors import Lost, Refused, Unreachable
+from client.pictures import Picture, Upload, sent_name
+from client.service import Document, Service
+from client.state import Attempt, Outcome, State
+
+TOO_LARGE, NOT_IMPLEMENTED = 413, 501
+OF_THE_PICTURE = {400, 413, 415, 422}  # another picture may be taken
+LIMIT = re.compile(r"the limit is (\d+)")  # the service's own words for 413
+LOOK_AGAIN_AFTER_S = 1.0  # a request that was cut off may still be on its way through the service
+MOST_LOST = 5
+SAFE_BYTES = 4_000_000  # in Base64, with the rest of the form, below the 6 MB that AWS Lambda takes
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of the service.
+
+    Args:
+        model: by name.
+        parameters: of its task.
+        max_images: pictures a job.
+        max_bytes: of the pictures of a job that carries them itself.
+        upload_over_bytes: larger pictures go straight to the object store, where the service offers one.
+    """
+
+    model: str
+    parameters: dict[str, str]
+    max_images: int = 100
+    max_bytes: int = SAFE_BYTES
+    upload_over_bytes: int = SAFE_BYTES
+
+
+class Sender:
+    """Makes jobs.
+
+    Args:
+        service: who takes them.
+        order: what is asked.
+        state: gets what was handed in.
+        out: the state's folder.
+        report: called with the number of pictures that have just left.
+    """
+
+    def __init__(
+        self, service: Service, order: Order, state: State, out: Path, report: Callable[[int], object]
+    ) -> None:
+        self._service, self._order, self._state, self._out, self._report = service, order, state, out, report
+        self._max_images, self._max_bytes = order.max_images, order.max_bytes
+        self._limit_bytes: int | None = None  # of a request, once the service has told it
+        self._uploads_offered = True
+        self._waiting: deque[Picture] = deque()
+
+    def send(self, pictures: Iterable[Picture]) -> None:
+        """Hand in what no earlier run has handed in.
+
+        Raises:
+            ClientError: it cannot go on; the state says how far it came.
+        """
+        self._settle()
+        known = self._state.sent().keys() | self._state.done.keys()
+        self._waiting.extend(each for each in pictures if each.name not in known)
+        lost = 0
+        while self._waiting:
+            chunk = self._take()
+            try:
+                self._hand_in(chunk)
+                lost = 0
+            except Lost as error:
+                lost += 1
+                if lost == MOST_LOST:
+                    raise Unreachable(f"No answer to a job handed in, {lost} times: {error}") from error
+                if not self._settle():
+                    self._put_back(chunk)
+            except Refused as error:
+                if error.status != NOT_IMPLEMENTED or not self._uploads_offered:
+                    raise
+                self._uploads_offered = False
+                self._put_back(chunk)
+
+    def _take(self) -> list[Picture]:
+        """The next job's pictures: as many as the limits allow, at least one, all travelling the same way."""
+        chunk = [self._waiting.popleft()]
+        by_upload, total = self._by_upload(chunk[0]), chunk[0].size
+        while self._waiting and len(chunk) < self._max_images:
+            following = self._waiting[0]
+            total += following.size
+            if self._by_upload(following) != by_upload or (total > self._max_bytes and not by_upload):
+                break
+            chunk.append(self._waiting.popleft())
+        return chunk
+
+    def _put_back(self, chunk: Iterable[Picture]) -> None:
+        """Let them wait at the front, without those that have ended."""
+        self._waiting.extendleft(each for each in reversed([*chunk]) if each.name not in self._state.done)
+
+    def _by_upload(self, picture: Picture) -> bool:
+        return self._uploads_offered and picture.size > self._order.upload_over_bytes
+
+    def _hand_in(self, chunk: list[Picture]) -> None:
+        """Make one job, or put the pictures back to go in smaller ones or another way.
+
+        Raises:
+            Lost, Refused, Unreachable
+        """
+        by_upload = self._by_upload(chunk[0])
+        hashes: dict[str, str] = {}
+        images: list[Upload] = []
+        uploads: list[str] = []
+        for picture in chunk:
+            image = self._read(picture)
+            if image is None or (by_upload and not self._upload(picture, image, uploads)):
+                continue
+            hashes[picture.name] = image.sha256
+            if not by_upload:
+                images.append(image)
+        if not hashes:
+            return
+        newest = self._service.newest_job()
+        self._state.attempt = Attempt(hashes, newest and {"id": newest["id"], "created": newest["created"]})
+        self._state.save(self._out)
+        try:
+            job = self._service.create_job(self._order.model, self._order.parameters, images, uploads)
+        except Refused as error:
+            self._state.attempt = None
+            self._state.save(self._out)
+            if error.status != TOO_LARGE:
+                raise
+            self._make_smaller(chunk, error)
+        else:
+            self._accept(job["id"], hashes)
+
+    def _read(self, picture: Picture) -> Upload | None:
+        """The picture's bytes; None where it cannot go, with the reason noted."""
+        if self._limit_bytes is not None and picture.size > self._limit_bytes:
+            self._fail(
+                picture, "upload_too_large", f"{picture.size} bytes, not sent; the limit is {self._limit_bytes}."
+            )
+            return None
+        try:
+            return picture.read()
+        except OSError as error:
+            self._fail(picture, "unreadable_file", f"{error.strerror or error}.")
+            return None
+
+    def _upload(self, picture: Picture, image: Upload, uploads: list[str]) -> bool:
+        """Put the picture into the object store and its id on the list; False where that did not work."""
+        try:
+            uploads.append(self._service.upload(image))
+        except Refused as error:
+            if error.status not in OF_THE_PICTURE:
+                raise
+            self._fail(picture, error.code, error.detail)
+            return False
+        return True
+
+    def _make_smaller(self, chunk: Sequence[Picture], error: Refused) -> None:
+        """Learn from a 413, and try again with half; a picture that is too large by itself ends here."""
+        told = LIMIT.search(error.detail)
+        if len(chunk) == 1:
+            self._fail(chunk[0], error.code, error.detail)
+            self._limit_bytes = int(told[1]) if told else None
+        else:
+            self._max_images, self._max_bytes = len(chunk) // 2, sum(each.size for each in chunk) // 2
+            self._put_back(chunk)
+
+    def _settle(self) -> bool:
+        """Find out whether the job that was being handed in was made, and note it if so."""
+        attempt, self._state.attempt = self._state.attempt, None
+        if attempt is None:
+            return False
+        self._service.sleep(LOOK_AGAIN_AFTER_S)
+        for job in self._service.jobs():
+            if attempt.after is not None and job["created"] < attempt.after["created"]:
+                break
+            if job["id"] not in self._state.jobs and self._is_of(attempt, job):
+                self._accept(job["id"], attempt.pictures)
+                return True
+        return False
+
+    def _is_of(self, attempt: Attempt, job: Document) -> bool:
+        same = job["model"] == self._order.model and job["progress"]["total"] == len(attempt.pictures)
+        if not same or (attempt.after is not None and job["id"] == attempt.after["id"]):
+            return False
+        names = [image["name"] for image in self._service.job(job["id"])["images"]]
+        return names == [sent_name(each) for each in attempt.pictures]
+
+    def _accept(self, job: str, hashes: dict[str, str]) -> None:
+        self._state.jobs[job], self._state.attempt = hashes, None
+        self._state.save(self._out)
+        self._report(len(hashes))
+
+    def _fail(self, picture: Picture, code: str, detail: str) -> None:
+        self._state.done[picture.name] = Outcome("FAILED", None, code, detail)
+        self._state.save(self._out)
+        self._report(1)

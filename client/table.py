@@ -1,0 +1,54 @@
+"""results.csv: a row a picture, a column for each number that any of them has."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from client.collecting import DOCUMENT, result_folder
+from client.state import Outcome, State, write
+
+FILE = "results.csv"
+FIRST = ("file", "state", "result")
+LAST = ("warnings", "error", "detail")
+# What is the same for all pictures, or stands in a column of its own.
+NO_COLUMNS = {"id", "model", "version", "task", "warnings", "image", "timings_ms", "provenance", "links"}
+# What spreadsheets take for a formula, with the full-width forms: OWASP, CSV injection.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def write_table(out: Path, state: State) -> None:
+    """Write the table of all pictures that have ended."""
+    rows = [_row(out, name, outcome) for name, outcome in sorted(state.done.items())]
+    columns = {column: None for row in rows for column in row if column not in FIRST + LAST}
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, [*FIRST, *columns, *LAST], restval="")
+    writer.writerow({column: safe(column) for column in writer.fieldnames})
+    writer.writerows({column: safe(value) for column, value in row.items()} for row in rows)
+    write(out / FILE, buffer.getvalue().encode("utf-8", "replace"))
+
+
+def safe(value: object) -> object:
+    """The value for a cell: a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def _row(out: Path, name: str, outcome: Outcome) -> dict[str, object]:
+    row: dict[str, object] = {"file": name, "state": outcome.state, "result": outcome.result}
+    row |= {"error": outcome.code, "detail": outcome.detail}
+    if outcome.state == "SUCCEEDED":
+        document = json.loads((result_folder(out, name) / DOCUMENT).read_bytes())
+        row |= {column: value for column, value in _flat(document) if column.split(".", 1)[0] not in NO_COLUMNS}
+        row["warnings"] = " ".join(each["code"] for each in document["warnings"])
+    return row
+
+
+def _flat(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    """Columns and values: {"areas": {"lumen": {"mm2": 1}}} is areas.lumen.mm2; lists have no column."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        elif not isinstance(value, list):
+            yield above + name, value

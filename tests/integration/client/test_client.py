@@ -1,0 +1,94 @@
+"""The client against the real service: a worker, the real Triton, brain_mri."""
+
+import csv
+import json
+import signal
+import time
+from collections import Counter
+
+import httpx
+import pytest
+
+from client import state as states
+from tests.pictures import encoded, noise
+
+
+def rows(out):
+    with (out / "results.csv").open(newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_a_folder_with_good_and_bad_pictures(service, client, pictures, tmp_path):
+    folder = pictures(3, seed=1)
+    (folder / "text.png").write_text("not a picture")
+    (folder / "cut.png").write_bytes(encoded(noise((300, 300)))[:2000])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "vast.png").write_bytes(encoded(noise((300, 300))) + b"x" * 3_000_000)
+    (folder / "vaster.png").write_bytes(b"x" * 3_000_001)
+    process = client(folder, "--files", "overlay.png")
+    assert process.wait(60) == 1, process.communicate()
+    table = rows(tmp_path / "out")
+    assert {name: row["error"] for name, row in table.items() if row["state"] == "FAILED"} == {
+        "text.png": "unsupported_image", "cut.png": "corrupt_image", "empty.jpg": "empty_upload",
+        "vast.png": "upload_too_large", "vaster.png": "upload_too_large",
+    }  # fmt: skip
+    assert "not sent" in table["vaster.png"]["detail"]
+    for number in range(3):
+        name = f"{number:03}.png"
+        with httpx.Client(base_url=service.url) as http:
+            direct = http.post("/v1/models/brain_mri/predict", files={"image": (folder / name).read_bytes()})
+        assert direct.headers["cache-status"] == "oncoserve; hit"
+        assert table[name]["result"] == direct.json()["id"]
+        assert float(table[name]["probabilities.glioma"]) == direct.json()["probabilities"]["glioma"]
+        files = tmp_path / "out/images" / name
+        assert json.loads((files / "result.json").read_text()) == direct.json() | {"timings_ms": _timings(files)}
+        assert (files / "overlay.png").read_bytes().startswith(b"\x89PNG")
+
+
+def _timings(files):
+    return json.loads((files / "result.json").read_text())["timings_ms"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_interrupted_again_and_again_nothing_is_doubled_and_nothing_lost(client, pictures, jobs, tmp_path, how):
+    """It is stopped while it sends (twice) and while it fetches, and its state is never ahead of the service's."""
+    before = {job["id"] for job in jobs()}
+    folder, out = pictures(24, seed=how), tmp_path / "out"
+    stops = [lambda s: len(s["jobs"]) >= 3, lambda s: len(s["jobs"]) >= 7, lambda s: len(s["done"]) >= 4]
+    for stop_here in stops:
+        process = client(folder, "--job-images", "2", "--files", "overlay.png")
+        _wait(process, out, stop_here)
+        process.send_signal(how)
+        _, words = process.communicate(timeout=30)
+        assert (process.returncode, "the same command goes on" in words) in {(130, True), (-9, False), (0, False)}
+    process = client(folder, "--job-images", "2", "--files", "overlay.png")
+    assert process.wait(90) == 0, process.communicate()
+    names = Counter(image["name"] for job in jobs() if job["id"] not in before for image in job["images"])
+    assert names == dict.fromkeys([f"{number:03}.png" for number in range(24)], 1)
+    assert {row["state"] for row in rows(out).values()} == {"SUCCEEDED"}
+    assert len(rows(out)) == len([*out.glob("images/*/result.json")]) == len([*out.glob("images/*/overlay.png")]) == 24
+
+
+def _wait(process, out, condition, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        path = out / states.FILE
+        if process.poll() is not None or (path.exists() and condition(json.loads(path.read_bytes()))):
+            return
+        time.sleep(0.005)
+    pytest.fail("it did not come so far")
+
+
+def test_the_service_goes_away_in_the_middle_and_comes_back(service, client, pictures, jobs, tmp_path):
+    before = {job["id"] for job in jobs()}
+    folder, out = pictures(12, seed=5), tmp_path / "out"
+    process = client(folder, "--job-images", "2")
+    _wait(process, out, lambda state: len(state["jobs"]) >= 2)
+    service.kill()
+    time.sleep(1)
+    service.start()
+    service.wait_ready()
+    assert process.wait(90) == 0, process.communicate()
+    names = Counter(image["name"] for job in jobs() if job["id"] not in before for image in job["images"])
+    assert len(rows(out)) == len(names) == 12
+    assert max(names.values()) == 1

@@ -1,0 +1,37 @@
+import pytest
+
+from client import __main__ as command
+from tests.unit.client.stub import Stub
+
+
+@pytest.fixture
+def stub():
+    with Stub() as service:
+        yield service
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five small files that are pictures by name."""
+    found = tmp_path / "pictures"
+    found.mkdir()
+    for number in range(5):
+        (found / f"{number}.png").write_bytes(b"picture %d" % number)
+    return found
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys, folder):
+    """Runs the command on `folder`; gives the exit code and what it printed."""
+    monkeypatch.delenv("ONCO_API_KEY", raising=False)
+
+    def main(stub, *arguments, where=folder):
+        url = stub if isinstance(stub, str) else stub.url
+        argv = ["client", str(where), "--model", "tiny", "--out", str(tmp_path / "out"), "--url", url, *arguments]
+        monkeypatch.setattr("sys.argv", argv)
+        capsys.readouterr()
+        code = command.main()
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return main

@@ -1,0 +1,72 @@
+import pytest
+
+from client import collecting
+from client.collecting import Collector
+from client.service import Service
+from client.state import State
+from tests.unit.client.stub import Stub, answer, problem
+from tests.unit.client.test_sending import send
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def collect(stub, state, out, *renderings, sleep=lambda _: None):
+    service = Service(stub.url, None, 5, sleep)
+    try:
+        Collector(service, renderings, state, out, lambda _: None).collect()
+    finally:
+        service.close()
+    return state.done
+
+
+def test_it_waits_until_all_have_ended(folder, out):
+    slept = []
+    with Stub(pace=1) as stub:
+        done = collect(stub, send(stub, folder, out), out, sleep=slept.append)
+    assert {each.state for each in done.values()} == {"SUCCEEDED"}
+    assert len(slept) == 4
+
+
+def test_a_job_that_is_gone_or_expired_fails_its_pictures(stub, folder, out):
+    state = send(stub, folder, out, max_images=2)
+    first, second, _ = stub.jobs
+    del stub.jobs[first]
+    stub.jobs[second]["state"] = "EXPIRED"
+    stub.pace = 0
+    stub.jobs[list(stub.jobs)[-1]]["images"][0]["state"] = "SUCCEEDED"
+    done = collect(stub, state, out)
+    assert [done[f"{n}.png"].code for n in range(5)] == ["job_not_found"] * 2 + ["job_expired"] * 2 + [None]
+
+
+def test_a_result_that_cannot_be_fetched_fails_alone(stub, folder, out):
+    state = send(stub, folder, out)
+    result = next(iter(stub.jobs.values()))["images"][2]["result"]
+    stub.faults["GET", f"/v1/results/{result}/overlay.png"].append(answer(problem(500, "internal_error", "?")))
+    done = collect(stub, state, out, "overlay.png")
+    assert [done[f"{n}.png"].state for n in range(5)] == ["SUCCEEDED"] * 2 + ["FAILED"] + ["SUCCEEDED"] * 2
+    assert not (out / "images/2.png/result.json").exists()
+    assert collect(stub, state, out, "overlay.png")["2.png"].state == "SUCCEEDED"
+
+
+def test_a_job_with_other_images_is_not_believed(stub, folder, out):
+    state = send(stub, folder, out)
+    state.jobs[next(iter(state.jobs))].popitem()
+    with pytest.raises(collecting.ClientError, match="has 5 images; 4 were handed in"):
+        collect(stub, state, out)
+
+
+def test_nothing_to_do(stub, out):
+    assert collect(stub, State({}), out) == {}
+
+
+def test_a_result_of_another_picture_is_not_taken_for_this_ones(stub, folder, out):
+    state = send(stub, folder, out)
+    images = next(iter(stub.jobs.values()))["images"]
+    images[1]["result"], images[2]["result"] = images[2]["result"], images[1]["result"]
+    done = collect(stub, state, out)
+    assert [done[f"{n}.png"].code for n in range(5)] == [None, "other_picture", "other_picture", None, None]
+    assert not (out / "images/1.png").exists()

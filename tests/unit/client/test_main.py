@@ -1,0 +1,155 @@
+import csv
+import json
+
+import pytest
+from starlette.responses import JSONResponse
+
+from client import __main__ as command
+from tests.servers import free_port
+from tests.unit.client.stub import BAD, Stub, answer, problem
+
+
+def rows(out):
+    with (out / "results.csv").open(newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_a_folder_becomes_results_and_a_table(run, stub, folder, tmp_path):
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "._0.png").write_bytes(b"what macOS leaves")
+    code, text = run(stub, "--job-images", "2", "--files", "overlay.png", "--set", "threshold=0.5")
+    assert (code, "5 images: 5 succeeded, 0 failed" in text) == (0, True)
+    assert [job["progress"]["total"] for job in stub.jobs.values()] == [2, 2, 1]
+    assert {job["parameters"]["threshold"] for job in stub.jobs.values()} == {"0.5"}
+    assert max(stub.received.values()) == 1
+    out = tmp_path / "out"
+    assert (out / "images/3.png/overlay.png").read_bytes() == b"overlay of picture 3"
+    assert json.loads((out / "images/3.png/result.json").read_text())["label"] == "=glioma"
+    row = rows(out)["3.png"]
+    assert (row["state"], row["warnings"], row["probabilities.other"]) == ("SUCCEEDED", "small", "0.25")
+    assert len(row["result"]) == 32
+
+
+def test_what_a_spreadsheet_would_run_is_text(run, stub, folder, tmp_path):
+    (folder / "=cmd().png").write_bytes(b"picture with a formula for a name")
+    (folder / "bad.png").write_bytes(BAD)
+    code, text = run(stub)
+    assert (code, "1 x corrupt_image" in text) == (1, True)
+    table = rows(tmp_path / "out")
+    assert table["'=cmd().png"]["label"] == "'=glioma"
+    assert table["bad.png"]["error"] == "corrupt_image"
+    assert table["bad.png"]["detail"] == "'=It cannot be decoded."
+
+
+def test_folders_inside_are_taken_when_asked_and_the_results_never(run, stub, folder, tmp_path):
+    (folder / "deep").mkdir()
+    (folder / "deep/0.png").write_bytes(b"another with the same name")
+    argv = ["--recursive", "--files", "overlay.png", "--out", str(folder / "out")]
+    assert run(stub, *argv)[0] == 0
+    assert sum(stub.received.values()) == 6
+    assert run(stub, *argv)[0] == 0
+    assert sum(stub.received.values()) == 6
+    assert (folder / "out/images/deep/0.png/overlay.png").read_bytes() == b"overlay of another with the same name"
+
+
+def test_a_second_run_submits_nothing_and_brings_what_is_new(run, stub, folder, tmp_path):
+    run(stub)
+    (folder / "new.jpg").write_bytes(b"a new one")
+    (tmp_path / "out/images/0.png/result.json").unlink()
+    code, _ = run(stub, "--files", "overlay.png")
+    assert code == 0
+    assert (sum(stub.received.values()), max(stub.received.values())) == (6, 1)
+    assert len([*tmp_path.glob("out/images/*/overlay.png")]) == len([*tmp_path.glob("out/images/*/result.json")]) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "no"], "There is no such model; served are: tiny."),
+        (["--files", "mask.png"], "have no mask.png; there is: overlay.png"),
+        (["--key-file", "/nowhere"], "The key file cannot be read"),
+    ],
+)
+def test_what_the_caller_has_to_put_right(run, stub, arguments, words):
+    code, text = run(stub, *arguments)
+    assert (code, words in text) == (2, True), text
+
+
+@pytest.mark.parametrize("arguments", [["--set", "x"], ["--set", "model=y"], ["--url", "ftp://x"], ["--job-mb", "0"]])
+def test_arguments_that_cannot_be(run, stub, arguments):
+    with pytest.raises(SystemExit) as ended:
+        run(stub, *arguments)
+    assert ended.value.code == 2
+
+
+def test_folders_that_cannot_be(run, stub, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for where, words in (("empty", "has no PNG or JPEG file"), ("missing", "is not a folder")):
+        code, text = run(stub, where=tmp_path / where)
+        assert (code, words in text) == (2, True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/precious.txt").write_text("mine")
+    code, text = run(stub)
+    assert (code, "not a run's" in text) == (2, True)
+    assert stub.received == {}
+
+
+def test_a_folder_of_another_run_is_left_alone(run, stub):
+    run(stub)
+    code, text = run(stub, "--set", "threshold=1")
+    assert (code, "another parameters: {}, now {'threshold': '1'}" in text) == (2, True)
+    assert len(stub.jobs) == 1
+
+
+def test_files_that_cannot_be_read_fail_alone(run, stub, folder, tmp_path):
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    code, _ = run(stub)
+    row = rows(tmp_path / "out")["gone.png"]
+    assert (code, row["state"], row["error"]) == (1, "FAILED", "unreadable_file")
+    assert sum(stub.received.values()) == 5
+
+
+def test_nobody_there(run):
+    code, text = run(f"http://127.0.0.1:{free_port()}", "--patience-s", "1")
+    assert (code, "No answer from http://127.0.0.1" in text) == (3, True)
+
+
+def test_another_kind_of_server(run, stub):
+    stub.faults["GET", "/v1/models/tiny"].append(answer(JSONResponse("a page")))
+    code, text = run(stub)
+    assert (code, "not an address of this service" in text) == (2, True)
+
+
+def test_the_key_goes_to_the_service_and_not_to_the_store(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONCO_API_KEY", "onco_secret")
+    (folder / "large.png").write_bytes(b"x" * 4_000_001)
+    with Stub(uploads=True) as stub:
+        assert run(stub)[0] == 0
+        keys = {path.split("/")[1]: headers.get("x-api-key") for _, path, headers in stub.asked}
+    assert keys == {"v1": "onco_secret", "store": None}
+    assert "onco_secret" not in (tmp_path / "out/state.json").read_text()
+
+
+def test_the_key_of_a_file(run, stub, tmp_path):
+    (tmp_path / "key").write_text("onco_other\n")
+    assert run(stub, "--key-file", str(tmp_path / "key"))[0] == 0
+    assert {headers["x-api-key"] for _, _, headers in stub.asked} == {"onco_other"}
+    (tmp_path / "key").write_text("two\nlines")
+    assert run(stub, "--key-file", str(tmp_path / "key"))[0] == 2
+
+
+def test_refused_for_the_key(run, stub):
+    stub.faults["GET", "/v1/models/tiny"].append(answer(problem(401, "unauthorised", "There is no header X-API-Key.")))
+    code, text = run(stub)
+    assert (code, "There is no header X-API-Key." in text) == (2, True)
+
+
+def test_ctrl_c_says_how_to_go_on(run, stub, monkeypatch):
+    monkeypatch.setattr(command.Collector, "collect", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    code, text = run(stub)
+    assert (code, "the same command goes on" in text) == (130, True)
+
+
+def test_a_service_that_has_jobs_alone(run, stub):
+    stub.faults["GET", "/v1/models/tiny"].append(answer(JSONResponse({"message": "Not Found"}, 404)))
+    assert run(stub)[0] == 0
