@@ -24,12 +24,12 @@ def unwrap(body: str) -> str | None:
 def uploaded(body: str) -> list[str]:
     """The keys of the objects that an S3 notification tells of, decoded; empty for any other message."""
     records = _object_of(body).get("Records")
-    keys = []
-    for record in records if isinstance(records, list) else []:
-        if isinstance(record, dict) and record.get("eventSource") == "aws:s3":
-            # S3 encodes keys as a form does: a space is a plus, everything else a percent sign and two digits.
-            keys.append(unquote_plus(record["s3"]["object"]["key"]))
-    return keys
+    # S3 encodes keys as a form does: a space is a plus, everything else a percent sign and two digits.
+    return [
+        unquote_plus(record["s3"]["object"]["key"])
+        for record in (records if isinstance(records, list) else [])
+        if isinstance(record, dict) and record.get("eventSource") == "aws:s3"
+    ]
 
 
 def _object_of(text: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class S3Objects:
         self._results_host = results_host
 
     async def put(self, key: str, data: bytes) -> None:
-        """See `ObjectStore`."""
+        """See the port."""
         await self.put_as(key, data, CONTENT_TYPE)
 
     async def put_as(self, key: str, data: bytes, content_type: str) -> None:
@@ -48,7 +48,7 @@ class S3Objects:
             await self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
 
     async def get(self, key: str, first_bytes: int | None = None) -> bytes:
-        """See `ObjectStore`."""
+        """See the port."""
         with asking("S3"):
             try:
                 if first_bytes is None:
@@ -59,20 +59,20 @@ class S3Objects:
                     return await body.read()
             except ClientError as error:
                 if code_of(error) in ABSENT:
-                    raise UploadNotFound(key) from error
+                    raise UploadNotFound from error
                 if code_of(error) == "InvalidRange":  # there are no bytes at all
                     return b""
                 raise
 
     async def delete(self, key: str) -> None:
-        """See `ObjectStore`."""
+        """See the port."""
         with asking("S3"):
             await self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     async def presign_put(
         self, key: str, size_bytes: int, expires_s: int, sha256: str | None = None
     ) -> PresignedUpload | None:
-        """See `ObjectStore`; size, type and checksum are signed, so that S3 refuses any other upload."""
+        """See the port; size, type and checksum are signed, so that S3 refuses any other upload."""
         headers = {"Content-Length": str(size_bytes), "Content-Type": CONTENT_TYPE}
         asked = {"Bucket": self._bucket, "Key": key, "ContentLength": size_bytes, "ContentType": CONTENT_TYPE}
         if sha256 is not None:
@@ -84,12 +84,12 @@ class S3Objects:
         return PresignedUpload(url, headers, expires)
 
     async def presign_get(self, key: str, expires_s: int) -> str | None:
-        """See `ObjectStore`."""
+        """See the port."""
         asked = {"Bucket": self._bucket, "Key": key}
         with asking("S3"):
             url = await self._s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s)
         return urlunsplit(urlsplit(url)._replace(netloc=self._results_host)) if self._results_host else url
 
     async def sweep(self, before: datetime) -> int:  # noqa: ARG002 - the bucket's lifecycle has its own times
-        """See `ObjectStore`."""
+        """See the port."""
         return 0

@@ -25,7 +25,12 @@ MAX_WAIT_S = 20  # of a long poll
 MAX_VISIBILITY_S = 12 * 3600
 DEAD = "-dead"
 LOST = frozenset(
-    {"ReceiptHandleIsInvalid", "InvalidParameterValue", "AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight"}
+    {
+        "ReceiptHandleIsInvalid",
+        "InvalidParameterValue",
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "MessageNotInflight",
+    }
 )
 UNPRINTABLE = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # SQS refuses these
 GIVEN_UP = "SQS gave up: it was handed out too often, and nobody said why"
@@ -56,13 +61,13 @@ class SnsSqsQueue:
         self._urls: dict[str, str] = {}
 
     async def send(self, messages: Sequence[ImageMessage]) -> None:
-        """See `JobQueue`."""
+        """See the port."""
         with asking("SNS"):
             starts = range(0, len(messages), MAX_BATCH)
             await asyncio.gather(*(self._publish(messages[start : start + MAX_BATCH]) for start in starts))
 
     async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
-        """See `JobQueue`."""
+        """See the port."""
         with asking("SQS"):
             url = await self._url(model)
             answer = await self._sqs.receive_message(
@@ -83,11 +88,11 @@ class SnsSqsQueue:
             return leases
 
     async def extend(self, lease: Lease, seconds: float) -> None:
-        """See `JobQueue`."""
+        """See the port."""
         await self._hide(lease, seconds)
 
     async def acknowledge(self, lease: Lease) -> None:
-        """See `JobQueue`."""
+        """See the port."""
         with asking("SQS"):
             try:
                 await self._sqs.delete_message(QueueUrl=await self._url(lease.model), ReceiptHandle=lease.receipt)
@@ -95,11 +100,11 @@ class SnsSqsQueue:
                 _unless_lost(error)
 
     async def release(self, lease: Lease, delay_s: float) -> None:
-        """See `JobQueue`."""
+        """See the port."""
         await self._hide(lease, delay_s)
 
     async def bury(self, lease: Lease, reason: str) -> None:
-        """See `JobQueue`; the copy is there before the original goes, so that a crash may double it but not lose it."""
+        """See the port; the copy is there before the original goes, so that a crash may double it but not lose it."""
         if not await self._hide(lease, self._lease_s):
             return
         with asking("SQS"):
@@ -113,7 +118,7 @@ class SnsSqsQueue:
         await self.acknowledge(lease)
 
     async def backlog(self) -> Mapping[str, Backlog]:
-        """See `JobQueue`."""
+        """See the port."""
         with asking("SQS"):
             found = {}
             for model in self._models:
@@ -122,11 +127,11 @@ class SnsSqsQueue:
             return found
 
     async def ahead(self, job_id: str, model: str) -> int | None:  # noqa: ARG002 - SQS does not tell
-        """See `JobQueue`."""
+        """See the port."""
         return None
 
     async def dead(self, limit: int) -> Sequence[DeadLetter]:
-        """See `JobQueue`."""
+        """See the port."""
         with asking("SQS"):
             found = [
                 (int(message["Attributes"]["SentTimestamp"]), _dead_letter(model, message))
@@ -199,7 +204,8 @@ class SnsSqsQueue:
 
 
 def _dead_letter(model: str, message: "MessageTypeDef") -> DeadLetter:
-    reason = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", GIVEN_UP)
+    attributes = message.get("MessageAttributes", {})
+    reason = attributes["reason"].get("StringValue", GIVEN_UP) if "reason" in attributes else GIVEN_UP
     return DeadLetter(model, message["Body"], reason)
 
 
