@@ -18,6 +18,8 @@ from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
 from frontend.draining import Draining
 from frontend.gallery import Gallery
+from frontend.jobs.adapters import open_adapters
+from frontend.jobs.service import JobLimits, Jobs
 from frontend.keys import KeyFile
 from frontend.metrics import Metrics
 from frontend.middleware import BodyLimit, CloseConnections, RequestContext
@@ -25,6 +27,7 @@ from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
 from frontend.routes import health, models, page, predict, results
+from frontend.routes import jobs as job_routes
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
 from frontend.threads import CpuThreads
@@ -53,6 +56,11 @@ def create_app(
     threads = CpuThreads(settings.cpu_threads)
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
     pipeline = _pipeline(settings, server, store, threads)
+    adapters = open_adapters(settings)
+    limits = JobLimits(
+        settings.jobs_ttl_s, settings.max_job_images, settings.max_image_pixels, settings.max_upload_bytes
+    )
+    jobs = Jobs(adapters, limits, threads)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
 
     @asynccontextmanager
@@ -60,6 +68,7 @@ def create_app(
         async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
             yield
         await server.close()
+        await adapters.close()
         threads.close()
         traces.close()
 
@@ -76,7 +85,8 @@ def create_app(
     _wrap(app, settings, metrics, traces, draining)
     error_handlers.install(app)
     for router in (
-        predict.router(catalogue, pipeline, gallery, metrics),
+        predict.router(catalogue, pipeline, gallery, metrics, jobs),
+        job_routes.router(jobs, lambda name: catalogue.get(name).task),
         models.router(catalogue),
         results.router(gallery),
         health.router(catalogue, metrics, draining),

@@ -100,11 +100,12 @@ class Progress:
 
     @property
     def state(self) -> State:
-        """The job's: begun with the first image, ended with the last; one result makes it a success."""
-        if self.queued == self.total:
-            return State.QUEUED
+        """The job's: ended with its last image; one result makes it a success.
+
+        An image that was refused before it came into the queue has failed, and yet nothing has begun.
+        """
         if self.queued or self.running:
-            return State.RUNNING
+            return State.RUNNING if self.running or self.succeeded else State.QUEUED
         return State.SUCCEEDED if self.succeeded else State.FAILED
 
 
