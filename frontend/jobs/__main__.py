@@ -16,6 +16,7 @@ from frontend import logs, memory
 from frontend.admission import Admission
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
+from frontend.gallery import Gallery
 from frontend.jobs.adapters import FOLDER, Adapters, open_adapters
 from frontend.jobs.handling import Handler, Rules
 from frontend.jobs.worker import Worker
@@ -54,9 +55,14 @@ async def work(settings: Settings, adapters: Adapters, stop: asyncio.Event) -> N
         store = ResultStore(settings.results_dir, settings.results_ttl_s)
         pipeline = Pipeline(server, store, admission, threads, limits)
         rules = Rules(
-            settings.job_images_in_flight, settings.job_max_attempts, settings.job_lease_s, settings.shutdown_grace_s
+            settings.job_images_in_flight,
+            settings.job_max_attempts,
+            settings.job_lease_s,
+            settings.shutdown_grace_s,
+            settings.only_models,
         )
-        handler = Handler(adapters, catalogue, pipeline, rules, Metrics())
+        gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
+        handler = Handler(adapters, catalogue, pipeline, gallery, rules, Metrics())
         await stack.enter_async_context(catalogue.watch(settings.poll_interval_s))
         await Worker(adapters, catalogue, handler, rules, settings.jobs_ttl_s).run(stop)
 

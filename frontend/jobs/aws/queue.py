@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from frontend.errors import JobsUnavailable
-from frontend.jobs.aws.clients import asking, code_of
+from frontend.jobs.aws.clients import Connection, asking, code_of
 from frontend.jobs.aws.messages import unwrap
 from frontend.jobs.model import ImageMessage
 from frontend.jobs.ports import Backlog, DeadLetter, Lease
 
 if TYPE_CHECKING:
-    from types_aiobotocore_sns import SNSClient
     from types_aiobotocore_sqs import SQSClient
     from types_aiobotocore_sqs.type_defs import MessageTypeDef
 
@@ -42,18 +41,15 @@ class SnsSqsQueue:
     """`JobQueue` of a topic and, by model, the queues `<prefix><model>` and `<prefix><model>-dead`.
 
     Args:
-        sns, sqs: the clients.
+        connection: to AWS.
         topic: its ARN.
         prefix: what the queues' names begin with.
         models: the models that there are queues for.
         lease_s: the visibility timeout, in seconds.
     """
 
-    def __init__(
-        self, sns: "SNSClient", sqs: "SQSClient", topic: str, prefix: str, models: Sequence[str], lease_s: float
-    ) -> None:
-        self._sns = sns
-        self._sqs = sqs
+    def __init__(self, connection: Connection, topic: str, prefix: str, models: Sequence[str], lease_s: float) -> None:
+        self._connection = connection
         self._topic = topic
         self._prefix = prefix
         self._models = models
@@ -70,7 +66,7 @@ class SnsSqsQueue:
         """See the port."""
         with asking("SQS"):
             url = await self._url(model)
-            answer = await self._sqs.receive_message(
+            answer = await (await self._sqs()).receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=min(limit, MAX_BATCH),
                 WaitTimeSeconds=min(math.ceil(wait_s), MAX_WAIT_S),
@@ -81,7 +77,7 @@ class SnsSqsQueue:
             for message in answer.get("Messages", []):
                 body = unwrap(message["Body"])
                 if body is None:
-                    await self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    await (await self._sqs()).delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 else:
                     deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
                     leases.append(Lease(model, body, message["ReceiptHandle"], deliveries))
@@ -95,7 +91,9 @@ class SnsSqsQueue:
         """See the port."""
         with asking("SQS"):
             try:
-                await self._sqs.delete_message(QueueUrl=await self._url(lease.model), ReceiptHandle=lease.receipt)
+                await (await self._sqs()).delete_message(
+                    QueueUrl=await self._url(lease.model), ReceiptHandle=lease.receipt
+                )
             except ClientError as error:
                 _unless_lost(error)
 
@@ -108,7 +106,7 @@ class SnsSqsQueue:
         if not await self._hide(lease, self._lease_s):
             return
         with asking("SQS"):
-            await self._sqs.send_message(
+            await (await self._sqs()).send_message(
                 QueueUrl=await self._url(lease.model + DEAD),
                 MessageBody=UNPRINTABLE.sub("?", lease.body) or " ",
                 MessageAttributes={
@@ -142,7 +140,7 @@ class SnsSqsQueue:
         return [letter for _, letter in found[:limit]]
 
     async def _publish(self, batch: Sequence[ImageMessage]) -> None:
-        answer = await self._sns.publish_batch(
+        answer = await (await self._connection.clients()).sns.publish_batch(
             TopicArn=self._topic,
             PublishBatchRequestEntries=[
                 {
@@ -160,7 +158,7 @@ class SnsSqsQueue:
         """Change the lease's end; False when it was lost."""
         with asking("SQS"):
             try:
-                await self._sqs.change_message_visibility(
+                await (await self._sqs()).change_message_visibility(
                     QueueUrl=await self._url(lease.model),
                     ReceiptHandle=lease.receipt,
                     VisibilityTimeout=_seconds(seconds),
@@ -171,7 +169,7 @@ class SnsSqsQueue:
             return True
 
     async def _numbers(self, queue: str) -> tuple[int, int]:
-        answer = await self._sqs.get_queue_attributes(
+        answer = await (await self._sqs()).get_queue_attributes(
             QueueUrl=await self._url(queue),
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )
@@ -182,7 +180,7 @@ class SnsSqsQueue:
         """Messages that stay where they are; as many as the queue shows before it shows one again."""
         seen: set[str] = set()
         while len(seen) < limit:
-            answer = await self._sqs.receive_message(
+            answer = await (await self._sqs()).receive_message(
                 QueueUrl=await self._url(queue),
                 MaxNumberOfMessages=MAX_BATCH,
                 VisibilityTimeout=2,  # long enough to see the next ones, too short to be in anybody's way
@@ -196,9 +194,12 @@ class SnsSqsQueue:
             for message in fresh:
                 yield message
 
+    async def _sqs(self) -> "SQSClient":
+        return (await self._connection.clients()).sqs
+
     async def _url(self, queue: str) -> str:
         if queue not in self._urls:
-            answer = await self._sqs.get_queue_url(QueueName=self._prefix + queue)
+            answer = await (await self._sqs()).get_queue_url(QueueName=self._prefix + queue)
             self._urls[queue] = answer["QueueUrl"]
         return self._urls[queue]
 

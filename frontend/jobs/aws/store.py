@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from frontend.errors import InvalidParameter, JobsUnavailable
-from frontend.jobs.aws.clients import asking, code_of
+from frontend.jobs.aws.clients import Connection, asking, code_of
 from frontend.jobs.aws.items import image_item, job_of, key, outcome_text, record_item, record_of, seconds, user
 from frontend.jobs.model import ID_PATTERN, Job, JobRecord, Outcome, State
 from frontend.jobs.ports import Page
@@ -37,13 +37,13 @@ class DynamoStore:
     """The JobStore in a DynamoDB table. Its `ttl` and the bucket's lifecycle do what `sweep` does elsewhere.
 
     Args:
-        dynamodb: the client.
+        connection: to AWS.
         table: its name.
         keep_s: how long a record stays after its job has expired, in seconds.
     """
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str, keep_s: float) -> None:
-        self._dynamodb = dynamodb
+    def __init__(self, connection: Connection, table: str, keep_s: float) -> None:
+        self._connection = connection
         self._table = table
         self._keep_s = keep_s
 
@@ -52,7 +52,7 @@ class DynamoStore:
         with asking("DynamoDB"):
             items = [image_item(job, index) for index in range(len(job.images))]
             await self._write([{"PutRequest": {"Item": item}} for item in items])
-            await self._dynamodb.put_item(TableName=self._table, Item=record_item(job.record, self._keep_s))
+            await (await self._dynamodb()).put_item(TableName=self._table, Item=record_item(job.record, self._keep_s))
 
     async def get(self, job_id: str) -> Job | None:
         """See the port."""
@@ -73,7 +73,7 @@ class DynamoStore:
             }
             if start is not None:
                 query["ExclusiveStartKey"] = start
-            answer = await self._dynamodb.query(**query)
+            answer = await (await self._dynamodb()).query(**query)
             found = answer["Items"][:limit]
             records = await asyncio.gather(*(self._record(item) for item in found))
         more = len(answer["Items"]) > limit
@@ -118,7 +118,7 @@ class DynamoStore:
     async def delete(self, job_id: str) -> None:
         """See the port. The record goes first: without it the job is gone, whatever becomes of the rest."""
         with asking("DynamoDB"):
-            await self._dynamodb.delete_item(TableName=self._table, Key=key(job_id))
+            await (await self._dynamodb()).delete_item(TableName=self._table, Key=key(job_id))
             keys = [{"job_id": item["job_id"], "part": item["part"]} for item in await self._items(job_id)]
             await self._write([{"DeleteRequest": {"Key": each}} for each in keys])
 
@@ -141,7 +141,7 @@ class DynamoStore:
         used = update + condition
         with asking("DynamoDB"):
             try:
-                answer = await self._dynamodb.update_item(
+                answer = await (await self._dynamodb()).update_item(
                     TableName=self._table,
                     Key=key(job_id, index),
                     UpdateExpression=update,
@@ -156,17 +156,24 @@ class DynamoStore:
                 raise
             return answer["Attributes"]
 
+    async def _dynamodb(self) -> "DynamoDBClient":
+        return (await self._connection.clients()).dynamodb
+
     async def _record(self, item: "Item") -> JobRecord:
         return record_of(item, [each for each in await self._items(item["job_id"]["S"]) if "state" in each])
 
     async def _items(self, job_id: str) -> list["Item"]:
         """All of a job's items in the order of their keys, the record last, as they are now."""
         found: list[Item] = []
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="job_id = :job",
-            ExpressionAttributeValues={":job": {"S": job_id}},
-            ConsistentRead=True,
+        pages = (
+            (await self._dynamodb())
+            .get_paginator("query")
+            .paginate(
+                TableName=self._table,
+                KeyConditionExpression="job_id = :job",
+                ExpressionAttributeValues={":job": {"S": job_id}},
+                ConsistentRead=True,
+            )
         )
         async for page in pages:
             found += page["Items"]
@@ -180,7 +187,7 @@ class DynamoStore:
         """Write what fits into one request; what DynamoDB leaves over when it is busy is sent again."""
         rest: Sequence[WriteRequestTypeDef | WriteRequestOutputTypeDef] = batch
         for attempt in range(BATCH_TRIES):
-            answer = await self._dynamodb.batch_write_item(RequestItems={self._table: rest})
+            answer = await (await self._dynamodb()).batch_write_item(RequestItems={self._table: rest})
             rest = answer.get("UnprocessedItems", {}).get(self._table, [])
             if not rest:
                 return
