@@ -165,6 +165,10 @@ class Jobs:
         job = await self.get(owner, job_id)
         await self._remove(job_id, job.images)
 
+    async def close(self) -> None:
+        """Let go of the adapters."""
+        await self._to.close()
+
     async def _remove(self, job_id: str, kept: Sequence[JobImage]) -> None:
         await self._to.store.delete(job_id)
         for image in kept:
