@@ -126,6 +126,8 @@ class Handler:
             await self._clear_away(lease, message)
             return
         if attempt > self._rules.max_attempts:
+            # This one was never made: the record shall not count it.
+            await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=False))
             await self._give_up(lease, message, attempt - 1, DIED)
             return
         try:

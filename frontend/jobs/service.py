@@ -117,8 +117,9 @@ class Jobs:
             await self._to.store.create(job)
             await self._to.queue.send(_messages(job))
         except BaseException:
-            with contextlib.suppress(JobsUnavailable):
-                await self._remove(job_id, kept)
+            with contextlib.suppress(JobsUnavailable):  # the sweep takes what stays
+                await self._remove_pictures(kept)
+                await self._to.store.delete(job_id)
             raise
         return job
 
@@ -163,16 +164,16 @@ class Jobs:
             JobNotFound, JobsUnavailable
         """
         job = await self.get(owner, job_id)
-        await self._remove(job_id, job.images)
+        await self._to.store.delete(job_id)
+        await self._remove_pictures(job.images)
 
     async def close(self) -> None:
         """Let go of the adapters."""
         await self._to.close()
 
-    async def _remove(self, job_id: str, kept: Sequence[JobImage]) -> None:
-        await self._to.store.delete(job_id)
+    async def _remove_pictures(self, kept: Sequence[JobImage]) -> None:
         for image in kept:
-            # Of an image that ended with a result the worker has done so, and many deletions take long.
+            # Where an image has ended the worker has done so, and many deletions take long.
             if image.object and not image.state.ended:
                 await self._to.objects.delete(image.object)
 
