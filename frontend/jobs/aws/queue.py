@@ -69,7 +69,7 @@ class SnsSqsQueue:
             answer = await (await self._sqs()).receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=min(limit, MAX_BATCH),
-                WaitTimeSeconds=min(math.ceil(wait_s), MAX_WAIT_S),
+                WaitTimeSeconds=min(int(wait_s), MAX_WAIT_S),
                 VisibilityTimeout=_seconds(self._lease_s),
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
