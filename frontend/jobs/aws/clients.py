@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -18,69 +18,76 @@ if TYPE_CHECKING:
     from types_aiobotocore_sns import SNSClient
     from types_aiobotocore_sqs import SQSClient
 
+C = TypeVar("C")
+
 CONNECTIONS = 50  # per service; the batches of a large job go out side by side
 
 
-@dataclass(frozen=True)
-class Clients:
-    """One client per service, for one event loop."""
-
-    s3: "S3Client"
-    sns: "SNSClient"
-    sqs: "SQSClient"
-    dynamodb: "DynamoDBClient"
-
-
 class Connection:
-    """The clients of one process and event loop, made when they are first needed.
+    """The clients of one process and event loop, each made when it is first needed.
 
-    Credentials and region come from the SDK's own chain.
+    Credentials and region come from the SDK's own chain. Call the methods where botocore's errors are expected.
 
     Args:
-        endpoint_url: where all four services are, for an emulator; empty for AWS.
+        endpoint_url: where all services are, for an emulator; empty for AWS.
     """
 
     def __init__(self, endpoint_url: str = "") -> None:
         self._endpoint_url = endpoint_url or None
+        self._session = get_session()
         self._opening = asyncio.Lock()
-        self._clients: Clients | None = None
+        self._clients: dict[str, Any] = {}
         self._open = contextlib.AsyncExitStack()
-
-    async def clients(self) -> Clients:
-        """The clients; call it where botocore's errors are expected."""
-        async with self._opening:
-            if self._clients is None:
-                self._clients = await self._make()
-            return self._clients
-
-    async def close(self) -> None:
-        """Let go of them."""
-        await self._open.aclose()
-
-    async def _make(self) -> Clients:
-        session, url, enter = get_session(), self._endpoint_url, self._open.enter_async_context
-        config = AioConfig(
+        self._config = AioConfig(
             connect_timeout=3,
             read_timeout=30,  # a long poll takes 20
             max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 3},
         )
+
+    async def s3(self) -> "S3Client":
+        """The client of S3."""
         # With region and bucket in its name the host is the one that CloudFront asks, so that a signature holds there
         # too. The SDK's own checksums would become part of a presigned address, and of what the caller has to send.
-        s3_config = config.merge(
+        config = self._config.merge(
             AioConfig(
                 signature_version="s3v4",
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
-                s3={"addressing_style": "path" if url else "virtual", "us_east_1_regional_endpoint": "regional"},
+                s3={
+                    "addressing_style": "path" if self._endpoint_url else "virtual",
+                    "us_east_1_regional_endpoint": "regional",
+                },
             )
         )
-        return Clients(
-            await enter(session.create_client("s3", endpoint_url=url, config=s3_config)),
-            await enter(session.create_client("sns", endpoint_url=url, config=config)),
-            await enter(session.create_client("sqs", endpoint_url=url, config=config)),
-            await enter(session.create_client("dynamodb", endpoint_url=url, config=config)),
-        )
+        make = partial(self._session.create_client, "s3", endpoint_url=self._endpoint_url, config=config)
+        return await self._once("s3", make)
+
+    async def sns(self) -> "SNSClient":
+        """The client of SNS."""
+        make = partial(self._session.create_client, "sns", endpoint_url=self._endpoint_url, config=self._config)
+        return await self._once("sns", make)
+
+    async def sqs(self) -> "SQSClient":
+        """The client of SQS."""
+        make = partial(self._session.create_client, "sqs", endpoint_url=self._endpoint_url, config=self._config)
+        return await self._once("sqs", make)
+
+    async def dynamodb(self) -> "DynamoDBClient":
+        """The client of DynamoDB."""
+        make = partial(self._session.create_client, "dynamodb", endpoint_url=self._endpoint_url, config=self._config)
+        return await self._once("dynamodb", make)
+
+    async def close(self) -> None:
+        """Let go of them."""
+        await self._open.aclose()
+
+    async def _once(self, service: str, make: Callable[[], contextlib.AbstractAsyncContextManager[C]]) -> C:
+        async with self._opening:
+            if service not in self._clients:
+                self._clients[service] = await self._open.enter_async_context(make())
+            client: C = self._clients[service]
+            return client
 
 
 @contextlib.contextmanager

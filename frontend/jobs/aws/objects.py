@@ -41,13 +41,13 @@ class S3Objects:
             JobsUnavailable
         """
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             await s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
 
     async def get(self, key: str, first_bytes: int | None = None) -> bytes:
         """See the port."""
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             try:
                 if first_bytes is None:
                     answer = await s3.get_object(Bucket=self._bucket, Key=key)
@@ -65,7 +65,7 @@ class S3Objects:
     async def delete(self, key: str) -> None:
         """See the port."""
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             await s3.delete_object(Bucket=self._bucket, Key=key)
 
     async def exists(self, key: str) -> bool:
@@ -75,7 +75,7 @@ class S3Objects:
             JobsUnavailable
         """
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             try:
                 await s3.head_object(Bucket=self._bucket, Key=key)
             except ClientError as error:
@@ -91,7 +91,7 @@ class S3Objects:
             JobsUnavailable
         """
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             found = (await s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix)).get("Contents", [])
             for each in found:
                 await s3.delete_object(Bucket=self._bucket, Key=each["Key"])
@@ -108,7 +108,7 @@ class S3Objects:
             headers["x-amz-checksum-sha256"] = asked["ChecksumSHA256"] = checksum
         expires = datetime.now(UTC) + timedelta(seconds=expires_s)
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             url = await s3.generate_presigned_url("put_object", Params=asked, ExpiresIn=expires_s)
         return PresignedUpload(url, headers, expires)
 
@@ -116,7 +116,7 @@ class S3Objects:
         """See the port."""
         asked = {"Bucket": self._bucket, "Key": key}
         with asking("S3"):
-            s3 = (await self._connection.clients()).s3
+            s3 = await self._connection.s3()
             url = await s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s)
         return urlunsplit(urlsplit(url)._replace(netloc=self._results_host)) if self._results_host else url
 

@@ -16,7 +16,6 @@ from frontend.jobs.model import ImageMessage
 from frontend.jobs.ports import Backlog, DeadLetter, Lease
 
 if TYPE_CHECKING:
-    from types_aiobotocore_sqs import SQSClient
     from types_aiobotocore_sqs.type_defs import MessageTypeDef
 
 MAX_BATCH = 10  # entries of one request, SNS and SQS alike
@@ -65,8 +64,8 @@ class SnsSqsQueue:
     async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
         """See the port."""
         with asking("SQS"):
-            url = await self._url(model)
-            answer = await (await self._sqs()).receive_message(
+            url, sqs = await self._url(model), await self._connection.sqs()
+            answer = await sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=min(limit, MAX_BATCH),
                 WaitTimeSeconds=min(int(wait_s), MAX_WAIT_S),
@@ -77,7 +76,9 @@ class SnsSqsQueue:
             for message in answer.get("Messages", []):
                 body = unwrap(message["Body"])
                 if body is None:
-                    await (await self._sqs()).delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    await (await self._connection.sqs()).delete_message(
+                        QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]
+                    )
                 else:
                     deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
                     leases.append(Lease(model, body, message["ReceiptHandle"], deliveries))
@@ -91,7 +92,7 @@ class SnsSqsQueue:
         """See the port."""
         with asking("SQS"):
             try:
-                await (await self._sqs()).delete_message(
+                await (await self._connection.sqs()).delete_message(
                     QueueUrl=await self._url(lease.model), ReceiptHandle=lease.receipt
                 )
             except ClientError as error:
@@ -106,7 +107,7 @@ class SnsSqsQueue:
         if not await self._hide(lease, self._lease_s):
             return
         with asking("SQS"):
-            await (await self._sqs()).send_message(
+            await (await self._connection.sqs()).send_message(
                 QueueUrl=await self._url(lease.model + DEAD),
                 MessageBody=UNPRINTABLE.sub("?", lease.body) or " ",
                 MessageAttributes={
@@ -140,7 +141,7 @@ class SnsSqsQueue:
         return [letter for _, letter in found[:limit]]
 
     async def _publish(self, batch: Sequence[ImageMessage]) -> None:
-        answer = await (await self._connection.clients()).sns.publish_batch(
+        answer = await (await self._connection.sns()).publish_batch(
             TopicArn=self._topic,
             PublishBatchRequestEntries=[
                 {
@@ -158,7 +159,7 @@ class SnsSqsQueue:
         """Change the lease's end; False when it was lost."""
         with asking("SQS"):
             try:
-                await (await self._sqs()).change_message_visibility(
+                await (await self._connection.sqs()).change_message_visibility(
                     QueueUrl=await self._url(lease.model),
                     ReceiptHandle=lease.receipt,
                     VisibilityTimeout=_seconds(seconds),
@@ -169,7 +170,7 @@ class SnsSqsQueue:
             return True
 
     async def _numbers(self, queue: str) -> tuple[int, int]:
-        answer = await (await self._sqs()).get_queue_attributes(
+        answer = await (await self._connection.sqs()).get_queue_attributes(
             QueueUrl=await self._url(queue),
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )
@@ -180,7 +181,7 @@ class SnsSqsQueue:
         """Messages that stay where they are; as many as the queue shows before it shows one again."""
         seen: set[str] = set()
         while len(seen) < limit:
-            answer = await (await self._sqs()).receive_message(
+            answer = await (await self._connection.sqs()).receive_message(
                 QueueUrl=await self._url(queue),
                 MaxNumberOfMessages=MAX_BATCH,
                 VisibilityTimeout=2,  # long enough to see the next ones, too short to be in anybody's way
@@ -194,12 +195,9 @@ class SnsSqsQueue:
             for message in fresh:
                 yield message
 
-    async def _sqs(self) -> "SQSClient":
-        return (await self._connection.clients()).sqs
-
     async def _url(self, queue: str) -> str:
         if queue not in self._urls:
-            answer = await (await self._sqs()).get_queue_url(QueueName=self._prefix + queue)
+            answer = await (await self._connection.sqs()).get_queue_url(QueueName=self._prefix + queue)
             self._urls[queue] = answer["QueueUrl"]
         return self._urls[queue]
 

@@ -16,7 +16,6 @@ from frontend.jobs.model import ID_PATTERN, Job, JobRecord, Outcome, State
 from frontend.jobs.ports import Page
 
 if TYPE_CHECKING:
-    from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_dynamodb.type_defs import (
         QueryInputTypeDef,
         UniversalAttributeValueTypeDef,
@@ -52,7 +51,9 @@ class DynamoStore:
         with asking("DynamoDB"):
             items = [image_item(job, index) for index in range(len(job.images))]
             await self._write([{"PutRequest": {"Item": item}} for item in items])
-            await (await self._dynamodb()).put_item(TableName=self._table, Item=record_item(job.record, self._keep_s))
+            await (await self._connection.dynamodb()).put_item(
+                TableName=self._table, Item=record_item(job.record, self._keep_s)
+            )
 
     async def get(self, job_id: str) -> Job | None:
         """See the port."""
@@ -73,7 +74,7 @@ class DynamoStore:
             }
             if start is not None:
                 query["ExclusiveStartKey"] = start
-            answer = await (await self._dynamodb()).query(**query)
+            answer = await (await self._connection.dynamodb()).query(**query)
             found = answer["Items"][:limit]
             records = await asyncio.gather(*(self._record(item) for item in found))
         more = len(answer["Items"]) > limit
@@ -118,7 +119,7 @@ class DynamoStore:
     async def delete(self, job_id: str) -> None:
         """See the port. The record goes first: without it the job is gone, whatever becomes of the rest."""
         with asking("DynamoDB"):
-            await (await self._dynamodb()).delete_item(TableName=self._table, Key=key(job_id))
+            await (await self._connection.dynamodb()).delete_item(TableName=self._table, Key=key(job_id))
             keys = [{"job_id": item["job_id"], "part": item["part"]} for item in await self._items(job_id)]
             await self._write([{"DeleteRequest": {"Key": each}} for each in keys])
 
@@ -141,7 +142,7 @@ class DynamoStore:
         used = update + condition
         with asking("DynamoDB"):
             try:
-                answer = await (await self._dynamodb()).update_item(
+                answer = await (await self._connection.dynamodb()).update_item(
                     TableName=self._table,
                     Key=key(job_id, index),
                     UpdateExpression=update,
@@ -156,9 +157,6 @@ class DynamoStore:
                 raise
             return answer["Attributes"]
 
-    async def _dynamodb(self) -> "DynamoDBClient":
-        return (await self._connection.clients()).dynamodb
-
     async def _record(self, item: "Item") -> JobRecord:
         return record_of(item, [each for each in await self._items(item["job_id"]["S"]) if "state" in each])
 
@@ -166,7 +164,7 @@ class DynamoStore:
         """All of a job's items in the order of their keys, the record last, as they are now."""
         found: list[Item] = []
         pages = (
-            (await self._dynamodb())
+            (await self._connection.dynamodb())
             .get_paginator("query")
             .paginate(
                 TableName=self._table,
@@ -187,7 +185,7 @@ class DynamoStore:
         """Write what fits into one request; what DynamoDB leaves over when it is busy is sent again."""
         rest: Sequence[WriteRequestTypeDef | WriteRequestOutputTypeDef] = batch
         for attempt in range(BATCH_TRIES):
-            answer = await (await self._dynamodb()).batch_write_item(RequestItems={self._table: rest})
+            answer = await (await self._connection.dynamodb()).batch_write_item(RequestItems={self._table: rest})
             rest = answer.get("UnprocessedItems", {}).get(self._table, [])
             if not rest:
                 return
