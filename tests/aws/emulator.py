@@ -93,7 +93,7 @@ class Stack:
             line = template["Mappings"]["Models"]["BrainMri"]
             template["Mappings"]["Models"] = {key: line | {"Name": model} for key, model in models.items()}
             parameters["Models"] = ",".join(models)
-        del template["Resources"]["BucketPolicy"]  # TLS only
+        _fit(template["Resources"])
         if storage_only:
             _leave(template, STORAGE)
         else:
@@ -161,6 +161,15 @@ class Stack:
             "SubnetIds": ",".join(each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]),
             "MinWorkers": "0",
         }
+
+
+def _fit(resources: dict[str, Any]) -> None:
+    """Change what the emulator does otherwise than AWS."""
+    del resources["BucketPolicy"]  # lets nobody in without TLS, which the emulator is asked without
+    policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    for statement in policy["Statement"]:
+        if statement["Action"] == "sns:Publish":  # allows batches too; the emulator wants an action of its own for them
+            statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
 
 
 def _leave(template: dict[str, Any], resources: Set[str]) -> None:
