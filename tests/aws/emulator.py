@@ -123,6 +123,11 @@ class Stack:
         found = self._cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
+    def arn(self, queue: str) -> str:
+        """The ARN of a queue by its name in the template."""
+        name = self.resource(queue).rsplit("/", 1)[-1]
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
     def queue(self, model: str) -> str:
         """A queue's address."""
         return self.emulator.client("sqs").get_queue_url(QueueName=f"{self.name}-{model}")["QueueUrl"]

@@ -1,6 +1,5 @@
 """An image's way: API Gateway, authoriser, Lambda, SNS, SQS, a worker with the real Triton, S3 and DynamoDB."""
 
-import json
 import sys
 import time
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from frontend.errors import JobsUnavailable
 from frontend.jobs.aws.clients import Connection, asking, code_of
-from frontend.jobs.aws.messages import unwrap
+from frontend.jobs.aws.messages import unwrap, uploaded
 from frontend.jobs.model import ImageMessage
 from frontend.jobs.ports import Backlog, DeadLetter, Lease
 
@@ -76,12 +76,14 @@ class SnsSqsQueue:
             for message in answer.get("Messages", []):
                 body = unwrap(message["Body"])
                 if body is None:
-                    await (await self._connection.sqs()).delete_message(
-                        QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]
-                    )
+                    await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    continue
+                deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
+                lease = Lease(model, body, message["ReceiptHandle"], deliveries)
+                if keys := uploaded(body):
+                    await self.bury(lease, f"S3 tells of {', '.join(keys)}; a picture needs a job: POST /v1/jobs")
                 else:
-                    deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
-                    leases.append(Lease(model, body, message["ReceiptHandle"], deliveries))
+                    leases.append(lease)
             return leases
 
     async def extend(self, lease: Lease, seconds: float) -> None:
