@@ -161,7 +161,9 @@ class Database:
                 )
                 event.listen(engine, "connect", _prepare)
                 with engine.connect() as connection:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # else two processes could find no tables at once
                     metadata.create_all(connection)
+                    connection.exec_driver_sql("COMMIT")
                 self._made = engine
             return self._made
 
