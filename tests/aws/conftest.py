@@ -1,14 +1,17 @@
 """The whole stack on the emulator, with the project's models."""
 
+import sys
 import sysconfig
+import time
 
 import httpx
 import pytest
 
 from frontend.keys import new_key
 from tests.aws.emulator import Stack
-from tests.servers import PROJECT
+from tests.servers import PROJECT, Server
 
+TIMEOUT_S = 90
 OWNERS = ("lab", "ward")
 
 
@@ -49,7 +52,42 @@ def api(stack, keys, emulator):
         each.close()
 
 
+@pytest.fixture
+def start_worker(stack, emulator, triton, tmp_path):
+    """Starts a worker's process with the rights of the worker's role; it asks AWS at the address given."""
+    running = []
+
+    def start(url):
+        settings = stack.settings | {"inference_url": triton.grpc_url, "aws_endpoint_url": url}
+        settings |= {"results_dir": str(tmp_path / "results"), "job_lease_s": "5"}
+        environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
+        role = emulator.role(stack.outputs["WorkerRoleArn"])
+        running.append(Server([sys.executable, "-m", "frontend.jobs"], "", environment | role, tmp_path / "worker.log"))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for server in running:
+        assert server.stop() == 0, server.output()
+
+
+def ended(client, job):
+    """The job's document when its last image has ended."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while job["state"] in {"QUEUED", "RUNNING"}:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.25)
+        job = client.get(job["links"]["self"]).raise_for_status().json()
+    return job
+
+
 @pytest.fixture(scope="session")
-def sample():
-    """A picture of the kind that brain_mri is for."""
-    return (PROJECT / "build/samples/brain_mri/glioma/Te-gl_0010.jpg").read_bytes()
+def samples():
+    """Pictures of the kind that brain_mri is for."""
+    return [path.read_bytes() for path in sorted((PROJECT / "build/samples/brain_mri").glob("*/*.jpg"))[:4]]
+
+
+@pytest.fixture(scope="session")
+def sample(samples):
+    """One of them, a glioma."""
+    return samples[0]

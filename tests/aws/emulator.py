@@ -1,8 +1,9 @@
 """ministack, an emulator of AWS that runs Lambda functions and checks signatures and policies; and stacks on it."""
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,12 @@ class Emulator(Server):
 
     def __init__(self, folder: Path):
         self.folder = folder
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         settings = {
             "AUTH": "true",  # IAM policies are evaluated, and signatures checked
             "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(port),
+            "GATEWAY_PORT": str(self.port),
             "IOT_MTLS_ENABLED": "0",
             "MINISTACK_REGION": REGION,
             "SFTP_ENABLED": "0",
@@ -166,6 +167,22 @@ class Stack:
             "SubnetIds": ",".join(each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]),
             "MinWorkers": "0",
         }
+
+
+@contextlib.contextmanager
+def storage(folder: Path, model: str) -> Iterator[dict[str, str]]:
+    """An emulator with what jobs of one model are kept in.
+
+    Args:
+        folder: Gets what the emulator writes.
+        model: Its name.
+
+    Yields:
+        The environment of whoever works with it.
+    """
+    with Emulator(folder) as emulator:
+        stack = Stack(emulator, "load", {"Model": model}, storage_only=True)
+        yield ROOT | {f"ONCO_{name.upper()}": value for name, value in stack.settings.items()}
 
 
 def _fit(resources: dict[str, Any]) -> None:

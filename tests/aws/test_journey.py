@@ -1,38 +1,15 @@
 """An image's way: API Gateway, authoriser, Lambda, SNS, SQS, a worker with the real Triton, S3 and DynamoDB."""
 
-import sys
-import time
+import asyncio
 
 import httpx
-import pytest
 
-from tests.servers import Server
-
-TIMEOUT_S = 90
+from tests.aws.conftest import ended
+from tests.aws.door import Door
 
 
-@pytest.fixture
-def worker(stack, emulator, triton, tmp_path):
-    """The worker's own process, with the rights of the worker's role."""
-    settings = stack.settings | {"inference_url": triton.grpc_url, "results_dir": str(tmp_path / "results")}
-    environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
-    role = emulator.role(stack.outputs["WorkerRoleArn"])
-    server = Server([sys.executable, "-m", "frontend.jobs"], "", environment | role, tmp_path / "worker.log")
-    server.start()
-    yield server
-    assert server.stop() == 0, server.output()
-
-
-def ended(client, job):
-    deadline = time.monotonic() + TIMEOUT_S
-    while job["state"] in {"QUEUED", "RUNNING"}:
-        assert time.monotonic() < deadline, job
-        time.sleep(0.25)
-        job = client.get(job["links"]["self"]).raise_for_status().json()
-    return job
-
-
-def test_from_the_api_to_the_result(api, worker, stack, emulator, sample):
+def test_from_the_api_to_the_result(api, start_worker, emulator, sample):
+    start_worker(emulator.url)
     ward = api("ward")
     files = [("images", ("scan 1.jpg", sample, "image/jpeg")), ("images", ("notes.txt", b"not a picture"))]
     answer = ward.post("/v1/jobs", data={"model": "brain_mri"}, files=files)
@@ -49,3 +26,31 @@ def test_from_the_api_to_the_result(api, worker, stack, emulator, sample):
     assert result.json()["label"] == "glioma"
     overlay = httpx.get(ward.get(good["links"]["overlay"]).headers["location"])
     assert (overlay.headers["content-type"], overlay.content[:4]) == ("image/png", b"\x89PNG")
+
+
+async def test_while_aws_does_not_answer_jobs_wait_and_then_they_end(api, start_worker, emulator, samples):
+    ward = api("ward")
+    async with Door(emulator.port) as door:
+        worker = start_worker(door.url)
+        first = await asyncio.to_thread(submit, ward, samples)
+        await asyncio.to_thread(ended, ward, first)
+        door.shut()
+        second = await asyncio.to_thread(submit, ward, samples)
+        await asyncio.sleep(4)
+        waiting = ward.get(second["links"]["self"]).json()["progress"]
+        assert waiting["succeeded"] + waiting["failed"] == 0
+        assert worker.process.poll() is None, worker.output()
+        door.open = True
+        job = await asyncio.to_thread(ended, ward, second)
+        assert (job["state"], job["progress"]["succeeded"]) == ("SUCCEEDED", len(samples))
+        await asyncio.to_thread(worker.stop)
+    assert "jobs wait for their storage" in worker.output()
+    assert "Traceback" not in worker.output()
+
+
+def submit(client, pictures):
+    answer = client.post(
+        "/v1/jobs", data={"model": "brain_mri"}, files=[("images", ("a.jpg", each)) for each in pictures]
+    )
+    assert answer.status_code == 202, answer.text
+    return answer.json()
