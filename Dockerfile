@@ -1,5 +1,5 @@
 # Both images. They share the base and the exported models, which is why this is one file.
-# docker compose builds the targets `triton` and `frontend`; what changes most often is copied last.
+# docker compose builds the targets `triton` and `frontend`, deploy/aws also `worker`; what changes most often is copied last.
 
 FROM python:3.11-slim-bookworm AS base
 # Not root, and by number: Kubernetes checks `runAsNonRoot` against a number only.
@@ -64,3 +64,15 @@ COPY --chmod=755 model_repository model_repository
 COPY --chmod=755 frontend frontend
 USER 10001:10001
 CMD ["python", "-m", "frontend"]
+
+# What works on jobs in AWS: the frontend with the packages that speak to it.
+FROM frontend-environment AS worker-environment
+COPY requirements-aws.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-aws.lock
+
+FROM frontend AS worker
+LABEL org.opencontainers.image.title="oncoserve-worker" \
+      org.opencontainers.image.description="The worker of Oncoserve's jobs in AWS. Research use only. Not a medical device."
+COPY --from=worker-environment /opt/venv /opt/venv
+CMD ["python", "-m", "frontend.jobs"]

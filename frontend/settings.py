@@ -73,6 +73,30 @@ class Settings(BaseSettings):
     job_lease_s: float = Field(default=30.0, ge=1, le=3600)
     """Seconds after which an image whose worker gave no sign of life is handed to another."""
 
+    job_models: str = Field(default="", pattern=r"^([\w.-]+(,[\w.-]+)*)?$")
+    """Models whose jobs a worker does, with commas between them; empty means all."""
+
+    jobs: Literal["embedded", "aws"] = "embedded"
+    """Where jobs are kept: embedded, in ONCO_RESULTS_DIR, or aws, see docs/aws.md."""
+
+    aws_bucket: str = ""
+    """S3 bucket of the pictures and results of jobs."""
+
+    aws_table: str = ""
+    """DynamoDB table of the records of jobs."""
+
+    aws_topic: str = ""
+    """ARN of the SNS topic that images of jobs are published to."""
+
+    aws_queue_prefix: str = ""
+    """What the names of the models' SQS queues begin with."""
+
+    aws_results_host: str = Field(default="", pattern=r"^[\w.-]*$")
+    """Host of the CDN before the bucket; empty means that results are read from S3."""
+
+    aws_endpoint_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    """Address of an emulator of AWS; empty means AWS."""
+
     samples_dir: Path = Path("build/samples")
     """Folder with the sample pictures of the page, one folder per model."""
 
@@ -132,6 +156,20 @@ class Settings(BaseSettings):
                 f"set {PREFIX}API_KEYS_FILE, or {PREFIX}ALLOW_ANONYMOUS=true if everybody may ask"
             )
         return self
+
+    @model_validator(mode="after")
+    def _aws_is_named(self) -> "Settings":
+        missing = [
+            name for name in ("aws_bucket", "aws_table", "aws_topic", "aws_queue_prefix") if not getattr(self, name)
+        ]
+        if self.jobs == "aws" and missing:
+            raise ValueError(f"{PREFIX}JOBS=aws needs {', '.join(PREFIX + name.upper() for name in missing)} too")
+        return self
+
+    @property
+    def only_models(self) -> frozenset[str]:
+        """The models of `job_models`."""
+        return frozenset(filter(None, self.job_models.split(",")))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

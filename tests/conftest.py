@@ -1,5 +1,7 @@
 """Options and servers that every test may use."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ def pytest_addoption(parser):
         ("browser", "a browser"),
         ("prometheus", "prometheus and promtool"),
         ("docker", "a Docker engine with Compose"),
+        ("aws", "the emulator of AWS"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
 
@@ -42,6 +45,23 @@ def embedded_triton(unavailable):
         runtime.find_libpython()
     except LaunchError as error:
         unavailable("triton", str(error))
+
+
+@pytest.fixture(scope="session")
+def emulator(unavailable, tmp_path_factory):
+    """The emulator of AWS, one for the whole run; whoever asks without a role of its own is the account's root."""
+    from tests.aws.emulator import ROOT, Emulator  # noqa: PLC0415 - makes an environment of its own
+
+    try:
+        server = Emulator(tmp_path_factory.mktemp("emulator"))
+    except (OSError, subprocess.CalledProcessError) as error:
+        unavailable("aws", f"the emulator's packages cannot be installed: {error}")
+    before = dict(os.environ)
+    os.environ |= ROOT
+    with server:
+        yield server
+    os.environ.clear()
+    os.environ |= before
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from frontend.admission import Admission
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
+from frontend.gallery import Gallery
 from frontend.jobs.adapters import FOLDER, Adapters, open_adapters
 from frontend.jobs.handling import Handler, Rules
 from frontend.jobs.worker import Worker
@@ -58,9 +59,14 @@ async def work(
         store = ResultStore(settings.results_dir, settings.results_ttl_s)
         pipeline = Pipeline(server, store, admission, threads, limits)
         rules = Rules(
-            settings.job_images_in_flight, settings.job_max_attempts, settings.job_lease_s, settings.shutdown_grace_s
+            settings.job_images_in_flight,
+            settings.job_max_attempts,
+            settings.job_lease_s,
+            settings.shutdown_grace_s,
+            settings.only_models,
         )
-        handler = Handler(adapters, catalogue, pipeline, rules, Metrics())
+        gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
+        handler = Handler(adapters, catalogue, pipeline, gallery, rules, Metrics())
         await stack.enter_async_context(catalogue.watch(settings.poll_interval_s))
         await Worker(adapters, catalogue, handler, rules, settings.jobs_ttl_s).run(stop)
 

@@ -27,7 +27,14 @@ class Adapters:
 class OwnAddresses:
     """The Publisher where the frontend itself gives out results: there is nothing to publish."""
 
-    async def publish(self, owner: str | None, result: str, files: Mapping[str, str]) -> None:
+    async def publish(
+        self,
+        owner: str | None,
+        result: str,
+        document: bytes,
+        files: Mapping[str, str],
+        draw: Callable[[str], Awaitable[bytes]],
+    ) -> None:
         """See the port."""
 
     async def links(self, owner: str | None, result: str, files: Mapping[str, str]) -> Mapping[str, str]:
@@ -39,6 +46,10 @@ class OwnAddresses:
 
 def open_adapters(settings: Settings) -> Adapters:
     """The adapters that the settings name; nothing is opened or made before it is needed."""
+    if settings.jobs == "aws":
+        from frontend.jobs.aws.adapters import open_aws  # noqa: PLC0415 - its packages are not installed everywhere
+
+        return open_aws(settings)
     folder = settings.results_dir / FOLDER
     database = Database(folder)
     objects = FileObjectStore(folder / "objects")

@@ -30,6 +30,7 @@ from frontend.errors import (
     StorageUnavailable,
     TooBusy,
 )
+from frontend.gallery import Gallery
 from frontend.jobs.adapters import Adapters
 from frontend.jobs.gate import Gate
 from frontend.jobs.model import Fault, ImageMessage, Outcome
@@ -58,12 +59,14 @@ class Rules:
         max_attempts: how often work on an image is begun.
         lease_s: what the heartbeat extends a lease to.
         grace_s: what images under way get when the worker is told to stop.
+        models: the only ones that are worked on; none means all.
     """
 
     images_in_flight: int
     max_attempts: int
     lease_s: float
     grace_s: float
+    models: frozenset[str] = frozenset()
 
 
 class Handler:
@@ -73,16 +76,24 @@ class Handler:
         adapters: queue, records, pictures.
         catalogue: the models, looked at again and again.
         pipeline: the same that answers uploads.
+        gallery: draws what it stored.
         rules: limits.
         metrics: where to count.
     """
 
     def __init__(
-        self, adapters: Adapters, catalogue: Catalogue, pipeline: Pipeline, rules: Rules, metrics: Metrics
+        self,
+        adapters: Adapters,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        gallery: Gallery,
+        rules: Rules,
+        metrics: Metrics,
     ) -> None:
         self._to = adapters
         self._catalogue = catalogue
         self._pipeline = pipeline
+        self._gallery = gallery
         self._rules = rules
         self._metrics = metrics
         self._gate = Gate()
@@ -140,8 +151,14 @@ class Handler:
         answer = await self._pipeline.predict(model, data, _parameters(model, message), Timings(), caller)
         self._metrics.predictions.labels(model.name, "store" if answer.cached else "inference").inc()
         files = {each.link: each.name for each in model.task.renderings(model.card)}
-        await self._insist(partial(self._to.publisher.publish, message.owner, answer.id, files))
+        draw = partial(self._draw, message.owner, answer.id)
+        await self._insist(partial(self._to.publisher.publish, message.owner, answer.id, answer.document, files, draw))
         return Outcome(answer.id, files)
+
+    async def _draw(self, owner: str | None, result: str, name: str) -> bytes:
+        entry = await self._gallery.open(result, owner)
+        rendering = entry.rendering(name)
+        return b"".join([piece async for piece in await self._gallery.draw(entry, rendering, rendering.options())])
 
     async def _finish(self, message: ImageMessage, outcome: Outcome) -> None:
         if await self._insist(partial(self._to.store.finish, message.job_id, message.index, outcome)):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from frontend.errors import PlatformError
 
 ID_PATTERN = "^[0-9a-f]{32}$"
+RECORD_KEPT = timedelta(days=30)  # of an expired job: that it was, not what was in it
 
 
 class State(StrEnum):

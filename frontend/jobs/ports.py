@@ -3,7 +3,7 @@
 All raise `JobsUnavailable` when the service behind them does not answer: whoever calls waits and tries again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -207,8 +207,23 @@ class JobStore(Protocol):
 class Publisher(Protocol):
     """Where callers find the results of jobs."""
 
-    async def publish(self, owner: str | None, result: str, files: Mapping[str, str]) -> None:
-        """Called when a result is stored, before the image counts as ended; may be called again for the same one."""
+    async def publish(
+        self,
+        owner: str | None,
+        result: str,
+        document: bytes,
+        files: Mapping[str, str],
+        draw: Callable[[str], Awaitable[bytes]],
+    ) -> None:
+        """Called when a result is stored, before the image counts as ended; may be called again for the same one.
+
+        Args:
+            owner: whose result it is.
+            result: its id.
+            document: its JSON document.
+            files: the files that can be made of it, by the names of their links.
+            draw: makes one of them.
+        """
         ...
 
     async def links(self, owner: str | None, result: str, files: Mapping[str, str]) -> Mapping[str, str]:

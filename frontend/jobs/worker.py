@@ -10,12 +10,12 @@ from frontend.catalogue import Catalogue
 from frontend.errors import JobsUnavailable
 from frontend.jobs.adapters import Adapters
 from frontend.jobs.handling import Handler, Rules
+from frontend.jobs.model import RECORD_KEPT
 from frontend.jobs.patience import Patience
 
 POLL_S = 0.2  # between two looks at what is in memory
 RECEIVE_S = 1.0  # longest wait in one call of the queue; also how soon a quiet worker stops
 SWEEPS_PER_LIFE, LONGEST_SWEEP_PAUSE_S = 24, 3600.0
-RECORD_KEPT = timedelta(days=30)  # of an expired job: that it was, not what was in it
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ class Worker:
         tidying = asyncio.create_task(self._tidy())
         try:
             while not stop.is_set():
-                for name in self._catalogue.snapshot.models.keys() - consumers.keys():
+                ready = self._catalogue.snapshot.models.keys()
+                for name in (ready & self._rules.models if self._rules.models else ready) - consumers.keys():
                     consumers[name] = asyncio.create_task(self._consume(name, stop))
                 for task in consumers.values():
                     if task.done():

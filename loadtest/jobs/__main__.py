@@ -7,12 +7,14 @@ ends by itself; the exit code is 1 when something was lost or doubled.
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from loadtest.jobs.chaos import MODEL, chaos
+from tests.aws.emulator import storage
 from tests.servers import TritonServer
 from tests.tiny_models import write_classifier
 
@@ -24,16 +26,19 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3, help="worker processes")
     parser.add_argument("--kill-every", type=float, default=4.0, metavar="S", help="mean seconds between two kills")
     parser.add_argument("--lease", type=float, default=5.0, metavar="S", help="ONCO_JOB_LEASE_S")
+    parser.add_argument("--aws", action="store_true", help="on S3, SQS and DynamoDB, as an emulator has them")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oncoserve-jobs-") as name:
         folder = Path(name)
         write_classifier(folder / "models", MODEL, size=64)
-        with TritonServer(folder / "models", folder) as triton:
+        with contextlib.ExitStack() as stack:
+            triton = stack.enter_context(TritonServer(folder / "models", folder))
             settings = {
                 "ONCO_INFERENCE_URL": triton.grpc_url,
                 "ONCO_MODEL_REPOSITORY": str(folder / "models"),
                 "ONCO_RESULTS_DIR": str(folder / "results"),
                 "ONCO_JOB_LEASE_S": str(given.lease),
+                **(stack.enter_context(storage(folder, MODEL)) if given.aws else {}),
             }
             report = asyncio.run(chaos(settings, folder, given.jobs, given.workers, given.kill_every))
     for key, value in asdict(report).items():

@@ -22,8 +22,15 @@ README = (PROJECT / "README.md").read_text()
 # Defaults that depend on the machine or are nothing, in words.
 IN_WORDS = {
     "ONCO_API_KEYS_FILE",
+    "ONCO_AWS_BUCKET",
+    "ONCO_AWS_ENDPOINT_URL",
+    "ONCO_AWS_QUEUE_PREFIX",
+    "ONCO_AWS_RESULTS_HOST",
+    "ONCO_AWS_TABLE",
+    "ONCO_AWS_TOPIC",
     "ONCO_CORS_ORIGINS",
     "ONCO_CPU_THREADS",
+    "ONCO_JOB_MODELS",
     "ONCO_OTLP_ENDPOINT",
     "ONCO_PUBLISHED_HOST",
     "ONCO_TRITON_LOG_FILE",
@@ -45,7 +52,8 @@ def test_it_is_short_and_begins_with_what_matters():
 
 LAUNCHER = (PROJECT / "docs/inference_server.md").read_text()
 SETTINGS = (PROJECT / "docs/settings.md").read_text()
-TABLES = [(Settings, "ONCO_", SETTINGS), (TritonSettings, "ONCO_TRITON_", LAUNCHER)]
+AWS = (PROJECT / "docs/aws.md").read_text()
+TABLES = [(Settings, "ONCO_", SETTINGS + AWS), (TritonSettings, "ONCO_TRITON_", LAUNCHER)]
 
 
 @pytest.mark.parametrize(("settings", "prefix", "text"), TABLES)

@@ -1,5 +1,7 @@
 """The adapters that the contract is held against. Each takes a visibility timeout of VISIBILITY_S."""
 
+from uuid import uuid4
+
 import pytest
 
 from frontend.jobs.adapters import open_adapters
@@ -8,9 +10,18 @@ from frontend.settings import Settings
 VISIBILITY_S = 1.0
 
 
-@pytest.fixture(params=["embedded"])
+MODELS = {"Tiny": "tiny", "Other": "other"}
+
+
+@pytest.fixture(params=["embedded", "aws"])
 async def adapters(request, tmp_path):
-    made = open_adapters(Settings(results_dir=tmp_path, job_lease_s=VISIBILITY_S))
+    settings = {"results_dir": tmp_path, "job_lease_s": VISIBILITY_S, "job_models": ",".join(MODELS.values())}
+    if request.param == "aws":
+        from tests.aws.emulator import Stack  # noqa: PLC0415 - makes an environment of its own
+
+        emulator = request.getfixturevalue("emulator")
+        settings |= Stack(emulator, f"contract-{uuid4().hex[:8]}", MODELS, storage_only=True).settings
+    made = open_adapters(Settings(**settings))
     yield made
     await made.close()
 

@@ -1,0 +1,1 @@
+"""How Oncoserve is put onto machines."""

@@ -1,0 +1,1 @@
+"""The AWS side: template.yaml, and what it needs."""

@@ -1,0 +1,136 @@
+"""The template itself: what the emulator drops without a word, and what nobody may loosen by accident."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from frontend.jobs.aws.app import MAX_BODY_BYTES
+from frontend.jobs.aws.store import INDEX
+from frontend.settings import Settings
+from inference_server.settings import TritonSettings
+from tests.aws.environment import environment
+from tests.aws.template import PATH, read_template
+from tests.servers import PROJECT
+
+DAY_S = 24 * 3600
+TEMPLATE = read_template()
+RESOURCES = {
+    key: value
+    for name, resource in TEMPLATE["Resources"].items()
+    for key, value in (resource[2].items() if name.startswith("Fn::ForEach") else [(name, resource)])
+}
+TEXT = PATH.read_text()
+
+
+def properties(name):
+    return RESOURCES[name]["Properties"]
+
+
+def test_cfn_lint_has_nothing_to_say(unavailable):
+    try:
+        lint = environment() / "cfn-lint"
+    except (OSError, subprocess.CalledProcessError) as error:
+        unavailable("aws", f"cfn-lint cannot be installed: {error}")
+    done = subprocess.run([lint, PATH], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_model_has_its_queue():
+    models = TEMPLATE["Mappings"]["Models"]
+    assert {each["Name"] for each in models.values()} == {
+        path.parent.name for path in (PROJECT / "model_repository").glob("*/card.json")
+    }
+    assert TEMPLATE["Parameters"]["Models"]["Default"] == ",".join(models)
+    name = {"Fn::FindInMap": ["Models", {"Ref": "Model"}, "Name"]}
+    assert properties("Subscription${Model}")["FilterPolicy"] == {"model": [name]}
+    assert properties("Subscription${Model}")["RawMessageDelivery"] is True
+
+
+def test_what_cannot_be_worked_on_ends_in_the_dead_letters_after_the_worker_gave_it_up():
+    redrive = properties("Queue${Model}")["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [{"Fn::Sub": "Dead${Model}"}, "Arn"]}
+    assert redrive["maxReceiveCount"] >= 10 * Settings.model_fields["job_max_attempts"].default
+    fortnight = properties("Dead${Model}")["MessageRetentionPeriod"]
+    assert fortnight == properties("Queue${Model}")["MessageRetentionPeriod"] == 14 * DAY_S
+    assert fortnight > Settings.model_fields["jobs_ttl_s"].default
+
+
+def test_what_has_expired_goes():
+    assert properties("Table")["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    rules = {rule["Id"]: rule for rule in properties("Bucket")["LifecycleConfiguration"]["Rules"]}
+    for folder in ("jobs", "uploads", "results"):
+        rule = rules.pop(folder)
+        assert (rule["Prefix"], rule["Status"]) == (f"{folder}/", "Enabled")
+        assert DAY_S <= rule["ExpirationInDays"] * DAY_S - Settings.model_fields["jobs_ttl_s"].default < 2 * DAY_S + 1
+    assert rules.pop("unfinished")["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert not rules
+    assert "VersioningConfiguration" not in properties("Bucket")
+
+
+def test_what_is_kept_is_encrypted_and_nobody_s_but_ours():
+    bucket = properties("Bucket")
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["BucketEncryption"]
+    assert bucket["OwnershipControls"]
+    (statement,) = properties("BucketPolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert properties("Table")["SSESpecification"] == {"SSEEnabled": True}
+    assert properties("Table")["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties("Topic")["KmsMasterKeyId"]
+    for name in ("Queue${Model}", "Dead${Model}"):
+        assert properties(name)["SqsManagedSseEnabled"] is True
+    for name in ("Bucket", "Table"):
+        assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_record_is_found_by_job_and_by_user():
+    table = properties("Table")
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["job_id", "part"]
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == INDEX
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["user_id", "created"]
+
+
+@pytest.mark.parametrize("role", ["FrontendRole", "AuthoriserRole", "WorkerRole"])
+def test_no_role_may_do_everything(role):
+    for policy in properties(role)["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert not [action for action in actions if "*" in action]
+            assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
+    assert "ManagedPolicyArns" not in properties(role)
+
+
+def test_only_liveness_is_open():
+    routes = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"].endswith("::Route")}
+    assert {each["RouteKey"] for each in routes.values() if each["AuthorizationType"] == "NONE"} == {"GET /livez"}
+    assert properties("Route")["AuthorizationType"] == "CUSTOM"
+    # Without the address in the key of its cache, an answer for an allowed address would let another one in.
+    assert "$context.identity.sourceIp" in properties("Authoriser")["IdentitySource"]
+    assert "Default" not in TEMPLATE["Parameters"]["AllowedCidrs"]
+    assert "SecurityGroupIngress" not in properties("WorkerGroup")
+
+
+def test_workers_are_started_by_the_backlog_of_each():
+    tracking = properties("Scaling${Model}")["TargetTrackingConfiguration"]
+    metrics = {each["Id"]: each for each in tracking["CustomizedMetricSpecification"]["Metrics"]}
+    assert [key for key, each in metrics.items() if each.get("ReturnData", True)] == ["each"]
+    assert metrics["backlog"]["MetricStat"]["Metric"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert metrics["workers"]["MetricStat"]["Metric"]["MetricName"] == "GroupInServiceInstances"
+    assert properties("Workers${Model}")["MetricsCollection"][0]["Metrics"] == ["GroupInServiceInstances"]
+
+
+def test_the_settings_that_it_names_exist():
+    known = {f"ONCO_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"ONCO_TRITON_{name.upper()}" for name in TritonSettings.model_fields}
+    named = set(re.findall(r"\bONCO_\w+", TEXT))
+    assert len(named) > 10
+    assert named <= known
+
+
+def test_a_body_that_is_taken_fits_into_lambda_s_event():
+    assert len(json.dumps({"body": "x" * (4 * MAX_BODY_BYTES // 3)})) < 6 * 2**20 - 2**18
