@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from frontend.archive import archive
 from frontend.errors import ResultNotFound, StorageUnavailable
 
 DOCUMENT = "result.json"
@@ -66,14 +66,14 @@ class ResultStore:
             StorageUnavailable: the folder cannot be written.
         """
         path = self._path(result)
-        aside = path.with_name(f".{secrets.token_hex(8)}")
-        content = _archive({DOCUMENT: document, **files})
+        aside = f"{path.parent}/.{secrets.token_hex(8)}"
+        content = archive({DOCUMENT: document, **files})
         try:
             try:
                 _write_new(aside, content)
-                aside.replace(path)
+                os.replace(aside, path)  # noqa: PTH105 - pathlib takes longer than the disk
             except BaseException:
-                aside.unlink(missing_ok=True)
+                Path(aside).unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
@@ -163,21 +163,16 @@ class ResultStore:
         return self.folder / result[:2] / f"{result}.zip"
 
 
-def _archive(files: Mapping[str, bytes]) -> memoryview:
-    # In memory, because zipfile seeks back and forth for each entry: in a file that took as long as to make it.
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getbuffer()
-
-
-def _write_new(path: Path, content: memoryview) -> None:
+def _write_new(path: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        file = path.open("xb", buffering=0)
+        file = os.open(path, flags, 0o666)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("xb", buffering=0)
-    with file:
-        while content:
-            content = content[file.write(content) :]  # a full disk takes a part first, and refuses the rest
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, flags, 0o666)
+    try:
+        written = os.write(file, content)
+        while written < len(content):  # a full disk takes a part first, and refuses the rest
+            written += os.write(file, memoryview(content)[written:])
+    finally:
+        os.close(file)
