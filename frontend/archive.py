@@ -23,7 +23,9 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     Raises:
         struct.error: a file, or all of them, have 4 GiB or more.
     """
-    parts, directory, position = [], [], 0
+    parts: list[bytes] = []
+    directory: list[bytes] = []
+    position = 0
     for name, content in files.items():
         encoded, size = name.encode(), len(content)
         common = UTF8_NAMES, 0, *MIDNIGHT_OF_1980, zlib.crc32(content), size, size, len(encoded), 0
