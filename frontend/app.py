@@ -27,7 +27,7 @@ from frontend.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
-from frontend.routes import health, models, page, predict, results, viewing
+from frontend.routes import direct, health, models, page, predict, results, viewing
 from frontend.routes import jobs as job_routes
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
@@ -84,6 +84,8 @@ def create_app(
         page.router(catalogue, settings),
     ):
         app.include_router(router)
+        if traces.provider is None:  # FastAPI's span of a request gets its route from the router
+            direct.shorten(app, router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 
