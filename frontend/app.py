@@ -80,7 +80,7 @@ def create_app(
         models.router(catalogue),
         results.router(gallery),
         viewing.router(gallery, Viewer(gallery, threads, PyramidCache(settings.viewer_cache_bytes))),
-        health.router(catalogue, metrics, draining),
+        health.router(catalogue, metrics, draining, jobs),
         page.router(catalogue, settings),
     ):
         app.include_router(router)
