@@ -59,7 +59,7 @@ def _run(given: argparse.Namespace) -> int:
         order = Order(given.model, dict(given.set), given.job_images, given.job_mb * 10**6)
         unsent = len(set(names) - state.sent().keys() - state.done.keys())
         with tqdm(total=unsent, desc="sent", unit="image", disable=None) as bar:
-            Sender(service, order, state, out, bar.update).send(pictures)
+            Sender(service, order, state, bar.update).send(pictures)
         with tqdm(total=len(names), initial=len(state.done), desc="done", unit="image", disable=None) as bar:
             Collector(service, given.files, state, out, bar.update).collect()
         write_table(out, state)

@@ -127,7 +127,7 @@ def test_the_key_goes_to_the_service_and_not_to_the_store(run, folder, tmp_path,
         assert run(stub)[0] == 0
         keys = {path.split("/")[1]: headers.get("x-api-key") for _, path, headers in stub.asked}
     assert keys == {"v1": "onco_secret", "store": None}
-    assert "onco_secret" not in (tmp_path / "out/state.json").read_text()
+    assert "onco_secret" not in (tmp_path / "out/state.jsonl").read_text()
 
 
 def test_the_key_of_a_file(run, stub, tmp_path):
