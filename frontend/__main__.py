@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
+from frontend.jobs.processes import workers
 from frontend.keys import read_keys
 from frontend.protocol import LimitedProtocol
 from frontend.settings import PREFIX, Settings
@@ -51,7 +52,8 @@ def main() -> int:
         # Read when prometheus_client is first imported, so it has to stand before the application is loaded.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         threading.Thread(target=_announce, args=[settings.host, settings.port], daemon=True).start()
-        return _serve(settings, listener)
+        with workers(settings.job_workers, settings.shutdown_grace_s):
+            return _serve(settings, listener)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,6 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
 
 from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
 from frontend.access import Access
@@ -18,6 +19,8 @@ from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
 from frontend.draining import Draining
 from frontend.gallery import Gallery
+from frontend.jobs.adapters import open_adapters
+from frontend.jobs.service import JobLimits, Jobs
 from frontend.keys import KeyFile
 from frontend.metrics import Metrics
 from frontend.middleware import BodyLimit, CloseConnections, RequestContext
@@ -25,6 +28,7 @@ from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
 from frontend.routes import health, models, page, predict, results
+from frontend.routes import jobs as job_routes
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
 from frontend.threads import CpuThreads
@@ -53,6 +57,7 @@ def create_app(
     threads = CpuThreads(settings.cpu_threads)
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
     pipeline = _pipeline(settings, server, store, threads)
+    jobs = _jobs(settings, threads)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
 
     @asynccontextmanager
@@ -60,23 +65,16 @@ def create_app(
         async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
             yield
         await server.close()
+        await jobs.close()
         threads.close()
         traces.close()
 
-    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
-    app = FastAPIOffline(
-        docs_url=None,
-        redoc_url=None,
-        title="Oncoserve",
-        version=__version__,
-        description=NOTICE,
-        lifespan=lifespan,
-        telemetry=_telemetry(traces),
-    )
+    app = _application(lifespan, traces)
     _wrap(app, settings, metrics, traces, draining)
     error_handlers.install(app)
     for router in (
-        predict.router(catalogue, pipeline, gallery, metrics),
+        predict.router(catalogue, pipeline, gallery, metrics, jobs),
+        job_routes.router(jobs, lambda name: catalogue.get(name).task),
         models.router(catalogue),
         results.router(gallery),
         health.router(catalogue, metrics, draining),
@@ -87,10 +85,30 @@ def create_app(
     return app
 
 
+def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
+    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
+    return FastAPIOffline(
+        docs_url=None,
+        redoc_url=None,
+        title="Oncoserve",
+        version=__version__,
+        description=NOTICE,
+        lifespan=lifespan,
+        telemetry=_telemetry(traces),
+    )
+
+
 def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads) -> Pipeline:
     admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s)
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     return Pipeline(server, store, admission, threads, limits)
+
+
+def _jobs(settings: Settings, threads: CpuThreads) -> Jobs:
+    limits = JobLimits(
+        settings.jobs_ttl_s, settings.max_job_images, settings.max_image_pixels, settings.max_upload_bytes
+    )
+    return Jobs(open_adapters(settings), limits, threads)
 
 
 def _wrap(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces, draining: Draining) -> None:

@@ -4,6 +4,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -146,16 +148,54 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
     """
     name = sniff(data)
     structure.check(data, name)
+    with _opened(data, name, max_pixels) as image:
+        image.load()
+        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
+        rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
+        return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
+
+
+def check(data: bytes, max_pixels: int) -> None:
+    """Refuse what can be refused without decoding.
+
+    Raises:
+        EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
+    """
+    name = sniff(data)
+    structure.check(data, name)
+    check_size(data, name, max_pixels)
+
+
+def check_size(data: bytes, name: str, max_pixels: int, *, whole: bool = True) -> None:
+    """Refuse a picture by what its header says.
+
+    Args:
+        data: the file's bytes.
+        name: what `sniff` found.
+        max_pixels: limit on width times height.
+        whole: whether these are all bytes; a header that does not end in a part is no fault.
+
+    Raises:
+        ImageTooLarge, ImageTooComplex, CorruptImage
+    """
+    try:
+        with _opened(data, name, max_pixels):
+            pass
+    except CorruptImage:
+        if whole:
+            raise
+
+
+@contextmanager
+def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """The picture with its header read; what Pillow raises in the block becomes one of our errors."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata that is not used here
             with Image.open(io.BytesIO(data), formats=[name]) as image:
                 if image.width * image.height > max_pixels:
                     raise ImageTooLarge(image.width, image.height, max_pixels)
-                image.load()
-                turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
-                rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
-                return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
+                yield image
     except PILLOW_GIVES_UP as error:
         if "MAX_TEXT_CHUNK" in str(error):  # Pillow tells this limit only in words
             raise ImageTooComplex("bytes in a compressed text", MAX_TEXT_CHUNK + 1, MAX_TEXT_CHUNK) from error

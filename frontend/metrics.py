@@ -49,6 +49,9 @@ class Metrics:
             ["model", "source"],
             registry=registry,
         )
+        self.job_images = Counter(
+            "oncoserve_job_images", "Images of jobs that ended.", ["model", "outcome"], registry=registry
+        )
         self.in_flight = Gauge(
             "oncoserve_in_flight", "HTTP requests under way.", registry=registry, multiprocess_mode="livesum"
         )

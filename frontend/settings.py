@@ -54,6 +54,24 @@ class Settings(BaseSettings):
     results_ttl_s: int = Field(default=7 * 24 * 3600, ge=0)
     """Seconds that a result is kept; 0 is for ever."""
 
+    job_workers: int = Field(default=1, ge=0, le=64)
+    """Processes beside the frontend that work on jobs; 0 where they run elsewhere."""
+
+    jobs_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, le=10 * 366 * 24 * 3600)
+    """Seconds after which a job expires, with its pictures and file names."""
+
+    max_job_images: int = Field(default=1000, ge=1, le=100_000)
+    """Images that one job may have."""
+
+    job_images_in_flight: int = Field(default=8, ge=1, le=1024)
+    """Images per model that one worker process has under way at once."""
+
+    job_max_attempts: int = Field(default=5, ge=1, le=100)
+    """How often work on an image of a job is begun before it is given up."""
+
+    job_lease_s: float = Field(default=30.0, ge=1, le=3600)
+    """Seconds after which an image whose worker gave no sign of life is handed to another."""
+
     samples_dir: Path = Path("build/samples")
     """Folder with the sample pictures of the page, one folder per model."""
 

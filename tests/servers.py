@@ -169,13 +169,13 @@ class FrontendServer(Server):
     Args:
         grpc_url: Triton's gRPC address.
         folder: Gets its log.
-        settings: ONCO_* without the prefix, in lower case.
+        settings: ONCO_* without the prefix, in lower case; no worker for jobs unless they say so.
     """
 
     def __init__(self, grpc_url: str, folder: Path, **settings: object):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        values = {"host": "127.0.0.1", "port": self.port, "inference_url": grpc_url, **settings}
+        values = {"host": "127.0.0.1", "port": self.port, "inference_url": grpc_url, "job_workers": 0, **settings}
         super().__init__(
             [sys.executable, "-m", "frontend"],
             f"{self.url}/readyz",

@@ -2,17 +2,18 @@
 
 PlatformError
 ├── RequestError (4xx: the caller can mend it)
-│   ├── EmptyUpload 400, MissingImage 400, MalformedRequest 400, Unauthorised 401
+│   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400, Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
+│   ├── JobNotFound 404, UploadNotFound 404
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
-│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413
+│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
 │   ├── UnsupportedImage 415
 │   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
 │   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
-    ├── InternalError 500, InferenceFailed 502
+    ├── InternalError 500, AttemptsExhausted 500, UploadsNotSupported 501, InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
-    ├── TooManyConnections 503
+    ├── TooManyConnections 503, JobsUnavailable 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
@@ -28,9 +29,11 @@ from frontend.errors.requests import (
     ImageTooComplex,
     ImageTooLarge,
     InvalidParameter,
+    JobNotFound,
     MalformedRequest,
     MethodNotAllowed,
     MissingImage,
+    MissingImages,
     ModelNotFound,
     NotAcceptable,
     RenderingNotAvailable,
@@ -38,24 +41,30 @@ from frontend.errors.requests import (
     ResultNotFound,
     RouteNotFound,
     SampleNotFound,
+    TooManyImages,
     TooManyRequests,
     Unauthorised,
     UnsupportedImage,
+    UploadNotFound,
     UploadTooLarge,
 )
 from frontend.errors.service import (
+    AttemptsExhausted,
     DeadlineExceeded,
     InferenceFailed,
     InferenceUnavailable,
     InternalError,
+    JobsUnavailable,
     ModelNotReady,
     StorageUnavailable,
     TooBusy,
     TooManyConnections,
+    UploadsNotSupported,
 )
 
 __all__ = [
     "AreaTooLarge",
+    "AttemptsExhausted",
     "CorruptImage",
     "DeadlineExceeded",
     "EmptyUpload",
@@ -66,9 +75,12 @@ __all__ = [
     "InferenceUnavailable",
     "InternalError",
     "InvalidParameter",
+    "JobNotFound",
+    "JobsUnavailable",
     "MalformedRequest",
     "MethodNotAllowed",
     "MissingImage",
+    "MissingImages",
     "ModelNotFound",
     "ModelNotReady",
     "NotAcceptable",
@@ -83,9 +95,12 @@ __all__ = [
     "StorageUnavailable",
     "TooBusy",
     "TooManyConnections",
+    "TooManyImages",
     "TooManyRequests",
     "Unauthorised",
     "UnsupportedImage",
+    "UploadNotFound",
     "UploadTooLarge",
+    "UploadsNotSupported",
     "all_errors",
 ]

@@ -27,6 +27,13 @@ class MissingImage(RequestError):
         super().__init__(f"There is not exactly one file field 'image'; the fields found: {names}.")
 
 
+class MissingImages(RequestError):
+    """A job without images."""
+
+    status, code, title = 400, "missing_images", "The job has no images"
+    advice = "Send each file in a multipart field 'images', or the id of each upload in a field 'uploads'."
+
+
 class MalformedRequest(RequestError):
     """HTTP or multipart framing that cannot be read."""
 
@@ -79,6 +86,23 @@ class SampleNotFound(RequestError):
         super().__init__(f"There is no sample picture {name[:64]!r}.")
 
 
+class JobNotFound(RequestError):
+    """The job in the address does not exist, or is somebody else's, or was removed after it expired."""
+
+    status, code, title = 404, "job_not_found", "The job is not known"
+    advice = "GET /v1/jobs lists your jobs."
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id[:64]!r}.")
+
+
+class UploadNotFound(RequestError):
+    """The upload that a job names was never made, has not come in, or is no longer kept."""
+
+    status, code, title = 404, "upload_not_found", "The upload is not known"
+    advice = "Ask for a new address with POST /v1/uploads, send the picture there, then name its id in a job."
+
+
 class RenderingNotAvailable(RequestError):
     """Results of this model cannot be drawn in this form."""
 
@@ -125,6 +149,16 @@ class UploadTooLarge(RequestError):
     def __init__(self, met_bytes: int, limit_bytes: int, *, whole: bool = True) -> None:
         met = f"{met_bytes}" if whole else f"at least {met_bytes}"
         super().__init__(f"The body has {met} bytes; the limit is {limit_bytes}.")
+
+
+class TooManyImages(RequestError):
+    """More images in one job than ONCO_MAX_JOB_IMAGES."""
+
+    status, code, title = 413, "too_many_images", "The job has too many images"
+    advice = "Send the images in several jobs."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"There are more than {limit} images, which is the limit of one job.")
 
 
 class ImageTooLarge(RequestError):

@@ -70,6 +70,36 @@ class StorageUnavailable(ServiceError):
         super().__init__(f"The results folder failed: {reason}.")
 
 
+class JobsUnavailable(ServiceError):
+    """The queue, the records or the pictures of jobs could not be written or read."""
+
+    status, code, title = 503, "jobs_unavailable", "Jobs cannot be stored or read"
+    advice = "Try again later; jobs that were accepted wait until then."
+    retry_after_s = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The storage of jobs failed: {reason}.")
+
+
+class AttemptsExhausted(ServiceError):
+    """An image of a job failed ONCO_JOB_MAX_ATTEMPTS times, or ended the worker's process that often."""
+
+    status, code, title = 500, "attempts_exhausted", "The image could not be worked on"
+    advice = "Look at the image in another program; if it is fine, please report it with the job's id."
+    retry_after_s = None
+
+    def __init__(self, attempts: int, reason: str) -> None:
+        super().__init__(f"Work on it was begun {attempts} times. {reason}")
+
+
+class UploadsNotSupported(ServiceError):
+    """The storage of this installation has no addresses of its own that a picture could be sent to."""
+
+    status, code, title = 501, "uploads_not_supported", "Pictures are not uploaded separately here"
+    advice = "Send the pictures in the job's own request: POST /v1/jobs, multipart field 'images'."
+    retry_after_s = None
+
+
 class DeadlineExceeded(ServiceError):
     """The answer did not come within the request's Request-Timeout, or the model's within ONCO_INFER_TIMEOUT_S."""
 

@@ -7,15 +7,19 @@ from starlette.responses import Response
 
 from frontend.catalogue import Catalogue
 from frontend.gallery import Gallery
+from frontend.jobs.schemas import JobShape
+from frontend.jobs.service import Jobs, Submission
 from frontend.metrics import Metrics
 from frontend.negotiation import choose
 from frontend.pipeline import Pipeline
 from frontend.routes import callers
 from frontend.routes.answers import JSON, draw, problems, query
 from frontend.routes.direct import DirectRoute
+from frontend.routes.jobs import accepted, prefers_async
 from frontend.routes.uploads import parse_parameters, read_upload
 from frontend.schemas import Result
 from frontend.tasks import TASKS
+from frontend.tasks.base import ServedModel
 
 PNG, GEOJSON = "image/png", "application/geo+json"
 PICTURE = {"type": "string", "format": "binary"}
@@ -33,9 +37,32 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 
-def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: Metrics) -> APIRouter:
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "RFC 7240. With `respond-async` the answer is 202 and a job with this one picture.",
+    "schema": {"type": "string"},
+}
+
+
+def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: Metrics, jobs: Jobs) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["predict"], route_class=DirectRoute)
+
+    async def _later(served: ServedModel, request: Request) -> Response:
+        data, fields = await read_upload(request)
+        parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
+
+        async def read() -> bytes:
+            return data
+
+        job = await jobs.submit(
+            request.state.owner, served.name, parameters.model_dump(mode="json"), [Submission("", read)]
+        )
+        response = await accepted(jobs, job)
+        response.headers["Preference-Applied"] = "respond-async"
+        return response
 
     @routes.post(
         "/v1/models/{model}/predict",
@@ -46,20 +73,23 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
                 "content": {PNG: {"schema": PICTURE}, GEOJSON: {}},
                 "description": "The result, or what Accept names",
             },
+            202: {"model": JobShape, "description": "A job, for `Prefer: respond-async`"},
             **problems(400, 404, 406, 408, 413, 415, 422, 431, 500, 502, 503, 504),
         },
         openapi_extra={
             "requestBody": REQUEST_BODY,
-            "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS],
+            "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS, PREFER],
         },
     )
     async def predict(model: str, request: Request) -> Response:
         """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
 
         With `Accept: image/png` the answer is the overlay, with `application/geo+json` the polygons, where the model
-        has them.
+        has them. With `Prefer: respond-async` the answer is a job with this one picture.
         """
         served = catalogue.get(model)
+        if prefers_async(request.headers):
+            return await _later(served, request)
         # Of several renderings of one type the first is the one that a type alone asks for.
         renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
         media_type = choose(request.headers.get("accept", ""), [JSON, *renderings])

@@ -1,0 +1,107 @@
+"""`python -m frontend.jobs`: a worker with the settings of the environment, until SIGTERM or Ctrl-C."""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvloop
+
+from frontend import logs, memory
+from frontend.admission import Admission
+from frontend.backend import InferenceBackend
+from frontend.catalogue import Catalogue
+from frontend.coalescing import CoalescingBackend
+from frontend.jobs.adapters import FOLDER, Adapters, open_adapters
+from frontend.jobs.handling import Handler, Rules
+from frontend.jobs.worker import Worker
+from frontend.metrics import Metrics
+from frontend.pipeline import Limits, Pipeline
+from frontend.results import ResultStore
+from frontend.settings import Settings
+from frontend.threads import CpuThreads
+from frontend.tracing import Traces
+from frontend.triton import TritonBackend
+
+CHILD = "--child"  # end with the process that started this one
+ALIVE = "worker.alive"  # touched every ALIVE_S, for a health check
+ALIVE_S = 2.0
+MANY_BATCHES = 1024
+
+
+async def work(
+    settings: Settings, adapters: Adapters, stop: asyncio.Event, backend: InferenceBackend | None = None
+) -> None:
+    """Run a worker until `stop` is set, then close the adapters.
+
+    Args:
+        settings: limits and addresses.
+        adapters: queue, records, pictures.
+        stop: set when it is time to leave.
+        backend: the inference server; Triton at `settings.inference_url` when left out.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(adapters.close)
+        threads = CpuThreads(settings.cpu_threads)
+        stack.callback(threads.close)
+        server = CoalescingBackend(backend or TritonBackend(settings.inference_url, Traces("")))
+        stack.push_async_callback(server.close)
+        catalogue = Catalogue(server, settings.model_repository)
+        # How much is under way is the worker's own decision; nothing is refused that it has taken on.
+        admission = Admission(MANY_BATCHES, math.inf)
+        limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
+        store = ResultStore(settings.results_dir, settings.results_ttl_s)
+        pipeline = Pipeline(server, store, admission, threads, limits)
+        rules = Rules(
+            settings.job_images_in_flight, settings.job_max_attempts, settings.job_lease_s, settings.shutdown_grace_s
+        )
+        handler = Handler(adapters, catalogue, pipeline, rules, Metrics())
+        await stack.enter_async_context(catalogue.watch(settings.poll_interval_s))
+        await Worker(adapters, catalogue, handler, rules, settings.jobs_ttl_s).run(stop)
+
+
+async def main(settings: Settings, *, child: bool) -> None:
+    """Run a worker until a signal comes or, for a child, until the parent has gone."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _signs_of_life(settings.results_dir / FOLDER / ALIVE, stop, os.getppid() if child else None):
+        await work(settings, open_adapters(settings), stop)
+
+
+@contextlib.asynccontextmanager
+async def _signs_of_life(path: Path, stop: asyncio.Event, parent: int | None) -> AsyncIterator[None]:
+    async def live() -> None:
+        while True:
+            with contextlib.suppress(OSError):  # a folder that cannot be written is told by what needs it
+                await asyncio.to_thread(_touch, path)
+            if parent is not None and os.getppid() != parent:
+                stop.set()
+            await asyncio.sleep(ALIVE_S)
+
+    living = asyncio.create_task(live())
+    try:
+        yield
+    finally:
+        living.cancel()
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{time.time()}\n")
+
+
+if __name__ == "__main__":
+    try:
+        given = Settings.from_environment()
+    except ValueError as error:
+        sys.exit(f"oncoserve: {error}")
+    logs.configure(given.log_level)
+    memory.return_large_buffers()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(given, child=CHILD in sys.argv))

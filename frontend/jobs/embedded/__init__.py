@@ -1,0 +1,1 @@
+"""Jobs on one machine: pictures as files, queue and records in one SQLite database that all processes share."""

@@ -1,0 +1,210 @@
+"""Sends jobs straight into the queue, kills workers at random until the last image has ended, and counts."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from frontend.jobs.adapters import Adapters, open_adapters
+from frontend.jobs.model import Job, State
+from frontend.jobs.ports import DeadLetter
+from frontend.jobs.service import JobLimits, Jobs, Submission
+from frontend.settings import Settings
+from frontend.threads import CpuThreads
+from loadtest.jobs.worker import POISON
+from loadtest.pictures import Pictures
+
+POLL_S = 0.25
+SENDERS = 16
+MODEL = "tiny"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of it.
+
+    Attributes:
+        jobs: as many as were sent, one image each.
+        succeeded, failed, unfinished: images by their end.
+        results: distinct results.
+        dead: dead letters, with their reasons.
+        attempts: number of images by the number of their attempts.
+        ended_twice: images that more than one worker says it has ended.
+        killed: workers killed at random.
+        died: workers that died of the poison.
+        sending_s, working_s: wall time.
+    """
+
+    jobs: int
+    succeeded: int
+    failed: int
+    unfinished: int
+    results: int
+    dead: list[DeadLetter]
+    attempts: dict[int, int]
+    ended_twice: int
+    killed: int
+    died: int
+    sending_s: float
+    working_s: float
+
+    @property
+    def sound(self) -> bool:
+        """All but the poison have a result, each its own; the poison alone is dead."""
+        good = self.jobs - 1
+        return (self.succeeded, self.results, self.failed, len(self.dead), self.ended_twice) == (good, good, 1, 1, 0)
+
+
+class Workers:
+    """Processes that are started again whenever they end.
+
+    Args:
+        count: how many.
+        environment: ONCO_* for them.
+        log: the file that gets their output.
+    """
+
+    def __init__(self, count: int, environment: Mapping[str, str], log: Path) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
+        self._environment = {**inherited, **environment}
+        self._log = log
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._count = count
+        self.killed = self.died = 0
+
+    def keep(self) -> None:
+        """Start what is missing."""
+        alive = [process for process in self._running if process.poll() is None]
+        self.died += len(self._running) - len(alive)
+        with self._log.open("ab") as log:
+            while len(alive) < self._count:
+                command = [sys.executable, "-m", "loadtest.jobs.worker"]
+                alive.append(subprocess.Popen(command, env=self._environment, stdout=log, stderr=log))  # noqa: S603 - ours
+        self._running = alive
+
+    def kill(self, chance: random.Random) -> None:
+        """SIGKILL to one of them."""
+        self.keep()
+        victim = chance.choice(self._running)
+        victim.kill()
+        victim.wait()
+        self._running.remove(victim)
+        self.killed += 1
+
+    def stop(self) -> None:
+        """SIGTERM to all, and wait."""
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            process.wait(60)
+
+
+@contextmanager
+def _kept(workers: Workers) -> Iterator[Workers]:
+    try:
+        yield workers
+    finally:
+        workers.stop()
+
+
+async def chaos(settings: Mapping[str, str], folder: Path, count: int, workers: int, kill_every_s: float) -> Report:
+    """Run it.
+
+    Args:
+        settings: ONCO_* by name, for the workers and for the sender.
+        folder: gets the workers' log.
+        count: number of jobs, of one image each; the last third begins with the poison.
+        workers: number of processes.
+        kill_every_s: mean time between two kills.
+    """
+    os.environ |= settings
+    made = Settings.from_environment()
+    adapters = open_adapters(made)
+    started = time.monotonic()
+    sent = await _send(adapters, made, count)
+    sending_s = time.monotonic() - started
+    log = folder / "workers.log"
+    chance = random.Random(1)  # noqa: S311 - reproducible, not secret
+    started = next_kill = time.monotonic()
+    with _kept(Workers(workers, settings, log)) as running:
+        while await _left(adapters):
+            running.keep()
+            if time.monotonic() > next_kill:
+                next_kill = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every_s
+                await asyncio.sleep(POLL_S)
+                running.kill(chance)
+            await asyncio.sleep(POLL_S)
+        working_s = time.monotonic() - started
+    jobs = [await adapters.store.get(job_id) for job_id in sent]
+    dead = list(await adapters.queue.dead(count))
+    await adapters.close()
+    ended = _count(jobs)
+    return Report(
+        jobs=count,
+        **ended,
+        dead=dead,
+        attempts=dict(sorted(Counter(job.images[0].attempts for job in jobs if job).items())),
+        ended_twice=_ended_twice(log),
+        killed=running.killed,
+        died=running.died,
+        sending_s=sending_s,
+        working_s=working_s,
+    )
+
+
+async def _send(adapters: Adapters, settings: Settings, count: int) -> list[str]:
+    threads = CpuThreads(2)
+    limits = JobLimits(settings.jobs_ttl_s, 1, settings.max_image_pixels, settings.max_upload_bytes)
+    jobs = Jobs(adapters, limits, threads)
+    pictures = Pictures(1, "classification", (64,))
+    places = asyncio.Semaphore(SENDERS)
+
+    async def send(number: int) -> str:
+        picture = pictures.next().with_comment(POISON if number == 2 * count // 3 else uuid4().hex)
+
+        async def read() -> bytes:
+            return picture.data
+
+        async with places:
+            job = await jobs.submit(None, MODEL, {}, [Submission("", read)])
+        return job.record.id
+
+    try:
+        return list(await asyncio.gather(*(send(number) for number in range(count))))
+    finally:
+        threads.close()
+
+
+async def _left(adapters: Adapters) -> int:
+    backlog = (await adapters.queue.backlog()).get(MODEL)
+    return backlog.waiting + backlog.in_flight if backlog else 0
+
+
+def _count(jobs: list[Job | None]) -> dict[str, int]:
+    images = [job.images[0] for job in jobs if job is not None]
+    states = Counter(image.state for image in images)
+    results = {image.outcome.result for image in images if image.outcome and image.outcome.result}
+    ended = states[State.SUCCEEDED] + states[State.FAILED]
+    return {
+        "succeeded": states[State.SUCCEEDED],
+        "failed": states[State.FAILED],
+        "unfinished": len(jobs) - ended,
+        "results": len(results),
+    }
+
+
+def _ended_twice(log: Path) -> int:
+    ends: Counter[str] = Counter()
+    for line in log.read_text().splitlines():
+        if line.startswith("{") and '"image ended"' in line:
+            ends[json.loads(line)["job"]] += 1
+    return sum(count > 1 for count in ends.values())

@@ -1,0 +1,127 @@
+"""What jobs expect of a place for records."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from frontend.errors import InvalidParameter
+from frontend.jobs.model import Fault, Job, JobImage, JobRecord, Outcome, Progress, State
+
+DONE = Outcome("f" * 32, {"overlay": "overlay.png"})
+REFUSED = Outcome(fault=Fault("corrupt_image", "The picture is damaged", "It ends too early."))
+LIFE = timedelta(days=7)
+
+
+def job(number=1, owner="ward", images=2, created=None, expires=None, refused=0):
+    created = created or datetime.now(UTC).replace(microsecond=0)
+    own = [JobImage(f"{index}.png", f"jobs/{number}/{index}") for index in range(images)]
+    own += [JobImage("bad.png", "", State.FAILED, outcome=REFUSED) for _ in range(refused)]
+    progress = Progress.of(image.state for image in own)
+    parameters = {"um_per_px": 0.5, "threshold": 0.25, "name": None}
+    record = JobRecord(
+        f"{number:032x}", owner, "tiny", parameters, created, created, expires or created + LIFE, progress
+    )
+    return Job(record, tuple(own))
+
+
+async def test_a_job_comes_back_as_it_was_created(store):
+    made = job(refused=1, owner=None)
+    await store.create(made)
+    assert await store.get(made.record.id) == made
+    assert await store.get("e" * 32) is None
+
+
+async def test_from_begin_to_finish(store):
+    made = job()
+    await store.create(made)
+    assert await store.begin(made.record.id, 1) == 1
+    running = await store.get(made.record.id)
+    assert [image.state for image in running.images] == [State.QUEUED, State.RUNNING]
+    assert running.record.progress == Progress(2, 1, 1, 0, 0)
+    assert running.record.updated > made.record.updated
+    assert await store.finish(made.record.id, 1, DONE)
+    ended = await store.get(made.record.id)
+    assert ended.images[1] == replace(made.images[1], state=State.SUCCEEDED, attempts=1, outcome=DONE)
+    assert ended.images[0] == made.images[0]
+    assert ended.record.progress == Progress(2, 1, 0, 1, 0)
+
+
+@pytest.mark.parametrize("second", [DONE, REFUSED])
+async def test_an_image_ends_once(store, second):
+    made = job()
+    await store.create(made)
+    await store.begin(made.record.id, 0)
+    assert await store.finish(made.record.id, 0, REFUSED)
+    assert not await store.finish(made.record.id, 0, second)
+    assert await store.begin(made.record.id, 0) is None
+    await store.withdraw(made.record.id, 0, counted=True)
+    image = (await store.get(made.record.id)).images[0]
+    assert (image.state, image.attempts, image.outcome) == (State.FAILED, 1, REFUSED)
+
+
+async def test_of_many_that_finish_at_once_one_is_first(store):
+    made = job()
+    await store.create(made)
+    results = [Outcome(f"{number:032x}") for number in range(8)]
+    firsts = await asyncio.gather(*(store.finish(made.record.id, 0, each) for each in results))
+    assert sum(firsts) == 1
+    (winner,) = (each for each, first in zip(results, firsts, strict=True) if first)
+    assert (await store.get(made.record.id)).images[0].outcome == winner
+    assert (await store.get(made.record.id)).record.progress == Progress(2, 1, 0, 1, 0)
+
+
+async def test_attempts_that_count_and_those_that_do_not(store):
+    made = job()
+    await store.create(made)
+    assert await store.begin(made.record.id, 0) == 1
+    await store.withdraw(made.record.id, 0, counted=True)
+    assert (await store.get(made.record.id)).images[0] == replace(made.images[0], attempts=1)
+    assert await store.begin(made.record.id, 0) == 2
+    await store.withdraw(made.record.id, 0, counted=False)
+    assert await store.begin(made.record.id, 0) == 2
+    # A process that died gives nothing back: the next one counts on.
+    assert await store.begin(made.record.id, 0) == 3
+
+
+async def test_there_is_nothing_to_do_for_a_job_that_is_gone_or_expired(store):
+    expired = job(2, expires=datetime.now(UTC) - timedelta(seconds=1))
+    await store.create(expired)
+    for job_id, index in ((expired.record.id, 0), ("e" * 32, 0)):
+        assert await store.begin(job_id, index) is None
+    deleted = job(3)
+    await store.create(deleted)
+    assert await store.begin(deleted.record.id, 0) == 1
+    for _ in range(2):
+        await store.delete(deleted.record.id)
+    assert await store.get(deleted.record.id) is None
+    assert not await store.finish(deleted.record.id, 0, DONE)
+    assert await store.begin(deleted.record.id, 0) is None
+    assert await store.get(deleted.record.id) is None
+
+
+async def test_pages_are_of_one_owner_newest_first_and_complete(store):
+    created = datetime.now(UTC).replace(microsecond=0)
+    for number in range(7):  # two of them at the same moment
+        await store.create(job(number + 1, created=created + timedelta(seconds=max(1, number))))
+    await store.create(job(20, owner="lab"))
+    await store.create(job(21, owner=None))
+    seen, cursor = [], None
+    for expected in (3, 3, 1):
+        page = await store.page("ward", cursor, 3)
+        assert len(page.jobs) == expected
+        seen += page.jobs
+        cursor = page.cursor
+    assert cursor is None
+    assert [record.created for record in seen] == sorted((record.created for record in seen), reverse=True)
+    assert {record.id for record in seen} == {f"{number + 1:032x}" for number in range(7)}
+    assert [record.id for record in (await store.page(None, None, 3)).jobs] == [f"{21:032x}"]
+    assert seen[0].progress == Progress(2, 2, 0, 0, 0)
+    assert (await store.page("nobody", None, 3)).jobs == []
+
+
+@pytest.mark.parametrize("cursor", ["", "1", "../..", "1.5_" + "g" * 32, "\x00"])
+async def test_a_cursor_that_is_not_ours(store, cursor):
+    with pytest.raises(InvalidParameter, match="cursor"):
+        await store.page("ward", cursor, 3)
