@@ -1,5 +1,6 @@
 """`python -m frontend.jobs`: a worker with the settings of the environment, until SIGTERM or Ctrl-C."""
 
+import argparse
 import asyncio
 import contextlib
 import math
@@ -28,7 +29,6 @@ from frontend.threads import CpuThreads
 from frontend.tracing import Traces
 from frontend.triton import TritonBackend
 
-CHILD = "--child"  # end with the process that started this one
 ALIVE = "worker.alive"  # touched every ALIVE_S, for a health check
 ALIVE_S = 2.0
 MANY_BATCHES = 1024
@@ -65,12 +65,12 @@ async def work(
         await Worker(adapters, catalogue, handler, rules, settings.jobs_ttl_s).run(stop)
 
 
-async def main(settings: Settings, *, child: bool) -> None:
-    """Run a worker until a signal comes or, for a child, until the parent has gone."""
+async def main(settings: Settings, parent: int | None) -> None:
+    """Run a worker until a signal comes, or until the process of this number is not its parent any more."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _signs_of_life(settings.results_dir / FOLDER / ALIVE, stop, os.getppid() if child else None):
+    async with _signs_of_life(settings.results_dir / FOLDER / ALIVE, stop, parent):
         await work(settings, open_adapters(settings), stop)
 
 
@@ -97,6 +97,9 @@ def _touch(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m frontend.jobs", description="Work on jobs until SIGTERM.")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has gone")
+    arguments = parser.parse_args()
     try:
         given = Settings.from_environment()
     except ValueError as error:
@@ -104,4 +107,4 @@ if __name__ == "__main__":
     logs.configure(given.log_level)
     memory.return_large_buffers()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(given, child=CHILD in sys.argv))
+        runner.run(main(given, arguments.parent))

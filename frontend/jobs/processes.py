@@ -1,6 +1,7 @@
 """Worker processes beside the frontend, started again when they end."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -9,19 +10,19 @@ from collections.abc import Iterator, Sequence
 CHECK_S = 0.5
 RESTART_S = 1.0  # a process that cannot start at all must not be tried all the time
 KILL_AFTER_S = 5.0  # beyond the grace that the worker itself keeps
-COMMAND = (sys.executable, "-m", "frontend.jobs", "--child")
 
 
 @contextlib.contextmanager
-def workers(count: int, grace_s: float, command: Sequence[str] = COMMAND) -> Iterator[None]:
+def workers(count: int, grace_s: float) -> Iterator[None]:
     """Keep so many worker processes running for the length of the block.
 
     Args:
         count: number of processes; 0 for none.
         grace_s: what images under way get at the end.
-        command: starts one.
     """
     stop = threading.Event()
+    # A child that starts after its parent has gone must notice that too, so it is told whose it is.
+    command = [sys.executable, "-m", "frontend.jobs", "--parent", str(os.getpid())]
     keepers = [threading.Thread(target=_keep, args=[command, stop, grace_s]) for _ in range(count)]
     for keeper in keepers:
         keeper.start()

@@ -47,6 +47,7 @@ def ours(served: Served, settings: Mapping[str, str], name: str = "ours") -> Con
         port = free_port()
         server.env |= {
             "ONCO_PORT": str(port),
+            "ONCO_JOB_WORKERS": "0",  # the others have none either
             "ONCO_MODEL_REPOSITORY": str(served.repository),
             "ONCO_RESULTS_DIR": str(folder / "results"),
             **settings,

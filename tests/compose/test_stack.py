@@ -4,6 +4,7 @@ import io
 import json
 import re
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the build
 
-SERVICES = ("frontend", "triton")
+SERVICES = ("frontend", "triton", "worker")
 TMP = "/tmp"  # noqa: S108 - inside a container
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 
@@ -39,6 +40,18 @@ def test_a_real_picture_gets_its_class(stack, label):
     assert answer["provenance"]["model_sha256"] == json.loads(record)["files"]["model.cpu.onnx"]["sha256"]
 
 
+def test_a_job_is_done_by_the_worker(stack):
+    data = {"model": "brain_mri"}
+    files = [("images", (f"{label}.jpg", sample(stack, label))) for label in CLASSES]
+    address = stack.client.post("/v1/jobs", data=data, files=files).raise_for_status().headers["location"]
+    deadline = time.monotonic() + 60
+    while (job := stack.client.get(address).raise_for_status().json())["state"] in {"QUEUED", "RUNNING"}:
+        assert time.monotonic() < deadline, job["progress"]
+        time.sleep(0.2)
+    labels = [stack.client.get(image["links"]["result"]).json()["label"] for image in job["images"]]
+    assert labels == list(CLASSES)
+
+
 def test_the_page_answers(stack):
     page = stack.client.get("/").raise_for_status()
     assert page.headers["Content-Type"].startswith("text/html")
@@ -63,7 +76,8 @@ def test_triton_publishes_its_metrics(stack):
 @pytest.mark.parametrize("service", SERVICES)
 def test_ports_are_published_on_loopback_only(stack, service):
     bindings = stack.inspect(service)["NetworkSettings"]["Ports"].values()
-    assert {binding["HostIp"] for published in bindings for binding in published} == {"127.0.0.1"}
+    met = {binding["HostIp"] for published in bindings for binding in published}
+    assert met == (set() if service == "worker" else {"127.0.0.1"})
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -99,7 +113,8 @@ def test_a_container_can_write_where_it_has_to(stack, service, folder):
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_image_says_what_it_is_and_reports_to_nobody(stack, service):
     config = stack.inspect(service)["Config"]
-    assert config["Labels"]["org.opencontainers.image.title"] == f"oncoserve-{service}"
+    image = {"worker": "frontend"}.get(service, service)
+    assert config["Labels"]["org.opencontainers.image.title"] == f"oncoserve-{image}"
     assert "Not a medical device" in config["Labels"]["org.opencontainers.image.description"]
     assert "ORT_DISABLE_TELEMETRY=1" in config["Env"]
 

@@ -65,7 +65,9 @@ def test_every_combination_is_valid(compose_command, tmp_path, files, profile):
 @pytest.mark.parametrize("profile", PROFILES, ids=str)
 @pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU]], ids=len)
 def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
-    for name, service in read(files, *profile)["services"].items():
+    services = read(files, *profile)["services"]
+    ours = {service["image"] for service in services.values() if "build" in service}
+    for name, service in services.items():
         assert service["read_only"], name
         assert service["init"], name
         assert service["cap_drop"] == ["ALL"], name
@@ -75,7 +77,7 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
         if not name.startswith("check-"):
             assert service["healthcheck"]["test"], name
             assert service["restart"] != "no", name
-        if "build" not in service and not name.startswith("check-"):
+        if service["image"] not in ours and not name.startswith("check-"):
             assert re.search(r":v?\d+\.\d+", service["image"]), f"{name}: no version"
 
 
@@ -105,15 +107,17 @@ def test_the_gpu_file_swaps_triton_and_nothing_else(compose_command):
     assert triton["image"] == "nvcr.io/nvidia/tritonserver:24.10-py3"
     assert "build" not in triton
     assert triton["depends_on"].keys() == {"check-frontend"}
-    assert gpu["frontend"]["depends_on"].keys() == {"check-frontend", "triton"}
+    for service in ("frontend", "worker"):
+        assert gpu[service]["depends_on"].keys() == {"check-frontend", "triton"}
     assert not [name for name in triton["environment"] if name.startswith("ONCO")]
     assert triton["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
     assert triton["ports"] == cpu["triton"]["ports"]
     repository = {"source": str(PROJECT / "model_repository"), "type": "bind", "read_only": True}
-    for service, target in (("triton", "/models"), ("frontend", "/app/model_repository")):
+    mounted = {"triton": "/models", "frontend": "/app/model_repository", "worker": "/app/model_repository"}
+    for service, target in mounted.items():
         mount = next(volume for volume in gpu[service]["volumes"] if volume["target"] == target)
         assert {name: mount[name] for name in repository} == repository
-    assert gpu["frontend"]["image"] == cpu["frontend"]["image"]
+    assert gpu["frontend"]["image"] == cpu["frontend"]["image"] == gpu["worker"]["image"]
 
 
 def test_every_model_has_the_configuration_that_the_gpu_file_asks_for():

@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+import time
 import zlib
 
 import httpx
@@ -119,6 +120,21 @@ def provoke(http, planted, data):
     return damaged
 
 
+def do_job(http, planted, data):
+    """A job with names that identify; when it is taken back they are gone, and the pictures before that."""
+    named = [("images", (f"{planted('job-file-name')}{seed}.png", data[:cut])) for seed, cut in ((1, None), (2, -80))]
+    job = http.post("/v1/jobs", data={"model": MODELS[0]}, files=named).json()
+    assert MARK in job["images"][0]["name"]
+    deadline = time.monotonic() + 60
+    while job["state"] in {"QUEUED", "RUNNING"}:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+        job = http.get(job["links"]["self"]).json()
+    assert [image["state"] for image in job["images"]] == ["SUCCEEDED", "FAILED"]
+    assert http.delete(job["links"]["self"]).status_code == 204
+    return b"".join(read(http.get(link)) for link in job["images"][0]["links"].values())
+
+
 def test_planted_identifiers_are_nowhere(triton, model_repository, tmp_path):
     planted = Planted()
     written, temporary = tmp_path / "results", tmp_path / "temporary"
@@ -127,7 +143,7 @@ def test_planted_identifiers_are_nowhere(triton, model_repository, tmp_path):
     with Collector() as collector:
         service = FrontendServer(
             triton.grpc_url, tmp_path, model_repository=model_repository, results_dir=written, log_level="debug",
-            otlp_endpoint=collector.url,
+            otlp_endpoint=collector.url, job_workers=1,
         )  # fmt: skip
         service.env |= {"TMPDIR": str(temporary), "OTEL_BSP_SCHEDULE_DELAY": "200"}
         with service, httpx.Client(base_url=service.url, timeout=60) as http:
@@ -137,6 +153,7 @@ def test_planted_identifiers_are_nowhere(triton, model_repository, tmp_path):
             large = png(planted, size=LARGE, seed=3)
             assert len(large) > 2**20
             found |= dict(upload(http, planted, MODELS[0], large))
+            found["job"] = do_job(http, planted, png(planted, seed=4))
             found["damaged"] = read(provoke(http, planted, pictures[1]))
             for path in ("/", "/errors", "/metrics", "/v1/models", "/readyz"):
                 found[path] = read(http.get(path))
@@ -148,7 +165,7 @@ def test_planted_identifiers_are_nowhere(triton, model_repository, tmp_path):
         found[str(path.relative_to(tmp_path))] = path.read_bytes() if path.is_file() else b""
     assert b'"route": "/v1/models/{model}/predict"' in found["frontend.log"]
     assert b'"level": "debug"' in found["frontend.log"]  # with every line that there is at a higher level
-    assert sum(name.endswith(".zip") for name in found) == 5
+    assert sum(name.endswith(".zip") for name in found) == 6
     for name, content in found.items():
         for needle in planted.needles():
             assert needle not in content, f"{needle[:60]} in {name}"
