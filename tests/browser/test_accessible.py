@@ -40,8 +40,8 @@ def report(page, samples):
 
 def job(page, samples):
     words = {"name": "notes.png", "mimeType": "image/png", "buffer": b"words"}
-    page.set_input_files("#file", [*[{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": path.read_bytes()}
-                                     for name, path in samples.items()], words])  # fmt: skip
+    pictures = [{"name": path.name, "mimeType": "image/jpeg", "buffer": path.read_bytes()} for path in samples.values()]
+    page.set_input_files("#file", [*pictures, words])
     page.wait_for_url("**/jobs/*")
     wait_until_done(page)
     page.wait_for_load_state("networkidle")

@@ -34,6 +34,10 @@ def picture(name="noise.png", data=None):
     return {"name": name, "mimeType": "image/png", "buffer": data or encoded(noise((32, 32)))}
 
 
+def held(path):
+    return {"name": path.name, "mimeType": "image/jpeg", "buffer": path.read_bytes()}
+
+
 def test_a_pasted_picture_is_asked_about(visit, samples):
     page, _ = visit
     hand_in(page, "paste", samples["pituitary"], "image.png")
@@ -51,7 +55,7 @@ def test_pasted_text_is_not_taken_for_a_picture(visit):
 def test_several_pictures_become_a_job_with_a_row_each(visit, samples):
     page, seen = visit
     formula = picture("=1+1.png", b"no picture")
-    page.set_input_files("#file", [samples["glioma"], samples["meningioma"], formula])
+    page.set_input_files("#file", [held(samples["glioma"]), held(samples["meningioma"]), formula])
     page.wait_for_url("**/jobs/*")
     wait_until_done(page)
     expect(page.locator("#job-status")).to_have_text("Done: 2 pictures of 3, 1 failed")
@@ -175,7 +179,7 @@ def test_a_list_that_somebody_broke_is_an_empty_one(visit):
 
 
 def test_a_result_can_be_deleted(visit):
-    page, seen = visit
+    page, _ = visit
     page.set_input_files("#file", picture())
     wait_for_answer(page)
     address = f"/v1/results/{result_id(page)}"
@@ -190,7 +194,7 @@ def test_a_result_can_be_deleted(visit):
 
 
 def test_the_page_of_a_result_says_what_the_viewer_says(visit, samples):
-    page, seen = visit
+    page, _ = visit
     page.set_input_files("#file", samples["meningioma"])
     wait_for_answer(page)
     title, numbers = page.locator("#answer-title").inner_text(), page.locator("#bars .number").all_inner_texts()
