@@ -11,6 +11,7 @@ from frontend.jobs.aws.adapters import open_aws
 from frontend.jobs.service import JobLimits, Jobs
 from frontend.metrics import Metrics
 from frontend.middleware import BodyLimit, RequestContext
+from frontend.routes import cards as cards_alone
 from frontend.routes import jobs as job_routes
 from frontend.routes import published
 from frontend.security_headers import SecurityHeaders
@@ -51,6 +52,7 @@ def create_lambda_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     error_handlers.install(app)
     app.include_router(job_routes.router(Jobs(adapters, limits, threads), task_of))
+    app.include_router(cards_alone.router(cards))
     app.include_router(published.router(adapters.publisher))
 
     @app.get(LIVENESS)

@@ -68,3 +68,10 @@ def test_origins_are_a_plain_list_without_a_wildcard(origins):
 def test_settings_cannot_change():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1
+
+
+def test_jobs_on_aws_need_to_be_told_where():
+    with pytest.raises(ValidationError, match="ONCO_JOBS=aws needs ONCO_AWS_TABLE, ONCO_AWS_QUEUE_PREFIX too"):
+        Settings(jobs="aws", aws_bucket="b", aws_topic="arn:aws:sns:eu-central-1:000000000000:t")
+    assert Settings(job_models="brain_mri,he_tissue").only_models == {"brain_mri", "he_tissue"}
+    assert Settings().only_models == frozenset()

@@ -256,3 +256,13 @@ async def test_expired_jobs_lose_their_pictures_and_names(desk, monkeypatch):
             await asyncio.sleep(0.05)
         await desk.empty()
     assert desk.backend.calls == []
+
+
+async def test_a_worker_that_is_for_other_models_leaves_a_job_alone(make_desk):
+    desk = make_desk(job_models="other")
+    job_id = await desk.send()
+    async with desk.worker():
+        await asyncio.sleep(1)
+        assert (await desk.store.get(job_id)).record.progress.state is State.QUEUED
+    await desk.jobs.close()
+    desk.threads.close()
