@@ -77,7 +77,7 @@ def create_app(
         job_routes.router(jobs, lambda name: catalogue.get(name).task),
         models.router(catalogue),
         results.router(gallery),
-        health.router(catalogue, metrics, draining),
+        health.router(catalogue, metrics, draining, jobs),
         page.router(catalogue, settings),
     ):
         app.include_router(router)

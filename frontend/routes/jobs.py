@@ -92,7 +92,7 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
         "/v1/uploads",
         summary="An address for a large picture",
         status_code=CREATED,
-        responses=problems(413, 422, 501, 503),
+        responses=problems(400, 408, 413, 422, 501, 503),
     )
     async def create_upload(upload: UploadRequest, request: Request) -> UploadShape:
         """Send the picture there, then name the id in a field `uploads` of a job."""
