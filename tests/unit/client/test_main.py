@@ -153,3 +153,10 @@ def test_ctrl_c_says_how_to_go_on(run, stub, monkeypatch):
 def test_a_service_that_has_jobs_alone(run, stub):
     stub.faults["GET", "/v1/models/tiny"].append(answer(JSONResponse({"message": "Not Found"}, 404)))
     assert run(stub)[0] == 0
+
+
+@pytest.mark.parametrize(("host", "warned"), [("name.invalid", True), ("127.0.0.1", False)])
+def test_a_key_in_clear_is_warned_of(run, monkeypatch, host, warned):
+    monkeypatch.setenv("ONCO_API_KEY", "onco_secret")
+    code, text = run(f"http://{host}:{free_port()}", "--patience-s", "1")
+    assert (code, "without encryption" in text, "onco_secret" in text) == (3, warned, False)
