@@ -169,6 +169,7 @@ export class Stage {
       return;
     }
     const plain = await this.#pictureIn(this.plainPane, `${this.name}, without a layer`);
+    if (!this.#viewers.includes(plain)) return; // it was taken away meanwhile
     this.#follow(this.main, plain);
     this.main.addHandler("viewport-change", () => this.#viewers.includes(plain) && this.#follow(this.main, plain));
     plain.addHandler("update-viewport", () => this.onDraw());
