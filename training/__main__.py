@@ -47,7 +47,7 @@ def prepare() -> torch.device:
     """The device; the same numbers on each run as far as it can."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.deterministic = True
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
     # Sampling and pooling have no deterministic kernel on some devices and say so each time.
     warnings.filterwarnings("ignore", message=".*deterministic.*")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -19,9 +19,9 @@ def temperature(logits: Array, classes: Array) -> float:
     return float(min(candidates, key=lambda each: _surprise(softmax(logits, each), classes)))
 
 
-def least_certainty(certainty: Array, tumour: Array, *, kept: float = 0.95) -> float:
-    """The certainty that this share of the slices with a tumour reaches, rounded down to hundredths."""
-    return float(np.floor(np.quantile(certainty[tumour], 1 - kept) * 100) / 100)
+def least_certainty(certainty: Array, tumour: Array, *, spared: float = 0.99) -> float:
+    """The certainty that this share of the slices without a tumour stays below, rounded up to a tenth."""
+    return float(np.ceil(np.quantile(certainty[~tumour], spared) * 10) / 10)
 
 
 def _surprise(probabilities: Array, classes: Array) -> float:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from training.metrics import Array, confusion, reliability
 from training.settings import CLASSES
@@ -66,6 +66,6 @@ def _places(side: int) -> set[tuple[int, int]]:
     return {(row, column) for row in range(side) for column in range(side)}
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
