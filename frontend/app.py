@@ -9,6 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
 
 from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
 from frontend.access import Access
@@ -63,16 +64,7 @@ def create_app(
         threads.close()
         traces.close()
 
-    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
-    app = FastAPIOffline(
-        docs_url=None,
-        redoc_url=None,
-        title="Oncoserve",
-        version=__version__,
-        description=NOTICE,
-        lifespan=lifespan,
-        telemetry=_telemetry(traces),
-    )
+    app = _application(lifespan, traces)
     _wrap(app, settings, metrics, traces, draining)
     error_handlers.install(app)
     for router in (
@@ -82,11 +74,22 @@ def create_app(
         health.router(catalogue, metrics, draining),
         page.router(catalogue, settings),
     ):
-        app.include_router(router)
-        if traces.provider is None:  # FastAPI's span of a request gets its route from the router
-            direct.shorten(app, router)
+        direct.include(app, router, shortcut=traces.provider is None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
+
+
+def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
+    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
+    return FastAPIOffline(
+        docs_url=None,
+        redoc_url=None,
+        title="Oncoserve",
+        version=__version__,
+        description=NOTICE,
+        lifespan=lifespan,
+        telemetry=_telemetry(traces),
+    )
 
 
 def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads) -> Pipeline:

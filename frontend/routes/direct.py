@@ -66,8 +66,16 @@ class Shortcut:
         return response
 
 
-def shorten(app: FastAPI, router: APIRouter) -> None:
-    """Add a shortcut to the direct routes of a router that the application includes."""
+def include(app: FastAPI, router: APIRouter, *, shortcut: bool) -> None:
+    """Let the application have the routes of a router.
+
+    Args:
+        app: the application.
+        router: the routes.
+        shortcut: whether direct ones get one. Not while requests are traced: FastAPI's span gets its route from the
+            router that the shortcut leaves out.
+    """
+    app.include_router(router)
     routes = [route for route in router.routes if isinstance(route, DirectRoute)]
-    if routes:
+    if shortcut and routes:
         app.user_middleware.append(Middleware(Shortcut, routes=routes))  # `add_middleware` would put it outermost
