@@ -9,7 +9,6 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import Lifespan
 
 from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
 from frontend.access import Access
@@ -64,7 +63,16 @@ def create_app(
         threads.close()
         traces.close()
 
-    app = _application(lifespan, traces)
+    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
+    app = FastAPIOffline(
+        docs_url=None,
+        redoc_url=None,
+        title="Oncoserve",
+        version=__version__,
+        description=NOTICE,
+        lifespan=lifespan,
+        telemetry=_telemetry(traces),
+    )
     _wrap(app, settings, metrics, traces, draining)
     error_handlers.install(app)
     for router in (
@@ -77,19 +85,6 @@ def create_app(
         direct.include(app, router, shortcut=traces.provider is None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
-
-
-def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
-    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
-    return FastAPIOffline(
-        docs_url=None,
-        redoc_url=None,
-        title="Oncoserve",
-        version=__version__,
-        description=NOTICE,
-        lifespan=lifespan,
-        telemetry=_telemetry(traces),
-    )
 
 
 def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads) -> Pipeline:
