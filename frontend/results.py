@@ -66,14 +66,14 @@ class ResultStore:
             StorageUnavailable: the folder cannot be written.
         """
         path = self._path(result)
-        aside = path.with_name(f".{secrets.token_hex(8)}")
-        content = _archive({DOCUMENT: document, **files})
+        aside = f"{path.parent}/.{secrets.token_hex(8)}"
+        content = archive({DOCUMENT: document, **files})
         try:
             try:
                 _write_new(aside, content)
-                aside.replace(path)
+                os.replace(aside, path)  # noqa: PTH105 - pathlib takes longer than the disk
             except BaseException:
-                aside.unlink(missing_ok=True)
+                Path(aside).unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
@@ -147,8 +147,8 @@ class ResultStore:
             with self._path(result).open("rb") as file:
                 if self._expired(os.fstat(file.fileno())):
                     return None
-                with zipfile.ZipFile(file) as opened:
-                    return {name: opened.read(name) for name in opened.namelist() if only in {None, name}}
+                with zipfile.ZipFile(file) as archive:
+                    return {name: archive.read(name) for name in archive.namelist() if only in {None, name}}
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -163,19 +163,16 @@ class ResultStore:
         return self.folder / result[:2] / f"{result}.zip"
 
 
-def _archive(files: Mapping[str, bytes]) -> memoryview:
-    return memoryview(archive(files))
-
-
-def _write_new(path: Path, content: memoryview) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC  # Python's file objects ask the disk for more
+def _write_new(path: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         file = os.open(path, flags, 0o666)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, flags, 0o666)
     try:
-        while content:
-            content = content[os.write(file, content) :]  # a full disk takes a part first, and refuses the rest
+        written = os.write(file, content)
+        while written < len(content):  # a full disk takes a part first, and refuses the rest
+            written += os.write(file, memoryview(content)[written:])
     finally:
         os.close(file)

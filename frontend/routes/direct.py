@@ -66,16 +66,8 @@ class Shortcut:
         return response
 
 
-def include(app: FastAPI, router: APIRouter, *, shortcut: bool) -> None:
-    """Let the application have the routes of a router.
-
-    Args:
-        app: the application.
-        router: the routes.
-        shortcut: whether direct ones get one. Not while requests are traced: FastAPI's span gets its route from the
-            router that the shortcut leaves out.
-    """
-    app.include_router(router)
+def shorten(app: FastAPI, router: APIRouter) -> None:
+    """Add a shortcut to the direct routes of a router that the application includes."""
     routes = [route for route in router.routes if isinstance(route, DirectRoute)]
-    if shortcut and routes:
+    if routes:
         app.user_middleware.append(Middleware(Shortcut, routes=routes))  # `add_middleware` would put it outermost
