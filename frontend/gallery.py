@@ -111,7 +111,7 @@ class Gallery:
 
         def work() -> bytes:
             if overlay:
-                image = cast("Image.Image", overlay.draw(self._stored(entry), overlay.options()))
+                image = cast("Image.Image", overlay.draw(self.stored(entry), overlay.options()))
             else:
                 data, card = entry.results.files(result)[PICTURE], entry.model.card
                 image = decode(data, self._max_image_pixels, card.preprocessing.background, options.side).image()

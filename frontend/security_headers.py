@@ -44,12 +44,12 @@ class SecurityHeaders:
 
     Args:
         app: what to wrap.
-        unchanging: how the addresses of files begin that are never changed under the same address.
+        unchanging: how the addresses of files begin that are never changed under the same address; None where there are none.
     """
 
-    def __init__(self, app: ASGIApp, unchanging: str) -> None:
+    def __init__(self, app: ASGIApp, unchanging: str | None = None) -> None:
         self._app = app
-        self._folders = ((unchanging, UNCHANGING), *FOLDERS)
+        self._folders = FOLDERS if unchanging is None else ((unchanging, UNCHANGING), *FOLDERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
