@@ -44,7 +44,7 @@ class SecurityHeaders:
 
     Args:
         app: what to wrap.
-        unchanging: how the addresses of files begin that are never changed under the same address; None where there are none.
+        unchanging: how the addresses of files begin that never change under the same address; None without any.
     """
 
     def __init__(self, app: ASGIApp, unchanging: str | None = None) -> None:
