@@ -20,6 +20,7 @@ from client.table import FILE, write_table
 
 KEY_VARIABLE = "ONCO_API_KEY"
 FILES = ("overlay.png", "mask.png", "polygons.geojson")
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 NOT_FOUND = 404
 FIRST_PATIENCE_S = 10.0  # a wrong address is noticed before anything else
 
@@ -51,6 +52,9 @@ def _run(given: argparse.Namespace) -> int:
     names = [each.name for each in pictures]
     run = {"folder": str(folder.resolve()), "url": given.url, "model": given.model, "parameters": dict(given.set)}
     key = _key(given.key_file)
+    parts = urlsplit(given.url)
+    if key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        print(f"oncoserve: the API key travels to {parts.hostname} without encryption; use https.", file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
     with closing(Service(given.url, key, min(FIRST_PATIENCE_S, given.patience_s))) as service, lock(out):
         state = load(out, run)
@@ -59,7 +63,7 @@ def _run(given: argparse.Namespace) -> int:
         order = Order(given.model, dict(given.set), given.job_images, given.job_mb * 10**6)
         unsent = len(set(names) - state.sent().keys() - state.done.keys())
         with tqdm(total=unsent, desc="sent", unit="image", disable=None) as bar:
-            Sender(service, order, state, out, bar.update).send(pictures)
+            Sender(service, order, state, bar.update).send(pictures)
         with tqdm(total=len(names), initial=len(state.done), desc="done", unit="image", disable=None) as bar:
             Collector(service, given.files, state, out, bar.update).collect()
         write_table(out, state)

@@ -45,7 +45,8 @@ class Collector:
                 # Files that an earlier run was not asked for, or that somebody has deleted since.
                 earlier = {name: each.result for name, each in self._state.done.items() if each.result}
                 outcomes = pool.map(self._fetch, earlier.keys(), earlier.values())
-                self._state.done.update(zip(earlier, outcomes, strict=True))
+                again = dict(zip(earlier, outcomes, strict=True))
+                self._state.note_done({name: each for name, each in again.items() if each != self._state.done[name]})
                 self._collect(pool)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -79,11 +80,10 @@ class Collector:
             for name, image in zip(names, images, strict=True)
             if name not in self._state.done and (image["state"] in ENDED or document["state"] == "EXPIRED")
         }
-        for name, outcome in zip(ended, pool.map(self._outcome, ended.keys(), ended.values()), strict=True):
-            self._state.done[name] = outcome
-            self._report(1)
         if ended:
-            self._state.save(self._out)
+            outcomes = pool.map(self._outcome, ended.keys(), ended.values())
+            self._state.note_done(dict(zip(ended, outcomes, strict=True)))
+            self._report(len(ended))
         return self._state.done.keys() >= set(names)
 
     def _outcome(self, name: str, image: Document) -> Outcome:

@@ -4,7 +4,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from client.errors import Lost, Refused, Unreachable
 from client.pictures import Picture, Upload, sent_name
@@ -45,14 +44,11 @@ class Sender:
         service: who takes them.
         order: what is asked.
         state: gets what was handed in.
-        out: the state's folder.
         report: called with the number of pictures that have just left.
     """
 
-    def __init__(
-        self, service: Service, order: Order, state: State, out: Path, report: Callable[[int], object]
-    ) -> None:
-        self._service, self._order, self._state, self._out, self._report = service, order, state, out, report
+    def __init__(self, service: Service, order: Order, state: State, report: Callable[[int], object]) -> None:
+        self._service, self._order, self._state, self._report = service, order, state, report
         self._max_images, self._max_bytes = order.max_images, order.max_bytes
         self._limit_bytes: int | None = None  # of a request, once the service has told it
         self._uploads_offered = True
@@ -124,13 +120,11 @@ class Sender:
         if not hashes:
             return
         newest = self._service.newest_job()
-        self._state.attempt = Attempt(hashes, newest and {"id": newest["id"], "created": newest["created"]})
-        self._state.save(self._out)
+        self._state.note_attempt(Attempt(hashes, newest and {"id": newest["id"], "created": newest["created"]}))
         try:
             job = self._service.create_job(self._order.model, self._order.parameters, images, uploads)
         except Refused as error:
-            self._state.attempt = None
-            self._state.save(self._out)
+            self._state.note_attempt(None)
             if error.status != TOO_LARGE:
                 raise
             self._make_smaller(chunk, error)
@@ -173,7 +167,7 @@ class Sender:
 
     def _settle(self) -> bool:
         """Find out whether the job that was being handed in was made, and note it if so."""
-        attempt, self._state.attempt = self._state.attempt, None
+        attempt = self._state.attempt
         if attempt is None:
             return False
         self._service.sleep(LOOK_AGAIN_AFTER_S)
@@ -183,6 +177,7 @@ class Sender:
             if job["id"] not in self._state.jobs and self._is_of(attempt, job):
                 self._accept(job["id"], attempt.pictures)
                 return True
+        self._state.note_attempt(None)
         return False
 
     def _is_of(self, attempt: Attempt, job: Document) -> bool:
@@ -193,11 +188,9 @@ class Sender:
         return names == [sent_name(each) for each in attempt.pictures]
 
     def _accept(self, job: str, hashes: dict[str, str]) -> None:
-        self._state.jobs[job], self._state.attempt = hashes, None
-        self._state.save(self._out)
+        self._state.note_job(job, hashes)
         self._report(len(hashes))
 
     def _fail(self, picture: Picture, code: str, detail: str) -> None:
-        self._state.done[picture.name] = Outcome("FAILED", None, code, detail)
-        self._state.save(self._out)
+        self._state.note_done({picture.name: Outcome("FAILED", None, code, detail)})
         self._report(1)

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from client.errors import UsageError
 
-FILE = "state.json"
+FILE = "state.jsonl"
 VERSION = 1
 
 
@@ -40,16 +40,18 @@ class Attempt:
 
 @dataclass
 class State:
-    """All of it.
+    """All of it, in memory and as a journal: a line a change, since a file written anew would grow with the run.
 
     Args:
         run: folder, service, model and parameters, which a run that goes on has to share.
+        path: the journal.
         jobs: by job id, the pictures in the order of the job's images: sha256 of what was sent, by name.
         done: pictures that have ended, with their files written where they have any.
         attempt: the job that is being handed in.
     """
 
     run: dict[str, Any]
+    path: Path
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     done: dict[str, Outcome] = field(default_factory=dict)
     attempt: Attempt | None = None
@@ -58,9 +60,39 @@ class State:
         """The pictures that are in a job: sha256 by name."""
         return {name: sha256 for pictures in self.jobs.values() for name, sha256 in pictures.items()}
 
-    def save(self, out: Path) -> None:
-        """Write it to the disk, aside and renamed."""
-        write(out / FILE, json.dumps({"version": VERSION, **asdict(self)}, indent=1).encode())
+    def note_attempt(self, attempt: Attempt | None) -> None:
+        """A job is about to be handed in; None: it was not made."""
+        self._note({"attempt": attempt and asdict(attempt)})
+
+    def note_job(self, job: str, pictures: Mapping[str, str]) -> None:
+        """The job was made."""
+        self._note({"job": job, "pictures": dict(pictures)})
+
+    def note_done(self, outcomes: Mapping[str, Outcome]) -> None:
+        """These pictures have ended."""
+        self._note({"done": {name: asdict(each) for name, each in outcomes.items()}})
+
+    def _note(self, change: dict[str, Any]) -> None:
+        self.apply(change)
+        if not self.path.exists():
+            write(self.path, _line({"version": VERSION, "run": self.run}))
+        with self.path.open("ab") as file:
+            file.write(_line(change))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def apply(self, change: dict[str, Any]) -> None:
+        """Take a change that is in the journal."""
+        if "job" in change:
+            self.jobs[change["job"]], self.attempt = change["pictures"], None
+        elif "done" in change:
+            self.done |= {name: Outcome(**each) for name, each in change["done"].items()}
+        else:
+            self.attempt = change["attempt"] and Attempt(**change["attempt"])
+
+
+def _line(change: dict[str, Any]) -> bytes:
+    return json.dumps(change).encode() + b"\n"
 
 
 def load(out: Path, run: dict[str, Any]) -> State:
@@ -69,27 +101,27 @@ def load(out: Path, run: dict[str, Any]) -> State:
     Raises:
         UsageError: the folder has something else in it, another run's state, or a damaged one.
     """
-    path = out / FILE
-    if not path.exists():
+    state = State(run, out / FILE)
+    if not state.path.exists():
         if any(not each.name.startswith(".") for each in out.iterdir()):
             raise UsageError(f"{out} has files in it that are not a run's; choose an empty or a new folder with --out.")
-        return State(run)
+        return state
+    *lines, cut_off = state.path.read_bytes().split(b"\n")
     try:
-        given = json.loads(path.read_bytes())
-        state = State(
-            given["run"],
-            given["jobs"],
-            {name: Outcome(**each) for name, each in given["done"].items()},
-            given["attempt"] and Attempt(**given["attempt"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} cannot be read ({error!r}); choose another folder with --out.") from error
-    for what, value in run.items():
-        if state.run.get(what) != value:
+        head, *changes = map(json.loads, lines)
+        known = {**head["run"], "version": head["version"]}
+        for change in changes:
+            state.apply(change)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{state.path} cannot be read ({error!r}); choose another folder with --out.") from error
+    for what, value in {**run, "version": VERSION}.items():
+        if known.get(what) != value:
             raise UsageError(
-                f"{out} is of a run with another {what}: {state.run.get(what)!r}, now {value!r}. "
+                f"{out} is of a run with another {what}: {known.get(what)!r}, now {value!r}. "
                 "Choose another folder with --out."
             )
+    if cut_off:  # a change that was being written when the client was killed; it did not count yet
+        write(state.path, b"".join(line + b"\n" for line in lines))
     return state
 
 

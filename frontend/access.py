@@ -14,8 +14,9 @@ from frontend.routes.answers import PROBLEM_CONTENT
 HEADER = "X-API-Key"
 # What a browser loads before it can have a key, and what orchestrators ask. Everything else needs one, /metrics and
 # addresses that do not exist among it: a new route is closed until it is named here.
-OPEN = frozenset({"/", "/errors", "/docs", "/openapi.json", "/livez", "/readyz"})
-OPEN_FOLDERS = ("/static/", "/static-offline-docs/")
+OPEN = frozenset({"/", "/jobs", "/errors", "/docs", "/openapi.json", "/livez", "/readyz"})
+# Pages below /results/ and /jobs/ are empty where keys are needed; their scripts fetch what is in them with the key.
+OPEN_FOLDERS = ("/results/", "/jobs/", "/static/", "/static-offline-docs/")
 
 
 class Access:

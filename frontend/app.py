@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan
 
 from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
@@ -27,8 +25,9 @@ from frontend.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.pipeline import Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
-from frontend.routes import health, models, page, predict, results, viewing
+from frontend.routes import direct, health, models, page, predict, result_pages, results, static, viewing
 from frontend.routes import jobs as job_routes
+from frontend.routes.pages import Pages
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
 from frontend.threads import CpuThreads
@@ -37,7 +36,6 @@ from frontend.triton import TritonBackend
 from frontend.viewing.cache import PyramidCache
 from frontend.viewing.viewer import Viewer
 
-STATIC = Path(__file__).parent / "static"
 UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by machines
 
 
@@ -60,6 +58,8 @@ def create_app(
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
     pipeline = _pipeline(settings, server, store, threads)
     jobs = _jobs(settings, threads)
+    address = static.base_address()
+    pages = Pages(settings, address)
     gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
 
     @asynccontextmanager
@@ -72,7 +72,7 @@ def create_app(
         traces.close()
 
     app = _application(lifespan, traces)
-    _wrap(app, settings, metrics, traces, draining)
+    _wrap(app, settings, metrics, traces, draining, address)
     error_handlers.install(app)
     for router in (
         predict.router(catalogue, pipeline, gallery, metrics, jobs),
@@ -80,11 +80,14 @@ def create_app(
         models.router(catalogue),
         results.router(gallery),
         viewing.router(gallery, Viewer(gallery, threads, PyramidCache(settings.viewer_cache_bytes))),
-        health.router(catalogue, metrics, draining),
-        page.router(catalogue, settings),
+        health.router(catalogue, metrics, draining, jobs),
+        page.router(catalogue, pipeline, settings, pages),
+        result_pages.router(gallery, catalogue, pages),
     ):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+        if traces.provider is None:  # FastAPI's span of a request gets its route from the router
+            direct.shorten(app, router)
+    app.mount("/static", static.files(), name="static")
     return app
 
 
@@ -114,12 +117,14 @@ def _jobs(settings: Settings, threads: CpuThreads) -> Jobs:
     return Jobs(open_adapters(settings), limits, threads)
 
 
-def _wrap(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces, draining: Draining) -> None:
+def _wrap(
+    app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces, draining: Draining, static_address: str
+) -> None:
     """Add what surrounds the routes; each wraps what was added before it."""
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
     _guard(app, settings)
     app.add_middleware(RequestContext, metrics=metrics, traces=traces)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, unchanging=f"{static_address}/")
     app.add_middleware(CloseConnections, draining=draining)
 
 

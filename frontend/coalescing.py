@@ -90,6 +90,8 @@ class _Queue:
         self._calls = 0
 
     async def ask(self, inputs: Mapping[str, NDArray[Any]], timeout_s: float) -> Tensors:
+        if self._calls < CALLS_IN_FLIGHT:  # then nobody waits whom it could travel with
+            return await self._ask_alone(inputs, timeout_s)
         loop = asyncio.get_running_loop()
         request = _Request(inputs, loop.time() + timeout_s, loop.create_future())
         self._waiting.append(request)
@@ -103,6 +105,16 @@ class _Queue:
             request.answer.cancel()  # does nothing to one that came
             if request.call is not None:
                 request.call.end_if_nobody_waits()
+
+    async def _ask_alone(self, inputs: Mapping[str, NDArray[Any]], timeout_s: float) -> Tensors:
+        self._calls += 1
+        try:
+            answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], timeout_s)
+        finally:
+            self._calls -= 1
+            self._send()
+        self._check(answers, _rows(inputs))
+        return answers
 
     def _send(self) -> None:
         while self._calls < CALLS_IN_FLIGHT and (together := self._take()):

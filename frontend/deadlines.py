@@ -32,9 +32,11 @@ class Deadline:
         Raises:
             DeadlineExceeded: it was cancelled.
         """
-        remaining_s = self.remaining_s()
+        if math.isinf(self._timeout_s):
+            yield
+            return
         try:
-            async with asyncio.timeout(None if math.isinf(remaining_s) else remaining_s) as timer:
+            async with asyncio.timeout(self.remaining_s()) as timer:
                 yield
         except TimeoutError:
             if timer.expired():

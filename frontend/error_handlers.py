@@ -59,7 +59,8 @@ def translate(error: Exception) -> PlatformError:
             return InternalError()
 
 
-async def _handle(request: Request, error: Exception) -> Response:
+async def handle(request: Request, error: Exception) -> Response:
+    """The answer for anything that a route raises; the request's state is told of it."""
     ours = translate(error)
     request.state.error_code = ours.code
     answer = problem(ours, request.state.request_id)
@@ -78,4 +79,4 @@ def _allowed(request: Request, error: Exception) -> str:
 def install(app: FastAPI) -> None:
     """Let every error that a route can raise end in `problem`; what is unknown is left to the middleware."""
     for kind in (PlatformError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _handle)
+        app.add_exception_handler(kind, handle)

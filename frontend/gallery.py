@@ -1,12 +1,14 @@
 """Stored results again, in other forms and with other options. Nothing here asks the inference server."""
 
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal, cast
 
 from PIL import Image
+from pydantic import Field
 
 from frontend import NOTICE, corrections
 from frontend.catalogue import Catalogue
@@ -16,7 +18,18 @@ from frontend.results import PICTURE, ResultStore
 from frontend.tasks.base import Parameters, Rendering, ServedModel, Stored
 from frontend.threads import CpuThreads
 
+THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
 PIECES_AT_ONCE = 256  # of text, per change of threads
+
+
+class ThumbnailOptions(Parameters):
+    """How a thumbnail is drawn."""
+
+    side: int = Field(default=160, ge=16, le=1024)
+    """Longer side of the thumbnail, in pixels."""
+
+    layer: Literal["none", "overlay"] = "none"
+    """Whether the overlay lies over the picture."""
 
 
 class Gallery:
@@ -86,6 +99,28 @@ class Gallery:
 
         drawn = await self._threads.run(work)
         return _once(drawn) if isinstance(drawn, bytes) else self._pieces(drawn)
+
+    async def thumbnail(self, result: str, owner: str | None, options: "ThumbnailOptions") -> bytes:
+        """The picture made small, as JPEG.
+
+        Raises:
+            ResultNotFound, StorageUnavailable, RenderingNotAvailable, and what `Catalogue.get` raises.
+        """
+        entry = await self.open(result, owner)
+        overlay = entry.rendering("overlay.png") if options.layer == "overlay" else None
+
+        def work() -> bytes:
+            if overlay:
+                image = cast("Image.Image", overlay.draw(self.stored(entry), overlay.options()))
+            else:
+                data, card = entry.results.files(result)[PICTURE], entry.model.card
+                image = decode(data, self._max_image_pixels, card.preprocessing.background, options.side).image()
+            image.thumbnail((options.side, options.side))
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
+            return buffer.getvalue()
+
+        return await self._threads.run(work)
 
     async def _pieces(self, text: Iterator[str]) -> AsyncIterator[bytes]:
         def take() -> bytes:

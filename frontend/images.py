@@ -132,7 +132,7 @@ def sniff(data: bytes) -> str:
     raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
 
 
-def decode(data: bytes, max_pixels: int, background: str) -> Picture:
+def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
     """Decode a PNG or JPEG of any kind to upright 8-bit RGB.
 
     16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
@@ -142,6 +142,7 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
         data: the file's bytes.
         max_pixels: limit on width times height, checked before decoding.
         background: "#rrggbb" for transparent pixels.
+        at_least: a side in pixels that is enough: a JPEG is then decoded at a half, quarter or eighth of its size.
 
     Raises:
         EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
@@ -149,6 +150,8 @@ def decode(data: bytes, max_pixels: int, background: str) -> Picture:
     name = sniff(data)
     structure.check(data, name)
     with _opened(data, name, max_pixels) as image:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
         image.load()
         turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
         rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)

@@ -6,12 +6,14 @@ prometheus_client keeps the numbers in memory-mapped files when PROMETHEUS_MULTI
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from frontend.errors import all_errors
+from frontend.jobs.ports import Backlog
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -52,12 +54,28 @@ class Metrics:
         self.job_images = Counter(
             "oncoserve_job_images", "Images of jobs that ended.", ["model", "outcome"], registry=registry
         )
+        self._job_backlog = Gauge(
+            "oncoserve_job_backlog",
+            "Images of jobs by what their messages do.",
+            ["model", "state"],
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self._queues: set[str] = set()
         self.in_flight = Gauge(
             "oncoserve_in_flight", "HTTP requests under way.", registry=registry, multiprocess_mode="livesum"
         )
         self.ready = Gauge(
             "oncoserve_ready", "1 when every model is ready.", registry=registry, multiprocess_mode="livemin"
         )
+
+    def show_backlog(self, backlog: Mapping[str, Backlog]) -> None:
+        """Take in what waits for the workers, by model; a queue that is not among it is empty."""
+        self._queues |= backlog.keys()
+        for model in self._queues:
+            now = backlog.get(model, Backlog(0, 0, 0))
+            for state in ("waiting", "in_flight", "dead"):
+                self._job_backlog.labels(model, state).set(getattr(now, state))
 
     def expose(self) -> bytes:
         """All series of all worker processes in Prometheus' text format."""

@@ -5,8 +5,9 @@ import logging
 import re
 import time
 import uuid
+from functools import cache
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,15 +37,20 @@ class RequestContext:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces) -> None:
         self._app = app
-        self._metrics = metrics
+        self._in_flight = metrics.in_flight
         self._traces = traces
+        # Remembered by their labels, of which there are few: to find a series again took longer than to count in it.
+        self._requests = cache(metrics.requests.labels)
+        self._duration = cache(metrics.duration.labels)
+        self._stages = cache(metrics.stages.labels)
+        self._errors = cache(metrics.errors.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        offered = Headers(scope=scope).get("x-request-id", "")
+        offered = _header(scope, b"x-request-id")
         request_id = offered if VALID_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
         self._traces.name(request_id)
         timings = Timings()
@@ -57,12 +63,11 @@ class RequestContext:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 status, started = message["status"], True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers["Server-Timing"] = timings.header()
+                own = (b"x-request-id", request_id.encode()), (b"server-timing", timings.header().encode())
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
-        with self._metrics.in_flight.track_inprogress():
+        with self._in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
@@ -80,13 +85,13 @@ class RequestContext:
         state = scope["state"]
         route = getattr(scope.get("route"), "path", "unmatched")
         total_ms = timings.total_ms()
-        self._metrics.requests.labels(route, scope["method"] if route != "unmatched" else "any", status).inc()
+        self._requests(route, scope["method"] if route != "unmatched" else "any", status).inc()
         self._traces.stages(timings)
-        self._metrics.duration.labels(route).observe(total_ms / 1e3)
+        self._duration(route).observe(total_ms / 1e3)
         for stage, value_ms in timings.laps_ms.items():
-            self._metrics.stages.labels(stage).observe(value_ms / 1e3)
+            self._stages(stage).observe(value_ms / 1e3)
         if state["error_code"]:
-            self._metrics.errors.labels(state["error_code"]).inc()
+            self._errors(state["error_code"]).inc()
         log.info(
             "request",
             extra={
@@ -120,7 +125,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = _header(scope, b"content-length", "0")
         met, waited_s, more = 0, 0.0, True
 
         async def receive_limited() -> Message:
@@ -171,3 +176,8 @@ class CloseConnections:
             await send(message)
 
         await self._app(scope, receive, send_last)
+
+
+def _header(scope: Scope, name: bytes, default: str = "") -> str:
+    """The first header of that name."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), default)

@@ -42,7 +42,7 @@ def _shrink(image: Image.Image, width: int, height: int) -> Image.Image:
     resizer = Resizer()
     for size in sizes:
         if image.size != size:
-            smaller = Image.new("RGB", size)
+            smaller = Image.new("RGB", size, None)  # not filled: every pixel is written
             resizer.resize_pil(image, smaller, BICUBIC)
             image = smaller
     return image

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import hashlib
-import io
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from frontend.archive import archive
 from frontend.errors import ResultNotFound, StorageUnavailable
 
 DOCUMENT = "result.json"
@@ -67,7 +67,7 @@ class ResultStore:
         Raises:
             StorageUnavailable: the folder cannot be written.
         """
-        content = _archive({DOCUMENT: document, **files})
+        content = archive({DOCUMENT: document, **files})
         try:
             _write_whole(self._path(result), content)
         except OSError as error:
@@ -148,7 +148,7 @@ class ResultStore:
             with _locked(path.parent):
                 content = change(self.notes(result))
                 status = path.stat()
-                _write_whole(self._notes_path(result), memoryview(content), (status.st_atime_ns, status.st_mtime_ns))
+                _write_whole(self._notes_path(result), content, (status.st_atime_ns, status.st_mtime_ns))
         except FileNotFoundError as error:
             raise ResultNotFound(result) from error
         except OSError as error:
@@ -199,15 +199,6 @@ class ResultStore:
         return self._path(result).with_suffix(".json")
 
 
-def _archive(files: Mapping[str, bytes]) -> memoryview:
-    # In memory, because zipfile seeks back and forth for each entry: in a file that took as long as to make it.
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getbuffer()
-
-
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
@@ -218,25 +209,29 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_whole(path: Path, content: memoryview, times_ns: tuple[int, int] | None = None) -> None:
+def _write_whole(path: Path, content: bytes, times_ns: tuple[int, int] | None = None) -> None:
     """Write a file that gets its name when it is whole."""
-    aside = path.with_name(f".{secrets.token_hex(8)}")
+    aside = f"{path.parent}/.{secrets.token_hex(8)}"
     try:
         _write_new(aside, content)
         if times_ns is not None:
             os.utime(aside, ns=times_ns)
-        aside.replace(path)
+        os.replace(aside, path)  # noqa: PTH105 - pathlib takes longer than the disk
     except BaseException:
-        aside.unlink(missing_ok=True)
+        Path(aside).unlink(missing_ok=True)
         raise
 
 
-def _write_new(path: Path, content: memoryview) -> None:
+def _write_new(path: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        file = path.open("xb", buffering=0)
+        file = os.open(path, flags, 0o666)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("xb", buffering=0)
-    with file:
-        while content:
-            content = content[file.write(content) :]  # a full disk takes a part first, and refuses the rest
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, flags, 0o666)
+    try:
+        written = os.write(file, content)
+        while written < len(content):  # a full disk takes a part first, and refuses the rest
+            written += os.write(file, memoryview(content)[written:])
+    finally:
+        os.close(file)

@@ -5,11 +5,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-PAGE = f"{NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'"
+PAGE = (
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'"
+)
 # Swagger UI writes style attributes, and its style sheet holds pictures as data:.
 DOCS = f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 
 REVALIDATE = "no-cache"  # kept by the browser, and asked about each time: a page never runs an earlier version's script
+KEEP = "public, max-age=31536000, immutable"  # the address has the version in it
 KEEP_NOTHING = "no-store"  # pictures and findings of patients stay out of caches on disk
 
 
@@ -28,7 +32,11 @@ def _headers(policy: str, caching: str) -> RawHeaders:
 
 ANSWER = _headers(NOTHING, KEEP_NOTHING)
 STATIC = _headers(NOTHING, REVALIDATE)
+UNCHANGING = _headers(NOTHING, KEEP)
+FINDINGS = _headers(PAGE, KEEP_NOTHING)
 PAGES = {"/": _headers(PAGE, REVALIDATE), "/errors": _headers(PAGE, REVALIDATE), "/docs": _headers(DOCS, REVALIDATE)}
+PAGES |= {"/ask": FINDINGS, "/jobs": FINDINGS}
+FOLDERS = (("/results/", FINDINGS), ("/jobs/", FINDINGS), ("/static", STATIC))
 
 
 class SecurityHeaders:
@@ -36,10 +44,12 @@ class SecurityHeaders:
 
     Args:
         app: what to wrap.
+        unchanging: how the addresses of files begin that never change under the same address; None without any.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, unchanging: str | None = None) -> None:
         self._app = app
+        self._folders = FOLDERS if unchanging is None else ((unchanging, UNCHANGING), *FOLDERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
@@ -47,7 +57,7 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        added = PAGES.get(path) or (STATIC if path.startswith("/static") else ANSWER)
+        added = PAGES.get(path) or next((each for folder, each in self._folders if path.startswith(folder)), ANSWER)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,9 +1,11 @@
 """The threads that do the CPU's work: decoding, resizing, rendering, encoding, files."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -12,17 +14,65 @@ T = TypeVar("T")
 class CpuThreads:
     """A bounded pool; its size is the limit on CPU work at once.
 
+    asyncio's own way, `run_in_executor`, makes two futures, a condition and a chain of callbacks for each call, which
+    cost as much as reading a picture's head.
+
     Args:
         count: number of threads.
     """
 
     def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="cpu")
+        self._count = count
+        self._threads: list[Thread] = []
+        self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in one of the threads, when one is free."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        if not self._threads:
+            self._start()
+        call = _Call(lambda: function(*args, **kwargs))
+        self._waiting.put(call)
+        answer: T = await call.answer
+        return answer
 
     def close(self) -> None:
         """Wait for running work and end the threads."""
-        self._pool.shutdown()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        for number in range(self._count):
+            # Daemons, because a process that was not closed, such as a test that failed, has to end all the same.
+            self._threads.append(Thread(target=self._work, name=f"cpu_{number}", daemon=True))
+            self._threads[-1].start()
+
+    def _work(self) -> None:
+        while (call := self._waiting.get()) is not None:
+            call.do()
+            del call  # and its picture, which would stay until the next one comes
+
+
+class _Call:
+    """One piece of work, and the future that its caller awaits."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Any] = self._loop.create_future()
+
+    def do(self) -> None:
+        """Do it in the calling thread, unless nobody waits any more."""
+        if self.answer.cancelled():
+            return
+        try:
+            settle, outcome = self.answer.set_result, self._function()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the caller's
+            settle, outcome = self.answer.set_exception, error
+        with contextlib.suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(self._settle, settle, outcome)
+
+    def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
+        if not self.answer.done():  # cancelled meanwhile
+            settle(outcome)

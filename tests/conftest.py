@@ -20,6 +20,7 @@ def pytest_addoption(parser):
         ("aws", "the emulator of AWS"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
+    parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,8 @@ def workers(count: int, grace_s: float) -> Iterator[None]:
 
 def _keep(command: Sequence[str], stop: threading.Event, grace_s: float) -> None:
     while not stop.is_set():
-        process = subprocess.Popen(command)  # noqa: S603 - our own
+        # In a session of its own, since Ctrl-C is for the frontend, which then ends its workers in order.
+        process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own
         while process.poll() is None and not stop.wait(CHECK_S):
             pass
         if process.poll() is None:

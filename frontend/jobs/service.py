@@ -32,7 +32,7 @@ from frontend.jobs.model import (
     Progress,
     State,
 )
-from frontend.jobs.ports import Page, PresignedUpload
+from frontend.jobs.ports import Backlog, Page, PresignedUpload
 from frontend.threads import CpuThreads
 
 UPLOAD_LIFE_S = 3600
@@ -166,6 +166,10 @@ class Jobs:
         job = await self.get(owner, job_id)
         await self._to.store.delete(job_id)
         await self._remove_pictures(job.images)
+
+    async def backlog(self) -> Mapping[str, Backlog]:
+        """What waits for the workers; see the port."""
+        return await self._to.queue.backlog()
 
     async def close(self) -> None:
         """Let go of the adapters."""

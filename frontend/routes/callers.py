@@ -17,6 +17,7 @@ from frontend.deadlines import Deadline
 from frontend.errors import InvalidParameter
 
 MAX_TIMEOUT_S = 3600
+LISTEN_AFTER_S = 0.1  # most answers take less, and who hangs up before is noticed then
 BACKGROUND_URGENCY = re.compile(r"(?:^|,)\s*u=[67]\s*(?:;[^,]*)?(?:,|$)")
 SECONDS = re.compile(r"\d{1,4}(\.\d{1,6})?", re.ASCII)
 
@@ -88,7 +89,11 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
         if work is not None:
             work.cancel()
 
-    listening = asyncio.create_task(listen())
+    listening: list[asyncio.Task[None]] = []
+    # A task for each request would cost more than what is saved by noticing a little earlier.
+    timer = asyncio.get_running_loop().call_later(
+        LISTEN_AFTER_S, lambda: listening.append(asyncio.create_task(listen()))
+    )
     try:
         yield
     except asyncio.CancelledError:
@@ -96,4 +101,6 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
             raise ClientDisconnect from None
         raise
     finally:
-        listening.cancel()
+        timer.cancel()
+        for task in listening:
+            task.cancel()

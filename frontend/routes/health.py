@@ -1,15 +1,19 @@
 """Is the process alive, can it answer, and what has it done."""
 
+import contextlib
+
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from frontend.catalogue import Catalogue
 from frontend.draining import Draining
+from frontend.errors import JobsUnavailable
+from frontend.jobs.service import Jobs
 from frontend.metrics import Metrics
 from frontend.schemas import ReadyShape
 
 
-def router(catalogue: Catalogue, metrics: Metrics, draining: Draining) -> APIRouter:
+def router(catalogue: Catalogue, metrics: Metrics, draining: Draining, jobs: Jobs) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["health"])
 
@@ -33,6 +37,8 @@ def router(catalogue: Catalogue, metrics: Metrics, draining: Draining) -> APIRou
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def read_metrics() -> Response:
+        with contextlib.suppress(JobsUnavailable):  # what was last known stands until it answers again
+            metrics.show_backlog(await jobs.backlog())
         return Response(metrics.expose(), headers={"Content-Type": metrics.content_type})
 
     return routes

@@ -62,7 +62,7 @@ def _sort(form: FormData) -> JobForm:
         elif name == IMAGES:
             raise MissingImages(f"The field {IMAGES!r} is there without a file.")
         elif name == UPLOADS:
-            upload, _, shown = value.partition("/")
+            upload, _, shown = value.partition("/")  # <id>, or <id>/<file name>
             pictures.append(Submission(shown, upload=upload))
         elif name == MODEL:
             models.append(value)

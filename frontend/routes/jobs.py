@@ -60,7 +60,10 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
         openapi_extra={"requestBody": FORM},
     )
     async def submit(request: Request) -> Response:
-        """Send each file in a field `images`. One that is refused fails alone; the others are worked on."""
+        """Send each file in a field `images`, or the id of its upload in `uploads`, as `<id>` or `<id>/<file name>`.
+
+        One that is refused fails alone; the others are worked on.
+        """
         async with read_job(request, jobs.limits.max_images) as form:
             if not form.pictures:
                 raise MissingImages

@@ -1,49 +1,66 @@
 """The page for people, the sample pictures it offers, and the list of errors."""
 
 from pathlib import Path
+from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.templating import Jinja2Templates
-from starlette.responses import FileResponse, Response
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import FileResponse, RedirectResponse, Response
 
-from frontend import NOTICE, __version__
 from frontend.catalogue import Catalogue
-from frontend.errors import SampleNotFound, all_errors
+from frontend.error_handlers import translate
+from frontend.errors import PlatformError, SampleNotFound, all_errors
+from frontend.pipeline import Pipeline
+from frontend.routes import callers
 from frontend.routes.answers import problems
+from frontend.routes.pages import Pages
+from frontend.routes.uploads import parse_parameters, read_upload
 from frontend.settings import Settings
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
 SUFFIXES = {".jpg", ".jpeg", ".png"}
+SEE_OTHER = 303
 
 
-def router(catalogue: Catalogue, settings: Settings) -> APIRouter:
+def router(catalogue: Catalogue, pipeline: Pipeline, settings: Settings, pages: Pages) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["page"])
-    templates = Jinja2Templates(TEMPLATES)
 
-    @routes.get("/", summary="The page", response_class=Response)
-    async def page(request: Request) -> Response:
-        context = {
+    def context(**given: str) -> dict[str, Any]:
+        return {
             "models": [served.card for served in catalogue.snapshot.models.values()],
             "precisions": {name: served.precision for name, served in catalogue.snapshot.models.items()},
             "problems": catalogue.snapshot.problems,
             "samples": _samples_by_model(settings.samples_dir, catalogue),
-            "max_upload_bytes": settings.max_upload_bytes,
-            "max_image_pixels": settings.max_image_pixels,
-            "notice": NOTICE,
-            "version": __version__,
-            "keys": settings.api_keys_file is not None,
+            "given": given,
         }
-        return templates.TemplateResponse(request, "index.html", context)
+
+    @routes.get("/", summary="The page", response_class=Response)
+    async def page(request: Request) -> Response:
+        return pages.render(request, "index.html", **context())
+
+    @routes.post("/ask", include_in_schema=False)
+    async def ask(request: Request) -> Response:
+        """What the page's form does in a browser without JavaScript; programs have /v1/models/{model}/predict."""
+        given: dict[str, str] = {}
+        try:
+            data, fields = await read_upload(request)
+            given = dict(fields)
+            served = catalogue.get(given.get("model", ""))
+            known = served.task.parameters.model_fields  # the form has the fields of all tasks, most of them empty
+            parameters = parse_parameters(served.task.parameters, [(k, v) for k, v in fields if v and k in known])
+            caller = callers.read(request)
+            async with caller.deadline.enforce(served.name), callers.while_connected(request):
+                answer = await pipeline.predict(served, data, parameters, request.state.timings, caller)
+        except (PlatformError, HTTPException) as error:
+            return pages.problem(request, translate(error), "index.html", **context(**given))
+        return RedirectResponse(f"/results/{answer.id}", SEE_OTHER)
 
     @routes.get("/errors", summary="Every error code, and what to do", response_class=Response)
     async def errors(request: Request) -> Response:
-        context = {"errors": all_errors(), "notice": NOTICE, "keys": settings.api_keys_file is not None}
-        return templates.TemplateResponse(request, "errors.html", context)
+        return pages.render(request, "errors.html", errors=all_errors())
 
     @routes.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
-        return templates.TemplateResponse(request, "docs.html")
+        return pages.render(request, "docs.html")
 
     @routes.get("/v1/samples", summary="Sample pictures by model")
     async def list_samples() -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.gallery import Gallery
+from frontend.gallery import Gallery, ThumbnailOptions
 from frontend.routes.answers import JSON, draw, problems, query
 from frontend.routes.uploads import parse_parameters
 from frontend.schemas import Result
@@ -37,6 +37,17 @@ def router(gallery: Gallery) -> APIRouter:
     async def delete_result(result: str, request: Request) -> None:
         """Its picture, its files and its document are gone from the storage when the answer comes."""
         await gallery.delete(result, request.state.owner)
+
+    @routes.get(
+        "/{result}/thumbnail.jpg",
+        summary="The picture made small",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}, "description": "The file"}, **problems(404, 422, 503)},
+        openapi_extra={"parameters": query(ThumbnailOptions)},
+    )
+    async def read_thumbnail(result: str, request: Request) -> Response:
+        options = parse_parameters(ThumbnailOptions, request.query_params.multi_items())
+        return Response(await gallery.thumbnail(result, request.state.owner, options), media_type="image/jpeg")
 
     for name, renderings in _by_name().items():
         routes.add_api_route(

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from frontend.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
+from frontend.routes.forms import SMALL_BYTES, lone_picture
 from frontend.tasks.base import Parameters
 
 FIELD = "image"
@@ -25,11 +26,17 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
     Raises:
         EmptyUpload, MissingImage, MalformedRequest, UploadTooLarge
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
         body = await request.body()
         if not body:
             raise EmptyUpload
         return body, []
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) <= SMALL_BYTES:
+        picture = lone_picture(content_type, await request.body())
+        if picture:
+            return picture, []
     try:
         async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
             files = [value for name, value in form.multi_items() if name == FIELD and isinstance(value, UploadFile)]

@@ -1,6 +1,6 @@
 // The requests to the service. Everything that can go wrong ends as a Problem in words.
 
-import { withKey } from "./key.js";
+import { hasKey, withKey } from "./key.js";
 import { Problem } from "./problem.js";
 
 const KEEP_FILE_MS = 60_000; // until a browser has surely begun to save it
@@ -87,10 +87,30 @@ export async function isReady() {
   return (await fetch("/readyz").catch(() => null))?.ok ?? false;
 }
 
+/** The job of that id, with its images. */
+export const readJob = async (id, signal) => json(await get(`/v1/jobs/${encodeURIComponent(id)}`, signal));
+
+/** Some jobs, newest first: from the beginning, or from the address that the answer before named `next`. */
+export const readJobs = async (from = "/v1/jobs") => json(await get(from));
+
+/** The card of a model. */
+export const readCard = async (model) => (await json(await get(`/v1/models/${encodeURIComponent(model)}`))).card;
+
+/** The text at an address. */
+export const readText = async (path) => (await get(path)).text();
+
+/** Delete what is at an address. */
+export const remove = (path) => withKey((headers) => exchange(new Request(path, { method: "DELETE", headers })));
+
+/** Show a picture of the service in an image element, which cannot carry the key by itself. */
+export async function showIn(image, path) {
+  image.src = hasKey() ? URL.createObjectURL(await get(path)) : path;
+}
+
+const json = async (blob) => JSON.parse(await blob.text());
+
 /**
  * Upload a picture and wait for the result.
- *
- * XMLHttpRequest, because fetch does not report the progress of an upload.
  * @param {string} model
  * @param {File} file
  * @param {Object<string, number>} parameters the task's own, by name.
@@ -98,9 +118,17 @@ export async function isReady() {
  * @param {(sent: number) => void} onProgress gets the part of the upload sent, 0 to 1.
  * @returns the document, whether it was stored already, and the milliseconds it took here and in the server.
  */
-export const predict = (...request) => withKey((headers) => send(headers, ...request));
+export const predict = (model, file, parameters, ...how) =>
+  upload(`/v1/models/${encodeURIComponent(model)}/predict`, { image: file, ...parameters }, ...how);
 
-function send(headers, model, file, parameters, signal, onProgress) {
+/** Upload pictures for a job, as `predict` does one; the document is the job's. */
+export const sendJob = (model, files, parameters, ...how) =>
+  upload("/v1/jobs", { model, ...parameters, images: files }, ...how);
+
+const upload = (path, fields, ...how) => withKey((headers) => send(headers, path, fields, ...how));
+
+// XMLHttpRequest, because fetch does not report the progress of an upload.
+function send(headers, path, fields, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const header = (name) => request.getResponseHeader(name);
@@ -112,7 +140,7 @@ function send(headers, model, file, parameters, signal, onProgress) {
     request.onabort = () => reject(signal.reason);
     request.onerror = () => reject(unreachable());
     request.onload = () => {
-      if (request.status !== 200) return reject(problemOf(request.status, header, request.responseText));
+      if (request.status >= 300) return reject(problemOf(request.status, header, request.responseText));
       resolve({
         document: JSON.parse(request.responseText),
         stored: (header("Cache-Status") ?? "").includes("hit"),
@@ -120,12 +148,11 @@ function send(headers, model, file, parameters, signal, onProgress) {
         serverMs: Number(/total;dur=([\d.]+)/.exec(header("Server-Timing") ?? "")?.[1] ?? Number.NaN),
       });
     };
-    request.open("POST", `/v1/models/${encodeURIComponent(model)}/predict`);
+    request.open("POST", path);
     request.setRequestHeader("Accept", "application/json");
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     const form = new FormData();
-    form.append("image", file);
-    for (const [name, value] of Object.entries(parameters)) form.append(name, value);
+    for (const [name, value] of Object.entries(fields)) for (const each of [value].flat()) form.append(name, each);
     request.send(form);
   });
 }

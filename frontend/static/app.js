@@ -1,7 +1,7 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { isReady, predict, readPicture, readResult, readSample, save } from "./api.js";
-import * as classification from "./classification.js";
+import { isReady, predict, readPicture, readResult, readSample, remove, save } from "./api.js";
+import { sendAsJob } from "./batch.js";
 import {
   cards,
   checkParameters,
@@ -12,25 +12,19 @@ import {
   selectModel,
 } from "./form.js";
 import { hasKey, keyIsMissing, onKey } from "./key.js";
-import * as localisation from "./localisation.js";
-import { Problem } from "./problem.js";
+import { forget, offerHistory, remember } from "./history.js";
+import { onPictures } from "./picking.js";
+import { Problem, problemOf, say } from "./problem.js";
 import { offerDownloads, showProvenance, showResult } from "./result.js";
-import * as segmentation from "./segmentation.js";
+import { TASKS } from "./tasks.js";
 import { offerThreshold, withdrawThreshold } from "./threshold.js";
 import { changeResult, clear, layerOpacity, onLayerChange, showPicture, showStored } from "./viewer.js";
-
-const TASKS = { classification, localisation, segmentation };
+import { bytes } from "./wording.js";
 
 const READY_POLL_MS = 3000;
 const DEFAULT_OVERLAY_OPACITY = 0.5;
 
 const at = (id) => document.getElementById(id);
-
-/** A size in the largest unit that leaves a number of at least 1. */
-function bytes(count) {
-  if (count < 2 ** 10) return `${count} bytes`;
-  return count < 2 ** 20 ? `${(count / 2 ** 10).toFixed(1)} KiB` : `${(count / 2 ** 20).toFixed(1)} MiB`;
-}
 
 let file = null; // the picture last chosen; kept whatever happens, so that it can be sent again
 let shown = null; // the document on show
@@ -74,32 +68,13 @@ function progress(stage, part) {
 const cancelled = () => new Problem({ title: "Cancelled", detail: "The picture can be sent again.", mild: true });
 
 function showProblem(error, work) {
-  const problem = error instanceof Problem ? error : unexpected(error);
-  const title = document.createElement("strong");
-  title.textContent = problem.title;
-  const detail = document.createElement("p");
-  detail.textContent = problem.detail;
-  at("problem").replaceChildren(title, detail);
-  if (problem.code) {
-    const more = document.createElement("p");
-    const link = document.createElement("a");
-    link.href = `/errors#${problem.code}`;
-    link.textContent = problem.code;
-    more.append("Code ", link, `, request ${problem.requestId}`);
-    more.className = "muted small";
-    at("problem").append(more);
-  }
-  at("problem").classList.toggle("mild", problem.mild);
+  const problem = problemOf(error);
+  say(problem, at("problem"));
   show("problem");
   at("retry").hidden = !problem.again;
   const earliest = performance.now() + 1000 * (problem.retryAfterS ?? 0);
   at("retry").onclick = () => run((signal) => pause(earliest - performance.now(), signal).then(() => work(signal)));
   if (problem.again) at("retry").focus();
-}
-
-function unexpected(error) {
-  console.error(error);
-  return new Problem({ title: "Something went wrong on this page", detail: `${error}. Try again, or reload the page.` });
 }
 
 /** Wait as long as the service asked for. */
@@ -153,6 +128,8 @@ async function present(answer) {
   offerFiles();
   show("answer");
   history.replaceState(null, "", `#result=${result.id}`);
+  at("report").href = `/results/${result.id}`;
+  remember(result);
   at("answer-title").focus();
   await looking;
 }
@@ -207,8 +184,30 @@ function offerAnotherQuestion() {
 }
 
 function choose(chosen) {
-  file = chosen;
-  run(ask);
+  file = chosen.length === 1 ? chosen[0] : null;
+  if (file) return run(ask);
+  asked = { model: null, parameters: {} };
+  run((signal) => sendAsJob(chosen, signal, progress));
+}
+
+/** Delete the result on show, here and in the service. */
+async function deleteShown() {
+  const { id, links } = shown;
+  if (!confirm("Delete this result for everybody who has its address? The picture and the files made of it go, too.")) {
+    return;
+  }
+  try {
+    await remove(links.self);
+  } catch (error) {
+    at("download-status").textContent = `It could not be deleted. ${error.message}`;
+    return;
+  }
+  forget(id);
+  shown = null;
+  withdrawThreshold();
+  clear("The result was deleted.");
+  history.replaceState(null, "", location.pathname);
+  show("empty");
 }
 
 function watchReadiness() {
@@ -226,10 +225,8 @@ function openFromAddress() {
   if (id && id !== shown?.id) run(open(id));
 }
 
-at("file").addEventListener("change", ({ target }) => {
-  if (target.files.length) choose(target.files[0]);
-  target.value = ""; // so that the same file can be chosen again
-});
+onPictures((chosen) => chosenModel() && choose(chosen));
+at("delete").addEventListener("click", deleteShown);
 for (const button of document.querySelectorAll("[data-sample]")) {
   button.addEventListener("click", () =>
     run(async (signal) => {
@@ -238,14 +235,6 @@ for (const button of document.querySelectorAll("[data-sample]")) {
       await ask(signal);
     }),
   );
-}
-for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault(); // or a picture that misses the zone would take the place of the page
-    at("drop").classList.toggle("over", kind === "dragenter" || kind === "dragover");
-    const dropped = event.dataTransfer?.files[0];
-    if (kind === "drop" && dropped && chosenModel()) choose(dropped);
-  });
 }
 at("ask").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -259,5 +248,6 @@ onLayerChange(offerFiles);
 onKey(showSamples);
 selectModel(chosenModel());
 if (at("not-ready")) watchReadiness();
+offerHistory();
 openFromAddress();
 showSamples();

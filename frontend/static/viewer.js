@@ -119,9 +119,10 @@ async function setStage(described) {
   hint.hidden = true;
   pane.hidden = at("view-tools").hidden = false;
   await made.open(drawn);
+  if (stage !== made) return;
   made.main.addHandler("canvas-click", clicked);
   const layer = described.layers.find(({ kind }) => kind !== "picture");
-  if (shown?.layer && layer && stage === made) {
+  if (shown.layer && layer) {
     await made.addLayer(layer.name, colourOf(layer), cutExcluded, layerOpacity() ?? 0);
   }
 }

@@ -78,21 +78,23 @@ def run(contenders: Sequence[Contender], plan: Plan, raw: Path) -> list[Point]:
     """
     raw.parent.mkdir(parents=True, exist_ok=True)
     points: list[Point] = []
-    with raw.open("w", newline="") as file:
+    # One folder until the end: where many files were removed, ext4 makes the next ones ten times as slowly for some
+    # minutes, which would charge one round with the results of the round before.
+    with tempfile.TemporaryDirectory(prefix="oncoserve-compare-") as folder, raw.open("w", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(Point)])
         writer.writeheader()
         for turn in range(1, plan.rounds + 1):
             for contender in contenders:
-                for point in _turn(contender, plan, turn):
+                for point in _turn(contender, plan, turn, Path(tempfile.mkdtemp(dir=folder))):
                     writer.writerow(asdict(point))
                     points.append(point)
                 file.flush()
     return points
 
 
-def _turn(contender: Contender, plan: Plan, turn: int) -> list[Point]:
+def _turn(contender: Contender, plan: Plan, turn: int, folder: Path) -> list[Point]:
     print(f"round {turn}/{plan.rounds}, {contender.name}:", end=" ", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix="oncoserve-compare-") as folder, contender.start(Path(folder)) as running:
+    with contender.start(folder) as running:
         points = uvloop.run(_measure_all(contender, running, plan, turn))
     print(file=sys.stderr)
     return points

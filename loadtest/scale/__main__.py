@@ -19,8 +19,8 @@ TEN_MINUTES = 6  # of them an hour has
 # 90, and the files of their results.
 WORKLOADS = (
     Workload("brain_mri", 50_000, image_mb=0.07, result_mb=0.4, result_files=2),
-    Workload("he_tissue, 0.5 um/px", 8_600, image_mb=0.33, result_mb=1.7, result_files=4),
-    Workload("he_tissue, 2 um/px", 1_400, image_mb=0.33, result_mb=1.7, result_files=4),
+    Workload("he_tissue, 0.5 um/px", 7_000, image_mb=0.33, result_mb=1.7, result_files=4),
+    Workload("he_tissue, 2 um/px", 1_000, image_mb=0.33, result_mb=1.7, result_files=4),
 )
 MEASURED = {
     "brain_mri": ("classification", {}, 200, 8),

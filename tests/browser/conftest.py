@@ -26,7 +26,7 @@ def browser(unavailable):
 def frontend(triton, browser, tmp_path_factory):
     """The frontend with the project's models."""
     folder = tmp_path_factory.mktemp("frontend")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results") as server:
+    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", job_workers=1) as server:
         yield server
 
 

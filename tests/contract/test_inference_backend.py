@@ -6,7 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from tritonclient.utils import InferenceServerException
+from grpc import StatusCode
+from grpc.aio import AioRpcError, Metadata
 
 from frontend.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
 from frontend.triton import TritonBackend, translate
@@ -143,17 +144,17 @@ async def test_server_away(kind):
 @pytest.mark.parametrize(
     ("status", "message", "expected"),
     [
-        ("DEADLINE_EXCEEDED", "Deadline Exceeded", DeadlineExceeded),
-        ("NOT_FOUND", "Request for unknown model: 'x' is not found", ModelNotReady),
-        ("UNAVAILABLE", "Request for unknown model: 'x' version 1 is not at ready state", ModelNotReady),
-        ("UNAVAILABLE", "failed to connect to all addresses", InferenceUnavailable),
-        ("UNAVAILABLE", "Socket closed", InferenceUnavailable),
-        ("CANCELLED", "Locally cancelled by application!", InferenceUnavailable),
-        ("INVALID_ARGUMENT", "unexpected shape for input 'image'", InferenceFailed),
-        ("INTERNAL", "the model raised", InferenceFailed),
-        (None, None, InferenceFailed),
+        (StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded", DeadlineExceeded),
+        (StatusCode.NOT_FOUND, "Request for unknown model: 'x' is not found", ModelNotReady),
+        (StatusCode.UNAVAILABLE, "Request for unknown model: 'x' version 1 is not at ready state", ModelNotReady),
+        (StatusCode.UNAVAILABLE, "failed to connect to all addresses", InferenceUnavailable),
+        (StatusCode.UNAVAILABLE, "Socket closed", InferenceUnavailable),
+        (StatusCode.CANCELLED, "Locally cancelled by application!", InferenceUnavailable),
+        (StatusCode.INVALID_ARGUMENT, "unexpected shape for input 'image'", InferenceFailed),
+        (StatusCode.INTERNAL, "the model raised", InferenceFailed),
+        (StatusCode.UNKNOWN, None, InferenceFailed),
     ],
 )
 def test_what_a_status_means(status, message, expected):
-    error = InferenceServerException(msg=message, status=status and f"StatusCode.{status}")
+    error = AioRpcError(status, Metadata(), Metadata(), details=message)
     assert type(translate(error, "x", 1.0)) is expected

@@ -104,6 +104,7 @@ class Database:
         self._threads = CpuThreads(THREADS)
         self._making = threading.Lock()
         self._made: Engine | None = None
+        self._opened: int | None = None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction that only reads.
@@ -151,6 +152,10 @@ class Database:
 
     def _engine(self) -> Engine:
         with self._making:
+            if self._made is not None and self._file() != self._opened:
+                # It was removed or replaced under us; our connections would go on with a file that nobody else sees.
+                self._made.dispose()
+                self._made = None
             if self._made is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 engine = create_engine(
@@ -164,8 +169,15 @@ class Database:
                     connection.exec_driver_sql("BEGIN IMMEDIATE")  # else two processes could find no tables at once
                     metadata.create_all(connection)
                     connection.exec_driver_sql("COMMIT")
-                self._made = engine
+                self._made, self._opened = engine, self._file()
             return self._made
+
+    def _file(self) -> int | None:
+        """The number of the database's file, for as long as it is the same one."""
+        try:
+            return (self._folder / FILE).stat().st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
 
 CHECKPOINT = text("PRAGMA wal_checkpoint(TRUNCATE)")

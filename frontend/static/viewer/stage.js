@@ -58,6 +58,11 @@ function add(viewer, source, opacity = 1) {
   });
 }
 
+function destroy(viewer) {
+  for (let at = 0; at < viewer.world.getItemCount(); at++) viewer.world.getItemAt(at).source.end();
+  viewer.destroy();
+}
+
 export class Stage {
   #viewers = [];
   #layer = null;
@@ -160,10 +165,11 @@ export class Stage {
     const beside = this.#viewers[1];
     if (on === Boolean(beside)) return;
     if (!on) {
-      this.#viewers.pop().destroy();
+      destroy(this.#viewers.pop());
       return;
     }
     const plain = await this.#pictureIn(this.plainPane, `${this.name}, without a layer`);
+    if (!this.#viewers.includes(plain)) return; // it was taken away meanwhile
     this.#follow(this.main, plain);
     this.main.addHandler("viewport-change", () => this.#viewers.includes(plain) && this.#follow(this.main, plain));
     plain.addHandler("update-viewport", () => this.onDraw());
@@ -194,7 +200,7 @@ export class Stage {
   }
 
   close() {
-    for (const viewer of this.#viewers) viewer.destroy();
+    this.#viewers.forEach(destroy);
     this.#viewers = [];
   }
 }

@@ -17,7 +17,7 @@ const { OpenSeadragon } = window; // a classic script, loaded before the modules
 export class Tiles extends OpenSeadragon.TileSource {
   constructor({ width, height, tile, levels }, address, colour = null, finish = null) {
     super({ width, height, tileSize: tile, minLevel: 0, maxLevel: levels - 1 });
-    Object.assign(this, { address, colour, finish, raw: new WeakMap(), generation: 0 });
+    Object.assign(this, { address, colour, finish, raw: new WeakMap(), generation: 0, ended: new AbortController() });
   }
 
   /** Let every tile that is drawn from now on take its colours anew. */
@@ -35,13 +35,21 @@ export class Tiles extends OpenSeadragon.TileSource {
 
   downloadTileStart(job) {
     const controller = new AbortController();
+    const signal = AbortSignal.any([controller.signal, this.ended.signal]);
     job.userData.abort = () => controller.abort();
-    readPicture(job.src, controller.signal)
+    readPicture(job.src, signal)
       .then((blob) => createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" }))
-      .then((bitmap) => job.finish(this.#contextOf(bitmap), null, "context2d"))
+      .then((bitmap) => {
+        if (!signal.aborted) job.finish(this.#contextOf(bitmap), null, "context2d");
+      })
       .catch((error) => {
-        if (!controller.signal.aborted) job.fail(error.message);
+        if (!signal.aborted) job.fail(error.message);
       });
+  }
+
+  /** Fetch no more, and hand over nothing that is under way. */
+  end() {
+    this.ended.abort();
   }
 
   downloadTileAbort(job) {

@@ -54,7 +54,7 @@ def test_interrupted_again_and_again_nothing_is_doubled_and_nothing_lost(client,
     """It is stopped while it sends (twice) and while it fetches, and its state is never ahead of the service's."""
     before = {job["id"] for job in jobs()}
     folder, out = pictures(24, seed=how), tmp_path / "out"
-    stops = [lambda s: len(s["jobs"]) >= 3, lambda s: len(s["jobs"]) >= 7, lambda s: len(s["done"]) >= 4]
+    stops = [lambda s: len(s.jobs) >= 3, lambda s: len(s.jobs) >= 7, lambda s: len(s.done) >= 4]
     for stop_here in stops:
         process = client(folder, "--job-images", "2", "--files", "overlay.png")
         _wait(process, out, stop_here)
@@ -69,11 +69,19 @@ def test_interrupted_again_and_again_nothing_is_doubled_and_nothing_lost(client,
     assert len(rows(out)) == len([*out.glob("images/*/result.json")]) == len([*out.glob("images/*/overlay.png")]) == 24
 
 
+def _state(path):
+    """What is noted so far, read beside the client that writes it."""
+    state = states.State({}, path)
+    for line in path.read_bytes().splitlines(keepends=True)[1:] if path.exists() else []:
+        if line.endswith(b"\n"):
+            state.apply(json.loads(line))
+    return state
+
+
 def _wait(process, out, condition, timeout_s=60):
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        path = out / states.FILE
-        if process.poll() is not None or (path.exists() and condition(json.loads(path.read_bytes()))):
+        if process.poll() is not None or condition(_state(out / states.FILE)):
             return
         time.sleep(0.005)
     pytest.fail("it did not come so far")
@@ -83,7 +91,7 @@ def test_the_service_goes_away_in_the_middle_and_comes_back(service, client, pic
     before = {job["id"] for job in jobs()}
     folder, out = pictures(12, seed=5), tmp_path / "out"
     process = client(folder, "--job-images", "2")
-    _wait(process, out, lambda state: len(state["jobs"]) >= 2)
+    _wait(process, out, lambda state: len(state.jobs) >= 2)
     service.kill()
     time.sleep(1)
     service.start()

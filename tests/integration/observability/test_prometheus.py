@@ -66,10 +66,15 @@ class Service:
         self._seed += 1
         return httpx.post(self.predict, content=content or encoded(noise((16, 16), self._seed))).status_code
 
+    def upload_later(self):
+        content = encoded(noise((16, 16)))
+        return httpx.post(self.predict, content=content, headers={"Prefer": "respond-async"}).status_code
+
     def use(self):
         """A little traffic before and after a scrape: a rate needs two values that differ."""
         for _ in range(3):
             assert self.upload() == 200
+            assert self.upload_later() == 202
             time.sleep(1.5 * SCRAPE_S)
 
     def fail(self):

@@ -3,7 +3,7 @@ import pytest
 from client import collecting
 from client.collecting import Collector
 from client.service import Service
-from client.state import State
+from client.state import FILE, State
 from tests.unit.client.stub import Stub, answer, problem
 from tests.unit.client.test_sending import send
 
@@ -60,7 +60,7 @@ def test_a_job_with_other_images_is_not_believed(stub, folder, out):
 
 
 def test_nothing_to_do(stub, out):
-    assert collect(stub, State({}), out) == {}
+    assert collect(stub, State({}, out / FILE), out) == {}
 
 
 def test_a_result_of_another_picture_is_not_taken_for_this_ones(stub, folder, out):

@@ -127,7 +127,7 @@ def test_the_key_goes_to_the_service_and_not_to_the_store(run, folder, tmp_path,
         assert run(stub)[0] == 0
         keys = {path.split("/")[1]: headers.get("x-api-key") for _, path, headers in stub.asked}
     assert keys == {"v1": "onco_secret", "store": None}
-    assert "onco_secret" not in (tmp_path / "out/state.json").read_text()
+    assert "onco_secret" not in (tmp_path / "out/state.jsonl").read_text()
 
 
 def test_the_key_of_a_file(run, stub, tmp_path):
@@ -153,3 +153,10 @@ def test_ctrl_c_says_how_to_go_on(run, stub, monkeypatch):
 def test_a_service_that_has_jobs_alone(run, stub):
     stub.faults["GET", "/v1/models/tiny"].append(answer(JSONResponse({"message": "Not Found"}, 404)))
     assert run(stub)[0] == 0
+
+
+@pytest.mark.parametrize(("host", "warned"), [("name.invalid", True), ("127.0.0.1", False)])
+def test_a_key_in_clear_is_warned_of(run, monkeypatch, host, warned):
+    monkeypatch.setenv("ONCO_API_KEY", "onco_secret")
+    code, text = run(f"http://{host}:{free_port()}", "--patience-s", "1")
+    assert (code, "without encryption" in text, "onco_secret" in text) == (3, warned, False)

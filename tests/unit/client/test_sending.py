@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from client import sending
@@ -7,7 +5,7 @@ from client.errors import Refused, Unreachable
 from client.pictures import find
 from client.sending import Order, Sender
 from client.service import Service
-from client.state import Attempt, State
+from client.state import FILE, Attempt, State, load
 from tests.unit.client.stub import Stub, answer, cut, cut_after, problem
 
 
@@ -18,11 +16,11 @@ def out(tmp_path):
 
 
 def send(stub, folder, out, state=None, sleep=lambda _: None, **order):
-    state = state or State({})
+    state = state or State({}, out / FILE)
     service = Service(stub.url, None, 5, sleep)
     try:
         pictures = find(folder, out, recursive=False)
-        Sender(service, Order("tiny", {}, **order), state, out, lambda _: None).send(pictures)
+        Sender(service, Order("tiny", {}, **order), state, lambda _: None).send(pictures)
     finally:
         service.close()
     return state
@@ -50,7 +48,7 @@ def test_a_client_killed_while_handing_in_is_followed_by_one_that_looks_first(st
     send(stub, folder, out)
     stub.received.clear()
     older = next(iter(stub.jobs.values()))
-    state = State({})
+    state = State({}, out / FILE)
     state.attempt = Attempt({f"{n}.png": "" for n in range(5)}, {"id": older["id"], "created": older["created"]})
     (folder / "z.png").write_bytes(b"another")
     send(stub, folder, out, max_images=6)
@@ -67,7 +65,7 @@ def test_a_service_that_never_answers_is_given_up(stub, folder, out):
     stub.faults["POST", "/v1/jobs"].extend([cut] * sending.MOST_LOST)
     with pytest.raises(Unreachable, match="5 times"):
         send(stub, folder, out)
-    assert json.loads((out / "state.json").read_text())["attempt"]["pictures"].keys() >= {"0.png"}
+    assert load(out, {}).attempt.pictures.keys() >= {"0.png"}  # the next run looks once more
 
 
 def test_too_large_together_is_sent_in_parts_and_too_large_alone_is_told(folder, out):
@@ -111,7 +109,7 @@ def test_parameters_that_the_service_refuses_end_the_run(stub, folder, out):
     stub.faults["POST", "/v1/jobs"].append(answer(problem(422, "invalid_parameter", "'x' is not known.")))
     with pytest.raises(Refused, match="'x' is not known"):
         send(stub, folder, out)
-    assert json.loads((out / "state.json").read_text())["attempt"] is None
+    assert load(out, {}).attempt is None
 
 
 def test_bytes_a_job(stub, folder, out):
@@ -136,7 +134,7 @@ def test_no_other_job_is_taken_for_the_one_that_was_not_made(stub, folder, out, 
     for number in range(5):
         (others / f"other {number}.png").write_bytes(b"other %d" % number)
     send(stub, others, out)
-    state = State({})
+    state = State({}, out / FILE)
     state.attempt = Attempt({f"{n}.png": "" for n in range(5)}, {"id": older["id"], "created": older["created"]})
     stub.received.clear()
     send(stub, folder, out, state)

@@ -1,10 +1,11 @@
 import asyncio
+import shutil
 
 import pytest
 from sqlalchemy import text
 
 from frontend.errors import JobsUnavailable
-from frontend.jobs.embedded.database import Database
+from frontend.jobs.embedded.database import FILE, Database
 
 
 async def test_many_that_come_first_at_once_find_the_tables(tmp_path):
@@ -27,6 +28,16 @@ async def test_what_a_failing_transaction_wrote_is_not_there(tmp_path):
     with pytest.raises(JobsUnavailable, match="no such column"):
         await database.write(work)
     assert await database.read(lambda c: c.execute(text("SELECT count(*) FROM dead_letters")).scalar_one()) == 0
+    database.close()
+
+
+async def test_a_database_that_is_removed_is_made_anew(tmp_path):
+    database = Database(tmp_path / "jobs")
+    row = text("INSERT INTO dead_letters VALUES (1, 'm', 'b', 'r', 0)")
+    await database.write(lambda c: c.execute(row))
+    shutil.rmtree(tmp_path / "jobs")
+    await database.write(lambda c: c.execute(row))
+    assert (tmp_path / "jobs" / FILE).exists()
     database.close()
 
 

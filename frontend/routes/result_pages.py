@@ -1,0 +1,53 @@
+"""Pages of results and jobs that have an address of their own."""
+
+import json
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from frontend.catalogue import Catalogue
+from frontend.errors import PlatformError
+from frontend.gallery import Gallery
+from frontend.reporting import describe
+from frontend.routes.answers import problems
+from frontend.routes.pages import Pages
+
+
+def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
+    """The routes of this module."""
+    routes = APIRouter(tags=["page"])
+
+    async def report(request: Request, result: str) -> Response:
+        document = json.loads(await gallery.document(result, request.state.owner))
+        served = catalogue.snapshot.models.get(document["model"])
+        card = served.card if served else None
+        return pages.render(request, "result.html", result=document, card=card, report=describe(document, card))
+
+    @routes.get("/results/{result}", summary="A result as a page, fit to be printed", response_class=Response)
+    async def result_page(result: str, request: Request) -> Response:
+        """Where keys are needed, an empty page whose script fetches the content with the key: links carry none."""
+        if pages.keys:
+            return pages.render(request, "locked.html", source=f"/v1/results/{result}/page.html")
+        try:
+            return await report(request, result)
+        except PlatformError as error:
+            return pages.problem(request, error, "problem.html")
+
+    @routes.get(
+        "/v1/results/{result}/page.html",
+        summary="A result as a page",
+        response_class=Response,
+        responses={200: {"content": {"text/html": {}}, "description": "The page"}, **problems(404, 503)},
+    )
+    async def result_page_with_key(result: str, request: Request) -> Response:
+        return await report(request, result)
+
+    @routes.get("/jobs", summary="The jobs, as a page", response_class=Response)
+    async def jobs_page(request: Request) -> Response:
+        return pages.render(request, "jobs.html")
+
+    @routes.get("/jobs/{job}", summary="A job, as a page", response_class=Response)
+    async def job_page(job: str, request: Request) -> Response:
+        return pages.render(request, "job.html", job=job)
+
+    return routes

@@ -1,0 +1,40 @@
+// Several pictures at once: they become a job, which has a page of its own.
+
+import { sendJob } from "./api.js";
+import { checkParameters, chosenModel, parameters } from "./form.js";
+import { Problem } from "./problem.js";
+import { bytes, pictures } from "./wording.js";
+
+const at = (id) => document.getElementById(id);
+
+/**
+ * Send the pictures and go to the page of their job.
+ * @param {File[]} files
+ * @param {AbortSignal} signal
+ * @param {(stage: string, part?: number) => void} progress
+ */
+export async function sendAsJob(files, signal, progress) {
+  const size = files.reduce((sum, { size }) => sum + size, 0);
+  at("chosen").textContent = `${pictures(files.length)}, ${bytes(size)}`;
+  at("chosen").hidden = false;
+  check(files.length, size);
+  checkParameters();
+  const stage = `Uploading ${pictures(files.length)}`;
+  progress(stage, 0);
+  const { document: job } = await sendJob(chosenModel(), files, parameters(), signal, (part) =>
+    part < 1 ? progress(stage, part) : progress("Checking the pictures"),
+  );
+  location.assign(`/jobs/${job.id}`);
+}
+
+function check(count, size) {
+  const { maxFiles, maxBytes } = at("file").dataset;
+  if (count > Number(maxFiles)) {
+    const detail = `${count} were chosen; the limit is ${maxFiles} for a job. Send them as several jobs.`;
+    throw new Problem({ title: "These are too many pictures", detail, again: false });
+  }
+  if (size > Number(maxBytes)) {
+    const detail = `Together they have ${bytes(size)}; the limit is ${bytes(Number(maxBytes))} at once. Send them as several jobs.`;
+    throw new Problem({ title: "The pictures are too large together", detail, again: false });
+  }
+}

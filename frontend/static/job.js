@@ -1,0 +1,113 @@
+// The page of a job: how far it is, what each picture gave, a table of everything.
+
+import { readCard, readJob, readResult, remove, showIn } from "./api.js";
+import { toCsv } from "./csv.js";
+import { attempt } from "./problem.js";
+import { TASKS } from "./tasks.js";
+import { pictures, time } from "./wording.js";
+
+const STATES = { QUEUED: "Waiting", RUNNING: "Running", SUCCEEDED: "Done", FAILED: "Failed", EXPIRED: "Expired" };
+const ENDED = new Set(["SUCCEEDED", "FAILED", "EXPIRED"]);
+const POLL_MS = 1000;
+const PICTURES_PER_POLL_MS = 0.2; // a large job is asked for less often: its document is long
+
+const at = (id) => document.getElementById(id);
+const { job: id } = at("job").dataset;
+
+let card = null; // of the model; null where it is served no more
+let job = null;
+const rows = []; // { row, image, result } by the picture's place in the job
+
+async function watch() {
+  for (;;) {
+    job = await readJob(id);
+    card ??= await readCard(job.model).catch(() => null);
+    show();
+    if (ENDED.has(job.state)) return;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(POLL_MS, job.progress.total / PICTURES_PER_POLL_MS)));
+  }
+}
+
+function show() {
+  const { total, succeeded, failed } = job.progress;
+  at("job-title").textContent = `Job of ${pictures(total)}`;
+  at("job-facts").replaceChildren(card?.title ?? job.model, ", begun ", time(job.created), ", kept until ", time(job.expires));
+  const status = words();
+  if (at("job-status").textContent !== status) at("job-status").textContent = status;
+  at("job-progress").value = total ? (succeeded + failed) / total : 0;
+  at("job-progress").hidden = ENDED.has(job.state);
+  at("job-actions").hidden = at("images").hidden = false;
+  at("csv").disabled = succeeded === 0;
+  document.title = `${status} - Oncoserve`;
+  job.images.forEach(update);
+}
+
+function words() {
+  const { total, succeeded, failed } = job.progress;
+  const failures = failed ? `, ${failed} failed` : "";
+  if (job.state === "EXPIRED") return "Expired: its results are gone";
+  if (ENDED.has(job.state)) return `Done: ${pictures(succeeded)} of ${total}${failures}`;
+  if (job.state === "RUNNING") return `Running: ${succeeded + failed} of ${pictures(total)} done${failures}`;
+  return job.position ? `Waiting: ${pictures(job.position)} of other jobs are ahead` : "Waiting for a worker";
+}
+
+function update(image, place) {
+  if (rows[place]?.image.state === image.state) return;
+  rows[place] ??= { row: at("image-rows").appendChild(emptyRow(image.name)), result: null };
+  const entry = Object.assign(rows[place], { image });
+  const [, , state, said] = entry.row.children;
+  state.textContent = STATES[image.state];
+  entry.row.className = image.state.toLowerCase();
+  if (image.error) said.textContent = `${image.error.title}. ${image.error.detail}`;
+  if (image.result) fill(entry, said).catch((error) => said.replaceChildren(`It cannot be shown: ${error.message}`));
+}
+
+async function fill(entry, said) {
+  const link = Object.assign(document.createElement("a"), { href: `/#result=${entry.image.result}` });
+  link.textContent = "Result";
+  said.replaceChildren(link);
+  const result = await readResult(entry.image.result);
+  entry.result = result;
+  const { title, figure, unit } = TASKS[result.task].headline(result, card);
+  link.textContent = `${title} ${figure}${unit}`;
+  if (result.warnings.length) said.append(note(result.warnings.map(({ message }) => message).join(" ")));
+  const image = Object.assign(document.createElement("img"), { alt: "", loading: "lazy", width: 48, height: 48 });
+  entry.row.firstChild.replaceChildren(image);
+  await showIn(image, `${result.links.self}/thumbnail.jpg`);
+}
+
+function note(text) {
+  return Object.assign(document.createElement("small"), { textContent: text });
+}
+
+function emptyRow(name) {
+  const row = document.createElement("tr");
+  const head = Object.assign(document.createElement("th"), { scope: "row", textContent: name });
+  row.append(...["td", "td", "td"].map((tag) => document.createElement(tag)));
+  row.firstChild.after(head);
+  return row;
+}
+
+async function saveCsv() {
+  at("csv-status").textContent = "";
+  try {
+    for (const entry of rows.filter(({ image, result }) => image.result && !result)) {
+      entry.result = await readResult(entry.image.result);
+    }
+  } catch (error) {
+    at("csv-status").textContent = `The table lacks a result that could not be read. ${error.message}`;
+  }
+  const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }));
+  Object.assign(document.createElement("a"), { href: url, download: `${job.model}-job-${id}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+async function deleteJob() {
+  if (!confirm("Delete this job? Pictures that wait are not asked about. Results that are there stay.")) return;
+  await remove(job.links.self);
+  location.assign("/jobs");
+}
+
+at("csv").addEventListener("click", saveCsv);
+at("delete").addEventListener("click", () => attempt(deleteJob));
+attempt(watch);

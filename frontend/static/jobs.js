@@ -1,0 +1,66 @@
+// The list of jobs.
+
+import { readJobs } from "./api.js";
+import { attempt } from "./problem.js";
+import { pictures, time } from "./wording.js";
+
+const STATES = { QUEUED: "Waiting", RUNNING: "Running", SUCCEEDED: "Done", FAILED: "Failed", EXPIRED: "Expired" };
+const UNDER_WAY = new Set(["QUEUED", "RUNNING"]);
+const POLL_MS = 2000;
+
+const at = (id) => document.getElementById(id);
+
+let next = null; // address of the older ones
+let older = false; // whether older ones are shown: the list is not renewed under the reader's eyes then
+
+async function watch() {
+  for (;;) {
+    const page = await readJobs();
+    if (older) return;
+    next = page.next;
+    at("jobs-rows").replaceChildren(...page.jobs.map(row));
+    tell(page.jobs.length ? "" : "There are no jobs.");
+    if (!page.jobs.some(({ state }) => UNDER_WAY.has(state))) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function showMore() {
+  older = true;
+  const page = await readJobs(next);
+  next = page.next;
+  at("jobs-rows").append(...page.jobs.map(row));
+  tell(`${pictures(page.jobs.length).replace("picture", "job")} more`);
+}
+
+function tell(text) {
+  at("jobs-status").textContent = text;
+  at("jobs").hidden = !at("jobs-rows").children.length;
+  at("more").hidden = next === null;
+}
+
+function row({ id, model, state, created, progress, position }) {
+  const made = document.createElement("tr");
+  const head = Object.assign(document.createElement("th"), { scope: "row" });
+  const link = Object.assign(document.createElement("a"), { href: `/jobs/${id}` });
+  link.append(time(created));
+  head.append(link);
+  const ahead = state === "QUEUED" && position ? `, ${position} ahead` : "";
+  const bar = Object.assign(document.createElement("progress"), {
+    max: progress.total,
+    value: progress.succeeded + progress.failed,
+    ariaLabel: "Pictures done",
+  });
+  const failed = progress.failed ? `, ${progress.failed} failed` : "";
+  made.append(head, cell(model), cell(STATES[state] + ahead), cell(bar), cell(`${progress.succeeded} of ${progress.total}${failed}`));
+  return made;
+}
+
+function cell(content) {
+  const made = document.createElement("td");
+  made.append(content);
+  return made;
+}
+
+at("more").addEventListener("click", () => attempt(showMore));
+attempt(watch);

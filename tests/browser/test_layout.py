@@ -1,0 +1,91 @@
+"""The layout of the main states, compared with stored pictures of it: `pytest ... --update-screenshots` takes new ones.
+
+A stored picture has a grey level for each 20 by 20 pixels of the screen: enough to see that a part is missing, moved or
+of another colour, and too little to see which fonts a machine has. Pictures of patients and tissue are painted over.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.jobs import wait_until_done
+from tests.browser.reading import result_id, wait_for_answer
+from tests.browser.test_flow import held
+
+GOLDEN = Path(__file__).parent / "golden"
+CELL = 20  # pixels of the screen
+WIDE, NARROW = (1200, 900), (400, 900)
+MEAN, WORST = 4.0, 60.0  # greatest differences of a layout that is the same, in grey levels of 255
+
+
+def start(page, _):
+    expect(page.locator("#empty")).to_be_visible()
+
+
+def answer(page, samples):
+    page.set_input_files("#file", samples["meningioma"])
+    wait_for_answer(page)
+
+
+def report(page, samples):
+    answer(page, samples)
+    page.goto(f"/results/{result_id(page)}")
+
+
+def job(page, samples):
+    page.set_input_files("#file", [held(samples["glioma"]), held(samples["notumor"])])
+    page.wait_for_url("**/jobs/*")
+    wait_until_done(page)
+
+
+def layout(page: Page) -> NDArray[np.float64]:
+    """Mean grey level of each cell of the screen, 0-255."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("scrollTo(0, 0)")
+    hidden = [page.locator("#viewport"), page.locator(".pictures img"), page.locator("#images img")]
+    shot = Image.open(io.BytesIO(page.screenshot(animations="disabled", mask=hidden, mask_color="#808080")))
+    small = shot.convert("L").resize((shot.width // CELL, shot.height // CELL), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float64)
+
+
+def differences(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """Of the mean cell, and of the one in a hundred that differs most."""
+    apart = np.abs(one - other)
+    return float(apart.mean()), float(np.percentile(apart, 99))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("state", [start, answer, report, job])
+def test_layout_is_the_stored_one(visitor, frontend, samples, request, state, size, scheme):
+    viewport = dict(zip(("width", "height"), size, strict=True))
+    page, _ = visitor.open(frontend, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    state(page, samples)
+    found = layout(page)
+    path = GOLDEN / f"{state.__name__}-{size[0]}-{scheme}.png"
+    if request.config.getoption("--update-screenshots"):
+        GOLDEN.mkdir(exist_ok=True)
+        Image.fromarray(found.round().astype(np.uint8)).save(path, optimize=True)
+    stored = np.asarray(Image.open(path), dtype=np.float64)
+    mean, worst = differences(found, stored)
+    assert mean < MEAN, f"{path.name}: {mean:.1f}; if it has to look like this, take new ones: --update-screenshots"
+    assert worst < WORST, f"{path.name}: {worst:.1f} in a hundredth of the cells"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["", "%s .layout { grid-template-columns: minmax(0, 1fr) 20rem; } .side { order: 2; }",
+     "%s .input { display: none; }", "%s :root { --panel: #99a; }"],
+)  # fmt: skip
+def test_a_broken_layout_is_seen(visitor, frontend, broken):
+    page, _ = visitor.open(frontend, viewport={"width": WIDE[0], "height": WIDE[1]}, color_scheme="light")
+    style = page.request.get(page.locator("link[rel=stylesheet]").first.get_attribute("href")).text()
+    page.route("**/style.css", lambda route: route.fulfill(body=broken.replace("%s", style), content_type="text/css"))
+    page.reload()
+    mean, worst = differences(layout(page), np.asarray(Image.open(GOLDEN / "start-1200-light.png"), dtype=np.float64))
+    assert mean > MEAN or worst > WORST

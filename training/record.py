@@ -1,0 +1,49 @@
+"""The graph beside what made it: model.onnx and export.json, as the service reads them."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from model_export.files import write_whole
+
+
+def write(folder: Path, graph: bytes, training: Mapping[str, Any], commit: str | None = None) -> None:
+    """Write both files.
+
+    Args:
+        folder: where to.
+        graph: the serialised graph.
+        training: settings, figures and calibration of the run.
+        commit: of the code that trained; that of this checkout if None.
+    """
+    sha256 = hashlib.sha256(graph).hexdigest()
+    document = {
+        "files": {"model.onnx": {"sha256": sha256, "bytes": len(graph), "precision": "FP32", "checks": {}}},
+        "source": {
+            "package": "oncoserve training",
+            "version": commit or _commit(),
+            "file": "training/",
+            "sha256": sha256,
+            "licence": "MIT",
+        },
+        "training": training,
+        "exported_with": {name: version(name) for name in ("torch", "onnx")},
+    }
+    write_whole(folder / "model.onnx", graph)
+    write_whole(folder / "export.json", (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _commit() -> str:
+    root = Path(__file__).parent
+    done = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - git as the user has it
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
