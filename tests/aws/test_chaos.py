@@ -30,7 +30,7 @@ async def test_nothing_is_lost_and_nothing_doubled(tiny, emulator, tmp_path, mon
     }
     monkeypatch.setattr(os, "environ", dict(os.environ))  # chaos adds the settings to it
     environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
-    report = await chaos(environment, tmp_path, COUNT, workers=2, kill_every_s=10)
+    report = await chaos(environment, tmp_path, COUNT, workers=2, kill_every_s=30)
     assert report.sound, report
     assert report.killed > 0
     assert report.died == 2
