@@ -1,6 +1,6 @@
 """A stored result in words and rows, for a page without scripts and for paper.
 
-Numbers read as static/classification.js and static/segmentation.js write them; a test holds the two to each other.
+Numbers read as static/classification.js, localisation.js and segmentation.js write them; a test holds the two to each other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -104,9 +104,21 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Model's SHA-256", made["model_sha256"] or "unknown"
     yield "Weights", f"{made['weights']['package']}, SHA-256 {made['weights']['sha256']}"
     yield "Parameters", ", ".join(given) or "none"
+    if "localisation" in document:
+        yield from _place(document["localisation"])
     if "um_per_px" in document:
         yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"
     yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
+
+
+def _place(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    box, peak = found["box"], _whole(found["peak"])
+    yield "Box", f"{box['width']:.0f} x {box['height']:.0f} pixels at {_whole(box)}" if box else "none"
+    yield "Peak of the heatmap", f"{peak}, certainty {found['certainty']:g}"
+
+
+def _whole(place: Mapping[str, float]) -> str:
+    return f"{place['x']:.0f}, {place['y']:.0f}"
 
 
 def _class(card: Card | None, name: str) -> ModelClass:

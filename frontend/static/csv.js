@@ -26,6 +26,11 @@ function numbers(result) {
     found[`${name}_mm2`] = mm2;
     found[`${name}_fraction`] = fraction;
   }
+  if (result.localisation) {
+    const { certainty, peak, box } = result.localisation;
+    Object.assign(found, { certainty, peak_x: peak.x, peak_y: peak.y });
+    for (const [name, pixels] of Object.entries(box ?? {})) found[`box_${name}`] = pixels;
+  }
   if (result.um_per_px !== undefined) Object.assign(found, { um_per_px: result.um_per_px, threshold: result.threshold });
   found.warnings = result.warnings.map(({ code }) => code).join(" ");
   return { ...found, notice: result.provenance.notice };

@@ -48,6 +48,17 @@ def test_a_segmentation_names_areas_in_mm2_and_shares():
     assert dict(report.facts)["Resolution"] == "0.5 micrometres per pixel, threshold 0.5"
 
 
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [({"x": 10.4, "y": 20.0, "width": 30.6, "height": 40.2}, "31 x 40 pixels at 10, 20"), (None, "none")],
+)
+def test_a_localisation_says_where(box, words):
+    place = {"certainty": 0.91, "peak": {"x": 24.6, "y": 41.0}, "box": box}
+    facts = dict(describe(CLASSIFIED | {"localisation": place}, None).facts)
+    assert facts["Box"] == words
+    assert facts["Peak of the heatmap"] == "25, 41, certainty 0.91"
+
+
 def test_without_tissue_that_is_what_it_says():
     nothing = {name: {"mm2": 0, "fraction": 0} for name in AREAS}
     assert describe(SEGMENTED | {"areas": nothing}, None).title == "No tissue found"
