@@ -1,6 +1,6 @@
 """A stored result in words and rows, for a page without scripts and for paper.
 
-Numbers read as static/classification.js, localisation.js and segmentation.js write them; a test holds the two to each other.
+Numbers read as static/classification.js, localisation.js and segmentation.js write them; a test holds them to that.
 """
 
 from collections.abc import Iterator, Mapping
