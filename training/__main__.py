@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ class Curves:
 
 def on_the_split(
     exact: data.Slices, source: data.Slices, settings: Settings, device: torch.device, out: Path
-) -> tuple[bytes, dict[str, object]]:
+) -> tuple[bytes, dict[str, Any]]:
     """Train on the first numbers of each class, calibrate on the next, measure on the last."""
     train, validation, test = data.split(source.classes)
     held, curves = exact.take(validation), Curves()

@@ -51,15 +51,17 @@ def overlap(one: Array, other: Array) -> Array:
     """(N,) intersection over union of boxes (N, 4) left, top, right, bottom; 0 where neither has an area."""
     sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
     shared = sides.clip(0).prod(1)
-    union = sum((box[:, 2:] - box[:, :2]).prod(1) for box in (one, other)) - shared
-    return np.divide(shared, union, out=np.zeros(len(one)), where=union > 0)
+    areas = [(box[:, 2:] - box[:, :2]).prod(1) for box in (one, other)]
+    union = areas[0] + areas[1] - shared
+    shares: Array = np.divide(shared, union, out=np.zeros(len(one)), where=union > 0)
+    return shares
 
 
 def per_slice(answers: Answers, truth: Slices) -> dict[str, Array]:
     """Each figure slice by slice; NaN where a slice has no say in it."""
     tumour = truth.classes != NO_TUMOUR
     right = (answers.probabilities.argmax(1) == truth.classes).astype(float)
-    inside = (answers.peaks >= truth.boxes[:, :2]).all(1) & (answers.peaks <= truth.boxes[:, 2:]).all(1)
+    inside = np.logical_and((answers.peaks >= truth.boxes[:, :2]).all(1), (answers.peaks <= truth.boxes[:, 2:]).all(1))
     centre = (truth.boxes[:, :2] <= 0.5).all(1) & (truth.boxes[:, 2:] >= 0.5).all(1)  # noqa: PLR2004 - the middle
     return {
         "class accuracy, three tumour kinds": np.where(tumour, right, np.nan),

@@ -130,7 +130,7 @@ def _stages(channels: Sequence[int], drop_path: float) -> list[nn.Module]:
 def _head(outputs: int, bias: float) -> nn.Sequential:
     last = nn.Conv2d(NECK, outputs, 1)
     nn.init.normal_(last.weight, std=0.01)
-    nn.init.constant_(last.bias, bias)  # type: ignore[arg-type] # a convolution with a bias has one
+    nn.init.constant_(last.bias, bias)
     return nn.Sequential(convolution(NECK, NECK, 3, groups=NECK), convolution(NECK, NECK, 1), nn.ReLU(), last)
 
 

@@ -26,8 +26,23 @@ export function facts({ localisation: { certainty, peak, box } }) {
   ];
 }
 
-export function layer(_, card) {
+/** The box, and a cross at the peak, in the colour of the most probable tumour. */
+function marks({ localisation: { peak, box }, probabilities, image }, card) {
+  if (!box) return [];
+  const [left, top, right, bottom] = [box.x, box.y, box.x + box.width, box.y + box.height];
+  const arm = Math.max(image.width, image.height) / 75;
+  const tumours = card.classes.filter(({ name }) => name !== card.localisation.nothing);
+  const { colour } = tumours.reduce((one, other) => (probabilities[other.name] > probabilities[one.name] ? other : one));
+  const rings = [
+    [[left, top], [right, top], [right, bottom], [left, bottom]],
+    [[peak.x - arm, peak.y], [peak.x + arm, peak.y]],
+    [[peak.x, peak.y - arm], [peak.x, peak.y + arm]],
+  ];
+  return [{ rings, colour }];
+}
+
+export function layer(result, card) {
   if (!card?.localisation) return null;
   const { caption, figures, method } = card.localisation;
-  return { title: "Tumour heatmap and box", on: true, legend: [], caption, note: `${figures} Method: ${method}.` };
+  return { title: "Tumour heatmap and box", on: true, legend: [], caption, note: `${figures} Method: ${method}.`, marks: marks(result, card) };
 }

@@ -13,7 +13,7 @@ import {
   withdrawObjects,
 } from "./viewer/corrections.js";
 import { loadLibrary } from "./viewer/library.js";
-import { cutOut, drawOutlines, objectAt } from "./viewer/outlines.js";
+import { cutOut, drawOutlines, markOf, objectAt } from "./viewer/outlines.js";
 import { showScale } from "./viewer/scale.js";
 
 const at = (id) => document.getElementById(id);
@@ -34,7 +34,7 @@ const MANY_PIXELS = 16_000_000; // of a picture whose objects may be too many to
 
 let held = null; // address of the picture before there is a result
 let stage = null;
-let shown = null; // { result, layer, task, tell } of the result on show
+let shown = null; // { result, layer, marks, task, tell } of the result on show
 let objectsAt = null; // the threshold that the objects are for
 let threshold = 0;
 let hidden = new Set(); // names of classes
@@ -85,7 +85,8 @@ function frame(width, height, background) {
  */
 export async function showStored(result, card, task, tell) {
   close();
-  const mine = { result, layer: task.layer(result, card), task, tell };
+  const layer = task.layer(result, card);
+  const mine = { result, layer, marks: (layer?.marks ?? []).map(markOf), task, tell };
   shown = mine;
   threshold = result.threshold ?? 0;
   hidden = new Set();
@@ -219,7 +220,7 @@ function outlined() {
   if (!on.checked) return [];
   const seen = all().filter(({ name }) => !hidden.has(name));
   const wanted = outlines.checked ? seen : seen.filter((each) => each.excluded || each === marked);
-  return wanted.toSorted((one, other) => (one === marked) - (other === marked));
+  return [...shown.marks, ...wanted.toSorted((one, other) => (one === marked) - (other === marked))];
 }
 
 const pointed = ({ clientX, clientY }) => {

@@ -33,8 +33,18 @@ def test_the_heatmap_is_on_and_can_be_switched_off(asked):
     page, _ = asked
     switch = page.get_by_role("switch", name="Tumour heatmap and box")
     expect(switch).to_be_checked()
+    assert outlined(page)
     switch.uncheck()
     expect(switch).not_to_be_checked()
+    assert not outlined(page)
+
+
+def outlined(page):
+    """Whether the box or the cross is drawn over the picture."""
+    wait_for_pixels(page)
+    return page.locator("#outline-layer").evaluate(
+        "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value)"
+    )
 
 
 def test_the_box_can_be_saved_for_qupath(asked):

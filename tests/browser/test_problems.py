@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from frontend.errors import all_errors
-from tests.browser.reading import wait_for_answer
+from tests.browser.reading import settle, wait_for_answer
 from tests.pictures import encoded, noise
 from tests.servers import FrontendServer, TritonServer
 from tests.tiny_models import write_classifier
@@ -89,7 +89,9 @@ def test_model_without_saliency_has_no_switch(visitor, small):
     expect(page.get_by_role("link", name="Overlay PNG")).to_be_hidden()
     page.reload()
     wait_for_answer(page)
-    expect(page.locator("#viewport-hint")).to_contain_text("draws nothing over it")
+    settle(page)
+    expect(page.locator("#pane canvas").first).to_be_visible()
+    expect(page.get_by_role("switch")).to_be_hidden()
 
 
 def test_lost_connection_is_said_and_the_same_picture_can_be_sent_again(visitor, small):

@@ -45,6 +45,9 @@ export function objectOf({ geometry, properties }) {
   };
 }
 
+/** Lines that belong to a layer, such as a box: drawn like an object, and none. */
+export const markOf = ({ rings, colour }) => ({ box: boxOf(rings.flat()), path: pathOf(rings), colour, excluded: false });
+
 /** The object at a point of the picture, or undefined. */
 export const objectAt = (objects, [x, y]) =>
   objects.find(
