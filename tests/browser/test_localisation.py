@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.reading import result_id, wait_for_answer
+from tests.browser.reading import result_id, settle, wait_for_answer
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_heatmap_is_on_and_can_be_switched_off(asked):
 
 def outlined(page):
     """Whether the box or the cross is drawn over the picture."""
-    wait_for_pixels(page)
+    settle(page)
     return page.locator("#outline-layer").evaluate(
         "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value)"
     )
