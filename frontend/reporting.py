@@ -106,13 +106,6 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Parameters", ", ".join(given) or "none"
     if "um_per_px" in document:
         yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"
-    if "localisation" in document:
-        found = document["localisation"]
-        where = f"{found['peak']['x']:.0f}, {found['peak']['y']:.0f}"
-        yield (
-            "Peak of the heatmap",
-            f"{where}, certainty {found['certainty']}; {'' if found['box'] else 'no '}box drawn",
-        )
     yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
 
 

@@ -48,14 +48,6 @@ def test_a_segmentation_names_areas_in_mm2_and_shares():
     assert dict(report.facts)["Resolution"] == "0.5 micrometres per pixel, threshold 0.5"
 
 
-@pytest.mark.parametrize(("box", "text"), [(None, "no box drawn"), ({"x": 1}, "; box drawn")])
-def test_a_localisation_says_where_its_heatmap_peaks(box, text):
-    found = {"certainty": 0.4, "peak": {"x": 10.4, "y": 20.6}, "box": box}
-    report = describe(CLASSIFIED | {"localisation": found}, card())
-    assert dict(report.facts)["Peak of the heatmap"].startswith("10, 21, certainty 0.4")
-    assert text in dict(report.facts)["Peak of the heatmap"]
-
-
 def test_without_tissue_that_is_what_it_says():
     nothing = {name: {"mm2": 0, "fraction": 0} for name in AREAS}
     assert describe(SEGMENTED | {"areas": nothing}, None).title == "No tissue found"
