@@ -61,8 +61,11 @@ def unknown(page, _):
     page.goto(f"/results/{'0' * 32}")
 
 
-@pytest.mark.parametrize("width", [1200, 390])
-@pytest.mark.parametrize("state", [start, answer, problem, report, job, jobs, errors, unknown])
+@pytest.mark.parametrize(
+    ("state", "width"),
+    [(start, 1200), (answer, 1200), (answer, 390), (problem, 390), (report, 1200), (job, 390), (jobs, 1200),
+     (errors, 390), (unknown, 1200)],
+)  # fmt: skip
 def test_axe_finds_nothing(visitor, frontend, samples, state, width):
     page, seen = visitor.open(frontend, viewport={"width": width, "height": 900}, reduced_motion="reduce")
     seen.expected += ["415", "404"]

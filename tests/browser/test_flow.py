@@ -215,7 +215,7 @@ def test_the_page_of_a_result_says_what_the_viewer_says(visit, samples):
 @pytest.mark.parametrize("model", ["brain_mri", "he_tissue"])
 def test_the_report_is_one_sheet_with_picture_overlay_and_notice(visit, samples, model):
     page, _ = visit
-    page.get_by_role("radio", name="H&E tissue" if model == "he_tissue" else "Brain MRI").check()
+    page.locator(f"input[name=model][value={model}]").check()
     page.set_input_files("#file", HE if model == "he_tissue" else samples["glioma"])
     wait_for_answer(page)
     page.goto(f"/results/{result_id(page)}")

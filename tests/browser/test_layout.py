@@ -59,8 +59,7 @@ def differences(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[f
     return float(apart.mean()), float(np.percentile(apart, 99))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide-light", "narrow-dark"])
 @pytest.mark.parametrize("state", [start, answer, report, job])
 def test_layout_is_the_stored_one(visitor, frontend, samples, request, state, size, scheme):
     viewport = dict(zip(("width", "height"), size, strict=True))
