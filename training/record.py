@@ -6,9 +6,12 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from model_export.files import write_whole
+
+CPU_FILE: Final = "model.cpu.onnx"
+"""The quantised graph, which config.pbtxt names for CPUs."""
 
 
 def write(folder: Path, graph: bytes, training: Mapping[str, Any], commit: str | None = None) -> None:
@@ -22,7 +25,7 @@ def write(folder: Path, graph: bytes, training: Mapping[str, Any], commit: str |
     """
     sha256 = hashlib.sha256(graph).hexdigest()
     document = {
-        "files": {"model.onnx": {"sha256": sha256, "bytes": len(graph), "precision": "FP32", "checks": {}}},
+        "files": {"model.onnx": described(graph, "FP32", {})},
         "source": {
             "package": "oncoserve training",
             "version": commit or _commit(),
@@ -34,7 +37,18 @@ def write(folder: Path, graph: bytes, training: Mapping[str, Any], commit: str |
         "exported_with": {name: version(name) for name in ("torch", "onnx")},
     }
     write_whole(folder / "model.onnx", graph)
-    write_whole(folder / "export.json", (json.dumps(document, indent=2) + "\n").encode())
+    write_whole(folder / "export.json", rendered(document))
+
+
+def described(graph: bytes, precision: str, checks: Mapping[str, Any]) -> dict[str, Any]:
+    """What export.json says of one graph."""
+    sha256 = hashlib.sha256(graph).hexdigest()
+    return {"sha256": sha256, "bytes": len(graph), "precision": precision, "checks": checks}
+
+
+def rendered(document: Mapping[str, Any]) -> bytes:
+    """The content of export.json."""
+    return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def _commit() -> str:
