@@ -90,7 +90,7 @@ class _Epoch:
         self.boxes = torch.from_numpy(train.boxes).to(device)
         self.heads = places.heads(self.images)
         self.size = settings.batch_size
-        self.steps = len(train) // self.size
+        self.steps = max(1, len(train) // self.size)
         counts = torch.bincount(self.classes, minlength=len(CLASSES)).float()
         self._weights = (counts**-0.5)[self.classes]
         self._generator = torch.Generator(device).manual_seed(settings.seed)
