@@ -11,7 +11,7 @@ from frontend import NOTICE, __version__
 from frontend.tasks import TASKS
 from tests.servers import PROJECT
 
-SERVED = {"brain_mri": "model.cpu.onnx", "brain_tumour": "model.onnx", "he_tissue": "model.onnx"}
+SERVED = {"brain_mri": "model.cpu.onnx", "brain_tumour": "model.cpu.onnx", "he_tissue": "model.onnx"}
 GLIOMA = "brain_mri/glioma/Te-gl_0010.jpg"
 PICTURES = {"brain_mri": GLIOMA, "brain_tumour": GLIOMA, "he_tissue": "he_tissue/ihc/ihc.png"}
 GIVEN = {"brain_mri": {}, "brain_tumour": {}, "he_tissue": {"um_per_px": 1.0}}
