@@ -43,7 +43,10 @@ def outlined(page):
     """Whether the box or the cross is drawn over the picture."""
     settle(page)
     return page.locator("#outline-layer").evaluate(
-        "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value)"
+        """canvas => {
+          const empty = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+          return canvas.toDataURL() !== empty.toDataURL();
+        }"""
     )
 
 
