@@ -1,6 +1,7 @@
 """Pages of results and jobs that have an address of their own."""
 
 import json
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -11,6 +12,8 @@ from frontend.gallery import Gallery
 from frontend.reporting import describe
 from frontend.routes.answers import problems
 from frontend.routes.pages import Pages
+
+HTML: dict[str, Any] = {"text/html": {}}
 
 
 def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
@@ -23,7 +26,12 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
         card = served.card if served else None
         return pages.render(request, "result.html", result=document, card=card, report=describe(document, card))
 
-    @routes.get("/results/{result}", summary="A result as a page, fit to be printed", response_class=Response)
+    @routes.get(
+        "/results/{result}",
+        summary="A result as a page, fit to be printed",
+        response_class=Response,
+        responses={status: {"content": HTML, "description": "A page that says why"} for status in (404, 503)},
+    )
     async def result_page(result: str, request: Request) -> Response:
         """Where keys are needed, an empty page whose script fetches the content with the key: links carry none."""
         if pages.keys:
@@ -37,7 +45,7 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
         "/v1/results/{result}/page.html",
         summary="A result as a page",
         response_class=Response,
-        responses={200: {"content": {"text/html": {}}, "description": "The page"}, **problems(404, 503)},
+        responses={200: {"content": HTML, "description": "The page"}, **problems(404, 503)},
     )
     async def result_page_with_key(result: str, request: Request) -> Response:
         return await report(request, result)

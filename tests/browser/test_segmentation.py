@@ -143,7 +143,7 @@ def test_field_for_the_resolution_belongs_to_the_models_that_take_it(visit, samp
     field = page.get_by_role("spinbutton", name="Micrometres per pixel")
     expect(field).to_be_hidden()
     choose(page, "9")
-    page.get_by_role("radio", name="Brain MRI").check()
+    page.get_by_role("radio", name="Brain MRI tumour classification").check()
     expect(field).to_be_hidden()
     page.set_input_files("#file", samples["glioma"])  # a field out of sight is neither checked nor sent
     wait_for_answer(page)
@@ -269,7 +269,7 @@ def test_address_of_a_result_shows_it_again(asked, visitor, frontend):
 
 def test_same_picture_can_go_to_the_other_model(asked):
     page, _ = asked
-    page.get_by_role("radio", name="Brain MRI").check()
+    page.get_by_role("radio", name="Brain MRI tumour classification").check()
     page.get_by_role("button", name="Ask Brain MRI").click()
     wait_for_answer(page)
     expect(page.get_by_role("switch", name="Saliency map")).not_to_be_checked()

@@ -98,7 +98,7 @@ def test_model_card_and_live_configuration(http, model_repository):
     record = json.loads((model_repository / "brain_mri/1/export.json").read_bytes())["files"]["model.cpu.onnx"]
     assert (model["model_sha256"], model["precision"]) == (record["sha256"], "INT8")
     assert "INT8" in [each["name"] for each in model["card"]["precisions"]]
-    assert "Runs here: <strong>INT8</strong>" in http.get("/").text
+    assert "Precision: runs here in INT8" in http.get("/").text
     assert model["card"]["performance"][0]["value"] == 0.943
 
 
