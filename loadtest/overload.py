@@ -28,7 +28,7 @@ import psutil
 
 from tests.integration.faults.load import Answer, Callers
 from tests.servers import PROJECT, FrontendServer, TritonServer
-from tests.tiny_models import write_sleeper
+from tests.timed_model import write_sleeper
 
 MULTIPLES = (0.5, 1.0, 1.5, 2.0, 3.0)
 TIMED, TIMED_S, TIMED_BATCH = "timed", 0.1, 8

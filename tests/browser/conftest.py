@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from frontend.keys import new_key
 from tests.browser import chromium
 from tests.servers import PROJECT, FrontendServer
 
@@ -27,6 +28,23 @@ def frontend(triton, browser, tmp_path_factory):
     """The frontend with the project's models."""
     folder = tmp_path_factory.mktemp("frontend")
     with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", job_workers=1) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def keys(tmp_path_factory):
+    """The key file, and a secret that it knows."""
+    path = tmp_path_factory.mktemp("keys") / "keys"
+    secret, key = new_key("ward")
+    path.write_text(f"{key}\n")
+    return path, secret
+
+
+@pytest.fixture(scope="package")
+def locked(triton, browser, keys, tmp_path_factory):
+    """A frontend that wants a key."""
+    folder = tmp_path_factory.mktemp("locked")
+    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", api_keys_file=keys[0]) as server:
         yield server
 
 

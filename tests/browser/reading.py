@@ -5,7 +5,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 
 def wait_for_answer(page: Page) -> None:
@@ -73,3 +73,12 @@ def _shot(page: Page) -> NDArray[np.int64]:
 def difference(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
     """Mean absolute difference per sample, 0-255."""
     return float(np.abs(one - other).mean())
+
+
+def enter(page: Page, secret: str) -> None:
+    """Give the page the key that it asks for."""
+    dialog = page.get_by_role("dialog", name="An API key is needed")
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("API key", exact=True).fill(secret)
+    dialog.get_by_role("button", name="Use this key").click()
+    return dialog

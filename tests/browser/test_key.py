@@ -9,33 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from frontend.keys import new_key
-from tests.browser.reading import result_id, viewport, wait_for_answer
-from tests.servers import FrontendServer
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    """The key file, and a secret that it knows."""
-    path = tmp_path_factory.mktemp("keys") / "keys"
-    secret, key = new_key("ward")
-    path.write_text(f"{key}\n")
-    return path, secret
-
-
-@pytest.fixture(scope="module")
-def locked(triton, browser, keys, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("locked")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", api_keys_file=keys[0]) as server:
-        yield server
-
-
-def enter(page, secret):
-    dialog = page.get_by_role("dialog", name="An API key is needed")
-    expect(dialog).to_be_visible()
-    dialog.get_by_label("API key", exact=True).fill(secret)
-    dialog.get_by_role("button", name="Use this key").click()
-    return dialog
+from tests.browser.reading import enter, result_id, viewport, wait_for_answer
 
 
 def test_with_the_key_everything_works(visitor, locked, keys, samples):

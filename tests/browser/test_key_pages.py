@@ -1,27 +1,8 @@
 """Pages with an address of their own where a key is needed: empty without it, filled with it."""
 
-import pytest
 from playwright.sync_api import expect
 
-from frontend.keys import new_key
-from tests.browser.reading import result_id, wait_for_answer
-from tests.browser.test_key import enter
-from tests.servers import FrontendServer
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    path = tmp_path_factory.mktemp("keys") / "keys"
-    secret, key = new_key("ward")
-    path.write_text(f"{key}\n")
-    return path, secret
-
-
-@pytest.fixture(scope="module")
-def locked(triton, browser, keys, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("locked")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", api_keys_file=keys[0]) as server:
-        yield server
+from tests.browser.reading import enter, result_id, wait_for_answer
 
 
 def test_report_list_and_jobs_work_with_the_key(visitor, locked, keys, samples):

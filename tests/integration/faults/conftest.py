@@ -3,7 +3,8 @@ import signal
 import pytest
 
 from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_classifier, write_sleeper
+from tests.timed_model import write_sleeper
+from tests.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="package")
