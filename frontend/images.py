@@ -132,30 +132,53 @@ def sniff(data: bytes) -> str:
     raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
 
 
-def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
-    """Decode a PNG or JPEG of any kind to upright 8-bit RGB.
+class Undecoded:
+    """A PNG or JPEG whose header was read and whose pixels were not.
 
-    16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
-    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
+    Attributes:
+        format: "PNG" or "JPEG".
+        pixels: width times height.
 
     Args:
         data: the file's bytes.
-        max_pixels: limit on width times height, checked before decoding.
-        background: "#rrggbb" for transparent pixels.
-        at_least: a side in pixels that is enough: a JPEG is then decoded at a half, quarter or eighth of its size.
+        max_pixels: limit on width times height.
 
     Raises:
         EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
     """
-    name = sniff(data)
-    structure.check(data, name)
-    with _opened(data, name, max_pixels) as image:
-        if at_least is not None:
-            image.draft(None, (at_least, at_least))
-        image.load()
-        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
-        rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
-        return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
+
+    def __init__(self, data: bytes, max_pixels: int) -> None:
+        self.format = sniff(data)
+        structure.check(data, self.format)
+        with _pillow_errors():
+            self._file = _open(data, self.format, max_pixels)
+        self.pixels = self._file.width * self._file.height
+
+    def decode(self, background: str, at_least: int | None = None) -> Picture:
+        """Decode to upright 8-bit RGB; can be called once.
+
+        16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
+        `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
+
+        Args:
+            background: "#rrggbb" for transparent pixels.
+            at_least: a side in pixels that is enough: a JPEG is then decoded at a half, quarter or eighth of its size.
+
+        Raises:
+            ImageTooComplex, CorruptImage
+        """
+        with _pillow_errors(), self._file as image:
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
+            image.load()
+            turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
+            rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
+            return Picture(rgb, self.format, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
+
+
+def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
+    """Read the header and decode, in one go; see `Undecoded`."""
+    return Undecoded(data, max_pixels).decode(background, at_least)
 
 
 def check(data: bytes, max_pixels: int) -> None:
@@ -182,23 +205,28 @@ def check_size(data: bytes, name: str, max_pixels: int, *, whole: bool = True) -
         ImageTooLarge, ImageTooComplex, CorruptImage
     """
     try:
-        with _opened(data, name, max_pixels):
+        with _pillow_errors(), _open(data, name, max_pixels):
             pass
     except CorruptImage:
         if whole:
             raise
 
 
+def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    """Read the header."""
+    image = Image.open(io.BytesIO(data), formats=[name])
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(image.width, image.height, max_pixels)
+    return image
+
+
 @contextmanager
-def _opened(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
-    """The picture with its header read; what Pillow raises in the block becomes one of our errors."""
+def _pillow_errors() -> Iterator[None]:
+    """What Pillow raises in the block becomes one of our errors."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata that is not used here
-            with Image.open(io.BytesIO(data), formats=[name]) as image:
-                if image.width * image.height > max_pixels:
-                    raise ImageTooLarge(image.width, image.height, max_pixels)
-                yield image
+            yield
     except PILLOW_GIVES_UP as error:
         if "MAX_TEXT_CHUNK" in str(error):  # Pillow tells this limit only in words
             raise ImageTooComplex("bytes in a compressed text", MAX_TEXT_CHUNK + 1, MAX_TEXT_CHUNK) from error

@@ -14,12 +14,14 @@ from frontend import NOTICE, __version__
 from frontend.admission import Admission
 from frontend.backend import InferenceBackend, Tensors
 from frontend.callers import Caller
-from frontend.images import Picture, decode
+from frontend.images import Picture, Undecoded
 from frontend.results import PICTURE, ResultStore, result_id
 from frontend.scrub import without_metadata
-from frontend.tasks.base import Parameters, Plan, ServedModel, TaskResult
+from frontend.tasks.base import SMALL_PIXELS, Parameters, Plan, ServedModel, TaskResult
 from frontend.threads import CpuThreads
 from frontend.timings import Timings
+
+SMALL_BYTES = 2**17  # of a PNG or JPEG that is decoded in milliseconds, unless its pixels are too many
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Pipeline:
         with self.admission.place(model, caller.lane, caller.deadline.remaining_s()):
             await self.admission.give_way(model, caller.lane)
             job = _Job(model, data, parameters, self._store.of(caller.owner))
-            opened = await self._threads.run(self._open, job, timings)
+            opened = await self._open(job, timings)
             if isinstance(opened, bytes):
                 return Answer(job.id, opened, cached=True)
             picture, plan, requests = opened
@@ -103,14 +105,33 @@ class Pipeline:
             timings.lap("store")
             return Answer(job.id, document, cached=False)
 
-    def _open(self, job: "_Job", timings: Timings) -> bytes | tuple[Picture, Plan, Iterator[Tensors]]:
-        """The stored document, or else everything up to the inference, in one go: a change of threads is dear."""
+    async def _open(self, job: "_Job", timings: Timings) -> "bytes | _Opened":
+        """The stored document, or else everything up to the inference.
+
+        A small picture is read right here, on the event loop: to hand it to a thread and back takes as long, and the
+        interpreter's lock then goes to and fro between the two for as long again.
+        """
+        if len(job.data) > SMALL_BYTES or not job.model.task.brief(job.model):
+            return await self._threads.run(self._open_in_one_go, job, timings)
+        found = self._find(job, timings)
+        if isinstance(found, bytes):
+            return found
+        if found.pixels > SMALL_PIXELS:
+            return await self._threads.run(self._prepare, job, found, timings)
+        return self._prepare(job, found, timings)
+
+    def _open_in_one_go(self, job: "_Job", timings: Timings) -> "bytes | _Opened":
+        found = self._find(job, timings)
+        return found if isinstance(found, bytes) else self._prepare(job, found, timings)
+
+    def _find(self, job: "_Job", timings: Timings) -> bytes | Undecoded:
         timings.lap("queue")
         stored = job.results.find(job.id)
         timings.lap("lookup")
-        if stored is not None:
-            return stored
-        picture = decode(job.data, self._limits.max_image_pixels, job.model.card.preprocessing.background)
+        return Undecoded(job.data, self._limits.max_image_pixels) if stored is None else stored
+
+    def _prepare(self, job: "_Job", file: Undecoded, timings: Timings) -> "_Opened":
+        picture = file.decode(job.model.card.preprocessing.background)
         timings.lap("decode")
         plan = job.model.task.plan(picture, job.model, job.parameters)
         requests = plan.requests()
@@ -157,6 +178,9 @@ class Pipeline:
         document = job.document(found, picture, timings.rounded())
         job.results.save(job.id, document, {**found.artefacts, PICTURE: clean})
         return document
+
+
+_Opened = tuple[Picture, Plan, Iterator[Tensors]]
 
 
 class _Job:

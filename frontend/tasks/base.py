@@ -13,6 +13,9 @@ from frontend.backend import ModelConfiguration, Tensors
 from frontend.cards import Card, Weights
 from frontend.images import Picture, Warn
 
+SMALL_PIXELS = 2**19
+"""Pixels that are decoded or resized in a few milliseconds."""
+
 
 class Parameters(BaseModel):
     """A task's parameters as the caller gives them; unknown names are refused."""
@@ -143,7 +146,7 @@ class TaskResult:
 
 
 class Plan(Protocol):
-    """One picture on its way through a model. Its methods do CPU work and are called from threads, one at a time."""
+    """One picture on its way through a model. Its methods do CPU work, mostly in threads, and are called one by one."""
 
     outputs: Sequence[str]
     count: int
@@ -177,6 +180,10 @@ class Task(Protocol):
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""
+        ...
+
+    def brief(self, model: ServedModel) -> bool:
+        """Whether the requests for a small picture are made in a few milliseconds."""
         ...
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Any) -> Plan:  # noqa: ANN401 - its `parameters`

@@ -13,7 +13,16 @@ from frontend.cards import Card
 from frontend.errors import InferenceFailed
 from frontend.images import Picture
 from frontend.resizing import resize
-from frontend.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from frontend.tasks.base import (
+    SMALL_PIXELS,
+    Layer,
+    OverlayOptions,
+    Parameters,
+    Rendering,
+    ServedModel,
+    Stored,
+    TaskResult,
+)
 from frontend.tasks.heat import grid, heat_layer, lay_over, legend, strengths
 
 PROBABILITIES = "probabilities"
@@ -65,6 +74,10 @@ class Classification:
                 f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
             )
         return found
+
+    def brief(self, model: ServedModel) -> bool:
+        """Where the model's own size is small."""
+        return one_small_resize(model.configuration)
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""
@@ -145,6 +158,12 @@ def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list
     if configuration.output(PROBABILITIES) != probabilities:
         found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
     return found
+
+
+def one_small_resize(configuration: ModelConfiguration) -> bool:
+    """Whether making the request of a small picture takes milliseconds: a resize to at most `SMALL_PIXELS`."""
+    height, width, _ = configuration.inputs[0].dims
+    return height * width <= SMALL_PIXELS
 
 
 def _is_image(spec: TensorSpec) -> bool:

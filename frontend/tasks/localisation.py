@@ -16,7 +16,14 @@ from frontend.errors import InferenceFailed
 from frontend.images import Picture, Warn, rgb_of
 from frontend.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from frontend.tasks.boxes import Found, find
-from frontend.tasks.classification import PROBABILITIES, ClassificationPlan, classifier_mismatches, in_words, to_npy
+from frontend.tasks.classification import (
+    PROBABILITIES,
+    ClassificationPlan,
+    classifier_mismatches,
+    in_words,
+    one_small_resize,
+    to_npy,
+)
 from frontend.tasks.heat import grid, heat_layer, lay_over, legend, strengths
 
 HEATMAP = "heatmap"
@@ -107,6 +114,10 @@ class Localisation:
         elif card.localisation.nothing not in (names := [each.name for each in card.classes]):
             found.append(f"card.json: expected localisation.nothing among {names}, got {card.localisation.nothing!r}")
         return found
+
+    def brief(self, model: ServedModel) -> bool:
+        """Where the model's own size is small."""
+        return one_small_resize(model.configuration)
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "LocalisationPlan":
         """Start work on a picture; there are no parameters."""
