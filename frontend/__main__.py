@@ -18,6 +18,7 @@ from frontend.jobs.processes import workers
 from frontend.keys import read_keys
 from frontend.protocol import LimitedProtocol
 from frontend.settings import PREFIX, Settings
+from frontend.sharing import FOLDER_VARIABLE
 
 CANNOT_LISTEN, BAD_SETTINGS, CANNOT_START = 1, 2, 3
 BACKLOG = 2048
@@ -48,9 +49,14 @@ def main() -> int:
         where = f"port {settings.port} of {settings.host} ({error.strerror})"
         print(f"oncoserve: cannot listen on {where}; set ONCO_PORT or ONCO_HOST to others.", file=sys.stderr)
         return CANNOT_LISTEN
-    with listener, tempfile.TemporaryDirectory(prefix="oncoserve-metrics-") as folder:
+    with (
+        listener,
+        tempfile.TemporaryDirectory(prefix="oncoserve-metrics-") as metrics,
+        tempfile.TemporaryDirectory(prefix="oncoserve-shared-") as shared,
+    ):
         # Read when prometheus_client is first imported, so it has to stand before the application is loaded.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        os.environ[FOLDER_VARIABLE] = shared
         threading.Thread(target=_announce, args=[settings.host, settings.port], daemon=True).start()
         with workers(settings.job_workers, settings.shutdown_grace_s):
             return _serve(settings, listener)

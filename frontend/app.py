@@ -1,9 +1,11 @@
 """The application, wired once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
@@ -11,7 +13,7 @@ from starlette.types import Lifespan
 
 from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
 from frontend.access import Access
-from frontend.admission import Admission
+from frontend.admission import Admission, Lane
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
@@ -30,6 +32,7 @@ from frontend.routes import jobs as job_routes
 from frontend.routes.pages import Pages
 from frontend.security_headers import SecurityHeaders
 from frontend.settings import Settings
+from frontend.sharing import SharedCounts, folder_from_environment
 from frontend.threads import CpuThreads
 from frontend.tracing import Traces
 from frontend.triton import TritonBackend
@@ -40,7 +43,10 @@ UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by mach
 
 
 def create_app(
-    settings: Settings, backend: InferenceBackend | None = None, draining: Draining | None = None
+    settings: Settings,
+    backend: InferenceBackend | None = None,
+    draining: Draining | None = None,
+    shared: Path | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -48,6 +54,7 @@ def create_app(
         settings: limits and addresses.
         backend: the inference server; Triton at `settings.inference_url` when left out.
         draining: told of the process's end; left out, nobody tells.
+        shared: folder of the worker processes that hold the limits together; None for a process that is alone.
     """
     draining = draining or Draining()
     traces = Traces(settings.otlp_endpoint)
@@ -56,7 +63,7 @@ def create_app(
     catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
     threads = CpuThreads(settings.cpu_threads)
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
-    pipeline = _pipeline(settings, server, store, threads)
+    pipeline = _pipeline(settings, server, store, threads, SharedCounts(shared, len(Lane)))
     jobs = _jobs(settings, threads)
     address = static.base_address()
     pages = Pages(settings, address)
@@ -66,15 +73,14 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
             yield
-        await server.close()
-        await jobs.close()
+        await asyncio.gather(server.close(), jobs.close())
         threads.close()
         traces.close()
 
     app = _application(lifespan, traces)
-    _wrap(app, settings, metrics, traces, draining, address)
-    error_handlers.install(app)
-    for router in (
+    _wrap(app, settings, metrics, traces, draining, address, RateLimit(settings.rate_limit_per_min, shared))
+    _include(
+        app,
         predict.router(catalogue, pipeline, gallery, metrics, jobs),
         job_routes.router(jobs, lambda name: catalogue.get(name).task),
         models.router(catalogue),
@@ -83,17 +89,14 @@ def create_app(
         health.router(catalogue, metrics, draining, jobs),
         page.router(catalogue, pipeline, settings, pages),
         result_pages.router(gallery, catalogue, pages),
-    ):
-        app.include_router(router)
-        if traces.provider is None:  # FastAPI's span of a request gets its route from the router
-            direct.shorten(app, router)
-    app.mount("/static", static.files(), name="static")
+        shortcuts=traces.provider is None,  # FastAPI's span of a request gets its route from the router
+    )
     return app
 
 
 def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
     # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
-    return FastAPIOffline(
+    app = FastAPIOffline(
         docs_url=None,
         redoc_url=None,
         title="Oncoserve",
@@ -102,10 +105,22 @@ def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
         lifespan=lifespan,
         telemetry=_telemetry(traces),
     )
+    error_handlers.install(app)
+    app.mount("/static", static.files(), name="static")
+    return app
 
 
-def _pipeline(settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads) -> Pipeline:
-    admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s)
+def _include(app: FastAPI, *routers: APIRouter, shortcuts: bool) -> None:
+    for router in routers:
+        app.include_router(router)
+        if shortcuts:
+            direct.shorten(app, router)
+
+
+def _pipeline(
+    settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads, counts: SharedCounts
+) -> Pipeline:
+    admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     return Pipeline(server, store, admission, threads, limits)
 
@@ -118,11 +133,17 @@ def _jobs(settings: Settings, threads: CpuThreads) -> Jobs:
 
 
 def _wrap(
-    app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces, draining: Draining, static_address: str
+    app: FastAPI,
+    settings: Settings,
+    metrics: Metrics,
+    traces: Traces,
+    draining: Draining,
+    static_address: str,
+    rates: RateLimit,
 ) -> None:
     """Add what surrounds the routes; each wraps what was added before it."""
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
-    _guard(app, settings)
+    _guard(app, settings, rates)
     app.add_middleware(RequestContext, metrics=metrics, traces=traces)
     app.add_middleware(SecurityHeaders, unchanging=f"{static_address}/")
     app.add_middleware(CloseConnections, draining=draining)
@@ -141,10 +162,10 @@ def _telemetry(traces: Traces) -> TelemetryConfig:
     }
 
 
-def _guard(app: FastAPI, settings: Settings) -> None:
+def _guard(app: FastAPI, settings: Settings, rates: RateLimit) -> None:
     """Who may ask, how often, and from pages of which origins."""
     keys = None if settings.api_keys_file is None else KeyFile(settings.api_keys_file)
-    app.add_middleware(Access, keys=keys, rates=RateLimit(settings.rate_limit_per_min))
+    app.add_middleware(Access, keys=keys, rates=rates)
     access.describe(app, keys=keys is not None, rates=settings.rate_limit_per_min > 0)
     if settings.cors_origins:
         app.add_middleware(
@@ -163,4 +184,4 @@ def create_from_environment() -> FastAPI:
     memory.return_large_buffers()
     draining = Draining()
     draining.begin_on_sigterm(settings.drain_s)
-    return create_app(settings, draining=draining)
+    return create_app(settings, draining=draining, shared=folder_from_environment())

@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 
 from frontend import logs, memory
-from frontend.admission import Admission
+from frontend.admission import Admission, Lane
 from frontend.backend import InferenceBackend
 from frontend.catalogue import Catalogue
 from frontend.coalescing import CoalescingBackend
@@ -26,6 +26,7 @@ from frontend.metrics import Metrics
 from frontend.pipeline import Limits, Pipeline
 from frontend.results import ResultStore
 from frontend.settings import Settings
+from frontend.sharing import SharedCounts, folder_from_environment
 from frontend.threads import CpuThreads
 from frontend.tracing import Traces
 from frontend.triton import TritonBackend
@@ -53,8 +54,10 @@ async def work(
         server = CoalescingBackend(backend or TritonBackend(settings.inference_url, Traces("")))
         stack.push_async_callback(server.close)
         catalogue = Catalogue(server, settings.model_repository)
-        # How much is under way is the worker's own decision; nothing is refused that it has taken on.
-        admission = Admission(MANY_BATCHES, math.inf)
+        # How much is under way is the worker's own decision; nothing is refused that it has taken on. Beside a frontend
+        # it gives way to interactive requests.
+        others = SharedCounts(folder_from_environment(), len(Lane), publish=False)
+        admission = Admission(MANY_BATCHES, math.inf, others)
         limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
         store = ResultStore(settings.results_dir, settings.results_ttl_s)
         pipeline = Pipeline(server, store, admission, threads, limits)

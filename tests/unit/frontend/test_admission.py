@@ -8,6 +8,7 @@ import pytest
 
 from frontend.admission import Admission, Lane
 from frontend.errors import TooBusy
+from frontend.sharing import SharedCounts
 from tests.unit.frontend.tasks.test_segmentation import model
 
 BATCH = 2
@@ -29,7 +30,7 @@ def clock():
 
 @pytest.fixture
 def admission(clock):
-    return Admission(3, 60.0, clock)
+    return Admission(3, 60.0, SharedCounts(None, len(Lane)), clock)
 
 
 async def answer(admission, clock, seconds, lane=Lane.INTERACTIVE):
@@ -207,3 +208,46 @@ async def test_a_background_caller_who_gives_up_leaves_nothing(admission):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         admission.check(MODEL, Lane.BACKGROUND)
+
+
+@pytest.fixture
+def processes(tmp_path, clock):
+    """The admissions of two processes of one service."""
+    return [Admission(3, 60.0, SharedCounts(tmp_path, len(Lane)), clock) for _ in range(2)]
+
+
+def test_the_limit_holds_for_all_processes_together(processes):
+    one, another = processes
+    with ExitStack() as held:
+        for admission in (one, one, another, another, another):
+            held.enter_context(admission.place(MODEL))
+        with one.place(MODEL):
+            for admission in processes:
+                with pytest.raises(TooBusy, match="6 requests under way"):
+                    admission.check(MODEL)
+        another.check(MODEL)
+
+
+async def test_a_rate_from_bad_times_is_measured_again_beside_a_busy_process(processes, clock):
+    one, another = processes
+    await answer(another, clock, 100)
+    with ExitStack() as held:
+        for _ in range(BATCH):
+            held.enter_context(one.place(MODEL))
+        another.check(MODEL)
+
+
+async def test_the_background_waits_for_interactive_requests_of_other_processes(processes):
+    one, another = processes
+    begun = asyncio.Event()
+
+    async def work():
+        async with another.inference(MODEL, Lane.BACKGROUND):
+            begun.set()
+
+    with one.place(MODEL):
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.12)
+        assert not begun.is_set()
+    await asyncio.wait_for(task, 10)
+    assert begun.is_set()

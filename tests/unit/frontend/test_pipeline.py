@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.admission import Admission
+from frontend.admission import Admission, Lane
 from frontend.errors import DeadlineExceeded, TooBusy
 from frontend.pipeline import Limits, Pipeline
 from frontend.results import ResultStore
+from frontend.sharing import SharedCounts
 from frontend.tasks.segmentation import ANSWER, TissueParameters
 from frontend.threads import CpuThreads
 from frontend.timings import Timings
@@ -57,7 +58,7 @@ def threads():
 
 def pipeline(backend, folder, threads):
     limits = Limits(10**8, 30.0, IN_FLIGHT)
-    return Pipeline(backend, ResultStore(folder), Admission(1, 30.0), threads, limits)
+    return Pipeline(backend, ResultStore(folder), Admission(1, 30.0, SharedCounts(None, len(Lane))), threads, limits)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def taken(limit, caller, tries, per_min=None):
 
 
 def test_a_minutes_requests_at_once_and_then_evenly(clock):
-    limit = RateLimit(60, clock)
+    limit = RateLimit(60, clock=clock)
     assert taken(limit, "a", 100) == 60
     with pytest.raises(TooManyRequests, match="limit is 60 a minute; the next one is free in 1 s") as refused:
         limit.take("a")
@@ -44,7 +44,7 @@ def test_a_minutes_requests_at_once_and_then_evenly(clock):
 
 
 def test_whoever_waits_as_told_is_let_in(clock):
-    limit = RateLimit(7, clock)
+    limit = RateLimit(7, clock=clock)
     for _ in range(50):
         try:
             limit.take("a")
@@ -54,23 +54,33 @@ def test_whoever_waits_as_told_is_let_in(clock):
 
 
 def test_callers_are_counted_apart_and_may_have_limits_of_their_own(clock):
-    limit = RateLimit(10, clock)
+    limit = RateLimit(10, clock=clock)
     assert taken(limit, "a", 20) == 10
     assert taken(limit, "b", 20, per_min=3) == 3
     assert taken(limit, "c", 20, per_min=0) == 20
 
 
 def test_off_by_default(clock):
-    assert taken(RateLimit(0, clock), "a", 1000) == 1000
+    assert taken(RateLimit(0, clock=clock), "a", 1000) == 1000
 
 
 def test_memory_is_bounded(clock, monkeypatch):
-    monkeypatch.setattr(rate_limit, "MAX_CALLERS", 3)
-    limit = RateLimit(1, clock)
-    for caller in "abc":
+    monkeypatch.setattr(rate_limit, "MAX_CALLERS", rate_limit.PLACES)
+    limit = RateLimit(1, clock=clock)
+    callers = [f"caller {number}" for number in range(rate_limit.PLACES)]
+    for caller in callers:
         limit.take(caller)
+        clock.now += 1
     with pytest.raises(TooManyRequests):
-        limit.take("a")
-    limit.take("d")  # a is forgotten
-    assert taken(limit, "b", 1) == 0
-    assert len(limit._full_at) == 3
+        limit.take(callers[0])
+    limit.take("one more")  # takes the place of the one that would be free first
+    assert taken(limit, callers[1], 1) == 0
+    assert taken(limit, callers[0], 1) == 1
+
+
+def test_processes_of_one_service_count_together(clock, tmp_path):
+    one, another = RateLimit(10, tmp_path, clock), RateLimit(10, tmp_path, clock)
+    assert taken(one, "a", 6) == 6
+    assert taken(another, "a", 6) == 4
+    assert taken(one, "a", 6) == 0
+    assert taken(another, "b", 20) == 10
