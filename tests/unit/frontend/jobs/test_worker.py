@@ -5,9 +5,11 @@ import json
 
 import pytest
 
+from frontend.admission import Lane
 from frontend.errors import InferenceFailed, InferenceUnavailable, JobsUnavailable
 from frontend.jobs.model import State
 from frontend.results import ResultStore
+from frontend.sharing import FOLDER_VARIABLE, SharedCounts
 from tests.pictures import encoded, noise
 from tests.unit.frontend.jobs.conftest import LEASE_S
 
@@ -46,6 +48,21 @@ async def test_a_job_from_queue_to_result(desk):
         document = json.loads(ResultStore(desk.settings.results_dir).document(image.outcome.result))
         assert document["links"]["self"] == f"/v1/results/{image.outcome.result}"
     assert not [path for path in (desk.settings.results_dir / "jobs/objects").rglob("*") if path.is_file()]
+
+
+async def test_a_worker_gives_way_to_the_interactive_requests_of_the_frontend_beside_it(desk, tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    requests = SharedCounts(tmp_path, len(Lane)).of("tiny")
+    requests.add(Lane.INTERACTIVE, 1)
+    job_id = await desk.send()
+    async with desk.worker():
+        while not (await desk.queue.backlog())["tiny"].in_flight:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+        assert not (await desk.store.get(job_id)).record.progress.state.ended
+        requests.add(Lane.INTERACTIVE, -1)
+        job = await desk.ended(job_id)
+    assert job.record.progress.succeeded == 1
 
 
 async def test_a_picture_that_cannot_be_decoded_fails_at_once_and_alone(desk):
