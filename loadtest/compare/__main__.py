@@ -25,8 +25,8 @@ CONNECTIONS = {
 }
 SECONDS = {"real": 20.0, "tumour": 10.0}  # a few answers a second
 BASELINES = {
-    "peers": ["ours"],
-    "repeats": ["ours"],
+    "peers": ["ours", "ours_2"],
+    "repeats": ["ours", "ours_2"],
     "real": ["ours", "triton_grpc_fp32"],
     "connections": ["ours"],
     "tumour": ["brain_tumour"],

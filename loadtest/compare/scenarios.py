@@ -37,6 +37,7 @@ def repeats(folder: Path, settings: Settings) -> list[Contender]:
 def _peers(served: Served, settings: Settings) -> list[Contender]:
     return [
         contenders.ours(served, settings),
+        contenders.ours(served, {**settings, "ONCO_WORKERS": "2"}, "ours_2"),
         contenders.plain_fastapi(served, workers=1),
         contenders.plain_fastapi(served, workers=2),
         contenders.litserve(served),
