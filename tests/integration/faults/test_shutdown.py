@@ -13,9 +13,10 @@ DRAIN_S = 3
 
 
 async def is_leaving(callers):
-    """Whether the worker that is asked says that it stops."""
-    ready = await callers.http.get("/readyz")
-    return (ready.status_code, ready.json()["problems"]) == (503, {"frontend": "shutting down"})
+    """Whether the frontend says that it stops; asked on new connections, so that all of its workers are."""
+    asked = [await callers.http.get("/readyz", headers={"Connection": "close"}) for _ in range(8)]
+    said = [(ready.status_code, ready.json().get("problems")) for ready in asked]
+    return all(each == (503, {"frontend": "shutting down"}) for each in said)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
