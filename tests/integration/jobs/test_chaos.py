@@ -12,7 +12,7 @@ async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path,
         "ONCO_INFERENCE_URL": server.grpc_url,
         "ONCO_MODEL_REPOSITORY": str(repository),
         "ONCO_RESULTS_DIR": str(tmp_path / "results"),
-        "ONCO_JOB_LEASE_S": "1",
+        "ONCO_JOB_LEASE_S": "2",
         "ONCO_JOB_MAX_ATTEMPTS": "4",
     }
     monkeypatch.setattr(os, "environ", dict(os.environ))  # chaos adds the settings to it
