@@ -30,7 +30,8 @@ def browser(unavailable):
 def frontend(triton, browser, tmp_path_factory):
     """The frontend with the project's models."""
     folder = tmp_path_factory.mktemp("frontend")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", job_workers=1) as server:
+    settings = {"results_dir": folder / "results", "job_workers": 1, "infer_timeout_s": 240}  # for a busy machine
+    with FrontendServer(triton.grpc_url, folder, **settings) as server:
         yield server
 
 
