@@ -33,7 +33,7 @@ async def test_nothing_is_lost_and_nothing_doubled(tiny, emulator, tmp_path, mon
     report = await chaos(environment, tmp_path, COUNT, workers=2, kill_every_s=120)
     assert report.sound, report
     assert report.killed > 0
-    assert report.died == 2
+    assert max(1, 2 - report.killed) <= report.died <= 2  # a kill at random may take the poison's worker, too
     assert "begun 2 times. The worker's process ended each time." in report.dead[0].reason
     published = emulator.client("s3").list_objects_v2(Bucket=stack.outputs["BucketName"], Prefix="results/")["Contents"]
     assert sum(each["Key"].endswith("/result.json") for each in published) == COUNT - 1

@@ -87,8 +87,10 @@ class Service:
                     break
             else:
                 pytest.fail("nothing was refused")
-        shutil.rmtree(self.results)
-        self.results.write_text("a file in the place of the folder")
+        file = self.results.with_name("file")
+        file.write_text("a file in the place of the folder")
+        self.results.rename(self.results.with_name("away"))  # at once: the service writes to it at any time
+        file.rename(self.results)
         assert self.upload() == 503
         self.results.unlink()
         assert self.upload() == 200
