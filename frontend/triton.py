@@ -23,8 +23,9 @@ CHANNEL_ARGUMENTS = [
     ("grpc.max_receive_message_length", -1),
     # gRPC backs off for up to two minutes by default: a Triton that came back would stay unused that long.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # How long an attempt to connect may take, whatever its name says: a Triton that works hard is slow to greet.
+    ("grpc.min_reconnect_backoff_ms", 2000),
     # An unplugged server is noticed in seconds, not when TCP gives up; a frozen one only at deadlines.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),

@@ -88,7 +88,10 @@ def triton(embedded_triton, model_repository, tmp_path_factory) -> TritonServer:
 
 @pytest.fixture(scope="session")
 def frontend(triton, tmp_path_factory) -> FrontendServer:
-    """The real frontend on the real Triton with the project's models, one for the whole run."""
+    """The real frontend on the real Triton with the project's models, one for the whole run.
+
+    Its patience is a busy machine's, on which a picture of many tiles takes more than the default.
+    """
     folder = tmp_path_factory.mktemp("frontend")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results") as server:
+    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", infer_timeout_s=240) as server:
         yield server

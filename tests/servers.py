@@ -36,7 +36,7 @@ class Server:
     """
 
     def __init__(
-        self, argv: Sequence[str], ready_url: str, env: dict[str, str], log: Path, ready_timeout_s: float = 90
+        self, argv: Sequence[str], ready_url: str, env: dict[str, str], log: Path, ready_timeout_s: float = 240
     ):
         self.argv, self.ready_url, self.log, self.ready_timeout_s = list(argv), ready_url, log, ready_timeout_s
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
@@ -81,7 +81,7 @@ class Server:
         except OSError:
             return False
 
-    def stop(self, signum: int = signal.SIGTERM, timeout_s: float = 40) -> int:
+    def stop(self, signum: int = signal.SIGTERM, timeout_s: float = 120) -> int:
         """Signal it, wait for its end and return its exit code; SIGKILL and a failure if it does not end."""
         assert self.process is not None, "not started"
         if self.process.poll() is None:
@@ -92,7 +92,7 @@ class Server:
         """SIGKILL: it gets no chance to clean up."""
         self.stop(signal.SIGKILL)
 
-    def wait(self, timeout_s: float = 40) -> int:
+    def wait(self, timeout_s: float = 120) -> int:
         """Wait for its end and return its exit code; SIGKILL and a failure if it does not come."""
         assert self.process is not None, "not started"
         try:

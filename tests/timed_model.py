@@ -6,7 +6,15 @@ from pathlib import Path
 from tests.tiny_models import CLASSES, PLAIN_BATCHING, card, config
 
 
-def write_sleeper(repository: Path, name: str, seconds: float, *, size: int = 16, max_batch_size: int = 1) -> Path:
+def write_sleeper(
+    repository: Path,
+    name: str,
+    seconds: float,
+    *,
+    size: int = 16,
+    max_batch_size: int = 1,
+    batching: str = PLAIN_BATCHING,
+) -> Path:
     """Write a classifier that finds every class equally likely, and takes so many seconds a picture by the clock.
 
     A model on Triton's Python backend: its pace does not depend on what else the machine does, as that of ONNX does.
@@ -18,7 +26,7 @@ def write_sleeper(repository: Path, name: str, seconds: float, *, size: int = 16
         max_batch_size,
         inputs={"image": ("TYPE_UINT8", [size, size, 3])},
         outputs={"probabilities": ("TYPE_FP32", [len(CLASSES)])},
-        extra=PLAIN_BATCHING,
+        extra=batching,
     )
     (folder / "config.pbtxt").write_text(text.replace('"onnxruntime"', '"python"'))
     (folder / "card.json").write_text(json.dumps(card(name), indent=2))

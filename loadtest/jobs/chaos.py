@@ -124,7 +124,7 @@ async def chaos(settings: Mapping[str, str], folder: Path, count: int, workers: 
         folder: gets the workers' log.
         count: number of jobs, of one image each; the last third begins with the poison.
         workers: number of processes.
-        kill_every_s: mean time between two kills.
+        kill_every_s: mean time between two kills; longer when nothing has ended since the one before.
     """
     os.environ |= settings
     made = Settings.from_environment()
@@ -135,11 +135,13 @@ async def chaos(settings: Mapping[str, str], folder: Path, count: int, workers: 
     log = folder / "workers.log"
     chance = random.Random(1)  # noqa: S311 - reproducible, not secret
     started = next_kill = time.monotonic()
+    left_at_kill = count
     with _kept(Workers(workers, settings, log)) as running:
-        while await _left(adapters):
+        while left := await _left(adapters):
             running.keep()
-            if time.monotonic() > next_kill:
-                next_kill = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every_s
+            # Only after progress: on a busy machine workers would be killed before they have begun, for ever.
+            if time.monotonic() > next_kill and left < left_at_kill:
+                next_kill, left_at_kill = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every_s, left
                 await asyncio.sleep(POLL_S)
                 running.kill(chance)
             await asyncio.sleep(POLL_S)

@@ -19,7 +19,7 @@ REGION, ACCOUNT = "eu-central-1", "000000000000"
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-CREATE_TIMEOUT_S = 60
+CREATE_TIMEOUT_S = 240
 STORAGE = {"Bucket", "Table", "Topic", "Fn::ForEach::Queues"}
 
 

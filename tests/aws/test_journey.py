@@ -21,10 +21,10 @@ def test_from_the_api_to_the_result(api, start_worker, emulator, sample):
     assert (good["name"], bad["error"]["code"]) == ("scan 1.jpg", "unsupported_image")
     led = ward.get(good["links"]["result"])
     assert (led.status_code, led.headers["location"].startswith(emulator.url)) == (307, True)
-    result = httpx.get(led.headers["location"])
+    result = httpx.get(led.headers["location"], timeout=60)
     assert result.headers["content-type"] == "application/json"
     assert result.json()["label"] == "glioma"
-    overlay = httpx.get(ward.get(good["links"]["overlay"]).headers["location"])
+    overlay = httpx.get(ward.get(good["links"]["overlay"]).headers["location"], timeout=60)
     assert (overlay.headers["content-type"], overlay.content[:4]) == ("image/png", b"\x89PNG")
 
 

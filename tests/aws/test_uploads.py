@@ -23,7 +23,7 @@ def test_a_picture_that_is_uploaded_becomes_a_job(api, sample):
     made = ward.post("/v1/uploads", json=asked)
     assert made.status_code == 201, made.text
     upload = made.json()
-    assert httpx.put(upload["url"], content=sample, headers=upload["headers"]).status_code == 200
+    assert httpx.put(upload["url"], content=sample, headers=upload["headers"], timeout=60).status_code == 200
     job = ward.post("/v1/jobs", files={"model": (None, "brain_mri"), "uploads": (None, upload["id"])}).json()
     assert (job["state"], job["progress"]["total"]) == ("QUEUED", 1)
     assert ward.delete(job["links"]["self"]).status_code == 204
@@ -63,7 +63,7 @@ async def test_an_address_takes_exactly_what_it_was_made_for(objects, change, re
     content = change.get("content", b"123456")
     headers |= {"Content-Length": str(len(content)), "Content-Type": change.get("type", headers["Content-Type"])}
     url = made.url.replace("uploads/this", change.get("key", "uploads/this"))
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.request(change.get("method", "PUT"), url, content=content, headers=headers)
     assert answer.status_code == (200 if refusal is None else 400 if refusal == "BadDigest" else 403)
     assert refusal is None or refusal in answer.text
@@ -74,7 +74,7 @@ async def test_an_address_that_is_out_of_date_or_of_somebody_else_s_making(objec
     await objects.put("results/other", b"{}")
     url = await objects.presign_get("results/this", 60)
     brief = await objects.presign_get("results/this", 1)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert (await client.get(url)).content == b"{}"
         forged = await client.get(url.replace("results/this", "results/other"))
         assert (forged.status_code, "SignatureDoesNotMatch" in forged.text) == (403, True)

@@ -23,4 +23,4 @@ def find() -> str | None:
 
 def launch(browser_type: BrowserType, path: str) -> Browser:
     """Start the browser at `path` without a window."""
-    return browser_type.launch(executable_path=path, args=ARGUMENTS)
+    return browser_type.launch(executable_path=path, args=ARGUMENTS, timeout=120_000)

@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from frontend.keys import new_key
 from tests.browser import chromium
+from tests.browser.reading import PATIENCE_MS
 from tests.servers import PROJECT, FrontendServer
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")  # not "session": Playwright's loop must be gone before other packages' async tests
@@ -27,7 +30,8 @@ def browser(unavailable):
 def frontend(triton, browser, tmp_path_factory):
     """The frontend with the project's models."""
     folder = tmp_path_factory.mktemp("frontend")
-    with FrontendServer(triton.grpc_url, folder, results_dir=folder / "results", job_workers=1) as server:
+    settings = {"results_dir": folder / "results", "job_workers": 1, "infer_timeout_s": 240}  # for a busy machine
+    with FrontendServer(triton.grpc_url, folder, **settings) as server:
         yield server
 
 
@@ -93,7 +97,7 @@ class Visitor:
 
     def open(self, server: FrontendServer, path: str = "/", **context: object) -> tuple[Page, Seen]:
         page = self._browser.new_context(base_url=server.url, **context).new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         seen = Seen()
         page.on("console", seen.hear)
         page.on("pageerror", lambda error: seen.console.append(str(error)))

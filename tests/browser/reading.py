@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+PATIENCE_MS = 60_000  # for whatever the page does; only a test that fails waits that long
+
 
 def wait_for_answer(page: Page) -> None:
     page.locator("#answer").wait_for()
@@ -36,14 +38,33 @@ def result_id(page: Page) -> str:
     return page.evaluate("location.hash").removeprefix("#result=")
 
 
+# What an action changes is drawn in a later frame, a movement in several: only a picture that stays is the end of it.
+AT_REST = """async (patience) => {
+    const [viewport, picture, pane] = ["viewport", "picture", "pane"].map((id) => document.getElementById(id));
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const drawn = () => [...viewport.querySelectorAll("canvas")].map((each) => each.toDataURL()).join();
+    const end = performance.now() + patience;
+    let before = null;
+    while (performance.now() < end) {
+        await frame();
+        await frame();
+        const there = !viewport.hasAttribute("aria-busy") && picture.hidden && !pane.hidden;
+        const now = there ? drawn() : null;
+        if (there && now === before) return true;
+        before = now;
+    }
+    return false;
+}"""
+
+
 def settle(page: Page) -> None:
-    """Wait until the picture on show is the result's, and everything in sight is there and drawn."""
-    page.locator("#pane").wait_for()
-    page.wait_for_function(
-        """() => !document.getElementById("viewport").hasAttribute("aria-busy")
-            && document.getElementById("picture").hidden"""
-    )
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    """Wait until the picture on show is the result's, everything in sight is there and drawn, and nothing moves."""
+    assert page.evaluate(AT_REST, PATIENCE_MS), "the picture did not come to rest"
+
+
+def wait_for_objects(page: Page) -> None:
+    """Wait until the objects of the result, at the threshold on show, are there, if it has any."""
+    expect(page.locator("#objects")).not_to_have_attribute("inert", "")
 
 
 def viewport(page: Page) -> NDArray[np.int64]:

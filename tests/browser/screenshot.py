@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.reading import settle, wait_for_answer
 from tests.servers import PROJECT, FrontendServer, TritonServer
 
 SIZE = {"width": 1200, "height": 1000}
@@ -53,8 +54,8 @@ def main() -> None:
         page = chromium.launch(playwright.chromium, path).new_page(viewport=SIZE, color_scheme="light")
         page.goto(frontend.url)
         ASK[arguments.model](page)
-        page.locator("#answer").wait_for()
-        page.wait_for_load_state("networkidle")
+        wait_for_answer(page)
+        settle(page)
         shot = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     # 256 colours are enough for one picture on a plain page, and half the bytes.
     shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(arguments.file, optimize=True)

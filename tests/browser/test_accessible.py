@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser import axe
 from tests.browser.jobs import wait_until_done
-from tests.browser.reading import result_id, wait_for_answer
+from tests.browser.reading import result_id, settle, wait_for_answer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,8 +22,9 @@ def start(page, _):
 def answer(page, samples):
     page.set_input_files("#file", samples["meningioma"])
     wait_for_answer(page)
+    settle(page)
     page.locator("#history summary").click()
-    expect(page.locator("#history-list a")).to_have_count(1)
+    expect(page.locator("#history-list a")).to_contain_text("Meningioma")
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
 
 
@@ -44,7 +45,6 @@ def job(page, samples):
     page.set_input_files("#file", [*pictures, words])
     page.wait_for_url("**/jobs/*")
     wait_until_done(page)
-    page.wait_for_load_state("networkidle")
 
 
 def jobs(page, samples):

@@ -103,10 +103,16 @@ def test_jobs_are_listed_and_can_be_deleted(visit, samples):
 def test_queue_position_and_progress_are_told(visit):
     page, _ = visit
     links = {"self": "/v1/jobs/x", "model": "/v1/models/brain_mri"}
-    shapes = iter([("QUEUED", 7, 0, 0), ("RUNNING", None, 1, 0), ("RUNNING", None, 1, 1), ("FAILED", None, 0, 2)])
+    shapes = {
+        "Waiting: 7 pictures of other jobs are ahead": ("QUEUED", 7, 0, 0),
+        "Running: 1 of 2 pictures done": ("RUNNING", None, 1, 0),
+        "Running: 2 of 2 pictures done, 1 failed": ("RUNNING", None, 1, 1),
+        "Done: 0 pictures of 2, 2 failed": ("FAILED", None, 0, 2),
+    }
+    texts = list(shapes)
 
     def answer(route):
-        state, position, succeeded, failed = next(shapes)
+        state, position, succeeded, failed = shapes[texts[0]]  # until the test has seen it
         times = dict.fromkeys(("created", "updated", "expires"), "2026-11-23T00:00:00.000+00:00")
         progress = {"total": 2, "queued": 0, "running": 0, "succeeded": succeeded, "failed": failed}
         document = {"id": "x", "state": state, "model": "brain_mri", "position": position, "progress": progress}
@@ -114,9 +120,9 @@ def test_queue_position_and_progress_are_told(visit):
 
     page.route("**/v1/jobs/x", answer)
     page.goto("/jobs/x")
-    for text in ("Waiting: 7 pictures of other jobs are ahead", "Running: 1 of 2 pictures done",
-                 "Running: 2 of 2 pictures done, 1 failed", "Done: 0 pictures of 2, 2 failed"):  # fmt: skip
+    for text in shapes:
         expect(page.get_by_role("status").first).to_have_text(text)
+        texts = texts[1:] or texts
     expect(page.get_by_role("button", name="Results CSV")).to_be_disabled()
 
 
@@ -163,6 +169,7 @@ def test_own_results_are_listed_newest_first_and_open_again(visit, samples):
     expect(page.locator("#answer-title")).to_contain_text("Glioma")
     assert len(seen.posts()) == 2
     page.reload()
+    wait_for_answer(page)
     expect(page.locator("#history-count")).to_have_text("(2)")
     page.locator("#history summary").click()
     page.get_by_role("button", name="Clear this list").click()
@@ -202,7 +209,7 @@ def test_the_page_of_a_result_says_what_the_viewer_says(visit, samples):
     page.get_by_role("link", name="Report to print").click()
     page.wait_for_url("**/results/*")
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(title.replace("\n", r"\s*")))
-    assert page.locator(".bars .number").all_inner_texts() == numbers
+    expect(page.locator(".bars .number")).to_have_text(numbers, use_inner_text=True)
     drawn = page.locator(".bars rect").evaluate_all(
         "all => all.map((each) => each.getBBox().width / each.ownerSVGElement.clientWidth)"
     )
@@ -219,14 +226,14 @@ def test_the_report_is_one_sheet_with_picture_overlay_and_notice(visit, samples,
     page.set_input_files("#file", HE if model == "he_tissue" else samples["glioma"])
     wait_for_answer(page)
     page.goto(f"/results/{result_id(page)}")
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".pictures img")).to_have_count(2)
     for image in page.locator(".pictures img").all():
-        assert image.evaluate("image => image.naturalWidth") > 200
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200
     paper = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type /Page\b", paper)) == 1
     assert b"/MediaBox [0 0 594.9" in paper or b"/MediaBox [0 0 595" in paper  # A4
     page.emulate_media(media="print")
-    assert page.get_by_text(NOTICE).locator("visible=true").count() >= 1
+    expect(page.get_by_text(NOTICE).locator("visible=true").first).to_be_visible()
     expect(page.get_by_role("button", name="Print")).to_be_hidden()
 
 
@@ -250,7 +257,7 @@ def test_without_scripts_a_picture_gets_its_result(visitor, frontend):
     expect(page.get_by_role("heading", level=1)).to_contain_text("Epithelium")
     expect(page.get_by_text("um_per_px = 0.7")).to_be_visible()
     expect(page.get_by_role("link", name="Mask PNG")).to_be_visible()
-    assert page.locator(".pictures img").count() == 2
+    expect(page.locator(".pictures img")).to_have_count(2)
     seen.expected.append("415")
     page.goto("/")
     page.get_by_role("radio", name="H&E tissue").check()

@@ -14,6 +14,7 @@ def test_report_list_and_jobs_work_with_the_key(visitor, locked, keys, samples):
     expect(page.locator("#history-list a")).to_contain_text("Glioma")
     page.get_by_role("link", name="Report to print").click()  # the same tab: the key is still there
     expect(page.get_by_role("heading", level=1)).to_contain_text("Glioma")
+    expect(page.locator(".pictures img")).to_have_count(2)
     for image in page.locator(".pictures img").all():
         expect(image).to_have_js_property("complete", True)
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 200

@@ -14,12 +14,16 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.jobs import wait_until_done
-from tests.browser.reading import result_id, wait_for_answer
+from tests.browser.reading import result_id, settle, wait_for_answer
 from tests.browser.test_flow import held
 
 GOLDEN = Path(__file__).parent / "golden"
 CELL = 20  # pixels of the screen
 WIDE, NARROW = (1200, 900), (400, 900)
+PICTURES_IN_SIGHT = """() => [...document.images].every((image) => {
+    const { top, bottom, width } = image.getBoundingClientRect();
+    return !width || bottom < 0 || top > innerHeight || (image.complete && image.naturalWidth);
+})"""
 MEAN, WORST = 4.0, 60.0  # greatest differences of a layout that is the same, in grey levels of 255
 
 
@@ -30,6 +34,7 @@ def start(page, _):
 def answer(page, samples):
     page.set_input_files("#file", samples["meningioma"])
     wait_for_answer(page)
+    settle(page)
 
 
 def report(page, samples):
@@ -45,8 +50,8 @@ def job(page, samples):
 
 def layout(page: Page) -> NDArray[np.float64]:
     """Mean grey level of each cell of the screen, 0-255."""
-    page.wait_for_load_state("networkidle")
     page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function(PICTURES_IN_SIGHT)
     hidden = [page.locator("#viewport"), page.locator(".pictures img"), page.locator("#images img")]
     shot = Image.open(io.BytesIO(page.screenshot(animations="disabled", mask=hidden, mask_color="#808080")))
     small = shot.convert("L").resize((shot.width // CELL, shot.height // CELL), Image.Resampling.BOX)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from frontend import NOTICE
-from tests.browser.reading import wait_for_answer
+from tests.browser.reading import settle, wait_for_answer
 from tests.servers import PROJECT
 
 CARD = json.loads((PROJECT / "model_repository/brain_mri/card.json").read_text())
@@ -43,6 +43,7 @@ def test_nothing_is_wider_than_the_screen(visit, samples, width):
     page.set_input_files("#file", samples["glioma"])
     wait_for_answer(page)
     page.get_by_role("switch").check()
+    settle(page)
     for summary in page.locator("summary:visible").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -112,6 +113,7 @@ def test_keyboard_alone_is_enough(visit):
     tab_to("#opacity", at_most=1)
     press("ArrowRight")
     expect(page.locator("#opacity-value")).to_have_text("51 %")
+    settle(page)
     for name in ("#zoom-in", "#pane .openseadragon-canvas"):
         page.locator("main").focus()
         tab_to(name)

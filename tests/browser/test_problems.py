@@ -124,7 +124,8 @@ def test_cancel_stops_and_the_picture_can_be_sent_again(visitor, small):
         held.append(route)
 
     page.route("**/predict", hold)
-    page.set_input_files("#file", picture())
+    with page.expect_request("**/predict"):
+        page.set_input_files("#file", picture())
     expect(page.get_by_role("status").filter(has_text="ing")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("alert")).to_contain_text("Cancelled")

@@ -9,12 +9,25 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.reading import areas, difference, result_id, served, settle, viewport, wait_for_answer
+from tests.browser.reading import (
+    areas,
+    difference,
+    result_id,
+    served,
+    settle,
+    viewport,
+    wait_for_answer,
+    wait_for_objects,
+)
 from tests.pictures import encoded
 from tests.servers import PROJECT
 
 CARD = json.loads((PROJECT / "model_repository/he_tissue/card.json").read_text())
 HE = PROJECT / "build/samples/he_tissue/he/histo.jpg"
+SLIDE = """(slider, values) => values.forEach((value) => {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+})"""
 UM_PER_PX = 0.7  # all three classes are seen at it, whatever the picture's true resolution
 
 
@@ -27,7 +40,8 @@ def ask(page: Page, picture: object = HE, um_per_px: object = UM_PER_PX) -> None
     choose(page, um_per_px)
     page.set_input_files("#file", picture)
     wait_for_answer(page)
-    page.wait_for_load_state("networkidle")
+    settle(page)
+    wait_for_objects(page)
 
 
 def api(page: Page, **view: object) -> dict:
@@ -42,6 +56,7 @@ def set_threshold(page: Page, threshold: float) -> None:
     """Move the slider and wait until the numbers and the objects for it are there."""
     with page.expect_response(f"**/polygons.geojson?threshold={threshold}"):
         page.get_by_role("slider", name="Threshold").fill(str(threshold))
+    wait_for_objects(page)
     settle(page)
 
 
@@ -75,7 +90,7 @@ def test_areas_are_those_of_the_api_in_the_cards_order_and_colours(asked):
 def test_areas_are_a_table_with_units(asked):
     page, _ = asked
     table = page.get_by_role("table", name="Area of each class, and its share of the tissue")
-    assert table.get_by_role("columnheader").all_inner_texts() == ["Class", "Area", "Share of the tissue"]
+    expect(table.get_by_role("columnheader")).to_have_text(["Class", "Area", "Share of the tissue"])
     for each in CARD["classes"]:
         row = table.get_by_role("row").filter(has=page.get_by_role("rowheader", name=each["title"], exact=True))
         expect(row.locator(".number").first).to_have_text(re.compile(r"^[\d.]+ mm²$"))
@@ -154,7 +169,7 @@ def test_classes_lie_over_the_picture_as_the_service_draws_them(asked):
     page, seen = asked
     expect(page.get_by_role("switch", name="Classes")).to_be_checked()
     legend = page.get_by_role("list", name="Legend").get_by_role("listitem")
-    assert legend.all_inner_texts() == [each["title"] for each in CARD["classes"]]
+    expect(legend).to_have_text([each["title"] for each in CARD["classes"]])
     requests = len(seen.requests)
     page.get_by_role("slider", name="Opacity").fill("100")
     here = viewport(page)
@@ -185,10 +200,8 @@ def test_last_threshold_wins(asked):
     page, seen = asked
     before = len(seen.requests)
     page.route("**/v1/results/*?threshold=0.9", lambda _: None)  # never answered
-    slider = page.get_by_role("slider", name="Threshold")
-    slider.fill("0.8")
     with page.expect_request("**/v1/results/*?threshold=0.9"):
-        slider.fill("0.9")  # before 0.8 is sent
+        page.get_by_role("slider", name="Threshold").evaluate(SLIDE, ["0.8", "0.9"])  # the second before 0.8 is sent
     with page.expect_event("requestfailed") as cancelled:
         set_threshold(page, 0.2)
     assert cancelled.value.url.endswith("threshold=0.9")
@@ -242,7 +255,7 @@ def test_blank_picture_is_a_result_without_tissue(visit):
     expect(page.get_by_role("list", name="Warnings")).to_contain_text("No tissue was found")
     expect(page.get_by_role("alert")).to_be_hidden()
     assert all(row == {"mm2": 0, "fraction": 0, "bar": 0} for row in areas(page).values())
-    assert page.locator("#bars .number").all_inner_texts() == ["0 mm²", "0 %"] * 3
+    expect(page.locator("#bars .number")).to_have_text(["0 mm²", "0 %"] * 3)
 
 
 def test_sample_of_another_stain_says_so_before_and_after(visit):

@@ -41,5 +41,5 @@ def patient(tiny):
 def still_works(service):
     """After the test the service answers a picture as ever."""
     yield
-    with httpx.Client(base_url=service.url) as http:
+    with httpx.Client(base_url=service.url, timeout=60) as http:
         assert http.post("/v1/models/tiny/predict", content=encoded(noise((16, 16)))).status_code == 200

@@ -57,7 +57,7 @@ def locust():
 
     def run(host, *arguments):
         command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--host", host]
-        done = subprocess.run([*command, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*command, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=300)
         return Done(done.returncode, done.stderr)
 
     return run

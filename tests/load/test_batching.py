@@ -11,7 +11,7 @@ from tests.servers import PROJECT
 
 def batching(*arguments):
     command = [sys.executable, "-m", "loadtest.batching", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=250)
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
 
 
 def test_the_script_runs_on_a_cpu(embedded_triton, tmp_path):

@@ -30,6 +30,7 @@ function makeViewer(element, { width, height }, name) {
     gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
     gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true },
     gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
+    clickTimeThreshold: Infinity, // a click is what ends where it began, however slow the hand or the machine
     visibilityRatio: 0.5,
     minZoomImageRatio: 0.8,
     maxZoomPixelRatio: NEAREST_ZOOM,

@@ -7,7 +7,7 @@ from frontend.jobs.ports import Backlog, DeadLetter
 from tests.contract.jobs.conftest import VISIBILITY_S
 
 JOB, OTHER = "0" * 31 + "1", "0" * 31 + "2"
-WAIT_S = 5  # long enough for any queue
+WAIT_S = 10  # long enough for any queue
 
 
 def message(index=0, job_id=JOB, model="tiny"):
@@ -89,7 +89,7 @@ async def test_a_heartbeat_keeps_a_lease(queue):
 async def test_what_is_released_comes_again_after_its_delay(queue):
     await queue.send([message()])
     (lease,) = await receive(queue)
-    await queue.release(lease, 1)
+    await queue.release(lease, 2)
     assert await empty(queue)
     (again,) = await receive(queue)
     assert again.deliveries == 2

@@ -60,7 +60,7 @@ def jobs(service):
     """All jobs of the service with their images, newest first."""
 
     def read():
-        with httpx.Client(base_url=service.url) as http:
+        with httpx.Client(base_url=service.url, timeout=60) as http:
             listed = http.get("/v1/jobs", params={"limit": 100}).raise_for_status().json()["jobs"]
             return [http.get(f"/v1/jobs/{job['id']}").raise_for_status().json() for job in listed]
 

@@ -9,10 +9,11 @@ from tests.tiny_models import write_classifier
 
 @pytest.fixture(scope="package")
 def repository(tmp_path_factory):
-    """`tiny` answers at once, in batches; `slow` takes a tenth of a second and `slower` one, a picture at a time."""
+    """`tiny` answers at once, in batches; a picture at a time, `slow` takes 0.1 s, `steady` 0.5 s and `slower` 1 s."""
     folder = tmp_path_factory.mktemp("repository")
     write_classifier(folder, "tiny")
     write_sleeper(folder, "slow", 0.1)
+    write_sleeper(folder, "steady", 0.5)
     write_sleeper(folder, "slower", 1.0)
     return folder
 

@@ -88,12 +88,21 @@ class Callers:
                 await asyncio.sleep(max(0.0, start + number / rate - time.monotonic()))
                 group.create_task(self.ask(picture))
 
+    async def all_in(self, count: int) -> None:
+        """Wait until the frontend works on so many requests; the one that asks is not counted."""
+
+        async def arrived() -> bool:
+            text = (await self.http.get("/metrics")).text
+            return f"\noncoserve_in_flight {count + 1}.0\n" in text
+
+        await until(arrived)
+
     def with_status(self, *statuses: int) -> list[Answer]:
         return [each for each in self.answers if each.status in statuses]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
-    """Wait for a condition, and fail after so many seconds."""
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    """Wait for a condition, and fail after so many seconds: long enough for any machine."""
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

@@ -28,27 +28,27 @@ async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path,
             await asyncio.sleep(1)
             triton.triton_process().kill()
             killed = time.monotonic()
-            await asyncio.sleep(2.2)
-            hit = [each for each in callers.answers if each.began < killed < each.began + each.seconds]
-            assert hit
-            assert max(each.began + each.seconds for each in hit) - killed < 2
+            await until(lambda: asyncio.sleep(0, len(callers.with_status(503)) >= 20))
             assert {each.status for each in callers.answers} == {200, 503}
             assert {each.code for each in callers.with_status(503)} == {"inference_unavailable"}
-            triton.wait()
+            await asyncio.to_thread(triton.wait)
             triton.start()
             await asyncio.to_thread(triton.wait_ready)
             back = time.monotonic()
-            await until(lambda: asyncio.sleep(0, any(each.began > back for each in callers.with_status(200))), 10)
-            await until(lambda: ready(service), 5)
+            await until(lambda: asyncio.sleep(0, any(each.began > back for each in callers.with_status(200))))
+            await until(lambda: ready(service))
             stop.set()
         assert {each.status for each in callers.answers} == {200, 503}
+        hit = [each for each in callers.answers if each.began < killed < each.ended]
+        assert hit
+        assert max(each.ended for each in hit) - killed < 10  # the deadline is 30 s
     finally:
         triton.stop()
 
 
 async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
     with TritonServer(repository, tmp_path) as triton:
-        service = start(triton.grpc_url, infer_timeout_s=1.5, poll_interval_s=0.2)
+        service = start(triton.grpc_url, infer_timeout_s=3, poll_interval_s=0.2)
         async with Callers(service.url, "tiny") as callers:
             assert (await callers.ask()).status == 200
             triton.triton_process().send_signal(signal.SIGSTOP)
@@ -58,15 +58,15 @@ async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
                 )
                 assert {(each.status, each.code) for each in answers} == {(504, "deadline_exceeded")}
                 *by_setting, by_caller = [each.seconds for each in answers]
-                assert 1 <= by_caller < 1.4
-                assert all(1.5 <= each < 2 for each in by_setting)
+                assert 1 <= by_caller < 2.5
+                assert all(3 <= each < 6 for each in by_setting)
                 assert (await callers.http.get("/livez")).status_code == 200
                 unready = await callers.http.get("/readyz")
                 assert (unready.status_code, unready.json()["ready"]) == (503, False)
                 assert "does not answer" in unready.json()["problems"]["inference_server"]
             finally:
                 triton.triton_process().send_signal(signal.SIGCONT)
-            await until(lambda: ready(service), 5)
+            await until(lambda: ready(service))
             assert (await callers.ask()).status == 200
 
 
@@ -88,15 +88,15 @@ async def test_garbage_is_502_and_the_service_lives(wire, start):
 
 
 async def test_slow_answers_end_at_the_deadline(wire, start):
-    service = start(wire.grpc_url, infer_timeout_s=0.8)
+    service = start(wire.grpc_url, infer_timeout_s=2)
     async with Callers(service.url, "tiny") as callers:
         wire.answer_with("truth", delay_s=0.3)
         assert (await callers.ask()).status == 200
-        wire.answer_with("truth", delay_s=5)
+        wire.answer_with("truth", delay_s=30)
         answer = await callers.ask()
         assert (answer.status, answer.code) == (504, "deadline_exceeded")
-        assert 0.8 <= answer.seconds < 1.2
-        await until(lambda: asyncio.sleep(0, wire.cancelled == 1), 2)
+        assert 2 <= answer.seconds < 6
+        await until(lambda: asyncio.sleep(0, wire.cancelled == 1), 15)
 
 
 async def test_one_model_fails_to_load_while_the_other_serves(embedded_triton, tmp_path, start):

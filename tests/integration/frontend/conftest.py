@@ -8,7 +8,7 @@ SAMPLES = PROJECT / "build" / "samples"
 
 @pytest.fixture
 def http(frontend):
-    with httpx.Client(base_url=frontend.url, timeout=60) as client:
+    with httpx.Client(base_url=frontend.url, timeout=300) as client:
         yield client
 
 

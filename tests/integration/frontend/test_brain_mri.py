@@ -14,6 +14,7 @@ from PIL import Image
 
 from frontend.resizing import resize
 from frontend.schemas import ClassificationResult
+from tests.pictures import encoded
 from tests.servers import FrontendServer
 
 PREDICT = "/v1/models/brain_mri/predict"
@@ -69,15 +70,18 @@ def test_batching_is_real(triton, samples, tmp_path):
 
 
 def test_stages_sum_to_the_wall_time_of_the_handling(http, samples):
-    picture = Image.open(samples[0][1]).rotate(3)  # a picture that has no stored result
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    response = http.post(PREDICT, content=buffer.getvalue())
-    stages = {name: float(ms) for name, ms in re.findall(r"([a-z]+);dur=([\d.]+)", response.headers["server-timing"])}
-    total = stages.pop("total")
-    assert {"decode", "preprocess", "infer", "postprocess"} <= stages.keys()
-    assert sum(stages.values()) == pytest.approx(total, rel=0.1)
-    assert response.json()["timings_ms"]["infer"] == pytest.approx(stages["infer"], rel=0.01)
+    left_out = []  # of the whole; a busy machine may stop any one request between two stages, but not every one
+    for degrees in range(3, 8):
+        picture = encoded(Image.open(samples[0][1]).rotate(degrees))  # which has no stored result
+        response = http.post(PREDICT, content=picture)
+        timing = response.headers["server-timing"]
+        stages = {name: float(ms) for name, ms in re.findall(r"([a-z]+);dur=([\d.]+)", timing)}
+        total = stages.pop("total")
+        assert {"decode", "preprocess", "infer", "postprocess"} <= stages.keys()
+        assert response.json()["timings_ms"]["infer"] == pytest.approx(stages["infer"], rel=0.01)
+        left_out.append(1 - sum(stages.values()) / total)
+    assert min(left_out) > -0.01
+    assert min(left_out) < 0.1
 
 
 def test_overlay_of_the_upload_itself(http, samples):

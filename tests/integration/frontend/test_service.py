@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from frontend.keys import new_key
+from frontend.keys import LOOK_EVERY_S, new_key
 from tests.pictures import encoded, noise
 from tests.servers import FrontendServer, TritonServer, free_port
 from tests.tiny_models import CLASSES, expected_probabilities, write_classifier
@@ -41,7 +41,7 @@ def frontend(tiny, repository, folder, **settings):
     return FrontendServer(tiny.grpc_url, folder, **values | settings)
 
 
-def wait_for(condition, seconds=15):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -92,8 +92,8 @@ def test_triton_killed_and_back(repository, embedded_triton, tmp_path):
         assert httpx.post(predict, content=picture(1)).status_code == 200  # stored, needs no Triton
         triton.start()
         triton.wait_ready()
-        wait_for(lambda: httpx.post(predict, content=picture(3)).status_code == 200, 10)
-        wait_for(service.is_ready, 5)
+        wait_for(lambda: httpx.post(predict, content=picture(3)).status_code == 200)
+        wait_for(service.is_ready)
 
 
 def test_the_frontend_may_start_before_triton(repository, embedded_triton, tmp_path):
@@ -168,7 +168,7 @@ def test_keys_and_expiry_with_several_workers(tiny, repository, tmp_path):
     file.write_text(f"{made[0][1]}\n")
     ward, lab = ({"X-API-Key": secret} for secret, _ in made)
     results = tmp_path / "results"
-    with frontend(tiny, repository, tmp_path, workers=3, api_keys_file=file, results_ttl_s=24) as service:
+    with frontend(tiny, repository, tmp_path, workers=3, api_keys_file=file, results_ttl_s=48) as service:
 
         def ask(headers, path="/v1/models"):
             return httpx.get(f"{service.url}{path}", headers=headers).status_code
@@ -176,15 +176,18 @@ def test_keys_and_expiry_with_several_workers(tiny, repository, tmp_path):
         assert [ask(headers) for headers in ({}, ward, lab)] == [401, 200, 401]
         predict = f"{service.url}/v1/models/tiny/predict"
         made_by_ward = httpx.post(predict, content=picture(), headers=ward).json()["links"]["self"]
-        # A connection each, so all workers are met sooner or later; each of them looks at the file once a second.
+        # A connection each, so all workers are met sooner or later; each of them looks at the file once a second,
+        # so that after that time every one of them has the new keys or looks at its next request.
         file.write_text("".join(f"{key}\n" for _, key in made))
-        wait_for(lambda: {ask(lab) for _ in range(12)} == {200})
+        time.sleep(1.1 * LOOK_EVERY_S)
+        assert {ask(lab) for _ in range(12)} == {200}
         assert {ask(ward, made_by_ward) for _ in range(12)} == {200}
         assert {ask(lab, made_by_ward) for _ in range(12)} == {404}
         (file,) = results.glob("keys/ward/*/*.zip")
-        os.utime(file, (time.time() - 60,) * 2)
+        os.utime(file, (time.time() - 120,) * 2)
         assert {ask(ward, made_by_ward) for _ in range(12)} == {404}
-        wait_for(lambda: not file.exists())
+        wait_for(lambda: "expired results removed" in service.output())  # said when it is done
+        assert not file.exists()
         assert service.output().count("expired results removed") == 1
     for secret, _ in made:
         assert secret not in service.output()

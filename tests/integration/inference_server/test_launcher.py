@@ -24,7 +24,7 @@ def repository(tmp_path):
     return tmp_path / "models"
 
 
-def ended(processes, timeout_s=15):
+def ended(processes, timeout_s=60):
     """Whether all end; a zombie has."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -34,7 +34,7 @@ def ended(processes, timeout_s=15):
     return False
 
 
-def wait_for_output(server, text, timeout_s=30):
+def wait_for_output(server, text, timeout_s=120):
     deadline = time.monotonic() + timeout_s
     while text not in server.output():
         assert time.monotonic() < deadline, server.output()
@@ -49,7 +49,7 @@ def test_a_signal_stops_the_command_and_triton(repository, tmp_path, signum):
         assert {process.name() for process in family} >= {"tritonserver", "triton_python_backend_stub"}
         assert shared_memory
         assert server.stop(signum) == 0
-        assert ended(family, timeout_s=0.5)
+        assert ended(family, timeout_s=5)
         assert not [region for region in shared_memory if region.exists()]
         lines = server.output().splitlines()
         assert [line.split(" (")[0] for line in lines] == [
@@ -66,7 +66,7 @@ def test_a_signal_while_models_load_stops_triton(repository, tmp_path):
     wait_for_output(server, "loads")
     family = server.family()
     assert server.stop(signal.SIGINT) == 0
-    assert ended(family, timeout_s=0.5)
+    assert ended(family, timeout_s=5)
     assert "Traceback" not in server.output()
 
 
@@ -116,7 +116,7 @@ def test_a_command_that_ignores_sigterm_is_killed_with_what_it_started(repositor
         wait_for_output(server, "command runs")
         family = server.family()
         assert server.stop() == 0
-        assert ended(family, timeout_s=0.5)
+        assert ended(family, timeout_s=5)
 
 
 def test_death_of_triton_ends_the_launcher_with_its_code_and_last_words(repository, tmp_path):
@@ -127,7 +127,7 @@ def test_death_of_triton_ends_the_launcher_with_its_code_and_last_words(reposito
         assert server.wait() == 128 + signal.SIGKILL
         assert "Triton ended with exit code 137. The end of its log" in server.output()
         assert "Started Metrics Service" in server.output()
-        assert ended(family, timeout_s=0.5)
+        assert ended(family, timeout_s=5)
         assert not [region for region in shared_memory if region.exists()]
 
 
@@ -172,7 +172,7 @@ def test_a_taken_port_is_named_at_once(repository, tmp_path, name):
     port = getattr(server, name)
     with socket.create_server(("127.0.0.1", port)):
         server.start()
-        assert server.wait(timeout_s=5) == 1
+        assert server.wait() == 1
     assert f"Triton cannot listen on port {port} of 127.0.0.1 (Address already in use)" in server.output()
     assert f"ONCO_TRITON_{name.upper()}" in server.output()
     assert not server.triton_log

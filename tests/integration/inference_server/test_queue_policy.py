@@ -6,19 +6,21 @@ import time
 import numpy as np
 import tritonclient.grpc.aio as grpcclient
 
-from tests import tiny_models
 from tests.integration.inference_server.calls import tensor
 from tests.servers import TritonServer
+from tests.timed_model import write_sleeper
+from tests.tiny_models import QUEUE_POLICY
 
 BURSTS = (3, 4, 5, 7, 12, 4, 5, 7, 12)  # callers at once, with nobody after them
+EXECUTION_S = 0.02  # by the clock, whatever else the machine does
 STALL_S = 0.4  # a stall lasts 0.5 s; twelve executions take 0.25 s
 
 
 async def burst_s(client, model, callers):
     """Seconds until the last of so many simultaneous requests is answered."""
-    seed = [tensor("seed", np.ones((1, 1), np.float32))]
+    image = [tensor("image", np.zeros((1, 16, 16, 3), np.uint8))]
     started = time.monotonic()
-    await asyncio.gather(*(client.infer(model, seed) for _ in range(callers)))
+    await asyncio.gather(*(client.infer(model, image) for _ in range(callers)))
     return time.monotonic() - started
 
 
@@ -29,8 +31,8 @@ async def test_a_queue_policy_stalls_what_waits(embedded_triton, tmp_path):
     and hide it: a ratio of throughputs was anything from 1.0 to 2.7. If this fails, Triton may have mended it: then
     queue policies can be considered again.
     """
-    tiny_models.write_slow(tmp_path / "models", "plain", steps=2)
-    tiny_models.write_slow(tmp_path / "models", "policy", steps=2, batching=tiny_models.QUEUE_POLICY)
+    write_sleeper(tmp_path / "models", "plain", EXECUTION_S)
+    write_sleeper(tmp_path / "models", "policy", EXECUTION_S, batching=QUEUE_POLICY)
     stalls = {"plain": 0, "policy": 0}
     with TritonServer(tmp_path / "models", tmp_path) as server:
         async with grpcclient.InferenceServerClient(server.grpc_url) as client:

@@ -12,14 +12,14 @@ async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path,
         "ONCO_INFERENCE_URL": server.grpc_url,
         "ONCO_MODEL_REPOSITORY": str(repository),
         "ONCO_RESULTS_DIR": str(tmp_path / "results"),
-        "ONCO_JOB_LEASE_S": "1",
+        "ONCO_JOB_LEASE_S": "2",
         "ONCO_JOB_MAX_ATTEMPTS": "4",
     }
     monkeypatch.setattr(os, "environ", dict(os.environ))  # chaos adds the settings to it
     report = await chaos(settings, tmp_path, COUNT, workers=2, kill_every_s=3)
     assert report.sound, report
     assert report.succeeded == COUNT - 1
-    assert report.died == 4
+    assert max(1, 4 - report.killed) <= report.died <= 4  # a kill at random may take the poison's worker, too
     assert report.killed > 0
     assert "begun 4 times. The worker's process ended each time." in report.dead[0].reason
     assert "Traceback" not in (tmp_path / "workers.log").read_text()

@@ -13,7 +13,7 @@ from frontend.jobs.schemas import JobShape
 from tests.pictures import encoded, noise
 from tests.servers import TritonServer
 
-PATIENCE_S = 60
+PATIENCE_S = 240  # only a test that fails waits that long
 
 
 def pictures(count, first=0):
@@ -21,7 +21,7 @@ def pictures(count, first=0):
 
 
 def submit(service, files):
-    answer = httpx.post(f"{service.url}/v1/jobs", data={"model": "tiny"}, files=files, timeout=30)
+    answer = httpx.post(f"{service.url}/v1/jobs", data={"model": "tiny"}, files=files, timeout=60)
     assert answer.status_code == 202, answer.text
     return service.url + answer.headers["location"]
 
@@ -29,7 +29,7 @@ def submit(service, files):
 def ended(address, within_s=PATIENCE_S):
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        job = JobShape.model_validate(httpx.get(address, timeout=30).json())
+        job = JobShape.model_validate(httpx.get(address, timeout=60).json())
         if job.state not in {"QUEUED", "RUNNING"}:
             return job
         time.sleep(0.1)
@@ -59,7 +59,7 @@ async def test_from_upload_to_results(server, start):
         ("0.png", "SUCCEEDED"), ("1.png", "SUCCEEDED"), ("2.png", "SUCCEEDED"), ("bad.png", "FAILED"),
     ]  # fmt: skip
     assert (job.images[3].error.code, job.images[3].links) == ("corrupt_image", {})
-    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:
         asked = await http.post("/v1/models/tiny/predict", content=pictures(1)[0][1][1])
         assert asked.headers["cache-status"] == "oncoserve; hit"
         assert asked.json()["id"] == job.images[0].result
@@ -104,13 +104,13 @@ def test_a_frontend_that_is_stopped_stops_its_worker(server, start):
 
 def test_triton_dies_and_comes_back(embedded_triton, repository, tmp_path, start):
     with TritonServer(repository, tmp_path) as triton:
-        service = start(triton.grpc_url)
+        service = start(triton.grpc_url, job_lease_s=10)  # no heartbeat comes too late, which would be an attempt
         assert ended(submit(service, pictures(1))).state == "SUCCEEDED"
         triton.triton_process().kill()
         triton.wait()
         address = submit(service, pictures(20, first=1))
         time.sleep(3)
-        waiting = JobShape.model_validate(httpx.get(address).json())
+        waiting = JobShape.model_validate(httpx.get(address, timeout=60).json())
         assert waiting.progress.succeeded + waiting.progress.failed == 0
         triton.start()
         triton.wait_ready()
@@ -120,7 +120,7 @@ def test_triton_dies_and_comes_back(embedded_triton, repository, tmp_path, start
 
 def test_a_database_that_is_locked_and_a_results_folder_that_is_away_only_take_longer(server, start, tmp_path):
     """Longer than the busy timeout; then the results' folder is a file for a while."""
-    service = start(server.grpc_url)
+    service = start(server.grpc_url, job_lease_s=5)  # shorter than the lock, longer than any heartbeat is late
     first, second = submit(service, pictures(30)), None
     holder = sqlite3.connect(tmp_path / "results/jobs/jobs.sqlite", isolation_level=None, timeout=30)
     holder.execute("BEGIN IMMEDIATE")

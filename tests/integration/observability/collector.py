@@ -65,7 +65,7 @@ class Collector:
         """The spans of one trace so far."""
         return [span for span in self.spans if span.trace == trace]
 
-    def wait_for(self, condition, seconds=15):
+    def wait_for(self, condition, seconds=60):
         """Wait until the condition holds; exporters send in batches, seconds apart."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -16,12 +16,12 @@ from tests.tiny_models import write_classifier
 # Nothing to see while nothing fails; everything else must be there on a service that works.
 PANELS_ONLY_ON_FAILURE = {"Errors by code"}
 SERIES_ONLY_ON_FAILURE = {'oncoserve_requests_total{route=~"/v1/.*",status=~"5.."}'}
-SCRAPE_S = 1
+SCRAPE_S = 2  # also how long one may take
 PANELS = [title for title, _ in panel_expressions()]
 
 
 class Prometheus(Server):
-    """Prometheus with the project's rules and its configuration, which asks these servers, every second."""
+    """Prometheus with the project's rules and its configuration, which asks these servers, every two seconds."""
 
     def __init__(self, folder, frontend, triton):
         text = CONFIGURATION.read_text()
@@ -42,7 +42,7 @@ class Prometheus(Server):
         super().__init__(argv, f"{self.url}/-/ready", {}, folder / "prometheus.log")
 
     def get(self, path, **parameters):
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters).json()
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
@@ -64,18 +64,19 @@ class Service:
 
     def upload(self, content=None):
         self._seed += 1
-        return httpx.post(self.predict, content=content or encoded(noise((16, 16), self._seed))).status_code
+        return httpx.post(self.predict, content=content or encoded(noise((16, 16), self._seed)), timeout=60).status_code
 
     def upload_later(self):
         content = encoded(noise((16, 16)))
-        return httpx.post(self.predict, content=content, headers={"Prefer": "respond-async"}).status_code
+        return httpx.post(self.predict, content=content, headers={"Prefer": "respond-async"}, timeout=60).status_code
 
     def use(self):
         """A little traffic before and after a scrape: a rate needs two values that differ."""
         for _ in range(3):
             assert self.upload() == 200
             assert self.upload_later() == 202
-            time.sleep(1.5 * SCRAPE_S)
+            done = time.time()
+            self.wait_for(lambda done=done: min(self.prometheus.values("timestamp(up)")) > done)
 
     def fail(self):
         """Errors of every kind that an alert asks for: refused for load, and a results folder that is broken."""
@@ -86,13 +87,15 @@ class Service:
                     break
             else:
                 pytest.fail("nothing was refused")
-        shutil.rmtree(self.results)
-        self.results.write_text("a file in the place of the folder")
+        file = self.results.with_name("file")
+        file.write_text("a file in the place of the folder")
+        self.results.rename(self.results.with_name("away"))  # at once: the service writes to it at any time
+        file.rename(self.results)
         assert self.upload() == 503
         self.results.unlink()
         assert self.upload() == 200
 
-    def wait_for(self, condition, seconds=15):
+    def wait_for(self, condition, seconds=60):
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s"

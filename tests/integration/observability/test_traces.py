@@ -35,7 +35,9 @@ def url(embedded_triton, collector, tmp_path_factory):
 
 def predict(url, seed, traceparent=""):
     content = encoded(noise((16, 16), seed))
-    response = httpx.post(f"{url}/v1/models/tiny/predict", content=content, headers={"traceparent": traceparent})
+    response = httpx.post(
+        f"{url}/v1/models/tiny/predict", content=content, headers={"traceparent": traceparent}, timeout=60
+    )
     assert response.status_code == 200
 
 

@@ -122,7 +122,7 @@ async def test_without_keys_the_limit_is_by_address(tmp_path):
 async def test_a_key_taken_away_is_refused_without_a_restart(locked, secrets, tmp_path):
     assert (await locked.http.get("/v1/models", headers=secrets[0])).status_code == 200
     (tmp_path / "keys").write_text("")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await locked.http.get("/v1/models", headers=secrets[0])).status_code != 401:
             await asyncio.sleep(0.05)
 

@@ -9,6 +9,7 @@ import pytest
 from frontend.admission import Admission, Lane
 from frontend.errors import TooBusy
 from frontend.sharing import SharedCounts
+from tests.fakes import let_others_run
 from tests.unit.frontend.tasks.test_segmentation import model
 
 BATCH = 2
@@ -162,10 +163,10 @@ async def test_the_background_has_one_batch_under_way(admission):
             await release.wait()
 
     tasks = [asyncio.create_task(work(number)) for number in range(5)]
-    await asyncio.sleep(0.01)
+    await let_others_run()
     assert running == [0, 1]
     tasks[0].cancel()
-    await asyncio.sleep(0.01)
+    await let_others_run()
     assert running == [0, 1, 2]
     release.set()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -183,7 +184,7 @@ async def test_the_background_waits_for_interactive_requests(admission):
 
     with admission.place(MODEL):
         task = asyncio.create_task(work())
-        await asyncio.sleep(0.01)
+        await let_others_run()
         assert begun == []
         async with asyncio.timeout(1):  # interactive requests never wait here
             await admission.give_way(MODEL, Lane.INTERACTIVE)

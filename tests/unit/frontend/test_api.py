@@ -160,7 +160,7 @@ async def test_the_limit_on_requests_under_way(tmp_path):
         backend.gate = asyncio.Event()
         pictures = [encoded(noise(seed=seed)) for seed in range(3)]
         waiting = [asyncio.create_task(small.http.post(PREDICT, content=data)) for data in pictures[:2]]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(backend.calls) < 2:
                 await asyncio.sleep(0.01)
         refused = await small.http.post(PREDICT, content=pictures[2])
@@ -242,10 +242,10 @@ async def test_the_callers_deadline_covers_the_whole_request(tmp_path):
     backend = FakeBackend()
     async with Service(tmp_path, backend) as hurried:
         backend.gate = asyncio.Event()  # no answer comes
-        response = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "0.2"})
-        assert "within 0.2 s" in assert_problem(response, 504, "deadline_exceeded").detail
+        response = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "1"})
+        assert "within 1 s" in assert_problem(response, 504, "deadline_exceeded").detail
         (*_, timeout_s) = backend.calls[0]
-        assert 0 < timeout_s < 0.2
+        assert 0 < timeout_s < 1
         bad = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "soon"})
         assert_problem(bad, 422, "invalid_parameter")
 

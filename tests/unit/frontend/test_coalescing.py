@@ -5,7 +5,7 @@ import pytest
 
 from frontend.coalescing import CALLS_IN_FLIGHT, CoalescingBackend
 from frontend.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable
-from tests.fakes import FakeBackend, classifier
+from tests.fakes import FakeBackend, classifier, let_others_run
 from tests.tiny_models import expected_probabilities
 
 OUTPUTS = ["probabilities"]
@@ -31,7 +31,7 @@ class Server:
     async def start(self, *pictures, timeout_s=5.0):
         """Ask for each in a task of its own, as far as they get."""
         tasks = [asyncio.create_task(self.ask(picture, timeout_s)) for picture in pictures]
-        await asyncio.sleep(0.01)
+        await let_others_run()
         return tasks
 
     def rows(self):
@@ -88,10 +88,10 @@ async def test_a_call_ends_when_the_last_of_its_callers_has_gone(server):
     tasks = await server.start(*(image() for _ in range(CALLS_IN_FLIGHT + 2)))
     for task in tasks[:CALLS_IN_FLIGHT]:
         task.cancel()
-    await asyncio.sleep(0.01)  # their places are taken by the two that waited, together
+    await let_others_run()  # their places are taken by the two that waited, together
     assert server.rows() == [1] * CALLS_IN_FLIGHT + [2]
     tasks[-1].cancel()
-    await asyncio.sleep(0.01)
+    await let_others_run()
     assert not tasks[-2].done()
     server.fake.gate.set()
     assert (await tasks[-2]).shape == (1, 3)

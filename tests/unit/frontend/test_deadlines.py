@@ -10,10 +10,10 @@ from frontend.errors import DeadlineExceeded
 
 async def test_the_block_is_ended_in_time_counted_from_the_arrival():
     began = time.monotonic()
-    with pytest.raises(DeadlineExceeded, match=r"'tiny' did not answer within 0.5 s"):
-        async with Deadline(0.5, spent_s=0.4).enforce("tiny"):
-            await asyncio.sleep(5)
-    assert 0.08 < time.monotonic() - began < 0.4
+    with pytest.raises(DeadlineExceeded, match=r"'tiny' did not answer within 60 s"):
+        async with Deadline(60, spent_s=59.9).enforce("tiny"):
+            await asyncio.sleep(100)
+    assert 0.08 < time.monotonic() - began < 30
 
 
 async def test_a_time_that_is_over_at_the_start():

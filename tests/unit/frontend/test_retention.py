@@ -40,7 +40,7 @@ def save_expired(store):
 
 
 async def gone(file):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while file.exists():
             await asyncio.sleep(0.01)
 
@@ -81,7 +81,7 @@ async def test_a_folder_that_fails_is_told_and_tried_again(store, threads, swift
     blocked = store.folder / "01"
     blocked.write_text("a file where a folder has to be")
     async with retention.sweeping(store, threads):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "could not be removed" not in caplog.text:
                 await asyncio.sleep(0.01)
         blocked.unlink()

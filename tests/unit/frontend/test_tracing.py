@@ -144,7 +144,7 @@ async def test_a_collector_that_does_not_answer_harms_nobody(traced):
         started = time.monotonic()
         upload = ("POST", PREDICT, {"content": encoded(quarters())})
         await traced(upload, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert time.monotonic() - started < CLOSE_TIMEOUT_S + 2
+    assert time.monotonic() - started < CLOSE_TIMEOUT_S + 5
 
 
 @pytest.mark.parametrize("value", ["localhost:4318", "http://localhost:4318/v1/traces", "http://"])

@@ -40,14 +40,14 @@ class Desk:
             submissions.append(Submission("a.png", read))
         return (await self.jobs.submit(None, "tiny", {}, submissions)).record.id
 
-    async def ended(self, job_id, within_s=20):
+    async def ended(self, job_id, within_s=60):
         """The job, when its last image has ended."""
         async with asyncio.timeout(within_s):
             while not (job := await self.store.get(job_id)).record.progress.state.ended:
                 await asyncio.sleep(0.02)
         return job
 
-    async def empty(self, within_s=20):
+    async def empty(self, within_s=60):
         """Wait until the queue is."""
         async with asyncio.timeout(within_s):
             while any(each.waiting + each.in_flight for each in (await self.queue.backlog()).values()):

@@ -207,7 +207,7 @@ async def test_a_worker_that_stops_gives_back_what_it_cannot_finish(make_desk):
     desk.backend.gate = asyncio.Event()
     job_id = await desk.send(PNG, encoded(noise(seed=2)))
     async with desk.worker():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not desk.backend.calls:
                 await asyncio.sleep(0.02)
     job = await desk.store.get(job_id)
@@ -221,7 +221,7 @@ async def test_a_worker_that_stops_lets_end_what_ends_in_time(desk):
     desk.backend.gate = asyncio.Event()
     job_id = await desk.send()
     async with desk.worker():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not desk.backend.calls:
                 await asyncio.sleep(0.02)
         asyncio.get_running_loop().call_later(0.3, desk.backend.gate.set)
@@ -266,7 +266,7 @@ async def test_what_came_before_is_worked_on_alone(desk):
 async def test_expired_jobs_lose_their_pictures_and_names(desk, monkeypatch):
     desk.jobs.limits = desk.jobs.limits.__class__(0, 100, 10**6, 10**6)
     job_id = await desk.send(PNG)
-    async with desk.worker(), asyncio.timeout(10):
+    async with desk.worker(), asyncio.timeout(60):
         while (await desk.store.get(job_id)).images[0].name:
             await asyncio.sleep(0.05)
         while (desk.settings.results_dir / "jobs/objects/jobs" / job_id).exists():

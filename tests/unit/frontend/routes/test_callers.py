@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from frontend.admission import Lane
 from frontend.errors import InvalidParameter
 from frontend.routes import callers
+from tests.fakes import let_others_run
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ async def test_hanging_up_cancels_the_work():
 async def test_who_stays_is_not_disturbed():
     before = len(asyncio.all_tasks())
     async with callers.while_connected(request("http.request")):
-        await asyncio.sleep(0.01)
+        await let_others_run()
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == before
 
@@ -84,7 +85,7 @@ async def test_errors_and_cancellation_from_elsewhere_pass():
             await asyncio.sleep(5)
 
     task = asyncio.create_task(work())
-    await asyncio.sleep(0.01)
+    await let_others_run()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -216,5 +216,5 @@ async def test_a_locked_database_is_told(service, tmp_path, monkeypatch):
         assert kept_files(tmp_path) == []
     finally:
         holder.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await submit(service, PNG)).status_code == 202
