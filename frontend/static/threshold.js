@@ -67,6 +67,7 @@ async function apply() {
     if (signal.aborted) return; // a newer one is under way
     set(shown.threshold);
     colourAt(shown.threshold);
+    tell(shown); // the objects were forgotten when the slider moved
     announce(`Another threshold could not be shown. ${error.message}`, true);
   }
 }

@@ -218,6 +218,7 @@ def test_threshold_that_cannot_be_shown_is_said_and_taken_back(asked):
     expect(status).to_be_visible()
     expect(page.get_by_role("slider", name="Threshold")).to_have_value("0.5")
     assert shown_areas(page) == api(page)["areas"]
+    expect(page.locator("#objects")).not_to_have_attribute("inert", "")
     set_threshold(page, 0.8)
     assert shown_areas(page) == api(page, threshold=0.8)["areas"]
 
