@@ -53,7 +53,7 @@ class SharedCounts:
     Args:
         folder: of the processes that share; None for a process that is alone.
         fields: numbers under each name.
-        publish: whether others see what this process counts. Left out, it sees them, and itself only as `own`.
+        publish: whether others see what this process counts. One that only watches is in no sum.
     """
 
     def __init__(self, folder: Path | None, fields: int, *, publish: bool = True) -> None:

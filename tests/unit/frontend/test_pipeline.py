@@ -1,7 +1,8 @@
-"""Pictures of several tiles on their way through the pipeline."""
+"""Pictures on their way through the pipeline: of several tiles, and small ones."""
 
 import asyncio
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from frontend.errors import DeadlineExceeded, TooBusy
 from frontend.pipeline import Limits, Pipeline
 from frontend.results import ResultStore
 from frontend.sharing import SharedCounts
+from frontend.tasks.base import Parameters, ServedModel
+from frontend.tasks.classification import Classification
 from frontend.tasks.segmentation import ANSWER, TissueParameters
 from frontend.threads import CpuThreads
 from frontend.timings import Timings
-from tests.pictures import encoded
+from tests.fakes import FakeBackend, card, classifier
+from tests.pictures import encoded, noise
 from tests.unit.frontend.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3
@@ -103,3 +107,32 @@ async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
         await asking
     assert backend.now == 0
     busy.admission.check(ONE)
+
+
+class Watched(Classification):
+    """Knows in which thread each picture was read."""
+
+    def __init__(self):
+        self.read_in = []
+
+    def plan(self, picture, model, parameters):
+        self.read_in.append(threading.current_thread())
+        return super().plan(picture, model, parameters)
+
+
+@pytest.mark.parametrize(
+    ("picture", "side", "small"),
+    [
+        (noise((200, 200)), 8, True),
+        (noise((300, 300)), 8, False),  # too many bytes
+        (Image.new("RGB", (1000, 600)), 8, False),  # few bytes, too many pixels
+        (noise((200, 200)), 1000, False),  # becomes too large
+    ],
+)
+async def test_small_pictures_need_no_thread(tmp_path, threads, picture, side, small):
+    task, configuration = Watched(), classifier(size=(side, side))
+    served = ServedModel(card(), configuration, None, task)
+    busy = pipeline(FakeBackend(configuration), tmp_path, threads)
+    answer = await busy.predict(served, encoded(picture), Parameters(), Timings())
+    assert json.loads(answer.document)["label"].startswith("class")
+    assert [each is threading.current_thread() for each in task.read_in] == [small]
