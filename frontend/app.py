@@ -24,7 +24,7 @@ from frontend.jobs.service import JobLimits, Jobs
 from frontend.keys import KeyFile
 from frontend.metrics import Metrics
 from frontend.middleware import BodyLimit, CloseConnections, RequestContext
-from frontend.pipeline import Limits, Pipeline
+from frontend.pipeline import SMALL_BYTES, Limits, Pipeline
 from frontend.rate_limit import RateLimit
 from frontend.results import ResultStore
 from frontend.routes import direct, health, models, page, predict, result_pages, results, static, viewing
@@ -121,7 +121,12 @@ def _pipeline(
     settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads, counts: SharedCounts
 ) -> Pipeline:
     admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
-    limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
+    limits = Limits(
+        settings.max_image_pixels,
+        settings.infer_timeout_s,
+        settings.max_tiles_in_flight,
+        SMALL_BYTES if settings.workers > 1 else 0,
+    )
     return Pipeline(server, store, admission, threads, limits)
 
 

@@ -21,7 +21,8 @@ from frontend.tasks.base import SMALL_PIXELS, Parameters, Plan, ServedModel, Tas
 from frontend.threads import CpuThreads
 from frontend.timings import Timings
 
-SMALL_BYTES = 2**17  # of a PNG or JPEG that is decoded in milliseconds, unless its pixels are too many
+SMALL_BYTES = 2**17
+"""Of a PNG or JPEG that is decoded in milliseconds, unless its pixels are too many."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Limits:
         max_image_pixels: width times height.
         infer_timeout_s: seconds that one inference request may take.
         max_tiles_in_flight: inference requests of one picture at once.
+        small_bytes: of an upload that may be read on the event loop, see `Pipeline._open`.
     """
 
     max_image_pixels: int
     infer_timeout_s: float
     max_tiles_in_flight: int
+    small_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,10 @@ class Pipeline:
     async def _open(self, job: "_Job", timings: Timings) -> "bytes | _Opened":
         """The stored document, or else everything up to the inference.
 
-        A small picture is read right here, on the event loop: to hand it to a thread and back takes as long, and the
-        interpreter's lock then goes to and fro between the two for as long again.
+        Where other processes use the other cores, a small picture is read right here, on the event loop: to hand it to a
+        thread and back takes as long, and the interpreter's lock then goes to and fro between the two.
         """
-        if len(job.data) > SMALL_BYTES or not job.model.task.brief(job.model):
+        if len(job.data) > self._limits.small_bytes or not job.model.task.brief(job.model):
             return await self._threads.run(self._open_in_one_go, job, timings)
         found = self._find(job, timings)
         if isinstance(found, bytes):

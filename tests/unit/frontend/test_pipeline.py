@@ -10,7 +10,7 @@ from PIL import Image
 
 from frontend.admission import Admission, Lane
 from frontend.errors import DeadlineExceeded, TooBusy
-from frontend.pipeline import Limits, Pipeline
+from frontend.pipeline import SMALL_BYTES, Limits, Pipeline
 from frontend.results import ResultStore
 from frontend.sharing import SharedCounts
 from frontend.tasks.base import Parameters, ServedModel
@@ -61,7 +61,7 @@ def threads():
 
 
 def pipeline(backend, folder, threads):
-    limits = Limits(10**8, 30.0, IN_FLIGHT)
+    limits = Limits(10**8, 30.0, IN_FLIGHT, SMALL_BYTES)
     return Pipeline(backend, ResultStore(folder), Admission(1, 30.0, SharedCounts(None, len(Lane))), threads, limits)
 
 
