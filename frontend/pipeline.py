@@ -111,8 +111,8 @@ class Pipeline:
     async def _open(self, job: "_Job", timings: Timings) -> "bytes | _Opened":
         """The stored document, or else everything up to the inference.
 
-        Where other processes use the other cores, a small picture is read right here, on the event loop: to hand it to a
-        thread and back takes as long, and the interpreter's lock then goes to and fro between the two.
+        Where other processes use the other cores, a small picture is read right here, on the event loop: to hand it to
+        a thread and back takes as long, and the interpreter's lock then goes to and fro between the two.
         """
         if len(job.data) > self._limits.small_bytes or not job.model.task.brief(job.model):
             return await self._threads.run(self._open_in_one_go, job, timings)
