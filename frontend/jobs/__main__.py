@@ -53,7 +53,8 @@ async def work(
         stack.callback(threads.close)
         server = CoalescingBackend(backend or TritonBackend(settings.inference_url, Traces("")))
         stack.push_async_callback(server.close)
-        catalogue = Catalogue(server, settings.model_repository)
+        metrics = Metrics()
+        catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
         # How much is under way is the worker's own decision; nothing is refused that it has taken on. Beside a frontend
         # it gives way to interactive requests.
         others = SharedCounts(folder_from_environment(), len(Lane), publish=False)
@@ -69,7 +70,7 @@ async def work(
             settings.only_models,
         )
         gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
-        handler = Handler(adapters, catalogue, pipeline, gallery, rules, Metrics())
+        handler = Handler(adapters, catalogue, pipeline, gallery, rules, metrics)
         await stack.enter_async_context(catalogue.watch(settings.poll_interval_s))
         await Worker(adapters, catalogue, handler, rules, settings.jobs_ttl_s).run(stop)
 

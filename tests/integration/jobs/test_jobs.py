@@ -73,6 +73,7 @@ async def test_from_upload_to_results(server, start):
         assert (await asyncio.to_thread(ended, service.url + later.headers["location"])).state == "SUCCEEDED"
         metrics = (await http.get("/metrics")).text
         assert 'oncoserve_job_images_total{model="tiny",outcome="succeeded"} 4.0' in metrics
+        assert "\noncoserve_ready 1.0\n" in metrics
 
 
 def test_a_worker_that_is_killed_is_replaced_and_all_ends(server, start):
