@@ -14,6 +14,7 @@ from tests.browser.reading import (
     difference,
     result_id,
     served,
+    set_threshold,
     settle,
     viewport,
     wait_for_answer,
@@ -50,14 +51,6 @@ def api(page: Page, **view: object) -> dict:
 
 def shown_areas(page: Page) -> dict[str, dict[str, float]]:
     return {name: {key: row[key] for key in ("mm2", "fraction")} for name, row in areas(page).items()}
-
-
-def set_threshold(page: Page, threshold: float) -> None:
-    """Move the slider and wait until the numbers and the objects for it are there."""
-    with page.expect_response(f"**/polygons.geojson?threshold={threshold}"):
-        page.get_by_role("slider", name="Threshold").fill(str(threshold))
-    wait_for_objects(page)
-    settle(page)
 
 
 @pytest.fixture
