@@ -61,6 +61,7 @@ COPY --from=frontend-environment /opt/venv /opt/venv
 COPY --from=export /app/build/samples build/samples
 COPY --from=export /records .
 COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 oncoserve oncoserve
 COPY --chmod=755 frontend frontend
 USER 10001:10001
 CMD ["python", "-m", "frontend"]
@@ -75,4 +76,4 @@ FROM frontend AS worker
 LABEL org.opencontainers.image.title="oncoserve-worker" \
       org.opencontainers.image.description="The worker of Oncoserve's jobs in AWS. Research use only. Not a medical device."
 COPY --from=worker-environment /opt/venv /opt/venv
-CMD ["python", "-m", "frontend.jobs"]
+CMD ["python", "-m", "oncoserve.jobs"]

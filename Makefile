@@ -73,12 +73,12 @@ lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
 	@for extra in frontend triton export aws; do \
 	  $(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit; done
 
-vendor:          ## Fetch the page's library again, as frontend/vendor/ pins it (needs npm; the copy is committed).
-	@cd frontend/vendor && npm ci --silent --ignore-scripts --no-audit --no-fund
-	@cp frontend/vendor/node_modules/openseadragon/build/openseadragon/openseadragon.min.js frontend/static/vendor/
-	@cp frontend/vendor/node_modules/openseadragon/LICENSE.txt frontend/static/vendor/openseadragon.LICENSE.txt
-	@rm -r frontend/vendor/node_modules
-	@cd frontend/static/vendor && sha256sum --check ../../vendor/SHA256SUMS
+vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pins it (needs npm; the copy is committed).
+	@cd frontend/pages/vendor && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cp frontend/pages/vendor/node_modules/openseadragon/build/openseadragon/openseadragon.min.js frontend/pages/static/vendor/
+	@cp frontend/pages/vendor/node_modules/openseadragon/LICENSE.txt frontend/pages/static/vendor/openseadragon.LICENSE.txt
+	@rm -r frontend/pages/vendor/node_modules
+	@cd frontend/pages/static/vendor && sha256sum --check ../../vendor/SHA256SUMS
 
 # brain_tumour was trained here and is kept in git: it is not built.
 EXPORTED = $(filter-out model_repository/brain_tumour/%,$(wildcard model_repository/*/[0-9]*/))

@@ -14,11 +14,11 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.supervisors import Multiprocess
 
-from frontend.jobs.processes import workers
-from frontend.keys import read_keys
-from frontend.protocol import LimitedProtocol
-from frontend.settings import PREFIX, Settings
-from frontend.sharing import FOLDER_VARIABLE
+from frontend.http.protocol import LimitedProtocol
+from oncoserve.jobs.supervisor import workers
+from oncoserve.keys import read_keys
+from oncoserve.runtime.sharing import FOLDER_VARIABLE
+from oncoserve.settings import PREFIX, Settings
 
 CANNOT_LISTEN, BAD_SETTINGS, CANNOT_START = 1, 2, 3
 BACKLOG = 2048

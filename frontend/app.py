@@ -11,33 +11,40 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
-from frontend import NOTICE, __version__, access, error_handlers, logs, memory, retention
-from frontend.access import Access
-from frontend.admission import Admission, Lane
-from frontend.backend import InferenceBackend
-from frontend.catalogue import Catalogue
-from frontend.coalescing import CoalescingBackend
-from frontend.draining import Draining
-from frontend.gallery import Gallery
-from frontend.jobs.adapters import open_adapters
-from frontend.jobs.service import JobLimits, Jobs
-from frontend.keys import KeyFile
-from frontend.metrics import Metrics
-from frontend.middleware import BodyLimit, CloseConnections, RequestContext
-from frontend.pipeline import SMALL_BYTES, Limits, Pipeline
-from frontend.rate_limit import RateLimit
-from frontend.results import ResultStore
-from frontend.routes import direct, health, models, page, predict, result_pages, results, static, viewing
+from frontend.http import access, direct
+from frontend.http import problems as error_handlers
+from frontend.http.access import Access
+from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
+from frontend.http.rate_limit import RateLimit
+from frontend.http.security_headers import SecurityHeaders
+from frontend.pages import result_pages
+from frontend.pages import start as page
+from frontend.pages import static_files as static
+from frontend.pages.rendering import Pages
+from frontend.routes import health, models, predict, results, viewing
 from frontend.routes import jobs as job_routes
-from frontend.routes.pages import Pages
-from frontend.security_headers import SecurityHeaders
-from frontend.settings import Settings
-from frontend.sharing import SharedCounts, folder_from_environment
-from frontend.threads import CpuThreads
-from frontend.tracing import Traces
-from frontend.triton import TritonBackend
-from frontend.viewing.cache import PyramidCache
-from frontend.viewing.viewer import Viewer
+from oncoserve import NOTICE, __version__
+from oncoserve.inference.backend import InferenceBackend
+from oncoserve.inference.coalescing import CoalescingBackend
+from oncoserve.inference.triton import TritonBackend
+from oncoserve.jobs.adapters import open_adapters
+from oncoserve.jobs.service import JobLimits, Jobs
+from oncoserve.keys import KeyFile
+from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.prediction.predict import SMALL_BYTES, Limits, Pipeline
+from oncoserve.results import expiry as retention
+from oncoserve.results.gallery import Gallery
+from oncoserve.results.store import ResultStore
+from oncoserve.results.viewing.cache import PyramidCache
+from oncoserve.results.viewing.viewer import Viewer
+from oncoserve.runtime import logs, memory
+from oncoserve.runtime.draining import Draining
+from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.sharing import SharedCounts, folder_from_environment
+from oncoserve.runtime.threads import CpuThreads
+from oncoserve.runtime.tracing import Traces
+from oncoserve.settings import Settings
 
 UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by machines
 

@@ -20,7 +20,7 @@ from loadtest.compare import contenders, report, tiny_cnn
 from loadtest.compare.pictures import base_pictures
 from loadtest.compare.runner import DifferentAnswers, Plan, run
 from loadtest.compare.served import Served, without_batching
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 OUT = PROJECT / "build/compare/batching"
 CLIENTS = max(1, len(os.sched_getaffinity(0)) // 4)

@@ -20,8 +20,8 @@ import httpx
 import psutil
 
 from loadtest.mutants import Mutant, mutants, originals
-from tests.servers import PROJECT, FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
+from testbed.servers import PROJECT, FrontendServer, TritonServer
+from testbed.tiny_models import write_classifier
 
 OUT = PROJECT / "build/fuzz"
 CALLERS = 4

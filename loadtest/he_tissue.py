@@ -26,8 +26,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from frontend.tissue.whole_picture import prepare
-from tests.servers import PROJECT, FrontendServer, TritonServer
+from oncoserve.tasks.tissue.whole_picture import prepare
+from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 SLIDE = PROJECT / "build/samples/he_tissue/slide/cmu_small_region.svs"
 OUT = PROJECT / "docs/he_tissue"

@@ -26,7 +26,7 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
 from model_export.verify import load_images, run_one_by_one
-from tests.servers import PROJECT, TritonServer
+from testbed.servers import PROJECT, TritonServer
 
 MODEL = PROJECT / "model_repository/brain_mri"
 SAMPLES = PROJECT / "build/samples/brain_mri"

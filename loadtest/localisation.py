@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from tests.servers import PROJECT, TritonServer, free_port
+from testbed.servers import PROJECT, TritonServer, free_port
 
 MODEL = "brain_tumour"
 AT_ONCE = 8

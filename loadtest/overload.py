@@ -26,9 +26,9 @@ from types import MappingProxyType
 import httpx
 import psutil
 
-from tests.integration.faults.load import Answer, Callers
-from tests.servers import PROJECT, FrontendServer, TritonServer
-from tests.timed_model import write_sleeper
+from testbed.load import Answer, Callers
+from testbed.servers import PROJECT, FrontendServer, TritonServer
+from testbed.timed_model import write_sleeper
 
 MULTIPLES = (0.5, 1.0, 1.5, 2.0, 3.0)
 TIMED, TIMED_S, TIMED_BATCH = "timed", 0.1, 8

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser import chromium
-from tests.servers import PROJECT, FrontendServer, TritonServer
+from testbed import chromium
+from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 SLIDE = PROJECT / "build/samples/he_tissue/slide/cmu_small_region.svs"
 MRI = PROJECT / "build/samples/brain_mri/glioma"

@@ -8,7 +8,7 @@ import pytest
 
 from inference_server import runtime
 from inference_server.errors import LaunchError
-from tests.servers import PROJECT, FrontendServer, TritonServer
+from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 
 def pytest_addoption(parser):
@@ -51,7 +51,7 @@ def embedded_triton(unavailable):
 @pytest.fixture(scope="session")
 def emulator(unavailable, tmp_path_factory):
     """The emulator of AWS, one for the whole run; whoever asks without a role of its own is the account's root."""
-    from tests.aws.emulator import ROOT, Emulator  # noqa: PLC0415 - makes an environment of its own
+    from testbed.aws_emulator import ROOT, Emulator  # noqa: PLC0415 - makes an environment of its own
 
     try:
         server = Emulator(tmp_path_factory.mktemp("emulator"))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from frontend.tasks.boxes import find
+from oncoserve.tasks.boxes import find
 from training.data import Slices, blocks
 from training.settings import CLASSES, NO_TUMOUR
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
+ROOMS = ("frontend", "oncoserve")
 LOCKS = ("requirements-frontend.lock", "requirements-aws.lock")
 # Triton's client and the server process; nothing that the functions import asks for them, which a test tries.
 NOT_NEEDED = frozenset(
@@ -34,7 +35,10 @@ def write(path: Path, packages: Path | None = None) -> int:
     Returns:
         The size of what is in it, in bytes.
     """
-    own = [*(PROJECT / "frontend").rglob("*.py"), *(PROJECT / "model_repository").glob("*/card.json")]
+    own = [
+        *(file for room in ROOMS for file in (PROJECT / room).rglob("*.py")),
+        *(PROJECT / "model_repository").glob("*/card.json"),
+    ]
     found = {file.relative_to(PROJECT): file for file in own}
     if packages is not None:
         found |= {file.relative_to(packages): file for file in packages.rglob("*") if file.is_file()}

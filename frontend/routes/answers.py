@@ -4,9 +4,9 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from frontend.gallery import Entry, Gallery
-from frontend.schemas import Problem
-from frontend.tasks.base import Parameters, Rendering
+from frontend.http.shapes import Problem
+from oncoserve.results.gallery import Entry, Gallery
+from oncoserve.tasks.base import Parameters, Rendering
 
 JSON = "application/json"
 

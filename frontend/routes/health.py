@@ -5,12 +5,12 @@ import contextlib
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from frontend.catalogue import Catalogue
-from frontend.draining import Draining
-from frontend.errors import JobsUnavailable
-from frontend.jobs.service import Jobs
-from frontend.metrics import Metrics
-from frontend.schemas import ReadyShape
+from frontend.http.shapes import ReadyShape
+from oncoserve.errors import JobsUnavailable
+from oncoserve.jobs.service import Jobs
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.runtime.draining import Draining
+from oncoserve.runtime.metrics import Metrics
 
 
 def router(catalogue: Catalogue, metrics: Metrics, draining: Draining, jobs: Jobs) -> APIRouter:

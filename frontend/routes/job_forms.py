@@ -8,9 +8,9 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from frontend.errors import InvalidParameter, MalformedRequest, MissingImages, TooManyImages
-from frontend.jobs.service import Submission
 from frontend.routes.uploads import MAX_FIELDS
+from oncoserve.errors import InvalidParameter, MalformedRequest, MissingImages, TooManyImages
+from oncoserve.jobs.service import Submission
 
 IMAGES, UPLOADS, MODEL = "images", "uploads", "model"
 

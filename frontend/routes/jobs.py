@@ -8,16 +8,16 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from frontend.errors import MissingImages
-from frontend.jobs.documents import ADDRESS, job_document, page_document
-from frontend.jobs.model import Job
-from frontend.jobs.schemas import JobShape, JobsShape, UploadRequest, UploadShape
-from frontend.jobs.service import Jobs
+from frontend.http.job_shapes import JobShape, JobsShape, UploadRequest, UploadShape
 from frontend.routes.answers import JSON, problems, query
+from frontend.routes.job_documents import ADDRESS, job_document, page_document
 from frontend.routes.job_forms import read_job
 from frontend.routes.uploads import parse_parameters
-from frontend.tasks import TASKS
-from frontend.tasks.base import Task
+from oncoserve.errors import MissingImages
+from oncoserve.jobs.model import Job
+from oncoserve.jobs.service import Jobs
+from oncoserve.tasks import TASKS
+from oncoserve.tasks.base import Task
 
 LONGEST_PAGE = 100
 ACCEPTED, CREATED = 202, 201

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from frontend.backend import TensorSpec
-from frontend.catalogue import Catalogue
+from frontend.http.shapes import ConfigurationShape, ModelShape, ModelsShape, TensorShape
 from frontend.routes.answers import problems
-from frontend.schemas import ConfigurationShape, ModelShape, ModelsShape, TensorShape
-from frontend.tasks.base import ServedModel
+from oncoserve.inference.backend import TensorSpec
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.tasks.base import ServedModel
 
 
 def router(catalogue: Catalogue) -> APIRouter:

@@ -5,21 +5,21 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.catalogue import Catalogue
-from frontend.gallery import Gallery
-from frontend.jobs.schemas import JobShape
-from frontend.jobs.service import Jobs, Submission
-from frontend.metrics import Metrics
-from frontend.negotiation import choose
-from frontend.pipeline import Pipeline
-from frontend.routes import callers
+from frontend.http import caller_headers as callers
+from frontend.http.direct import DirectRoute
+from frontend.http.job_shapes import JobShape
+from frontend.http.negotiation import choose
+from frontend.http.shapes import Result
 from frontend.routes.answers import JSON, draw, problems, query
-from frontend.routes.direct import DirectRoute
 from frontend.routes.jobs import accepted, prefers_async
 from frontend.routes.uploads import parse_parameters, read_upload
-from frontend.schemas import Result
-from frontend.tasks import TASKS
-from frontend.tasks.base import ServedModel
+from oncoserve.jobs.service import Jobs, Submission
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.prediction.predict import Pipeline
+from oncoserve.results.gallery import Gallery
+from oncoserve.runtime.metrics import Metrics
+from oncoserve.tasks import TASKS
+from oncoserve.tasks.base import ServedModel
 
 PNG, GEOJSON = "image/png", "application/geo+json"
 PICTURE = {"type": "string", "format": "binary"}

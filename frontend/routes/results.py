@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.gallery import Gallery, ThumbnailOptions
+from frontend.http.shapes import Result
 from frontend.routes.answers import JSON, draw, problems, query
 from frontend.routes.uploads import parse_parameters
-from frontend.schemas import Result
-from frontend.tasks import TASKS
-from frontend.tasks.base import Rendering
+from oncoserve.results.gallery import Gallery, ThumbnailOptions
+from oncoserve.tasks import TASKS
+from oncoserve.tasks.base import Rendering
 
 
 def router(gallery: Gallery) -> APIRouter:

@@ -7,9 +7,9 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from frontend.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
-from frontend.routes.forms import SMALL_BYTES, lone_picture
-from frontend.tasks.base import Parameters
+from frontend.http.forms import SMALL_BYTES, lone_picture
+from oncoserve.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
+from oncoserve.tasks.base import Parameters
 
 FIELD = "image"
 MAX_FIELDS = 32

@@ -3,12 +3,12 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.gallery import Gallery
+from frontend.http.shapes import CorrectionsShape, Result, TilesShape
 from frontend.routes.answers import JSON, problems, query
 from frontend.routes.uploads import parse_parameters
-from frontend.schemas import CorrectionsShape, Result, TilesShape
-from frontend.tasks import TASKS
-from frontend.viewing.viewer import Viewer
+from oncoserve.results.gallery import Gallery
+from oncoserve.results.viewing.viewer import Viewer
+from oncoserve.tasks import TASKS
 
 
 def router(gallery: Gallery, viewer: Viewer) -> APIRouter:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loadtest.compare import report, scenarios
 from loadtest.compare.runner import DifferentAnswers, Plan, Point, run
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 OUT = PROJECT / "build/compare"
 CONNECTIONS = {

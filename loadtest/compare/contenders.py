@@ -11,7 +11,7 @@ from loadtest.compare.environments import LOCKS, environment
 from loadtest.compare.loads import Bare, OverGrpc, OverHttp, Running
 from loadtest.compare.processes import Peer
 from loadtest.compare.served import Served
-from tests.servers import PROJECT, TritonServer, free_port
+from testbed.servers import PROJECT, TritonServer, free_port
 
 # No server may talk to anybody but the client: usage statistics are off.
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1"}

@@ -4,7 +4,7 @@ import subprocess
 import venv
 from pathlib import Path
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 LOCKS = PROJECT / "loadtest/compare/peers"
 ENVIRONMENTS = PROJECT / "build/compare"

@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from tests.servers import Server
+from testbed.servers import Server
 
 _SAMPLE_S = 1.0
 _STOP_S = 15.0

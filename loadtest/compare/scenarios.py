@@ -10,7 +10,7 @@ from loadtest.compare import contenders, tiny_cnn
 from loadtest.compare.contenders import Contender
 from loadtest.compare.pictures import base_pictures
 from loadtest.compare.served import Served, one_at_a_time, two_instances, without_file_name
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 Settings = Mapping[str, str]
 

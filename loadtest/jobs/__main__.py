@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from loadtest.jobs.chaos import MODEL, chaos
-from tests.aws.emulator import storage
-from tests.servers import TritonServer
-from tests.tiny_models import write_classifier
+from testbed.aws_emulator import storage
+from testbed.servers import TritonServer
+from testbed.tiny_models import write_classifier
 
 
 def main() -> int:

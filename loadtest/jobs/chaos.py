@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from frontend.jobs.adapters import Adapters, open_adapters
-from frontend.jobs.model import Job, State
-from frontend.jobs.ports import DeadLetter
-from frontend.jobs.service import JobLimits, Jobs, Submission
-from frontend.settings import Settings
-from frontend.threads import CpuThreads
 from loadtest.jobs.worker import POISON
 from loadtest.pictures import Pictures
+from oncoserve.jobs.adapters import Adapters, open_adapters
+from oncoserve.jobs.model import Job, State
+from oncoserve.jobs.ports import DeadLetter
+from oncoserve.jobs.service import JobLimits, Jobs, Submission
+from oncoserve.runtime.threads import CpuThreads
+from oncoserve.settings import Settings
 
 POLL_S = 0.25
 SENDERS = 16

@@ -5,11 +5,11 @@ import os
 import signal
 from dataclasses import replace
 
-from frontend import logs
-from frontend.jobs.__main__ import work
-from frontend.jobs.adapters import open_adapters
-from frontend.jobs.ports import ObjectStore, PresignedUpload
-from frontend.settings import Settings
+from oncoserve.jobs.__main__ import work
+from oncoserve.jobs.adapters import open_adapters
+from oncoserve.jobs.ports import ObjectStore, PresignedUpload
+from oncoserve.runtime import logs
+from oncoserve.settings import Settings
 
 POISON = "this picture kills the worker"
 

@@ -11,7 +11,7 @@ from loadtest.scale.costs import Workload
 from loadtest.scale.measure import measure
 from loadtest.scale.prices import INSTANCES, Price
 from loadtest.scale.simulation import Scenario, simulate
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 OUT = PROJECT / "build/scale"
 TEN_MINUTES = 6  # of them an hour has

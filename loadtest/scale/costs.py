@@ -36,7 +36,7 @@ class Workload:
 def per_thousand(work: Workload, instance: Price, *, fetched: bool = True) -> Mapping[str, float]:
     """Dollars for 1,000 images, by what they are for.
 
-    The counts are those of the adapters in frontend/jobs/aws: an image is put once and got once, its result's files are
+    The counts are those of the adapters in oncoserve/jobs/aws: an image is put once and got once, its files are
     put once each; one publish, one receive, one delete; three writes of its item (made, begun, ended), and two of the
     record and its index a job.
 

@@ -11,7 +11,7 @@ import httpx
 import psutil
 
 from loadtest.pictures import Pictures
-from tests.servers import PROJECT, FrontendServer, TritonServer
+from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 LONGEST_S = 540
 SIDE = 1024  # pixels: the images have one megapixel
@@ -60,7 +60,7 @@ def measure(model: str, task: str, parameters: dict[str, str], count: int, in_fl
         images = [("images", (f"{number}", pictures.next().data)) for number in range(count)]
         answer = http.post("/v1/jobs", data={"model": model, **parameters}, files=images).raise_for_status()
         env = frontend.env | {"ONCO_JOB_IMAGES_IN_FLIGHT": str(in_flight)}
-        command = [sys.executable, "-m", "frontend.jobs"]
+        command = [sys.executable, "-m", "oncoserve.jobs"]
         with subprocess.Popen(command, cwd=PROJECT, env=env, stderr=subprocess.DEVNULL) as worker:  # noqa: S603 - our own
             try:
                 return _watch(http, answer.headers["location"], [triton.pid, worker.pid], in_flight)

@@ -15,7 +15,7 @@ from loadtest.soak import report
 from loadtest.soak.traffic import Traffic
 from loadtest.soak.trends import Slopes, trends
 from loadtest.soak.watch import Watch, service_processes
-from tests.servers import PROJECT, FrontendServer, TritonServer
+from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 SAMPLE_EVERY_S = 5.0
 OUT = PROJECT / "build/soak"

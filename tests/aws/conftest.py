@@ -7,9 +7,9 @@ import time
 import httpx
 import pytest
 
-from frontend.keys import new_key
-from tests.aws.emulator import Stack
-from tests.servers import PROJECT, Server
+from oncoserve.keys import new_key
+from testbed.aws_emulator import Stack
+from testbed.servers import PROJECT, Server
 
 TIMEOUT_S = 300  # only a test that fails waits that long
 OWNERS = ("lab", "ward")
@@ -62,7 +62,9 @@ def start_worker(stack, emulator, triton, tmp_path):
         settings |= {"results_dir": str(tmp_path / "results"), "job_lease_s": "5"}
         environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
         role = emulator.role(stack.outputs["WorkerRoleArn"])
-        running.append(Server([sys.executable, "-m", "frontend.jobs"], "", environment | role, tmp_path / "worker.log"))
+        running.append(
+            Server([sys.executable, "-m", "oncoserve.jobs"], "", environment | role, tmp_path / "worker.log")
+        )
         running[-1].start()
         return running[-1]
 

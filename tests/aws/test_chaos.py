@@ -5,9 +5,9 @@ import os
 import pytest
 
 from loadtest.jobs.chaos import MODEL, chaos
-from tests.aws.emulator import Stack
-from tests.servers import TritonServer
-from tests.tiny_models import write_classifier
+from testbed.aws_emulator import Stack
+from testbed.servers import TritonServer
+from testbed.tiny_models import write_classifier
 
 COUNT = 24
 

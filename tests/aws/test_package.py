@@ -6,7 +6,7 @@ import sys
 import zipfile
 
 from deploy.aws import package
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 IMPORT = """
 import sys
@@ -15,8 +15,8 @@ class Missing:
         if name.partition(".")[0] in {blocked}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Missing())
-import frontend.jobs.aws.authoriser
-from frontend.jobs.aws.lambda_handler import handler
+import frontend.serverless.authoriser
+from frontend.serverless.function import handler
 request = {{"method": "GET", "path": "/livez", "sourceIp": "192.0.2.1"}}
 event = {{"version": "2.0", "headers": {{}}, "requestContext": {{"http": request}}}}
 print(handler(event, None)["statusCode"])

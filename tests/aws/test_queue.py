@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from frontend.jobs.adapters import open_adapters
-from frontend.jobs.aws.queue import GIVEN_UP
-from frontend.jobs.model import ImageMessage
-from frontend.settings import Settings
-from tests.aws.emulator import Stack
+from oncoserve.jobs.adapters import open_adapters
+from oncoserve.jobs.aws.queue import GIVEN_UP
+from oncoserve.jobs.model import ImageMessage
+from oncoserve.settings import Settings
+from testbed.aws_emulator import Stack
 
 MODELS = {"Tiny": "tiny"}
 OURS = ImageMessage(job_id="0" * 32, index=0, model="tiny", object="jobs/0")

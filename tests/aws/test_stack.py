@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from frontend.jobs.aws.clients import Connection
-from frontend.jobs.aws.objects import S3Objects
-from tests.aws.emulator import REGION
+from oncoserve.jobs.aws.clients import Connection
+from oncoserve.jobs.aws.objects import S3Objects
+from testbed.aws_emulator import REGION
 
 
 @pytest.mark.parametrize("model", ["brain_mri", "he_tissue"])

@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from frontend.jobs.aws.app import MAX_BODY_BYTES
-from frontend.jobs.aws.store import INDEX
-from frontend.settings import Settings
+from frontend.serverless.function_app import MAX_BODY_BYTES
 from inference_server.settings import TritonSettings
-from tests.aws.environment import environment
-from tests.aws.template import PATH, read_template
-from tests.servers import PROJECT
+from oncoserve.jobs.aws.store import INDEX
+from oncoserve.settings import Settings
+from testbed.aws_environment import environment
+from testbed.aws_template import PATH, read_template
+from testbed.servers import PROJECT
 
 DAY_S = 24 * 3600
 TEMPLATE = read_template()

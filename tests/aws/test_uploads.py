@@ -6,8 +6,8 @@ import hashlib
 import httpx
 import pytest
 
-from frontend.jobs.aws.clients import Connection
-from frontend.jobs.aws.objects import S3Objects
+from oncoserve.jobs.aws.clients import Connection
+from oncoserve.jobs.aws.objects import S3Objects
 
 
 @pytest.fixture

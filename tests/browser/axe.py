@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 HERE = Path(__file__).parent
 FOLDER = PROJECT / "build/browser"

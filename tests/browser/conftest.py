@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from frontend.keys import new_key
-from tests.browser import chromium
+from oncoserve.keys import new_key
+from testbed import chromium
+from testbed.servers import PROJECT, FrontendServer
 from tests.browser.reading import PATIENCE_MS
-from tests.servers import PROJECT, FrontendServer
 
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser import chromium
+from testbed import chromium
+from testbed.servers import PROJECT, FrontendServer, TritonServer
 from tests.browser.reading import settle, wait_for_answer
-from tests.servers import PROJECT, FrontendServer, TritonServer
 
 SIZE = {"width": 1200, "height": 1000}
 

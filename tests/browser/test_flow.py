@@ -8,11 +8,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from frontend import NOTICE
+from oncoserve import NOTICE
+from testbed.pictures import encoded, noise
+from testbed.servers import PROJECT
 from tests.browser.jobs import wait_until_done
 from tests.browser.reading import bars, result_id, wait_for_answer
-from tests.pictures import encoded, noise
-from tests.servers import PROJECT
 
 HE = PROJECT / "build/samples/he_tissue/he/histo.jpg"
 TRANSFER = """([content, kind, names]) => {

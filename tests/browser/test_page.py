@@ -5,9 +5,9 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from frontend import NOTICE
+from oncoserve import NOTICE
+from testbed.servers import PROJECT
 from tests.browser.reading import settle, wait_for_answer
-from tests.servers import PROJECT
 
 CARD = json.loads((PROJECT / "model_repository/brain_mri/card.json").read_text())
 LIMIT_BYTES = 300_000  # transferred, without samples

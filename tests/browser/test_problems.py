@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from frontend.errors import all_errors
+from oncoserve.errors import all_errors
+from testbed.pictures import encoded, noise
+from testbed.servers import FrontendServer, TritonServer
+from testbed.tiny_models import write_classifier
 from tests.browser.reading import settle, wait_for_answer
-from tests.pictures import encoded, noise
-from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
 
 MAX_BYTES, MAX_PIXELS = 20_000, 10_000
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from testbed.pictures import encoded
 from tests.browser.reading import bars, difference, result_id, served, viewport, wait_for_answer
-from tests.pictures import encoded
 
 LABELS = {"glioma": "Glioma", "meningioma": "Meningioma", "notumor": "No tumour", "pituitary": "Pituitary tumour"}
 

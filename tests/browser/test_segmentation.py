@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from testbed.pictures import encoded
+from testbed.servers import PROJECT
 from tests.browser.reading import (
     areas,
     difference,
@@ -20,8 +22,6 @@ from tests.browser.reading import (
     wait_for_answer,
     wait_for_objects,
 )
-from tests.pictures import encoded
-from tests.servers import PROJECT
 
 CARD = json.loads((PROJECT / "model_repository/he_tissue/card.json").read_text())
 HE = PROJECT / "build/samples/he_tissue/he/histo.jpg"

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.servers import PROJECT, free_port
+from testbed.servers import PROJECT, free_port
 
 LONGEST_BUILD_S = 600
 KILL = """

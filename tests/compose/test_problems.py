@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from testbed.servers import PROJECT
 from tests.compose.stack import Stack
-from tests.servers import PROJECT
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -11,7 +11,7 @@ import pytest
 import tritonclient.grpc as triton
 from PIL import Image
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the build
 

@@ -13,8 +13,8 @@ from google.protobuf import text_format
 from pydantic import ValidationError
 from tritonclient.grpc import model_config_pb2 as pb
 
-from frontend.settings import Settings
-from tests.servers import PROJECT
+from oncoserve.settings import Settings
+from testbed.servers import PROJECT
 
 COMPOSE, GPU = "docker-compose.yml", "docker-compose.gpu.yml"
 DOCUMENT = (PROJECT / "docs" / "compose.md").read_text()

@@ -9,11 +9,11 @@ import pytest
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
-from frontend.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
-from frontend.triton import TritonBackend, translate
-from tests.fakes import FakeBackend, classifier
-from tests.servers import TritonServer, free_port
-from tests.tiny_models import expected_probabilities, random_images, write_classifier, write_slow
+from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
+from oncoserve.inference.triton import TritonBackend, translate
+from testbed.fakes import FakeBackend, classifier
+from testbed.servers import TritonServer, free_port
+from testbed.tiny_models import expected_probabilities, random_images, write_classifier, write_slow
 
 SIZE = 16
 OUTPUTS = ["probabilities"]

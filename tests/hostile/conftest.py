@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from tests.pictures import encoded, noise
-from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
+from testbed.pictures import encoded, noise
+from testbed.servers import FrontendServer, TritonServer
+from testbed.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="package")

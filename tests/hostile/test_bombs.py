@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from frontend.errors import RequestError
-from frontend.images import decode
+from oncoserve.errors import RequestError
+from oncoserve.pictures.decode import decode
 from tests.hostile.bombs import REFUSED, TAKEN
 
 MAX_PIXELS = 100_000_000

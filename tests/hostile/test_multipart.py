@@ -2,8 +2,8 @@
 
 import pytest
 
+from testbed.pictures import encoded, noise
 from tests.hostile.wire import PREDICT, talk
-from tests.pictures import encoded, noise
 
 pytestmark = pytest.mark.usefixtures("still_works")
 

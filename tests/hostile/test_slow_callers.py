@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from testbed.pictures import encoded, noise
 from tests.hostile.wire import PREDICT, talk
-from tests.pictures import encoded, noise
 
 ALIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 PATIENCE_S = 1  # ONCO_RECEIVE_TIMEOUT_S of the fixture

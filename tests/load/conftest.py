@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.servers import PROJECT, FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
+from testbed.servers import PROJECT, FrontendServer, TritonServer
+from testbed.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="package")

@@ -6,7 +6,7 @@ import sys
 import onnxruntime
 import pytest
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 
 def batching(*arguments):

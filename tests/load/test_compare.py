@@ -18,7 +18,7 @@ from loadtest.compare.pictures import Uploads, base_pictures
 from loadtest.compare.runner import DifferentAnswers, Point
 from loadtest.compare.served import without_batching, without_file_name
 from loadtest.compare.window import Window, percentile
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 ANSWER = b'{"probabilities": {}}'
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from loadtest import localisation
-from tests.tiny_models import write_localiser
+from testbed.tiny_models import write_localiser
 
 
 def test_what_a_caller_gets_is_measured(embedded_triton, tmp_path):

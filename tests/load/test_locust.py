@@ -1,6 +1,6 @@
 import csv
 
-from tests.servers import free_port
+from testbed.servers import free_port
 
 FEW = ("-u", "4", "-r", "4", "-t", "2s", "--stop-timeout", "10")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from frontend.settings import Settings
 from inference_server.settings import TritonSettings
-from tests.servers import PROJECT, free_port
+from oncoserve.settings import Settings
+from testbed.servers import PROJECT, free_port
 
 README = (PROJECT / "README.md").read_text()
 # Defaults that depend on the machine or are nothing, in words.

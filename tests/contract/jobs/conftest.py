@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from frontend.jobs.adapters import open_adapters
-from frontend.settings import Settings
+from oncoserve.jobs.adapters import open_adapters
+from oncoserve.settings import Settings
 
 VISIBILITY_S = 2.0  # longer than anything takes between a lease and its end, on a busy machine too
 
@@ -17,7 +17,7 @@ MODELS = {"Tiny": "tiny", "Other": "other"}
 async def adapters(request, tmp_path):
     settings = {"results_dir": tmp_path, "job_lease_s": VISIBILITY_S, "job_models": ",".join(MODELS.values())}
     if request.param == "aws":
-        from tests.aws.emulator import Stack  # noqa: PLC0415 - makes an environment of its own
+        from testbed.aws_emulator import Stack  # noqa: PLC0415 - makes an environment of its own
 
         emulator = request.getfixturevalue("emulator")
         settings |= Stack(emulator, f"contract-{uuid4().hex[:8]}", MODELS, storage_only=True).settings

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from frontend.errors import UploadNotFound
+from oncoserve.errors import UploadNotFound
 
 KEY = "jobs/0123456789abcdef0123456789abcdef/0"
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from frontend.jobs.model import ImageMessage
-from frontend.jobs.ports import Backlog, DeadLetter
+from oncoserve.jobs.model import ImageMessage
+from oncoserve.jobs.ports import Backlog, DeadLetter
 from tests.contract.jobs.conftest import VISIBILITY_S
 
 JOB, OTHER = "0" * 31 + "1", "0" * 31 + "2"

@@ -6,8 +6,8 @@ import sys
 import httpx
 import pytest
 
-from tests.pictures import encoded, noise
-from tests.servers import PROJECT, FrontendServer
+from testbed.pictures import encoded, noise
+from testbed.servers import PROJECT, FrontendServer
 
 
 @pytest.fixture(scope="package")

@@ -2,9 +2,9 @@ import signal
 
 import pytest
 
-from tests.servers import FrontendServer, TritonServer
-from tests.timed_model import write_sleeper
-from tests.tiny_models import write_classifier
+from testbed.servers import FrontendServer, TritonServer
+from testbed.timed_model import write_sleeper
+from testbed.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="package")

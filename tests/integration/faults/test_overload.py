@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.integration.faults.load import Callers, until
-from tests.servers import FrontendServer
+from testbed.load import Callers, until
+from testbed.servers import FrontendServer
 
 OK, REFUSED = 200, 503
 BACKGROUND = {"Priority": "u=7"}

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.integration.faults.load import Callers, until
+from testbed.load import Callers, until
 from tests.integration.faults.proxy import Proxy
 
 DRAIN_S = 3

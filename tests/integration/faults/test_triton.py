@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from tests.integration.faults.load import Callers, until
+from testbed.load import Callers, until
+from testbed.servers import TritonServer
+from testbed.tiny_models import write_classifier
 from tests.integration.faults.wire import Wire
-from tests.servers import TritonServer
-from tests.tiny_models import write_classifier
 
 
 async def ready(service):

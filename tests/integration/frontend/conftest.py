@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 SAMPLES = PROJECT / "build" / "samples"
 

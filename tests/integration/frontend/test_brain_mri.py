@@ -12,10 +12,10 @@ import pytest
 import tritonclient.grpc
 from PIL import Image
 
-from frontend.resizing import resize
-from frontend.schemas import ClassificationResult
-from tests.pictures import encoded
-from tests.servers import FrontendServer
+from frontend.http.shapes import ClassificationResult
+from oncoserve.pictures.resize import resize
+from testbed.pictures import encoded
+from testbed.servers import FrontendServer
 
 PREDICT = "/v1/models/brain_mri/predict"
 

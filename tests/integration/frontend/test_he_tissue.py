@@ -12,10 +12,10 @@ import shapely
 import tritonclient.grpc
 from PIL import Image
 
-from frontend.schemas import SegmentationResult
-from frontend.tissue.whole_picture import Segmentation, prepare
-from tests.pictures import encoded
-from tests.servers import PROJECT
+from frontend.http.shapes import SegmentationResult
+from oncoserve.tasks.tissue.whole_picture import Segmentation, prepare
+from testbed.pictures import encoded
+from testbed.servers import PROJECT
 
 PREDICT = "/v1/models/he_tissue/predict"
 SAMPLES = PROJECT / "build/samples/he_tissue"

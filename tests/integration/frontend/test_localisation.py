@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.schemas import LocalisationResult
-from tests.pictures import encoded
-from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_localiser
+from frontend.http.shapes import LocalisationResult
+from testbed.pictures import encoded
+from testbed.servers import FrontendServer, TritonServer
+from testbed.tiny_models import write_localiser
 
 NEWEST, OLDER = "/v1/models/spotter", "/v1/models/spotter/versions/1"
 

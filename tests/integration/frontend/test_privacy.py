@@ -10,9 +10,9 @@ import httpx
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from testbed.pictures import encoded, noise
+from testbed.servers import FrontendServer
 from tests.integration.observability.collector import Collector
-from tests.pictures import encoded, noise
-from tests.servers import FrontendServer
 
 MARK = "QX7JANEDOE"
 MODELS = ("brain_mri", "he_tissue")

@@ -7,9 +7,9 @@ import json
 import pytest
 from PIL import Image
 
-from frontend import NOTICE, __version__
-from frontend.tasks import TASKS
-from tests.servers import PROJECT
+from oncoserve import NOTICE, __version__
+from oncoserve.tasks import TASKS
+from testbed.servers import PROJECT
 
 SERVED = {"brain_mri": "model.cpu.onnx", "brain_tumour": "model.cpu.onnx", "he_tissue": "model.onnx"}
 GLIOMA = "brain_mri/glioma/Te-gl_0010.jpg"

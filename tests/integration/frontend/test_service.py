@@ -11,10 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from frontend.keys import LOOK_EVERY_S, new_key
-from tests.pictures import encoded, noise
-from tests.servers import FrontendServer, TritonServer, free_port
-from tests.tiny_models import CLASSES, expected_probabilities, write_classifier
+from oncoserve.keys import LOOK_EVERY_S, new_key
+from testbed.pictures import encoded, noise
+from testbed.servers import FrontendServer, TritonServer, free_port
+from testbed.tiny_models import CLASSES, expected_probabilities, write_classifier
 
 SIZE = 16
 

@@ -3,8 +3,8 @@
 import pytest
 import tritonclient.grpc as grpcclient
 
-from tests import tiny_models
-from tests.servers import TritonServer
+from testbed import tiny_models
+from testbed.servers import TritonServer
 
 
 @pytest.fixture(scope="package")

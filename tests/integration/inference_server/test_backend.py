@@ -9,7 +9,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
-from tests import tiny_models
+from testbed import tiny_models
 from tests.integration.inference_server.calls import probabilities, statistics, tensor
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import tritonclient.grpc as grpcclient
 
+from testbed.tiny_models import random_images
 from tests.integration.inference_server.calls import tensor
-from tests.tiny_models import random_images
 
 
 def test_outputs_equal_bare_onnx_runtime(triton, model_repository):

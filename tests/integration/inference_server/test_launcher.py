@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import tiny_models
-from tests.servers import TritonServer
+from testbed import tiny_models
+from testbed.servers import TritonServer
 
 pytestmark = pytest.mark.usefixtures("embedded_triton")
 

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import tritonclient.grpc.aio as grpcclient
 
+from testbed.servers import TritonServer
+from testbed.timed_model import write_sleeper
+from testbed.tiny_models import QUEUE_POLICY
 from tests.integration.inference_server.calls import tensor
-from tests.servers import TritonServer
-from tests.timed_model import write_sleeper
-from tests.tiny_models import QUEUE_POLICY
 
 BURSTS = (3, 4, 5, 7, 12, 4, 5, 7, 12)  # callers at once, with nobody after them
 EXECUTION_S = 0.02  # by the clock, whatever else the machine does

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
+from testbed.servers import FrontendServer, TritonServer
+from testbed.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="package")

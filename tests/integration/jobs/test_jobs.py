@@ -9,9 +9,9 @@ import httpx
 import psutil
 import pytest
 
-from frontend.jobs.schemas import JobShape
-from tests.pictures import encoded, noise
-from tests.servers import TritonServer
+from frontend.http.job_shapes import JobShape
+from testbed.pictures import encoded, noise
+from testbed.servers import TritonServer
 
 PATIENCE_S = 240  # only a test that fails waits that long
 
@@ -42,7 +42,7 @@ def worker_of(service):
     while time.monotonic() < deadline:
         for process in service.family():
             try:
-                if "frontend.jobs" in process.cmdline():
+                if "oncoserve.jobs" in process.cmdline():
                     return process
             except psutil.Error:
                 continue

@@ -5,7 +5,7 @@ import re
 
 import yaml
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 FOLDER = PROJECT / "deploy/observability"
 CONFIGURATION = FOLDER / "prometheus/prometheus.yml"

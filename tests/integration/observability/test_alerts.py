@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from testbed.servers import PROJECT
 from tests.integration.observability.promql import CONFIGURATION, RULES, alerts
-from tests.servers import PROJECT
 
 CASES = Path(__file__).with_name("rules_test.yml")
 NAMES = [alert["alert"] for alert in alerts()]

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from testbed.pictures import encoded, noise
+from testbed.servers import FrontendServer, Server, TritonServer, free_port
+from testbed.tiny_models import write_classifier
 from tests.integration.observability.promql import CONFIGURATION, RULES, alerts, panel_expressions, selectors
-from tests.pictures import encoded, noise
-from tests.servers import FrontendServer, Server, TritonServer, free_port
-from tests.tiny_models import write_classifier
 
 # Nothing to see while nothing fails; everything else must be there on a service that works.
 PANELS_ONLY_ON_FAILURE = {"Errors by code"}

@@ -5,10 +5,10 @@ import itertools
 import httpx
 import pytest
 
+from testbed.pictures import encoded, noise
+from testbed.servers import FrontendServer, TritonServer
+from testbed.tiny_models import write_classifier
 from tests.integration.observability.collector import Collector
-from tests.pictures import encoded, noise
-from tests.servers import FrontendServer, TritonServer
-from tests.tiny_models import write_classifier
 
 CALLER = "b7ad6b7169203331"
 RPC = "inference.GRPCInferenceService/ModelInfer"

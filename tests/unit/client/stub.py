@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.servers import free_port
+from testbed.servers import free_port
 
 BAD = b"bad"
 

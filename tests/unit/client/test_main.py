@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from client import __main__ as command
-from tests.servers import free_port
+from testbed.servers import free_port
 from tests.unit.client.stub import BAD, Stub, answer, problem
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.draining import Draining
-from frontend.schemas import ClassificationResult, ModelsShape
-from tests.fakes import FakeBackend, card, classifier, write_card
-from tests.pictures import encoded, noise, quarters
-from tests.unit.frontend.service import PNG, PREDICT, Service, assert_problem
+from frontend.http.shapes import ClassificationResult, ModelsShape
+from oncoserve.runtime.draining import Draining
+from testbed.fakes import FakeBackend, card, classifier, write_card
+from testbed.pictures import encoded, noise, quarters
+from testbed.service import PNG, PREDICT, Service, assert_problem
 
 
 @pytest.mark.parametrize("way", ["multipart", "raw", "form-type"])

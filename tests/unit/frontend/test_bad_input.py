@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.pictures import encoded, noise, png_header
-from tests.unit.frontend.service import PNG, PREDICT, assert_problem
+from testbed.pictures import encoded, noise, png_header
+from testbed.service import PNG, PREDICT, assert_problem
 
 BAD_UPLOADS = [
     ("nothing", b"", 400, "empty_upload"),

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
-from tests.servers import PROJECT
+from testbed.servers import PROJECT
 
 
 def read(path):

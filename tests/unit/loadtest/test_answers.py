@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadtest.answers import Model, Tensor, fault, tensor_fault
-from tests.tiny_models import card
+from testbed.tiny_models import card
 
 CLASSIFIER = Model.from_document(
     {

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.fakes import FakeBackend
-from tests.unit.frontend.service import Service
+from testbed.fakes import FakeBackend
+from testbed.service import Service
 
 
 @pytest.mark.parametrize(("given", "name"), [("", "image"), ("/scans/one.png", "one.png"), ("/", "image")])

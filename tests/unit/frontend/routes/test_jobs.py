@@ -6,13 +6,13 @@ import sqlite3
 import pytest
 from starlette.datastructures import Headers
 
-from frontend.jobs.embedded.database import FILE
-from frontend.jobs.schemas import JobShape, JobsShape
-from frontend.keys import new_key
+from frontend.http.job_shapes import JobShape, JobsShape
 from frontend.routes.jobs import prefers_async
-from tests.fakes import FakeBackend
-from tests.pictures import encoded, noise, png_header
-from tests.unit.frontend.service import PNG, PREDICT, Service, assert_problem
+from oncoserve.jobs.embedded.database import FILE
+from oncoserve.keys import new_key
+from testbed.fakes import FakeBackend
+from testbed.pictures import encoded, noise, png_header
+from testbed.service import PNG, PREDICT, Service, assert_problem
 
 JOBS, UPLOADS = "/v1/jobs", "/v1/uploads"
 MAX_IMAGES = 4
@@ -206,7 +206,7 @@ async def test_a_storage_that_fails_is_told_and_leaves_nothing(service, tmp_path
 
 
 async def test_a_locked_database_is_told(service, tmp_path, monkeypatch):
-    monkeypatch.setattr("frontend.jobs.embedded.database.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("oncoserve.jobs.embedded.database.BUSY_TIMEOUT_S", 0.1)
     (tmp_path / "results/jobs").mkdir(parents=True)
     holder = sqlite3.connect(tmp_path / "results/jobs" / FILE, isolation_level=None)
     holder.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,183 @@
+"""What happens to every request, whichever its route. Pure ASGI: no copies of bodies, no extra tasks."""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from functools import cache
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from frontend.http.problems import problem
+from oncoserve.errors import InternalError, MalformedRequest, RequestTimeout, UploadTooLarge
+from oncoserve.runtime.draining import Draining
+from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.timings import Timings
+from oncoserve.runtime.tracing import Traces
+
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+BAD_REQUEST = 400
+CLIENT_CLOSED_REQUEST = 499  # no standard number exists for an answer that nobody waits for
+MIN_BYTES_PER_S = 8 * 1024  # of a body, on average: 256 MiB may take nine hours, and no connection is held for nothing
+
+log = logging.getLogger("frontend.access")
+
+
+class RequestContext:
+    """Gives each request its id, its stopwatch, its line in the log, its place in the metrics and the trace.
+
+    Args:
+        app: what to wrap.
+        metrics: where to count.
+        traces: where the request's span gets its id and its stages.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces) -> None:
+        self._app = app
+        self._in_flight = metrics.in_flight
+        self._traces = traces
+        # Remembered by their labels, of which there are few: to find a series again took longer than to count in it.
+        self._requests = cache(metrics.requests.labels)
+        self._duration = cache(metrics.duration.labels)
+        self._stages = cache(metrics.stages.labels)
+        self._errors = cache(metrics.errors.labels)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        offered = _header(scope, b"x-request-id")
+        request_id = offered if VALID_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        self._traces.name(request_id)
+        timings = Timings()
+        state = scope.setdefault("state", {})
+        state.update(request_id=request_id, timings=timings, error_code=None)
+        status = CLIENT_CLOSED_REQUEST
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                status, started = message["status"], True
+                own = (b"x-request-id", request_id.encode()), (b"server-timing", timings.header().encode())
+                message["headers"] = [*message["headers"], *own]
+            await send(message)
+
+        with self._in_flight.track_inprogress():
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except ClientDisconnect:
+                pass  # nobody is there to answer
+            except Exception:
+                log.exception("unexpected error", extra={"request_id": request_id})
+                state["error_code"] = InternalError.code
+                if started:
+                    raise
+                await problem(InternalError(), request_id)(scope, receive, send_with_headers)
+            finally:
+                self._record(scope, status, timings)
+
+    def _record(self, scope: Scope, status: int, timings: Timings) -> None:
+        state = scope["state"]
+        route = getattr(scope.get("route"), "path", "unmatched")
+        total_ms = timings.total_ms()
+        self._requests(route, scope["method"] if route != "unmatched" else "any", status).inc()
+        self._traces.stages(timings)
+        self._duration(route).observe(total_ms / 1e3)
+        for stage, value_ms in timings.laps_ms.items():
+            self._stages(stage).observe(value_ms / 1e3)
+        if state["error_code"]:
+            self._errors(state["error_code"]).inc()
+        log.info(
+            "request",
+            extra={
+                "request_id": state["request_id"],
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "code": state["error_code"],
+                "key": state.get("owner"),
+                "ms": round(total_ms, 1),
+            },
+        )
+
+
+class BodyLimit:
+    """Counts and times the body while it comes in; a false or missing Content-Length does not help.
+
+    Args:
+        app: what to wrap.
+        limit_bytes: largest body.
+        timeout_s: longest silence, and how far a body may fall behind MIN_BYTES_PER_S, in seconds.
+    """
+
+    def __init__(self, app: ASGIApp, limit_bytes: int, timeout_s: float) -> None:
+        self._app = app
+        self._limit = limit_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _header(scope, b"content-length", "0")
+        met, waited_s, more = 0, 0.0, True
+
+        async def receive_limited() -> Message:
+            nonlocal met, waited_s, more
+            # Raised where the body is read, inside the routes, so that the usual handler answers it.
+            if not (declared.isascii() and declared.isdigit()):
+                raise MalformedRequest(f"Content-Length is {declared[:40]!r}, not a number.")
+            if int(declared[:20]) > self._limit:
+                raise UploadTooLarge(int(declared[:20]), self._limit)
+            if not more:
+                return await receive()  # waits for the caller to hang up, which has no limit
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(min(0, met / MIN_BYTES_PER_S - waited_s) + self._timeout_s):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RequestTimeout(self._timeout_s) from error
+            # Only the caller's time counts, not that in which the service was busy with what had come.
+            waited_s += time.monotonic() - started
+            met += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if met > self._limit:
+                raise UploadTooLarge(met, self._limit, whole=False)
+            return message
+
+        await self._app(scope, receive_limited, send)
+
+
+class CloseConnections:
+    """Closes each connection after its answer once the process is about to stop, so that callers go elsewhere.
+
+    Args:
+        app: what to wrap.
+        draining: whether it is.
+    """
+
+    def __init__(self, app: ASGIApp, draining: Draining) -> None:
+        self._app = app
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event; see the ASGI specification."""
+
+        async def send_last(message: Message) -> None:
+            # An error may be told before the body is read: closing then would reset the connection under the answer.
+            if self._draining.active and message["type"] == "http.response.start" and message["status"] < BAD_REQUEST:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, send_last)
+
+
+def _header(scope: Scope, name: bytes, default: str = "") -> str:
+    """The first header of that name."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), default)

@@ -1,0 +1,82 @@
+"""Errors as RFC 9457 problem details, rendered in one place."""
+
+import json
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from oncoserve.errors import (
+    InternalError,
+    InvalidParameter,
+    MalformedRequest,
+    MethodNotAllowed,
+    PlatformError,
+    RequestTimeout,
+    RouteNotFound,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+def problem(error: PlatformError, request_id: str) -> Response:
+    """The answer for an error."""
+    body = {
+        "type": f"/errors#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if error.challenge is not None:
+        headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, RequestTimeout):
+        headers["Connection"] = "close"  # the rest of the request will not be read
+    return Response(json.dumps(body), error.status, headers, MEDIA_TYPE)
+
+
+def translate(error: Exception) -> PlatformError:
+    """Our error for any exception; unknown ones become a generic 500 and say nothing about the inside."""
+    match error:
+        case PlatformError():
+            return error
+        case HTTPException(status_code=404):
+            return RouteNotFound()
+        case HTTPException(status_code=405):
+            return MethodNotAllowed()
+        case HTTPException(status_code=status) if 400 <= status < 500:  # noqa: PLR2004 - what Starlette's parsers raise
+            return MalformedRequest(f"{str(error.detail)[:200].rstrip('.')}.")
+        case RequestValidationError():
+            first = error.errors()[0]
+            return InvalidParameter(f"{first['loc'][-1]}: {first['msg']}.")
+        case _:
+            return InternalError()
+
+
+async def handle(request: Request, error: Exception) -> Response:
+    """The answer for anything that a route raises; the request's state is told of it."""
+    ours = translate(error)
+    request.state.error_code = ours.code
+    answer = problem(ours, request.state.request_id)
+    if isinstance(ours, MethodNotAllowed):
+        answer.headers["Allow"] = _allowed(request, error)
+    return answer
+
+
+def _allowed(request: Request, error: Exception) -> str:
+    """The methods of the address; Starlette names those of the first route alone that has it."""
+    operations = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
+    first = (getattr(error, "headers", None) or {}).get("Allow", "")
+    return ", ".join(sorted(method.upper() for method in operations)) or first
+
+
+def install(app: FastAPI) -> None:
+    """Let every error that a route can raise end in `problem`; what is unknown is left to the middleware."""
+    for kind in (PlatformError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, handle)

@@ -1,0 +1,214 @@
+"""The shapes of the answers, for the OpenAPI document and for tests that hold the answers against it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oncoserve.tasks.card import Card
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(_Shape):
+    """An error (RFC 9457). `code` is stable; `detail` says what happened and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+class WarningShape(_Shape):
+    """Something to know before trusting a result. `code` is stable."""
+
+    code: str
+    message: str
+
+
+class ImageShape(_Shape):
+    """The picture as it was understood: upright, in pixels."""
+
+    width: int
+    height: int
+    format: Literal["PNG", "JPEG"]
+
+
+class Weights(_Shape):
+    """The weights that the served model was made from, as they were published or trained."""
+
+    package: str
+    sha256: str
+
+
+class Provenance(_Shape):
+    """What made this result."""
+
+    model: str
+    version: str
+    model_sha256: str | None
+    weights: Weights
+    code_version: str
+    input_sha256: str
+    parameters: dict[str, Any]
+    created: str
+    notice: str
+
+
+class _Result(_Shape):
+    id: str = Field(pattern="^[0-9a-f]{32}$")
+    model: str
+    version: str
+    warnings: list[WarningShape]
+    image: ImageShape
+    timings_ms: dict[str, float]
+    provenance: Provenance
+    links: dict[str, str]
+
+
+class ClassificationResult(_Result):
+    """One label for the whole picture."""
+
+    task: Literal["classification"]
+    label: str
+    probabilities: dict[str, float]
+
+
+class PointShape(_Shape):
+    """A place, in pixels of the picture, upright; (0, 0) is its top left corner."""
+
+    x: float
+    y: float
+
+
+class BoxShape(PointShape):
+    """A box; x and y are its top left corner."""
+
+    width: float
+    height: float
+
+
+class LocalisationShape(_Shape):
+    """Where the heatmap is highest. `certainty` is the heat there, 0 to 1; too little of it gives no box."""
+
+    certainty: float
+    peak: PointShape
+    box: BoxShape | None
+
+
+class LocalisationResult(_Result):
+    """One label for the whole picture, and where the model sees the tumour."""
+
+    task: Literal["localisation"]
+    label: str
+    probabilities: dict[str, float]
+    localisation: LocalisationShape
+
+
+class AreaShape(_Shape):
+    """How much of a class there is; the fraction is of all tissue."""
+
+    mm2: float
+    fraction: float
+
+
+class SegmentationResult(_Result):
+    """A class for every pixel; the picture's resolution and the threshold that the areas are for."""
+
+    task: Literal["segmentation"]
+    um_per_px: float
+    threshold: float
+    areas: dict[str, AreaShape]
+    excluded: list[str] = []
+    """Objects that a person excluded at this threshold: they are not in the areas."""
+
+
+Result = Annotated[ClassificationResult | LocalisationResult | SegmentationResult, Field(discriminator="task")]
+
+
+class CorrectionsShape(_Shape):
+    """Objects to exclude, by the names that polygons.geojson gives them."""
+
+    excluded: list[Annotated[str, Field(max_length=100)]] = Field(max_length=100_000)
+
+
+class LayerClass(_Shape):
+    """A class of a layer, and its colour."""
+
+    name: str
+    title: str
+    colour: str
+
+
+class LayerShape(_Shape):
+    """A layer of tiles.
+
+    `classes`: a channel each; the first that is over 255 times the threshold gives the colour. `heat`: one channel; its
+    strength gives the opacity and the colour, between those from none to full. `picture` and `drawn`: in colour.
+    """
+
+    name: str
+    kind: Literal["picture", "classes", "heat", "drawn"]
+    classes: list[LayerClass] | None = None
+    threshold: float | None = None
+    colours: list[str] | None = None
+
+
+class TilesShape(_Shape):
+    """What can be looked at: size in pixels, side of a tile, number of levels, micrometres per pixel if known."""
+
+    width: int
+    height: int
+    tile: int
+    levels: int
+    um_per_px: float | None
+    layers: list[LayerShape]
+
+
+class TensorShape(_Shape):
+    """A tensor of the served model; -1 is a free dimension, the batch dimension is left out."""
+
+    name: str
+    dtype: str
+    dims: list[int]
+
+
+class ConfigurationShape(_Shape):
+    """What the inference server runs."""
+
+    platform: str
+    max_batch_size: int
+    inputs: list[TensorShape]
+    outputs: list[TensorShape]
+
+
+class ModelShape(_Shape):
+    """A model that is ready."""
+
+    name: str
+    version: str
+    versions: list[str]
+    """Those that are served side by side, oldest first; the newest answers where none is named."""
+    model_sha256: str | None
+    precision: str | None
+    card: Card
+    configuration: ConfigurationShape
+    links: dict[str, str]
+
+
+class ModelsShape(_Shape):
+    """All models: the ready ones, and why others are not."""
+
+    models: list[ModelShape]
+    not_ready: dict[str, str]
+
+
+class ReadyShape(_Shape):
+    """Whether the service can answer, and what keeps it from that."""
+
+    ready: bool
+    models: list[str]
+    problems: dict[str, str]

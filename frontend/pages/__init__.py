@@ -1,0 +1,1 @@
+"""The page for people: templates, scripts, and the addresses that a browser opens."""

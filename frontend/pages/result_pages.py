@@ -1,0 +1,61 @@
+"""Pages of results and jobs that have an address of their own."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from frontend.pages.rendering import Pages
+from frontend.routes.answers import problems
+from oncoserve.errors import PlatformError
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.results.gallery import Gallery
+from oncoserve.results.report import describe
+
+HTML: dict[str, Any] = {"text/html": {}}
+
+
+def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
+    """The routes of this module."""
+    routes = APIRouter(tags=["page"])
+
+    async def report(request: Request, result: str) -> Response:
+        document = json.loads(await gallery.document(result, request.state.owner))
+        served = catalogue.snapshot.models.get(document["model"])
+        card = served.card if served else None
+        return pages.render(request, "result.html", result=document, card=card, report=describe(document, card))
+
+    @routes.get(
+        "/results/{result}",
+        summary="A result as a page, fit to be printed",
+        response_class=Response,
+        responses={status: {"content": HTML, "description": "A page that says why"} for status in (404, 503)},
+    )
+    async def result_page(result: str, request: Request) -> Response:
+        """Where keys are needed, an empty page whose script fetches the content with the key: links carry none."""
+        if pages.keys:
+            return pages.render(request, "locked.html", source=f"/v1/results/{result}/page.html")
+        try:
+            return await report(request, result)
+        except PlatformError as error:
+            return pages.problem(request, error, "problem.html")
+
+    @routes.get(
+        "/v1/results/{result}/page.html",
+        summary="A result as a page",
+        response_class=Response,
+        responses={200: {"content": HTML, "description": "The page"}, **problems(404, 503)},
+    )
+    async def result_page_with_key(result: str, request: Request) -> Response:
+        return await report(request, result)
+
+    @routes.get("/jobs", summary="The jobs, as a page", response_class=Response)
+    async def jobs_page(request: Request) -> Response:
+        return pages.render(request, "jobs.html")
+
+    @routes.get("/jobs/{job}", summary="A job, as a page", response_class=Response)
+    async def job_page(job: str, request: Request) -> Response:
+        return pages.render(request, "job.html", job=job)
+
+    return routes

@@ -1,0 +1,115 @@
+"""Every error that a caller can meet.
+
+PlatformError
+├── RequestError (4xx: the caller can mend it)
+│   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400, Unauthorised 401
+│   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
+│   ├── JobNotFound 404, UploadNotFound 404
+│   ├── VersionNotFound 404
+│   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
+│   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
+│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
+│   ├── UnsupportedImage 415
+│   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
+│   └── HeadTooLarge 431
+└── ServiceError (5xx: the caller can try again)
+    ├── InternalError 500, AttemptsExhausted 500, UploadsNotSupported 501, InferenceFailed 502
+    ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
+    ├── TooManyConnections 503, JobsUnavailable 503
+    └── DeadlineExceeded 504
+
+Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
+takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
+"""
+
+from oncoserve.errors.base import PlatformError, RequestError, ServiceError, all_errors
+from oncoserve.errors.requests import (
+    AreaTooLarge,
+    CorruptImage,
+    EmptyUpload,
+    HeadTooLarge,
+    ImageTooComplex,
+    ImageTooLarge,
+    InvalidParameter,
+    JobNotFound,
+    MalformedRequest,
+    MethodNotAllowed,
+    MissingImage,
+    MissingImages,
+    ModelNotFound,
+    NotAcceptable,
+    RenderingNotAvailable,
+    RequestTimeout,
+    ResultNotFound,
+    RouteNotFound,
+    SampleNotFound,
+    TooManyImages,
+    TooManyRequests,
+    Unauthorised,
+    UnsupportedImage,
+    UploadNotFound,
+    UploadTooLarge,
+    VersionNotFound,
+)
+from oncoserve.errors.service import (
+    AttemptsExhausted,
+    DeadlineExceeded,
+    InferenceFailed,
+    InferenceUnavailable,
+    InternalError,
+    JobsUnavailable,
+    ModelNotReady,
+    StorageUnavailable,
+    TooBusy,
+    TooManyConnections,
+    UploadsNotSupported,
+)
+from oncoserve.errors.viewing import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
+
+__all__ = [
+    "AreaTooLarge",
+    "AttemptsExhausted",
+    "CorrectionsNotAvailable",
+    "CorruptImage",
+    "DeadlineExceeded",
+    "EmptyUpload",
+    "HeadTooLarge",
+    "ImageTooComplex",
+    "ImageTooLarge",
+    "InferenceFailed",
+    "InferenceUnavailable",
+    "InternalError",
+    "InvalidParameter",
+    "JobNotFound",
+    "JobsUnavailable",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "MissingImage",
+    "MissingImages",
+    "ModelNotFound",
+    "ModelNotReady",
+    "NotAcceptable",
+    "PlatformError",
+    "RenderingNotAvailable",
+    "RequestError",
+    "RequestTimeout",
+    "ResultNotFound",
+    "RouteNotFound",
+    "SampleNotFound",
+    "ServiceError",
+    "StorageUnavailable",
+    "TileNotFound",
+    "TooBusy",
+    "TooManyConnections",
+    "TooManyCorrections",
+    "TooManyImages",
+    "TooManyRequests",
+    "Unauthorised",
+    "UnknownObjects",
+    "UnsupportedImage",
+    "UploadNotFound",
+    "UploadTooLarge",
+    "UploadsNotSupported",
+    "VersionNotFound",
+    "all_errors",
+]

@@ -1,0 +1,253 @@
+"""Errors that the caller can mend."""
+
+import math
+from collections.abc import Iterable
+
+from oncoserve.errors.base import RequestError
+
+
+class EmptyUpload(RequestError):
+    """The request has no bytes where the picture should be."""
+
+    status, code, title = 400, "empty_upload", "The upload is empty"
+    advice = "Send a PNG or JPEG file as the body, or as the multipart field 'image'."
+
+    def __init__(self) -> None:
+        super().__init__("The picture has 0 bytes.")
+
+
+class MissingImage(RequestError):
+    """A multipart request without a usable `image` field."""
+
+    status, code, title = 400, "missing_image", "The picture is missing"
+    advice = "Send exactly one file in the multipart field 'image'."
+
+    def __init__(self, found: Iterable[str]) -> None:
+        names = ", ".join(repr(name[:40]) for name in sorted(found)) or "none"
+        super().__init__(f"There is not exactly one file field 'image'; the fields found: {names}.")
+
+
+class MissingImages(RequestError):
+    """A job without images."""
+
+    status, code, title = 400, "missing_images", "The job has no images"
+    advice = "Send each file in a multipart field 'images', or the id of each upload in a field 'uploads'."
+
+
+class MalformedRequest(RequestError):
+    """HTTP or multipart framing that cannot be read."""
+
+    status, code, title = 400, "malformed_request", "The request cannot be read"
+    advice = "Check how the client builds the request (boundary, headers, length)."
+
+
+class Unauthorised(RequestError):
+    """A request without an API key, or with one that is not known, where a key is needed."""
+
+    status, code, title = 401, "unauthorised", "A valid API key is needed"
+    advice = "Send your key in the header X-API-Key; the operator of the service gives it out."
+    challenge = 'ApiKey realm="oncoserve"'
+
+
+class RouteNotFound(RequestError):
+    """No such address."""
+
+    status, code, title = 404, "not_found", "There is nothing at this address"
+    advice = "See /docs for the addresses there are."
+
+
+class ModelNotFound(RequestError):
+    """The model in the address is not served."""
+
+    status, code, title = 404, "model_not_found", "The model is not known"
+    advice = "GET /v1/models lists the models."
+
+    def __init__(self, model: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no model {model[:64]!r}; served are: {', '.join(sorted(known)) or 'none'}.")
+
+
+class VersionNotFound(RequestError):
+    """The model is served, but not in the version in the address."""
+
+    status, code, title = 404, "version_not_found", "The model's version is not known"
+    advice = "GET /v1/models/{model} lists the versions; without one in the address the newest answers."
+
+    def __init__(self, model: str, version: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no version {version[:64]!r} of {model!r}; served are: {', '.join(known)}.")
+
+
+class ResultNotFound(RequestError):
+    """The result in the address is not stored."""
+
+    status, code, title = 404, "result_not_found", "The result is not known"
+    advice = "Upload the picture again: the same picture gets the same result id."
+
+    def __init__(self, result_id: str) -> None:
+        super().__init__(f"There is no result {result_id[:64]!r}.")
+
+
+class SampleNotFound(RequestError):
+    """The sample picture in the address does not exist."""
+
+    status, code, title = 404, "sample_not_found", "The sample picture is not known"
+    advice = "GET /v1/samples lists the sample pictures."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no sample picture {name[:64]!r}.")
+
+
+class JobNotFound(RequestError):
+    """The job in the address does not exist, or is somebody else's, or was removed after it expired."""
+
+    status, code, title = 404, "job_not_found", "The job is not known"
+    advice = "GET /v1/jobs lists your jobs."
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id[:64]!r}.")
+
+
+class UploadNotFound(RequestError):
+    """The upload that a job names was never made, has not come in, or is no longer kept."""
+
+    status, code, title = 404, "upload_not_found", "The upload is not known"
+    advice = "Ask for a new address with POST /v1/uploads, send the picture there, then name its id in a job."
+
+
+class RenderingNotAvailable(RequestError):
+    """Results of this model cannot be drawn in this form."""
+
+    status, code, title = 404, "rendering_not_available", "The result has no such file"
+    advice = "The result's links name what there is."
+
+    def __init__(self, model: str, name: str) -> None:
+        super().__init__(f"Results of model {model!r} have no {name}.")
+
+
+class MethodNotAllowed(RequestError):
+    """The address exists, the method does not."""
+
+    status, code, title = 405, "method_not_allowed", "The method is not allowed here"
+    advice = "See /docs for the methods of each address."
+
+
+class NotAcceptable(RequestError):
+    """None of the media types in Accept can be produced."""
+
+    status, code, title = 406, "not_acceptable", "No acceptable form of the answer"
+    advice = "Name one of the offered types in the Accept header, or leave it out."
+
+    def __init__(self, accept: str, offered: Iterable[str]) -> None:
+        super().__init__(f"Accept is {accept[:100]!r}; offered are: {', '.join(offered)}.")
+
+
+class RequestTimeout(RequestError):
+    """The request stopped coming in, or came in too slowly; see ONCO_RECEIVE_TIMEOUT_S."""
+
+    status, code, title = 408, "request_timeout", "The request did not come in in time"
+    advice = "Send it again, over a better connection or with a smaller file."
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"Nothing, or too little, came in; the limit is {limit_s:.3g} s.")
+
+
+class UploadTooLarge(RequestError):
+    """More bytes than ONCO_MAX_UPLOAD_BYTES."""
+
+    status, code, title = 413, "upload_too_large", "The upload is too large"
+    advice = "Send a smaller file."
+
+    def __init__(self, met_bytes: int, limit_bytes: int, *, whole: bool = True) -> None:
+        met = f"{met_bytes}" if whole else f"at least {met_bytes}"
+        super().__init__(f"The body has {met} bytes; the limit is {limit_bytes}.")
+
+
+class TooManyImages(RequestError):
+    """More images in one job than ONCO_MAX_JOB_IMAGES."""
+
+    status, code, title = 413, "too_many_images", "The job has too many images"
+    advice = "Send the images in several jobs."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"There are more than {limit} images, which is the limit of one job.")
+
+
+class ImageTooLarge(RequestError):
+    """More pixels than ONCO_MAX_IMAGE_PIXELS; told from the header, before decoding."""
+
+    status, code, title = 413, "image_too_large", "The picture has too many pixels"
+    advice = "Scale the picture down or cut it into parts."
+
+    def __init__(self, width: int, height: int, limit_pixels: int) -> None:
+        super().__init__(f"The picture is {width} x {height} = {width * height} pixels; the limit is {limit_pixels}.")
+
+
+class AreaTooLarge(RequestError):
+    """More pixels at the model's resolution than can be held in memory; told before any of them is made."""
+
+    status, code, title = 413, "area_too_large", "The picture covers too large an area"
+    advice = "Cut it into parts, or check um_per_px."
+
+    def __init__(self, um_per_px: float, pixels: int, limit_pixels: int) -> None:
+        super().__init__(
+            f"At {um_per_px:.3g} micrometres per pixel the picture has {pixels} pixels of the model's resolution; "
+            f"the limit is {limit_pixels}."
+        )
+
+
+class ImageTooComplex(RequestError):
+    """More scans, segments or chunks than a picture needs: a small file that would take minutes to decode."""
+
+    status, code, title = 413, "image_too_complex", "The picture's file has too many parts"
+    advice = "Open the picture in an image editor and export it again."
+
+    def __init__(self, what: str, met: int, limit: int) -> None:
+        super().__init__(f"The file has at least {met} {what}; the limit is {limit}.")
+
+
+class UnsupportedImage(RequestError):
+    """The content (not the name) is neither PNG nor JPEG."""
+
+    status, code, title = 415, "unsupported_image", "The file is not a PNG or JPEG"
+    advice = "Convert the picture to PNG or JPEG; a new file name alone does not change its content."
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"The content looks like {found}.")
+
+
+class CorruptImage(RequestError):
+    """A PNG or JPEG that cannot be decoded to the end."""
+
+    status, code, title = 422, "corrupt_image", "The picture is damaged"
+    advice = "Export or download the file again; it may be cut off."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The picture cannot be decoded: {reason[:200]}.")
+
+
+class InvalidParameter(RequestError):
+    """A parameter that is unknown, given twice, or out of range."""
+
+    status, code, title = 422, "invalid_parameter", "A parameter is not valid"
+    advice = "See /docs for the parameters and their ranges."
+
+
+class TooManyRequests(RequestError):
+    """More requests than the caller's key, or ONCO_RATE_LIMIT_PER_MIN, allows."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+    advice, retry_after_s = "Try again after the time in Retry-After.", 1
+
+    def __init__(self, limit_per_min: int, wait_s: float) -> None:
+        self.retry_after_s = math.ceil(wait_s)
+        met = f"{limit_per_min} requests are made, the limit is {limit_per_min} a minute"
+        super().__init__(f"{met}; the next one is free in {wait_s:.3g} s.")
+
+
+class HeadTooLarge(RequestError):
+    """The request line and the headers together are too long."""
+
+    status, code, title = 431, "head_too_large", "The request's address and headers are too long"
+    advice = "Send fewer or shorter headers and parameters."
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"They have more than {limit_bytes} bytes, which is the limit.")

@@ -1,0 +1,120 @@
+"""Errors that the caller cannot mend; trying again may help."""
+
+from oncoserve.errors.base import ServiceError
+
+
+class InternalError(ServiceError):
+    """A defect of ours; the log has the details under the request id."""
+
+    status, code, title = 500, "internal_error", "Something went wrong here"
+    advice = "It is not the picture's fault; please report it with the request id."
+    retry_after_s = None
+
+
+class InferenceFailed(ServiceError):
+    """Triton answered with an error, or with something that is not the model's output."""
+
+    status, code, title = 502, "inference_failed", "The model could not compute an answer"
+    advice = "Try again; if it stays, please report it with the request id."
+    retry_after_s = None
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"Model {model!r} failed on this picture.")
+
+
+class InferenceUnavailable(ServiceError):
+    """Triton does not answer."""
+
+    status, code, title = 503, "inference_unavailable", "The inference server is not reachable"
+    advice = "Try again in a moment; the service recovers by itself when the server is back."
+
+    def __init__(self) -> None:
+        super().__init__("The inference server does not answer.")
+
+
+class ModelNotReady(ServiceError):
+    """Triton answers, but this model is not loaded, or its configuration is not what its card says."""
+
+    status, code, title = 503, "model_not_ready", "The model is not ready"
+    advice = "Try again in a moment; /readyz says what is missing."
+    retry_after_s = 2
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"Model {model!r} is not ready: {reason}.")
+
+
+class TooBusy(ServiceError):
+    """Full batches are under way, as many as ONCO_MAX_BATCHES_IN_FLIGHT allows, or the answer would come too late."""
+
+    status, code, title = 503, "too_busy", "The service is busy"
+    advice = "Try again after the time in Retry-After."
+
+    def __init__(
+        self, model: str, in_flight: int, limit: int, drain_s: float, allowed_s: float, retry_after_s: int
+    ) -> None:
+        super().__init__(
+            f"Model {model!r} has {in_flight} requests under way, about {drain_s:.2g} s of work; "
+            f"the limits are {limit} requests and {allowed_s:.3g} s."
+        )
+        self.retry_after_s = retry_after_s
+
+
+class StorageUnavailable(ServiceError):
+    """The result could not be written or read."""
+
+    status, code, title = 503, "storage_unavailable", "Results cannot be stored"
+    advice = "Try again later; the operator has to look at the results folder."
+    retry_after_s = 30
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The results folder failed: {reason}.")
+
+
+class JobsUnavailable(ServiceError):
+    """The queue, the records or the pictures of jobs could not be written or read."""
+
+    status, code, title = 503, "jobs_unavailable", "Jobs cannot be stored or read"
+    advice = "Try again later; jobs that were accepted wait until then."
+    retry_after_s = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The storage of jobs failed: {reason}.")
+
+
+class AttemptsExhausted(ServiceError):
+    """An image of a job failed ONCO_JOB_MAX_ATTEMPTS times, or ended the worker's process that often."""
+
+    status, code, title = 500, "attempts_exhausted", "The image could not be worked on"
+    advice = "Look at the image in another program; if it is fine, please report it with the job's id."
+    retry_after_s = None
+
+    def __init__(self, attempts: int, reason: str) -> None:
+        super().__init__(f"Work on it was begun {attempts} times. {reason}")
+
+
+class UploadsNotSupported(ServiceError):
+    """The storage of this installation has no addresses of its own that a picture could be sent to."""
+
+    status, code, title = 501, "uploads_not_supported", "Pictures are not uploaded separately here"
+    advice = "Send the pictures in the job's own request: POST /v1/jobs, multipart field 'images'."
+    retry_after_s = None
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer did not come within the request's Request-Timeout, or the model's within ONCO_INFER_TIMEOUT_S."""
+
+    status, code, title = 504, "deadline_exceeded", "The answer took too long"
+    advice = "Try again when the service is less busy, or send a smaller picture."
+
+    def __init__(self, model: str, timeout_s: float) -> None:
+        super().__init__(f"Model {model!r} did not answer within {timeout_s:.3g} s.")
+
+
+class TooManyConnections(ServiceError):
+    """As many connections are open as ONCO_MAX_CONNECTIONS allows."""
+
+    status, code, title = 503, "too_many_connections", "The service has too many connections"
+    advice = "Try again after the time in Retry-After."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} connections are open, which is the limit.")

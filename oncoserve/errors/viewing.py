@@ -1,0 +1,46 @@
+"""Errors of looking at a result, and of correcting it."""
+
+from collections.abc import Iterable
+
+from oncoserve.errors.base import RequestError
+
+
+class TileNotFound(RequestError):
+    """The result's picture has no such layer, level or tile."""
+
+    status, code, title = 404, "tile_not_found", "There is no such tile"
+    advice = "GET /v1/results/{id}/tiles lists the layers and the number of levels."
+
+    def __init__(self, layer: str, level: str, tile: str) -> None:
+        super().__init__(f"There is no tile {tile[:20]!r} in level {level[:20]!r} of layer {layer[:20]!r}.")
+
+
+class CorrectionsNotAvailable(RequestError):
+    """Results of this model have no objects that could be excluded."""
+
+    status, code, title = 404, "corrections_not_available", "The result has nothing to correct"
+    advice = "Only results with polygons have objects that can be excluded."
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"Results of model {model!r} have no objects.")
+
+
+class UnknownObjects(RequestError):
+    """Objects to be excluded that the result does not have at this threshold."""
+
+    status, code, title = 422, "unknown_objects", "The result has no such objects"
+    advice = "polygons.geojson names the objects; at another threshold they are others."
+
+    def __init__(self, unknown: Iterable[str]) -> None:
+        names = sorted(unknown)
+        super().__init__(f"Not there: {', '.join(repr(name[:40]) for name in names[:5])}; {len(names)} in all.")
+
+
+class TooManyCorrections(RequestError):
+    """Corrections at more thresholds than are kept."""
+
+    status, code, title = 422, "too_many_corrections", "The result has corrections at too many thresholds"
+    advice = "Exclude nothing at thresholds that are not needed any more."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Corrections are kept at {limit} thresholds at most.")

@@ -1,0 +1,178 @@
+"""The inference server port on NVIDIA Triton's gRPC service. The only module that knows tritonclient and gRPC."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # as with grpc
+from grpc import StatusCode, aio
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+from tritonclient.utils import triton_to_np_dtype
+
+from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady, PlatformError
+from oncoserve.inference.backend import ModelConfiguration, ModelState, Tensors, TensorSpec
+from oncoserve.runtime.tracing import Traces
+
+INFER = "inference.GRPCInferenceService/ModelInfer"
+CONTROL_TIMEOUT_S = 5.0  # questions about readiness and configuration are answered from Triton's memory
+
+CHANNEL_ARGUMENTS = [
+    ("grpc.max_send_message_length", -1),  # the frontend has limits of its own, in the caller's words
+    ("grpc.max_receive_message_length", -1),
+    # gRPC backs off for up to two minutes by default: a Triton that came back would stay unused that long.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # How long an attempt to connect may take, whatever its name says: a Triton that works hard is slow to greet.
+    ("grpc.min_reconnect_backoff_ms", 2000),
+    # An unplugged server is noticed in seconds, not when TCP gives up; a frozen one only at deadlines.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+
+
+class TritonBackend:
+    """One long-lived gRPC connection to Triton per process.
+
+    Args:
+        url: host:port of the gRPC service.
+        traces: where calls are traced; left out, nowhere.
+    """
+
+    def __init__(self, url: str, traces: Traces | None = None) -> None:
+        self._traces = traces or Traces()
+        self._channel = aio.insecure_channel(url, options=CHANNEL_ARGUMENTS)
+        self._control = GRPCInferenceServiceStub(self._channel)
+        self._infer = self._channel.unary_unary(f"/{INFER}")  # bytes in, bytes out
+
+    async def models(self) -> Sequence[ModelState]:
+        """All models in the repository, with the versions of each that are ready."""
+        try:
+            index = await self._control.RepositoryIndex(messages.RepositoryIndexRequest(), timeout=CONTROL_TIMEOUT_S)
+        except aio.AioRpcError as error:
+            raise InferenceUnavailable from error
+        ready: dict[str, set[str]] = {}
+        reasons: dict[str, str] = {}
+        for entry in index.models:
+            if entry.state == "READY":
+                ready.setdefault(entry.name, set()).add(entry.version)
+            else:
+                reasons[entry.name] = entry.reason or entry.state.lower() or "not loaded"
+        return [
+            ModelState(name, tuple(sorted(ready.get(name, ()), key=int)), "" if name in ready else reasons[name])
+            for name in sorted({*ready, *reasons})
+        ]
+
+    async def configuration(self, model: str, version: str) -> ModelConfiguration:
+        """The configuration that Triton runs the model with, its own completions included."""
+        asked = messages.ModelConfigRequest(name=model, version=version)
+        try:
+            response = await self._control.ModelConfig(asked, timeout=CONTROL_TIMEOUT_S)
+        except aio.AioRpcError as error:
+            raise translate(error, model, CONTROL_TIMEOUT_S) from error
+        config = response.config
+        return ModelConfiguration(
+            name=config.name,
+            version=version,
+            platform=config.backend or config.platform,
+            max_batch_size=config.max_batch_size,
+            inputs=tuple(_spec(tensor) for tensor in config.input),
+            outputs=tuple(_spec(tensor) for tensor in config.output),
+            file=config.default_model_filename or "model.onnx",
+        )
+
+    async def infer(
+        self, model: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str], timeout_s: float
+    ) -> Tensors:
+        """Run the model on one batch; see the port."""
+        asked = _encode(model, version, inputs, outputs)
+        try:
+            with self._traces.call(INFER, model) as metadata:
+                # The timeout becomes the gRPC deadline: Triton drops what still waits when it is over.
+                answer = await self._infer(asked, timeout=timeout_s, metadata=tuple((metadata or {}).items()))
+        except aio.AioRpcError as error:
+            raise translate(error, model, timeout_s) from error
+        try:
+            found = _decode(answer)
+            return {name: found[name] for name in outputs}
+        except (DecodeError, KeyError, ValueError) as error:  # not what was asked for, or not what it says it is
+            raise InferenceFailed(model) from error
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+
+_TRITON_DTYPES = {
+    np.dtype(np.uint8): "UINT8",
+    np.dtype(np.int32): "INT32",
+    np.dtype(np.int64): "INT64",
+    np.dtype(np.float32): "FP32",
+}
+
+
+RAW_INPUT_CONTENTS = b"\x3a"  # the tag of field 7 of ModelInferRequest: a length and that many bytes follow
+
+
+def _encode(model: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> bytes:
+    """A serialised ModelInferRequest.
+
+    The tensors are written behind the rest of the message by hand, copied once; tritonclient copies them four times,
+    which took longer than all else in a small call.
+    """
+    request = messages.ModelInferRequest(model_name=model, model_version=version)
+    for name, array in inputs.items():
+        request.inputs.add(name=name, datatype=_TRITON_DTYPES[array.dtype], shape=array.shape)
+    for name in outputs:
+        request.outputs.add(name=name)
+    parts: list[Any] = [request.SerializeToString()]
+    for array in inputs.values():
+        parts += RAW_INPUT_CONTENTS, _varint(array.nbytes), array
+    return b"".join(parts)
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first, the eighth bit set in all but the last."""
+    found = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - the largest that seven bits hold
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def _decode(answer: bytes) -> Tensors:
+    """The outputs of a serialised ModelInferResponse by name.
+
+    Raises:
+        DecodeError, ValueError: it is none, or its bytes are not what the shapes and types that came with them say.
+    """
+    response = messages.ModelInferResponse.FromString(answer)
+    return {
+        output.name: np.frombuffer(raw, triton_to_np_dtype(output.datatype) or np.object_).reshape(output.shape)
+        for output, raw in zip(response.outputs, response.raw_output_contents, strict=True)
+    }
+
+
+def _spec(tensor: Any) -> TensorSpec:  # noqa: ANN401 - a protobuf message without published types
+    number = tensor.data_type
+    name = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number[number].name
+    dtype = triton_to_np_dtype(name.removeprefix("TYPE_")) or np.void
+    return TensorSpec(tensor.name, np.dtype(dtype), tuple(tensor.dims))
+
+
+def translate(error: aio.AioRpcError, model: str, timeout_s: float) -> PlatformError:
+    """Say in our words what a gRPC status from Triton means.
+
+    UNAVAILABLE is ambiguous: Triton gives it for a model that is not loaded, gRPC for a connection that is not there;
+    only the words tell them apart. tests/contract pins every line on a real Triton.
+    """
+    status, message = error.code(), error.details() or ""
+    if status is StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded(model, timeout_s)
+    if status is StatusCode.NOT_FOUND or (status is StatusCode.UNAVAILABLE and "ready state" in message):
+        return ModelNotReady(model, message)
+    if status in {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}:
+        return InferenceUnavailable()
+    return InferenceFailed(model)

@@ -1,0 +1,35 @@
+"""The adapters of AWS, put together."""
+
+from dataclasses import dataclass
+
+from oncoserve.jobs.adapters import Adapters
+from oncoserve.jobs.aws.clients import Connection
+from oncoserve.jobs.aws.objects import S3Objects
+from oncoserve.jobs.aws.publisher import S3Publisher
+from oncoserve.jobs.aws.queue import SnsSqsQueue
+from oncoserve.jobs.aws.store import DynamoStore
+from oncoserve.jobs.model import RECORD_KEPT
+from oncoserve.prediction.model_files import read_cards
+from oncoserve.settings import Settings
+
+
+@dataclass(frozen=True)
+class AwsAdapters(Adapters):
+    """With a publisher that can be asked for addresses."""
+
+    publisher: S3Publisher
+
+
+def open_aws(settings: Settings) -> AwsAdapters:
+    """The adapters; AWS is asked for the first time when one is used."""
+    connection = Connection(settings.aws_endpoint_url)
+    cards, _ = read_cards(settings.model_repository)
+    models = sorted(settings.only_models or cards)
+    objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host)
+    return AwsAdapters(
+        objects,
+        SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s),
+        DynamoStore(connection, settings.aws_table, RECORD_KEPT.total_seconds()),
+        S3Publisher(objects),
+        connection.close,
+    )

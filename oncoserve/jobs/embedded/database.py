@@ -1,0 +1,192 @@
+"""One SQLite database for the queue and the records of jobs, shared by processes of one machine.
+
+In WAL mode readers never wait for a writer. A transaction that writes takes the lock when it begins (BEGIN IMMEDIATE):
+one that began by reading could find, too late to wait, that another had written meanwhile.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from oncoserve.errors import JobsUnavailable
+from oncoserve.runtime.threads import CpuThreads
+
+FILE = "jobs.sqlite"
+BUSY_TIMEOUT_S = 5
+THREADS = 4
+
+T = TypeVar("T")
+
+metadata = MetaData()
+
+# Times are seconds since 1970, UTC. `swept`: names and results of an expired job are gone.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("parameters", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("swept", Integer, nullable=False, default=0),
+    Index("jobs_of_owner", "owner", "created", "id"),
+    Index("jobs_by_expiry", "swept", "expires"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("job_id", String, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("outcome", String),
+    Index("images_by_state", "job_id", "state"),
+)
+
+# A message may be received from `visible` on, whether it was leased before or not; `receipt` proves the newest lease.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("job_id", String, nullable=False),
+    Column("body", String, nullable=False),
+    Column("visible", Float, nullable=False),
+    Column("deliveries", Integer, nullable=False, default=0),
+    Column("receipt", String),
+    Index("messages_to_receive", "model", "visible", "id"),
+    Index("messages_of_job", "job_id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("body", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("buried", Float, nullable=False),
+    Index("dead_letters_by_time", "buried"),
+)
+
+
+class Database:
+    """Runs transactions in threads of its own, so that one that waits for the lock holds up nothing else.
+
+    Args:
+        folder: where the database's files are; made with the first transaction.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._threads = CpuThreads(THREADS)
+        self._making = threading.Lock()
+        self._made: Engine | None = None
+        self._opened: int | None = None
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction that only reads.
+
+        Raises:
+            JobsUnavailable: the database does not answer.
+        """
+        return await self._threads.run(self._transact, "BEGIN", work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a transaction that writes; when it returns, what it wrote survives a loss of power.
+
+        Raises:
+            JobsUnavailable: the database does not answer, or was locked for longer than BUSY_TIMEOUT_S.
+        """
+        return await self._threads.run(self._transact, "BEGIN IMMEDIATE", work)
+
+    async def forget(self) -> None:
+        """Take what was deleted out of the write-ahead log too, as far as nobody reads there just now."""
+        await self._threads.run(self._transact, "", lambda connection: connection.execute(CHECKPOINT).all())
+
+    def close(self) -> None:
+        """Wait for running transactions and end."""
+        self._threads.close()
+        if self._made is not None:
+            self._made.dispose()
+
+    def _transact(self, begin: str, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._engine().connect() as connection:
+                if not begin:
+                    return work(connection)
+                connection.exec_driver_sql(begin)
+                try:
+                    result = work(connection)
+                except BaseException:
+                    connection.exec_driver_sql("ROLLBACK")
+                    raise
+                connection.exec_driver_sql("COMMIT")
+                return result
+        except SQLAlchemyError as error:
+            raise JobsUnavailable(str(getattr(error, "orig", None) or type(error).__name__)) from error
+        except OSError as error:
+            raise JobsUnavailable(error.strerror or "unknown reason") from error
+
+    def _engine(self) -> Engine:
+        with self._making:
+            if self._made is not None and self._file() != self._opened:
+                # It was removed or replaced under us; our connections would go on with a file that nobody else sees.
+                self._made.dispose()
+                self._made = None
+            if self._made is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                engine = create_engine(
+                    f"sqlite:///{self._folder / FILE}",
+                    isolation_level="AUTOCOMMIT",  # the driver's own idea of when a transaction begins is switched off
+                    connect_args={"timeout": BUSY_TIMEOUT_S},
+                    pool_size=THREADS,
+                )
+                event.listen(engine, "connect", _prepare)
+                with engine.connect() as connection:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # else two processes could find no tables at once
+                    metadata.create_all(connection)
+                    connection.exec_driver_sql("COMMIT")
+                self._made, self._opened = engine, self._file()
+            return self._made
+
+    def _file(self) -> int | None:
+        """The number of the database's file, for as long as it is the same one."""
+        try:
+            return (self._folder / FILE).stat().st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+CHECKPOINT = text("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _prepare(connection: Any, record: object) -> None:  # noqa: ANN401 - the driver's own connection
+    del record
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a job that was accepted is not lost with the power
+    cursor.execute("PRAGMA secure_delete = ON")  # file names may identify people: deleted means overwritten
+    cursor.close()

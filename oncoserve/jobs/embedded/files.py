@@ -1,0 +1,120 @@
+"""The pictures of jobs as files, written aside and renamed."""
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from oncoserve.errors import JobsUnavailable, UploadNotFound
+from oncoserve.jobs.ports import PresignedUpload
+from oncoserve.runtime.threads import CpuThreads
+
+KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
+THREADS = 2
+
+T = TypeVar("T")
+
+
+class FileObjectStore:
+    """The ObjectStore of one machine: `<folder>/<key>`. It has no addresses of its own.
+
+    Args:
+        folder: where the files go; made with the first one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._threads = CpuThreads(THREADS)
+
+    async def put(self, key: str, data: bytes) -> None:
+        """See the port."""
+        await self._run(self._write, self._path(key), data)
+
+    async def get(self, key: str, first_bytes: int | None = None) -> bytes:
+        """See the port."""
+        return await self._run(_read, self._path(key), -1 if first_bytes is None else first_bytes)
+
+    async def delete(self, key: str) -> None:
+        """See the port."""
+        await self._run(self._remove, self._path(key))
+
+    async def presign_put(
+        self, key: str, size_bytes: int, expires_s: int, sha256: str | None = None
+    ) -> PresignedUpload | None:
+        """See the port."""
+        del key, size_bytes, expires_s, sha256
+        return None
+
+    async def presign_get(self, key: str, expires_s: int) -> str | None:
+        """See the port."""
+        del key, expires_s
+        return None
+
+    async def sweep(self, before: datetime) -> int:
+        """See the port."""
+        return await self._run(self._sweep, before.timestamp())
+
+    async def close(self) -> None:
+        """Wait for running work."""
+        self._threads.close()
+
+    async def _run(self, work: Callable[..., T], *args: object) -> T:
+        try:
+            return await self._threads.run(work, *args)
+        except OSError as error:
+            raise JobsUnavailable(error.strerror or "unknown reason") from error
+
+    def _path(self, key: str) -> Path:
+        if not KEY.fullmatch(key):
+            raise UploadNotFound  # such as one that leads out of the folder, in a message that is not ours
+        return self._folder / key
+
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            with aside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+            _sync(path.parent)  # else a loss of power could take the name, which the job's record counts on
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+    def _remove(self, path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            if path.parent != self._folder:
+                with contextlib.suppress(OSError):  # it is not empty, or somebody was quicker
+                    path.parent.rmdir()
+
+    def _sweep(self, before: float) -> int:
+        removed = 0
+        for path in list(self._folder.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):  # somebody was quicker
+                if path.is_file() and path.stat().st_mtime < before:
+                    self._remove(path)
+                    removed += 1
+        return removed
+
+
+def _read(path: Path, count: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UploadNotFound from None
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,141 @@
+"""The queue of jobs as a lease table in SQLite."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Update, and_, delete, func, insert, select, tuple_, update
+
+from oncoserve.jobs.embedded.database import Database, dead_letters, messages
+from oncoserve.jobs.model import ImageMessage
+from oncoserve.jobs.ports import Backlog, DeadLetter, Lease
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at an empty queue
+
+
+class SqliteQueue:
+    """The JobQueue of one machine.
+
+    Args:
+        database: shared with the records.
+        visibility_s: how long a lease lasts that is not extended.
+    """
+
+    def __init__(self, database: Database, visibility_s: float) -> None:
+        self._database = database
+        self._visibility_s = visibility_s
+
+    async def send(self, messages: Sequence[ImageMessage]) -> None:
+        """See the port."""
+        await self.send_raw([(each.model, each.job_id, each.model_dump_json()) for each in messages])
+
+    async def send_raw(self, bodies: Sequence[tuple[str, str, str]]) -> None:
+        """Add messages as they are: model, job id, body."""
+        now = time.time()
+        rows = [{"model": model, "job_id": job, "body": body, "visible": now} for model, job, body in bodies]
+        if rows:
+            await self._database.write(lambda connection: connection.execute(insert(messages), rows))
+
+    async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
+        """See the port."""
+        until, pause_s = time.monotonic() + wait_s, FIRST_PAUSE_S
+        while True:
+            # A look costs no lock; only what was seen is fought for.
+            if await self._database.read(lambda connection: connection.execute(_ready(model).limit(1)).first()):
+                leases = await self._database.write(lambda connection: self._lease(connection, model, limit))
+                if leases:
+                    return leases
+            remaining_s = until - time.monotonic()
+            if remaining_s <= 0:
+                return []
+            await asyncio.sleep(min(pause_s, remaining_s))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _lease(self, connection: Connection, model: str, limit: int) -> list[Lease]:
+        leases = []
+        for row in connection.execute(_ready(model).limit(limit)).all():
+            receipt = f"{row.id}.{secrets.token_hex(8)}"
+            deliveries = row.deliveries + 1
+            values = {"receipt": receipt, "deliveries": deliveries, "visible": time.time() + self._visibility_s}
+            connection.execute(update(messages).where(messages.c.id == row.id).values(values))
+            leases.append(Lease(row.model, row.body, receipt, deliveries))
+        return leases
+
+    async def extend(self, lease: Lease, seconds: float) -> None:
+        """See the port."""
+        await self._change(lease, update(messages).values(visible=time.time() + seconds))
+
+    async def release(self, lease: Lease, delay_s: float) -> None:
+        """See the port."""
+        await self._change(lease, update(messages).values(visible=time.time() + delay_s, receipt=None))
+
+    async def _change(self, lease: Lease, statement: Update) -> None:
+        await self._database.write(lambda connection: connection.execute(statement.where(_held(lease))))
+
+    async def acknowledge(self, lease: Lease) -> None:
+        """See the port."""
+        await self._database.write(lambda connection: connection.execute(delete(messages).where(_held(lease))))
+
+    async def bury(self, lease: Lease, reason: str) -> None:
+        """See the port."""
+
+        def work(connection: Connection) -> None:
+            if connection.execute(delete(messages).where(_held(lease))).rowcount:
+                letter = {"model": lease.model, "body": lease.body, "reason": reason, "buried": time.time()}
+                connection.execute(insert(dead_letters).values(letter))
+
+        await self._database.write(work)
+
+    async def backlog(self) -> Mapping[str, Backlog]:
+        """See the port."""
+        leased = and_(messages.c.receipt.is_not(None), messages.c.visible > time.time())
+        alive = select(messages.c.model, func.count(), func.count().filter(leased)).group_by(messages.c.model)
+        dead = select(dead_letters.c.model, func.count()).group_by(dead_letters.c.model)
+
+        def work(connection: Connection) -> Mapping[str, Backlog]:
+            live = {row[0]: row for row in connection.execute(alive)}
+            gone = {row[0]: row[1] for row in connection.execute(dead)}
+            found = {}
+            for model in live.keys() | gone.keys():
+                _, total, in_flight = live.get(model, (model, 0, 0))
+                found[model] = Backlog(total - in_flight, in_flight, gone.get(model, 0))
+            return found
+
+        return await self._database.read(work)
+
+    async def ahead(self, job_id: str, model: str) -> int | None:
+        """See the port."""
+        place = tuple_(messages.c.visible, messages.c.id)
+        first = select(messages.c.visible, messages.c.id).where(messages.c.job_id == job_id)
+
+        def work(connection: Connection) -> int | None:
+            own = connection.execute(first.order_by(messages.c.visible, messages.c.id).limit(1)).first()
+            if own is None:
+                return None
+            before = and_(messages.c.model == model, messages.c.visible <= own.visible, place < tuple_(*own))
+            return connection.execute(select(func.count()).select_from(messages).where(before)).scalar_one()
+
+        return await self._database.read(work)
+
+    async def dead(self, limit: int) -> Sequence[DeadLetter]:
+        """See the port."""
+        newest = select(dead_letters).order_by(dead_letters.c.buried.desc(), dead_letters.c.id.desc()).limit(limit)
+
+        def work(connection: Connection) -> Sequence[DeadLetter]:
+            return [DeadLetter(row.model, row.body, row.reason) for row in connection.execute(newest)]
+
+        return await self._database.read(work)
+
+
+def _ready(model: str) -> Any:  # noqa: ANN401 - Select has no useful type arguments here
+    """The messages of a model that may be received now, in the order in which they became so."""
+    order = (messages.c.visible, messages.c.id)
+    return select(messages).where(messages.c.model == model, messages.c.visible <= time.time()).order_by(*order)
+
+
+def _held(lease: Lease) -> Any:  # noqa: ANN401 - a column's truth, whose type is SQLAlchemy's own
+    """Whether the lease is the newest of its message; its id comes first, since it has an index."""
+    number = int(lease.receipt.partition(".")[0])
+    return and_(messages.c.id == number, messages.c.receipt == lease.receipt)

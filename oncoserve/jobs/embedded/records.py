@@ -1,0 +1,197 @@
+"""The records of jobs in SQLite."""
+
+import json
+import re
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, tuple_, update
+
+from oncoserve.errors import InvalidParameter
+from oncoserve.jobs.embedded.database import Database, images, jobs
+from oncoserve.jobs.model import Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.ports import Page
+
+CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})_([0-9a-f]{32})", re.ASCII)
+OUTCOME = TypeAdapter(Outcome)
+OPEN = images.c.state.in_([State.QUEUED, State.RUNNING])
+SWEPT_AT_ONCE = 200  # jobs per transaction, so that others come in between
+
+
+class SqliteStore:
+    """The JobStore of one machine.
+
+    Args:
+        database: shared with the queue.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, job: Job) -> None:
+        """See the port."""
+        record = job.record
+        row = {
+            "id": record.id,
+            "owner": record.owner or "",
+            "model": record.model,
+            "parameters": json.dumps(dict(record.parameters)),
+            "created": record.created.timestamp(),
+            "updated": record.updated.timestamp(),
+            "expires": record.expires.timestamp(),
+        }
+        rows = [
+            {
+                "job_id": record.id,
+                "place": place,
+                "name": image.name,
+                "object": image.object,
+                "state": image.state,
+                "attempts": image.attempts,
+                "outcome": None if image.outcome is None else OUTCOME.dump_json(image.outcome).decode(),
+            }
+            for place, image in enumerate(job.images)
+        ]
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(jobs).values(row))
+            if rows:
+                connection.execute(insert(images), rows)
+
+        await self._database.write(work)
+
+    async def get(self, job_id: str) -> Job | None:
+        """See the port."""
+
+        def work(connection: Connection) -> Job | None:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+            if row is None:
+                return None
+            own = select(images).where(images.c.job_id == job_id).order_by(images.c.place)
+            found = tuple(_image(each) for each in connection.execute(own))
+            return Job(_record(row, [image.state for image in found]), found)
+
+        return await self._database.read(work)
+
+    async def page(self, owner: str | None, cursor: str | None, limit: int) -> Page:
+        """See the port."""
+        newest = select(jobs).where(jobs.c.owner == (owner or ""))
+        if cursor is not None:
+            match = CURSOR.fullmatch(cursor)
+            if match is None:
+                raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not one of ours.")
+            newest = newest.where(tuple_(jobs.c.created, jobs.c.id) < tuple_(float(match[1]), match[2]))
+        newest = newest.order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit + 1)
+
+        def work(connection: Connection) -> Page:
+            rows = connection.execute(newest).all()
+            states = _states(connection, [row.id for row in rows])
+            more = len(rows) > limit
+            last = rows[limit - 1] if more else None
+            records = [_record(row, states[row.id]) for row in rows[:limit]]
+            return Page(records, None if last is None else f"{last.created:.6f}_{last.id}")
+
+        return await self._database.read(work)
+
+    async def begin(self, job_id: str, index: int) -> int | None:
+        """See the port."""
+        alive = exists().where(jobs.c.id == job_id, jobs.c.expires > time.time())
+        statement = (
+            update(images)
+            .where(_at(job_id, index), OPEN, alive)
+            .values(state=State.RUNNING, attempts=images.c.attempts + 1)
+            .returning(images.c.attempts)
+        )
+
+        def work(connection: Connection) -> int | None:
+            attempts = connection.execute(statement).scalar_one_or_none()
+            if attempts is not None:
+                _touch(connection, job_id)
+            return attempts
+
+        return await self._database.write(work)
+
+    async def withdraw(self, job_id: str, index: int, *, counted: bool) -> None:
+        """See the port."""
+        attempts = images.c.attempts - (0 if counted else 1)
+        running = and_(_at(job_id, index), images.c.state == State.RUNNING)
+        statement = update(images).where(running).values(state=State.QUEUED, attempts=func.max(attempts, 0))
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def finish(self, job_id: str, index: int, outcome: Outcome) -> bool:
+        """See the port."""
+        text = OUTCOME.dump_json(outcome).decode()
+        statement = update(images).where(_at(job_id, index), OPEN).values(state=outcome.state, outcome=text)
+
+        def work(connection: Connection) -> bool:
+            first = bool(connection.execute(statement).rowcount)
+            if first:
+                _touch(connection, job_id)
+            return first
+
+        return await self._database.write(work)
+
+    async def delete(self, job_id: str) -> None:
+        """See the port."""
+        await self._database.write(lambda connection: _remove(connection, [job_id]))
+        await self._database.forget()
+
+    async def sweep(self, expired_before: datetime, gone_before: datetime) -> Sequence[str]:
+        """See the port."""
+        objects: list[str] = []
+        stale = select(jobs.c.id).where(jobs.c.swept == 0, jobs.c.expires < expired_before.timestamp())
+        old = select(jobs.c.id).where(jobs.c.swept == 1, jobs.c.expires < gone_before.timestamp())
+
+        def work(connection: Connection) -> int:
+            expired = connection.execute(stale.limit(SWEPT_AT_ONCE)).scalars().all()
+            own = images.c.job_id.in_(expired)
+            objects.extend(connection.execute(select(images.c.object).where(own, images.c.object != "")).scalars())
+            connection.execute(update(images).where(own).values(name="", object="", outcome=None))
+            connection.execute(update(jobs).where(jobs.c.id.in_(expired)).values(swept=1))
+            gone = connection.execute(old.limit(SWEPT_AT_ONCE)).scalars().all()
+            _remove(connection, gone)
+            return len(expired) + len(gone)
+
+        while await self._database.write(work):
+            pass
+        await self._database.forget()
+        return objects
+
+
+def _at(job_id: str, index: int) -> Any:  # noqa: ANN401 - a column's truth, whose type is SQLAlchemy's own
+    return and_(images.c.job_id == job_id, images.c.place == index)
+
+
+def _touch(connection: Connection, job_id: str) -> None:
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(updated=time.time()))
+
+
+def _remove(connection: Connection, job_ids: Sequence[str]) -> None:
+    connection.execute(delete(images).where(images.c.job_id.in_(job_ids)))
+    connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
+
+
+def _states(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[State]]:
+    """The states of all images of these jobs."""
+    counts = select(images.c.job_id, images.c.state, func.count()).where(images.c.job_id.in_(job_ids))
+    found: dict[str, list[State]] = defaultdict(list)
+    for job_id, state, count in connection.execute(counts.group_by(images.c.job_id, images.c.state)):
+        found[job_id] += count * [State(state)]
+    return found
+
+
+def _record(row: Row[Any], states: list[State]) -> JobRecord:
+    created, updated, expires = (
+        datetime.fromtimestamp(seconds, UTC) for seconds in (row.created, row.updated, row.expires)
+    )
+    parameters, owner = json.loads(row.parameters), row.owner or None
+    return JobRecord(row.id, owner, row.model, parameters, created, updated, expires, Progress.of(states))
+
+
+def _image(row: Row[Any]) -> JobImage:
+    outcome = None if row.outcome is None else OUTCOME.validate_json(row.outcome)
+    return JobImage(row.name, row.object, State(row.state), row.attempts, outcome)

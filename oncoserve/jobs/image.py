@@ -1,0 +1,240 @@
+"""One image of a job, from the receipt of its message to the acknowledgement, which comes last.
+
+Whatever is done here may be done again: the worker can be killed between any two steps, and the message then comes
+again. A result has the same id each time, and an image ends once, whoever ends it first.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic import ValidationError
+
+from oncoserve.errors import (
+    AttemptsExhausted,
+    InferenceUnavailable,
+    InvalidParameter,
+    JobsUnavailable,
+    ModelNotFound,
+    ModelNotReady,
+    PlatformError,
+    RequestError,
+    StorageUnavailable,
+    TooBusy,
+)
+from oncoserve.jobs.adapters import Adapters
+from oncoserve.jobs.gate import Gate
+from oncoserve.jobs.model import Fault, ImageMessage, Outcome
+from oncoserve.jobs.patience import Patience
+from oncoserve.jobs.ports import Lease
+from oncoserve.prediction.admission import Lane
+from oncoserve.prediction.caller import Caller
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.prediction.predict import Pipeline
+from oncoserve.results.gallery import Gallery
+from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.timings import Timings
+from oncoserve.tasks.base import Parameters, ServedModel
+
+# What says nothing about the image. ModelNotFound: the model went away between the look and the question.
+NOT_ITS_FAULT = (InferenceUnavailable, ModelNotFound, ModelNotReady, TooBusy, StorageUnavailable)
+LONGEST_BACKOFF_S = 60.0
+LOOK_AGAIN_S = 1.0
+DIED = "The worker's process ended each time."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How much a worker takes on, and when it gives up.
+
+    Attributes:
+        images_in_flight: images per model that are worked on at once.
+        max_attempts: how often work on an image is begun.
+        lease_s: what the heartbeat extends a lease to.
+        grace_s: what images under way get when the worker is told to stop.
+        models: the only ones that are worked on; none means all.
+    """
+
+    images_in_flight: int
+    max_attempts: int
+    lease_s: float
+    grace_s: float
+    models: frozenset[str] = frozenset()
+
+
+class Handler:
+    """Works on leases.
+
+    Args:
+        adapters: queue, records, pictures.
+        catalogue: the models, looked at again and again.
+        pipeline: the same that answers uploads.
+        gallery: draws what it stored.
+        rules: limits.
+        metrics: where to count.
+    """
+
+    def __init__(
+        self,
+        adapters: Adapters,
+        catalogue: Catalogue,
+        pipeline: Pipeline,
+        gallery: Gallery,
+        rules: Rules,
+        metrics: Metrics,
+    ) -> None:
+        self._to = adapters
+        self._catalogue = catalogue
+        self._pipeline = pipeline
+        self._gallery = gallery
+        self._rules = rules
+        self._metrics = metrics
+        self._gate = Gate()
+        self._insist = Patience().insist
+
+    async def handle(self, lease: Lease) -> None:
+        """Work on one lease. When this is cancelled the message is given back at once, as if nothing had been done."""
+        try:
+            message = _read(lease)
+        except ValueError as error:
+            await self._insist(partial(self._to.queue.bury, lease, f"not a message of ours: {error}"))
+            log.warning("a foreign message was buried", extra={"model": lease.model})
+            return
+        # It came before: perhaps the process died of it, and of what else was under way. From now on it is alone.
+        suspect = lease.deliveries > 1
+        try:
+            async with self._heartbeat(lease), self._gate.alone() if suspect else self._gate.shared():
+                if suspect and not await self._ready(message.model):
+                    await self._insist(partial(self._to.queue.release, lease, LOOK_AGAIN_S))
+                else:
+                    await self._attempt(lease, message, alone=suspect)
+        except asyncio.CancelledError:
+            with contextlib.suppress(JobsUnavailable):
+                await self._to.queue.release(lease, 0)
+            raise
+
+    async def _attempt(self, lease: Lease, message: ImageMessage, *, alone: bool) -> None:
+        attempt = await self._insist(partial(self._to.store.begin, message.job_id, message.index))
+        if attempt is None:
+            await self._clear_away(lease, message)
+            return
+        if attempt > self._rules.max_attempts:
+            # This one was never made: the record shall not count it.
+            await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=False))
+            await self._give_up(lease, message, attempt - 1, DIED)
+            return
+        try:
+            outcome = await self._ask(message)
+        except asyncio.CancelledError:
+            with contextlib.suppress(JobsUnavailable):
+                await self._to.store.withdraw(message.job_id, message.index, counted=False)
+            raise
+        except RequestError as error:
+            outcome = Outcome(fault=Fault.of(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the image is tried again or given up
+            await self._set_back(lease, message, attempt, error, alone=alone)
+            return
+        await self._finish(message, outcome)
+        await self._clear_away(lease, message)
+
+    async def _ask(self, message: ImageMessage) -> Outcome:
+        model = self._catalogue.get(message.model)
+        data = await self._insist(partial(self._to.objects.get, message.object))
+        caller = Caller(message.owner, Lane.BACKGROUND)
+        answer = await self._pipeline.predict(model, data, _parameters(model, message), Timings(), caller)
+        self._metrics.predictions.labels(model.name, "store" if answer.cached else "inference").inc()
+        files = {each.link: each.name for each in model.task.renderings(model.card)}
+        draw = partial(self._draw, message.owner, answer.id)
+        await self._insist(partial(self._to.publisher.publish, message.owner, answer.id, answer.document, files, draw))
+        return Outcome(answer.id, files)
+
+    async def _draw(self, owner: str | None, result: str, name: str) -> bytes:
+        entry = await self._gallery.open(result, owner)
+        rendering = entry.rendering(name)
+        return b"".join([piece async for piece in await self._gallery.draw(entry, rendering, rendering.options())])
+
+    async def _finish(self, message: ImageMessage, outcome: Outcome) -> None:
+        if await self._insist(partial(self._to.store.finish, message.job_id, message.index, outcome)):
+            self._metrics.job_images.labels(message.model, outcome.state.lower()).inc()
+            fault = outcome.fault and outcome.fault.code
+            log.info("image ended", extra={"job": message.job_id, "index": message.index, "code": fault})
+
+    async def _clear_away(self, lease: Lease, message: ImageMessage) -> None:
+        """Nobody needs the picture any more; the acknowledgement says so, and so comes last."""
+        await self._insist(partial(self._to.objects.delete, message.object))
+        await self._insist(partial(self._to.queue.acknowledge, lease))
+
+    async def _set_back(
+        self, lease: Lease, message: ImageMessage, attempt: int, error: Exception, *, alone: bool
+    ) -> None:
+        """Try again later, or give up. What says nothing about the image does not count as an attempt."""
+        # A server that was there for this image alone, and then was not, perhaps died of it.
+        counted = not isinstance(error, NOT_ITS_FAULT) or (alone and isinstance(error, InferenceUnavailable))
+        if not isinstance(error, PlatformError):
+            log.error("unexpected error", extra={"job": message.job_id, "index": message.index}, exc_info=error)
+        if counted and attempt >= self._rules.max_attempts:
+            reason = error.detail if isinstance(error, PlatformError) else type(error).__name__
+            await self._give_up(lease, message, attempt, reason)
+            return
+        await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=counted))
+        # Half of it is chance, so that images which failed together do not come again together.
+        longest_s = min(LONGEST_BACKOFF_S, 2.0**attempt) if counted else LOOK_AGAIN_S
+        await self._insist(partial(self._to.queue.release, lease, longest_s * random.uniform(0.5, 1)))  # noqa: S311 - no secret
+
+    async def _give_up(self, lease: Lease, message: ImageMessage, attempts: int, reason: str) -> None:
+        error = AttemptsExhausted(attempts, reason)
+        log.error("an image was given up", extra={"job": message.job_id, "index": message.index, "reason": reason})
+        await self._finish(message, Outcome(fault=Fault.of(error)))
+        await self._insist(partial(self._to.objects.delete, message.object))
+        await self._insist(partial(self._to.queue.bury, lease, f"{error.args[0]}"))
+
+    async def _ready(self, model: str) -> bool:
+        """The word of the server itself, not that of the last look."""
+        found = await self._catalogue.refresh()
+        return found.reachable and model in found.models
+
+    @asynccontextmanager
+    async def _heartbeat(self, lease: Lease) -> AsyncIterator[None]:
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(self._rules.lease_s / 3)
+                with contextlib.suppress(JobsUnavailable):  # the next beat may come through; if not, another takes over
+                    await self._to.queue.extend(lease, self._rules.lease_s)
+
+        beating = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+
+def _read(lease: Lease) -> ImageMessage:
+    """The message.
+
+    Raises:
+        ValueError: it is not one of ours.
+    """
+    try:
+        message = ImageMessage.model_validate_json(lease.body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    if message.model != lease.model:
+        raise ValueError(f"it is for model {message.model!r}")
+    return message
+
+
+def _parameters(model: ServedModel, message: ImageMessage) -> Parameters:
+    try:
+        return model.task.parameters.model_validate(message.parameters)
+    except ValidationError as error:  # such as a message of an older version
+        first = error.errors(include_url=False)[0]
+        raise InvalidParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error

@@ -1,0 +1,168 @@
+"""What a job is: pictures that are asked about later, the state of each, and the message that stands for one."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oncoserve.errors import PlatformError
+
+ID_PATTERN = "^[0-9a-f]{32}$"
+RECORD_KEPT = timedelta(days=30)  # of an expired job: that it was, not what was in it
+
+
+class State(StrEnum):
+    """Of a job, and of each of its images; only a job expires."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it never changes again, but for expiry."""
+        return self not in {State.QUEUED, State.RUNNING}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why an image has no result, for the caller: a PlatformError in a record."""
+
+    code: str
+    title: str
+    detail: str
+
+    @classmethod
+    def of(cls, error: PlatformError) -> Self:
+        """What the caller would have been told at once."""
+        return cls(error.code, error.title, error.detail)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an image ended: with a result, or with a fault.
+
+    Attributes:
+        result: the result's id.
+        files: the files that can be made of the result: name of the link -> file name ("overlay" -> "overlay.png").
+        fault: why there is no result.
+    """
+
+    result: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    fault: Fault | None = None
+
+    @property
+    def state(self) -> State:
+        """The state that it leaves the image in."""
+        return State.FAILED if self.result is None else State.SUCCEEDED
+
+
+@dataclass(frozen=True)
+class JobImage:
+    """One picture of a job.
+
+    Attributes:
+        name: the caller's own file name; may identify a person, so it is kept here alone and never logged.
+        object: key of its bytes in the object store; empty for one that failed before it was stored.
+        attempts: how often work on it was begun.
+        outcome: how it ended; None while it has not.
+    """
+
+    name: str
+    object: str
+    state: State = State.QUEUED
+    attempts: int = 0
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Numbers of images by state."""
+
+    total: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+
+    @classmethod
+    def of(cls, states: Iterable[State]) -> Self:
+        """Count them."""
+        count = Counter(states)
+        numbers = (count[state] for state in (State.QUEUED, State.RUNNING, State.SUCCEEDED, State.FAILED))
+        return cls(count.total(), *numbers)
+
+    @property
+    def state(self) -> State:
+        """The job's: ended with its last image; one result makes it a success.
+
+        An image that was refused before it came into the queue has failed, and yet nothing has begun.
+        """
+        if self.queued or self.running:
+            return State.RUNNING if self.running or self.succeeded else State.QUEUED
+        return State.SUCCEEDED if self.succeeded else State.FAILED
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job without its images.
+
+    Attributes:
+        id: 32 hexadecimal digits.
+        owner: name of the API key; None where there are no keys.
+        model: what is asked.
+        parameters: the task's, valid, as JSON values.
+        created, updated, expires: with time zone, UTC.
+        progress: how far it is.
+    """
+
+    id: str
+    owner: str | None
+    model: str
+    parameters: Mapping[str, Any]
+    created: datetime
+    updated: datetime
+    expires: datetime
+    progress: Progress
+
+    def state(self, now: datetime) -> State:
+        """What it is at this time."""
+        return State.EXPIRED if now >= self.expires else self.progress.state
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job with its images, in the order in which they were sent."""
+
+    record: JobRecord
+    images: tuple[JobImage, ...]
+
+
+class ImageMessage(BaseModel):
+    """What travels through the queue: one image of a job. Read it with `model_validate_json`; it may be anything.
+
+    Attributes:
+        job_id: of a record in the job store.
+        index: the image's place in the job.
+        model: what is asked; also the queue that the message is in.
+        object: key of the picture's bytes in the object store.
+        parameters: the task's, as JSON values.
+        owner: see `JobRecord`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1] = 1
+    job_id: str = Field(pattern=ID_PATTERN)
+    index: int = Field(ge=0)
+    model: str = Field(min_length=1, max_length=200)
+    object: str = Field(min_length=1, max_length=1000)
+    parameters: dict[str, Any] = {}
+    owner: str | None = Field(default=None, min_length=1, max_length=200)

@@ -1,0 +1,232 @@
+"""What callers do with jobs: send them, look at them, take them back."""
+
+import contextlib
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from oncoserve.errors import (
+    JobNotFound,
+    JobsUnavailable,
+    MissingImages,
+    RequestError,
+    TooManyImages,
+    UploadNotFound,
+    UploadsNotSupported,
+    UploadTooLarge,
+)
+from oncoserve.jobs.adapters import Adapters
+from oncoserve.jobs.model import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.ports import Backlog, Page, PresignedUpload
+from oncoserve.pictures import decode as images
+from oncoserve.runtime.threads import CpuThreads
+
+UPLOAD_LIFE_S = 3600
+NAME_LIMIT = 200
+HEADER_BYTES = 2**18  # of an upload that lies in the store: enough for the header of most pictures
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """What one job may be.
+
+    Attributes:
+        life_s: seconds after which it expires.
+        max_images: their number.
+        max_image_pixels: width times height of each.
+        max_upload_bytes: of each.
+    """
+
+    life_s: int
+    max_images: int
+    max_image_pixels: int
+    max_upload_bytes: int
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One picture as it was sent.
+
+    Attributes:
+        name: the caller's file name, any text.
+        read: gives the bytes; called once, when it is its turn.
+        upload: id of an upload, instead of bytes.
+    """
+
+    name: str
+    read: Callable[[], Awaitable[bytes]] | None = None
+    upload: str = ""
+
+
+class Jobs:
+    """Jobs of all owners; each sees its own alone.
+
+    Args:
+        adapters: queue, records, pictures.
+        limits: what a job may be.
+        threads: where pictures are looked at.
+    """
+
+    def __init__(self, adapters: Adapters, limits: JobLimits, threads: CpuThreads) -> None:
+        self._to = adapters
+        self.limits = limits
+        self._threads = threads
+
+    async def submit(
+        self, owner: str | None, model: str, parameters: Mapping[str, Any], pictures: Sequence[Submission]
+    ) -> Job:
+        """Keep the pictures and put them into the queue. One that is refused fails alone, with its error.
+
+        Args:
+            owner: name of the API key.
+            model: of a model that is known.
+            parameters: the task's, valid, as JSON values.
+            pictures: in order; read one at a time.
+
+        Raises:
+            MissingImages, TooManyImages, JobsUnavailable: nothing of the job is left.
+        """
+        if not pictures:
+            raise MissingImages
+        if len(pictures) > self.limits.max_images:
+            raise TooManyImages(self.limits.max_images)
+        now = datetime.now(UTC)
+        job_id = uuid4().hex
+        kept: list[JobImage] = []
+        try:
+            for index, picture in enumerate(pictures):
+                kept.append(await self._keep(picture, f"jobs/{job_id}/{index}", owner))
+            expires = now + timedelta(seconds=self.limits.life_s)
+            progress = Progress.of(image.state for image in kept)
+            job = Job(JobRecord(job_id, owner, model, parameters, now, now, expires, progress), tuple(kept))
+            # The record first: a message whose job is not there is thrown away.
+            await self._to.store.create(job)
+            await self._to.queue.send(_messages(job))
+        except BaseException:
+            with contextlib.suppress(JobsUnavailable):  # the sweep takes what stays
+                await self._remove_pictures(kept)
+                await self._to.store.delete(job_id)
+            raise
+        return job
+
+    async def _keep(self, picture: Submission, key: str, owner: str | None) -> JobImage:
+        name = clean_name(picture.name)
+        try:
+            if picture.read is None:
+                key = _upload_key(owner, picture.upload)
+                await self._threads.run(self._check_header, await self._to.objects.get(key, HEADER_BYTES))
+            else:
+                data = await picture.read()
+                await self._threads.run(images.check, data, self.limits.max_image_pixels)
+                await self._to.objects.put(key, data)
+        except RequestError as error:
+            return JobImage(name, "", State.FAILED, outcome=Outcome(fault=Fault.of(error)))
+        return JobImage(name, key)
+
+    def _check_header(self, beginning: bytes) -> None:
+        images.check_size(beginning, images.sniff(beginning), self.limits.max_image_pixels, whole=False)
+
+    async def get(self, owner: str | None, job_id: str) -> Job:
+        """A job of this owner; an expired one without names and results.
+
+        Raises:
+            JobNotFound, JobsUnavailable
+        """
+        job = await self._to.store.get(job_id) if re.fullmatch(ID_PATTERN, job_id) else None
+        if job is None or job.record.owner != owner:
+            raise JobNotFound(job_id)
+        if job.record.state(datetime.now(UTC)) is State.EXPIRED:
+            return replace(job, images=tuple(replace(each, name="", outcome=None) for each in job.images))
+        return job
+
+    async def page(self, owner: str | None, cursor: str | None, limit: int) -> Page:
+        """Some jobs of this owner; see the port."""
+        return await self._to.store.page(owner, cursor, limit)
+
+    async def delete(self, owner: str | None, job_id: str) -> None:
+        """Take a job back: what waits is not worked on any more, its pictures and its record are gone.
+
+        Raises:
+            JobNotFound, JobsUnavailable
+        """
+        job = await self.get(owner, job_id)
+        await self._to.store.delete(job_id)
+        await self._remove_pictures(job.images)
+
+    async def backlog(self) -> Mapping[str, Backlog]:
+        """What waits for the workers; see the port."""
+        return await self._to.queue.backlog()
+
+    async def close(self) -> None:
+        """Let go of the adapters."""
+        await self._to.close()
+
+    async def _remove_pictures(self, kept: Sequence[JobImage]) -> None:
+        for image in kept:
+            # Where an image has ended the worker has done so, and many deletions take long.
+            if image.object and not image.state.ended:
+                await self._to.objects.delete(image.object)
+
+    async def position(self, record: JobRecord) -> int | None:
+        """Images of other jobs that come first, while nothing of this one has begun; None when that is not known."""
+        if record.state(datetime.now(UTC)) is not State.QUEUED:
+            return None
+        return await self._to.queue.ahead(record.id, record.model)
+
+    async def links(self, record: JobRecord, outcome: Outcome) -> Mapping[str, str]:
+        """Addresses of an image's result."""
+        if outcome.result is None:
+            return {}
+        return await self._to.publisher.links(record.owner, outcome.result, outcome.files)
+
+    async def upload(
+        self, owner: str | None, size_bytes: int, sha256: str | None = None
+    ) -> tuple[str, PresignedUpload]:
+        """An address for one picture, and the id that names it in a job.
+
+        Raises:
+            UploadTooLarge: before anything is sent.
+            UploadsNotSupported: the storage has no addresses of its own.
+        """
+        if size_bytes > self.limits.max_upload_bytes:
+            raise UploadTooLarge(size_bytes, self.limits.max_upload_bytes)
+        upload_id = uuid4().hex
+        key = _upload_key(owner, upload_id)
+        address = await self._to.objects.presign_put(key, size_bytes, UPLOAD_LIFE_S, sha256)
+        if address is None:
+            raise UploadsNotSupported
+        return upload_id, address
+
+
+def clean_name(name: str) -> str:
+    """The last component of a file name as a browser or a script may send it, without control characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    shown = "".join(each for each in last if unicodedata.category(each)[0] != "C")
+    return shown[:NAME_LIMIT] or "image"
+
+
+def _upload_key(owner: str | None, upload_id: str) -> str:
+    """Where an upload lies; an owner's own folder, so that nobody can name the upload of another."""
+    if not re.fullmatch(ID_PATTERN, upload_id):
+        raise UploadNotFound
+    return f"uploads/{upload_id}" if owner is None else f"uploads/keys/{owner}/{upload_id}"
+
+
+def _messages(job: Job) -> list[ImageMessage]:
+    record = job.record
+    return [
+        ImageMessage(
+            job_id=record.id,
+            index=index,
+            model=record.model,
+            object=image.object,
+            parameters=dict(record.parameters),
+            owner=record.owner,
+        )
+        for index, image in enumerate(job.images)
+        if not image.state.ended
+    ]

@@ -1,0 +1,1 @@
+"""One picture from bytes to a stored result, and who may ask."""

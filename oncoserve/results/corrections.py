@@ -1,0 +1,34 @@
+"""What people correct in a result: objects that are not to be counted. Kept beside the result, by view."""
+
+import json
+from typing import Final
+
+from oncoserve.errors import TooManyCorrections
+from oncoserve.tasks.base import Parameters
+
+MAX_VIEWS: Final = 100
+"""Views of one result, such as thresholds, that may hold corrections."""
+
+Corrections = dict[str, list[str]]
+"""Ids of the excluded objects, by the view's parameters as JSON: objects are others at another threshold."""
+
+
+def parse(notes: bytes | None) -> Corrections:
+    """The corrections in a result's notes."""
+    found: Corrections = {} if notes is None else json.loads(notes)
+    return found
+
+
+def changed(notes: bytes | None, view: Parameters, excluded: frozenset[str]) -> bytes:
+    """The notes with these objects, and no others, excluded in `view`.
+
+    Raises:
+        TooManyCorrections: over `MAX_VIEWS`.
+    """
+    kept = parse(notes)
+    kept.pop(view.model_dump_json(), None)
+    if excluded:
+        kept[view.model_dump_json()] = sorted(excluded)
+    if len(kept) > MAX_VIEWS:
+        raise TooManyCorrections(MAX_VIEWS)
+    return json.dumps(kept).encode()

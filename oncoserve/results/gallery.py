@@ -1,0 +1,206 @@
+"""Stored results again, in other forms and with other options. Nothing here asks the inference server."""
+
+import io
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any, Literal, cast
+
+from PIL import Image
+from pydantic import Field
+
+from oncoserve import NOTICE
+from oncoserve.results import corrections
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
+from oncoserve.pictures.decode import decode, to_png
+from oncoserve.results.store import PICTURE, ResultStore
+from oncoserve.tasks.base import Parameters, Rendering, ServedModel, Stored
+from oncoserve.runtime.threads import CpuThreads
+
+THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
+PIECES_AT_ONCE = 256  # of text, per change of threads
+
+
+class ThumbnailOptions(Parameters):
+    """How a thumbnail is drawn."""
+
+    side: int = Field(default=160, ge=16, le=1024)
+    """Longer side of the thumbnail, in pixels."""
+
+    layer: Literal["none", "overlay"] = "none"
+    """Whether the overlay lies over the picture."""
+
+
+class Gallery:
+    """Reads, reviews and draws stored results.
+
+    Args:
+        store: where they are kept.
+        catalogue: the models, for their cards.
+        threads: where the CPU's work is done.
+        max_image_pixels: width times height.
+    """
+
+    def __init__(self, store: ResultStore, catalogue: Catalogue, threads: CpuThreads, max_image_pixels: int) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._threads = threads
+        self._max_image_pixels = max_image_pixels
+
+    async def document(self, result: str, owner: str | None) -> bytes:
+        """The JSON document as it was stored, or, where objects were excluded, as it is without them.
+
+        Raises:
+            ResultNotFound, StorageUnavailable
+        """
+        results = self._store.of(owner)
+        document = await self._threads.run(results.document, result)
+        if await self._threads.run(results.notes, result) is None:
+            return document
+        entry = self._entry(document, results)
+        return await self.review(entry, entry.model.task.view())
+
+    async def delete(self, result: str, owner: str | None) -> None:
+        """Remove a result with all its files.
+
+        Raises:
+            ResultNotFound, StorageUnavailable
+        """
+        await self._threads.run(self._store.of(owner).delete, result)
+
+    async def open(self, result: str, owner: str | None) -> "Entry":
+        """A result with its model, ready to be drawn.
+
+        Raises:
+            ResultNotFound, StorageUnavailable, and what `Catalogue.get` raises when the model is gone.
+        """
+        results = self._store.of(owner)
+        return self._entry(await self._threads.run(results.document, result), results)
+
+    async def review(self, entry: "Entry", view: Parameters) -> bytes:
+        """The JSON document as it is with `view`."""
+
+        def work() -> bytes:
+            changed = entry.model.task.review(self.stored(entry), view)
+            return json.dumps({**entry.document, **changed}).encode()
+
+        return await self._threads.run(work)
+
+    async def draw(self, entry: "Entry", rendering: Rendering, options: Parameters) -> AsyncIterator[bytes]:
+        """The bytes of a rendering. What can fail has failed before the first piece is asked for."""
+
+        def work() -> bytes | Iterator[str]:
+            drawn = rendering.draw(self.stored(entry), options)
+            if isinstance(drawn, Image.Image):
+                provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
+                return to_png(drawn, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
+            return drawn
+
+        drawn = await self._threads.run(work)
+        return _once(drawn) if isinstance(drawn, bytes) else self._pieces(drawn)
+
+    async def thumbnail(self, result: str, owner: str | None, options: "ThumbnailOptions") -> bytes:
+        """The picture made small, as JPEG.
+
+        Raises:
+            ResultNotFound, StorageUnavailable, RenderingNotAvailable, and what `Catalogue.get` raises.
+        """
+        entry = await self.open(result, owner)
+        overlay = entry.rendering("overlay.png") if options.layer == "overlay" else None
+
+        def work() -> bytes:
+            if overlay:
+                image = cast("Image.Image", overlay.draw(self.stored(entry), overlay.options()))
+            else:
+                data, card = entry.results.files(result)[PICTURE], entry.model.card
+                image = decode(data, self._max_image_pixels, card.preprocessing.background, options.side).image()
+            image.thumbnail((options.side, options.side))
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
+            return buffer.getvalue()
+
+        return await self._threads.run(work)
+
+    async def _pieces(self, text: Iterator[str]) -> AsyncIterator[bytes]:
+        def take() -> bytes:
+            return "".join(itertools.islice(text, PIECES_AT_ONCE)).encode()
+
+        while piece := await self._threads.run(take):
+            yield piece
+
+    async def correct(self, entry: "Entry", view: Parameters, excluded: frozenset[str]) -> bytes:
+        """Exclude these objects and no others from what is counted and drawn with `view`.
+
+        Returns:
+            The JSON document as it is then.
+
+        Raises:
+            CorrectionsNotAvailable, UnknownObjects, ResultNotFound, StorageUnavailable
+        """
+
+        def work() -> None:
+            there = entry.objects(self.stored(entry), view)
+            if not excluded <= there:
+                raise UnknownObjects(excluded - there)
+            entry.results.add_notes(entry.document["id"], partial(corrections.changed, view=view, excluded=excluded))
+
+        await self._threads.run(work)
+        return await self.review(entry, view)
+
+    def stored(self, entry: "Entry") -> Stored:
+        """All that is kept of a result. Reads files; called from threads.
+
+        Raises:
+            ResultNotFound, StorageUnavailable
+        """
+        files = entry.results.files(entry.document["id"])
+        data = files.pop(PICTURE)
+        card = entry.model.card
+        return Stored(
+            entry.document,
+            files,
+            card,
+            lambda: decode(data, self._max_image_pixels, card.preprocessing.background),
+            corrections.parse(entry.results.notes(entry.document["id"])),
+        )
+
+    def _entry(self, document: bytes, results: ResultStore) -> "Entry":
+        fields = json.loads(document)
+        return Entry(fields, self._catalogue.get(fields["model"]), results)
+
+
+class Entry:
+    """A stored result, the model that made it, and the store that has its files."""
+
+    def __init__(self, document: dict[str, Any], model: ServedModel, results: ResultStore) -> None:
+        self.document = document
+        self.model = model
+        self.results = results
+
+    def rendering(self, name: str) -> Rendering:
+        """The rendering of that file name.
+
+        Raises:
+            RenderingNotAvailable: results of this model have none.
+        """
+        for each in self.model.task.renderings(self.model.card):
+            if each.name == name:
+                return each
+        raise RenderingNotAvailable(self.model.name, name)
+
+    def objects(self, stored: Stored, view: Parameters) -> frozenset[str]:
+        """Ids of the objects that can be excluded in this view.
+
+        Raises:
+            CorrectionsNotAvailable: results of this model have none.
+        """
+        for each in self.model.task.renderings(self.model.card):
+            if each.objects is not None:
+                return frozenset(each.objects(stored, view))
+        raise CorrectionsNotAvailable(self.model.name)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

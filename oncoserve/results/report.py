@@ -1,0 +1,149 @@
+"""A stored result in words and rows, for a page without scripts and for paper.
+
+Numbers read as static/classification.js, localisation.js and segmentation.js write them; a test holds them to that.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oncoserve.tasks.card import Card, ModelClass
+
+HEADLINE_CLASS = "epithelium"  # the segmentation task holds every card to the same class names
+GREY = "#808080"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One class: its bar, 0 to 1 of the rail, and its numbers in words."""
+
+    title: str
+    colour: str
+    part: float
+    numbers: tuple[str, ...]
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a result says.
+
+    Attributes:
+        title: the finding.
+        figure: its number.
+        description: what the finding means.
+        caption: what the rows are.
+        columns: titles of the rows' numbers.
+        rows: one per class, in the card's order.
+        facts: where the result comes from, name and text.
+    """
+
+    title: str
+    figure: str
+    description: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def describe(document: Mapping[str, Any], card: Card | None) -> Report:
+    """What a result says.
+
+    Args:
+        document: the result's JSON document.
+        card: its model's; None when the model is served no more.
+    """
+    facts = tuple(_facts(document))
+    if "areas" in document:
+        return _areas(document["areas"], card, facts)
+    return _probabilities(document["label"], document["probabilities"], card, facts)
+
+
+def _probabilities(
+    label: str, probabilities: Mapping[str, float], card: Card | None, facts: tuple[tuple[str, str], ...]
+) -> Report:
+    found = _class(card, label)
+    rows = (
+        Row(each.title, each.colour, p, (percent(p),), name == label)
+        for name, p in probabilities.items()
+        for each in [_class(card, name)]
+    )
+    figure = percent(probabilities[label])
+    caption = "Probability of each class"
+    return Report(found.title, figure, found.description, caption, ("Probability",), tuple(rows), facts)
+
+
+def _areas(areas: Mapping[str, Mapping[str, float]], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
+    names = [each.name for each in card.classes] if card else list(areas)
+    rows = (
+        Row(each.title, each.colour, area["fraction"], (f"{mm2(area['mm2'])} mm²", share(area["fraction"])))
+        for name in names
+        for each, area in [(_class(card, name), areas[name])]
+    )
+    found = _class(card, HEADLINE_CLASS)
+    empty = all(area["mm2"] == 0 for area in areas.values())
+    return Report(
+        "No tissue found" if empty else found.title,
+        "" if empty else f"{share(areas[HEADLINE_CLASS]['fraction'])} of the tissue",
+        "" if empty else found.description,
+        "Area of each class, and its share of the tissue",
+        ("Area", "Share of the tissue"),
+        tuple(rows),
+        facts,
+    )
+
+
+def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    image, made = document["image"], document["provenance"]
+    given = [f"{name} = {value}" for name, value in made["parameters"].items() if value is not None]
+    yield "Result", document["id"]
+    yield "Picture", f"{image['width']} x {image['height']} pixels, {image['format']}"
+    yield "Picture's SHA-256", made["input_sha256"]
+    yield "Model", f"{made['model']}, version {made['version']}"
+    yield "Model's SHA-256", made["model_sha256"] or "unknown"
+    yield "Weights", f"{made['weights']['package']}, SHA-256 {made['weights']['sha256']}"
+    yield "Parameters", ", ".join(given) or "none"
+    if "localisation" in document:
+        yield from _place(document["localisation"])
+    if "um_per_px" in document:
+        yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"
+    yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
+
+
+def _place(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    box, peak = found["box"], _whole(found["peak"])
+    yield "Box", f"{box['width']:.0f} x {box['height']:.0f} pixels at {_whole(box)}" if box else "none"
+    yield "Peak of the heatmap", f"{peak}, certainty {found['certainty']:g}"
+
+
+def _whole(place: Mapping[str, float]) -> str:
+    return f"{place['x']:.0f}, {place['y']:.0f}"
+
+
+def _class(card: Card | None, name: str) -> ModelClass:
+    known = [each for each in card.classes if each.name == name] if card else []
+    return known[0] if known else ModelClass(name=name, title=name, colour=GREY, description="")
+
+
+def percent(probability: float) -> str:
+    """A probability as people read it: never rounded to a certainty."""
+    value = probability * 100
+    if value < 0.01:  # noqa: PLR2004 - the last digit shown
+        return "< 0.01 %"
+    return "> 99.99 %" if value > 99.99 else f"{value:.2f} %"  # noqa: PLR2004
+
+
+def share(fraction: float) -> str:
+    """A part of the tissue: only nothing is 0 %, and only everything is 100 %."""
+    if fraction in {0, 1}:
+        return f"{100 * fraction:.0f} %"
+    if fraction < 0.0005:  # noqa: PLR2004 - half of the last digit shown
+        return "< 0.1 %"
+    return "> 99.9 %" if fraction >= 0.9995 else f"{fraction * 100:.1f} %"  # noqa: PLR2004
+
+
+def mm2(area: float) -> str:
+    """Square millimetres with three significant digits."""
+    rounded = float(f"{area:.3g}")
+    return f"{rounded:,.15f}".rstrip("0").rstrip(".")

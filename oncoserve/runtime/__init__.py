@@ -1,0 +1,1 @@
+"""What any process needs: threads, numbers that processes share, metrics, traces, logs."""

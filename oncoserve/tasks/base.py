@@ -1,0 +1,199 @@
+"""What a task is: it turns a picture into inference requests and their answers into a result. Pure numpy and Pillow."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from oncoserve.inference.backend import ModelConfiguration, Tensors
+from oncoserve.pictures.decode import Picture, Warn
+from oncoserve.tasks.card import Card, Weights
+
+SMALL_PIXELS = 2**19
+"""Pixels that are decoded or resized in a few milliseconds."""
+
+
+class Parameters(BaseModel):
+    """A task's parameters as the caller gives them; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OverlayOptions(Parameters):
+    """How an overlay is drawn."""
+
+    opacity: float = Field(default=0.5, ge=0, le=1)
+    """Opacity of the strongest part of the overlay."""
+
+    base: Literal["picture", "none"] = "picture"
+    """What lies below: the picture, or nothing (a transparent layer for a viewer)."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored result, from which everything that is shown of it can be made without inference.
+
+    Attributes:
+        document: the JSON document.
+        files: what `TaskResult.artefacts` held, by file name.
+        card: the model's card.
+        picture: decodes the original.
+        corrections: ids of the objects that a person excluded, by the view that they were seen in, as JSON.
+    """
+
+    document: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    card: Card
+    picture: Callable[[], Picture]
+    corrections: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def excluded(self, view: Parameters) -> frozenset[str]:
+        """Ids of the objects that are excluded in this view."""
+        return frozenset(self.corrections.get(view.model_dump_json(), ()))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An overlay without its colours, which a viewer adds: they can follow its controls without another request.
+
+    Attributes:
+        kind: "classes": a channel per class, in which it competes with the others; the first class whose strength is
+            over the threshold, 255 times it, gives the colour. "heat": one channel; the strength gives colour and
+            opacity.
+        strengths: makes (h, w, 3) or, for "heat", (h, w) uint8 on a grid of its own that covers the ORIGINAL. Does CPU
+            work; called from threads.
+        legend: what the viewer needs to know of this model's card.
+    """
+
+    kind: Literal["classes", "heat"]
+    strengths: Callable[[Stored], NDArray[np.uint8]]
+    legend: Callable[[Card], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One file that is made from a stored result when somebody asks for it.
+
+    Attributes:
+        name: the file's name in the result's address.
+        media_type: what it is.
+        summary: what it shows, for the API's document.
+        options: how it can be drawn.
+        draw: makes it: an image that is encoded as PNG, or text in pieces. Does CPU work; called from threads.
+        layer: the same without colours, where an overlay has such a form.
+        objects: ids of the objects in it, where these can be excluded by a person. Does CPU work.
+    """
+
+    name: str
+    media_type: str
+    summary: str
+    options: type[Parameters]
+    draw: Callable[[Stored, Any], Image.Image | Iterator[str]]
+    layer: Layer | None = None
+    objects: Callable[[Stored, Any], Collection[str]] | None = None
+
+    @property
+    def link(self) -> str:
+        """Its name among a result's links."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that is ready: its card, what the server runs, and the task that joins them."""
+
+    card: Card
+    configuration: ModelConfiguration
+    model_sha256: str | None
+    task: "Task"
+    precision: str | None = None
+    recorded_weights: Weights | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name, the same in card, configuration and addresses."""
+        return self.card.name
+
+    @property
+    def version(self) -> str:
+        """The version that the server answers with."""
+        return self.configuration.version
+
+    @property
+    def weights(self) -> Weights:
+        """What this version was made from: by its export's record, or else by the card."""
+        origin = self.card.origin
+        return self.recorded_weights or Weights(f"{origin.package} {origin.version}", origin.sha256)
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What a task found.
+
+    Attributes:
+        document: the task's own fields of the JSON result.
+        artefacts: what re-rendering needs, file name to bytes; stored beside the result.
+        warnings: what makes the result doubtful.
+    """
+
+    document: dict[str, Any]
+    artefacts: dict[str, bytes] = field(default_factory=dict)
+    warnings: tuple[Warn, ...] = ()
+
+
+class Plan(Protocol):
+    """One picture on its way through a model. Its methods do CPU work, mostly in threads, and are called one by one."""
+
+    outputs: Sequence[str]
+    count: int
+
+    def requests(self) -> Iterator[Tensors]:
+        """The `count` inference requests, each a batch of one or more, made one by one as they are sent."""
+        ...
+
+    def accept(self, index: int, answer: Tensors) -> None:
+        """Take the answer to request `index`; answers may come in any order.
+
+        Raises:
+            InferenceFailed: the answer is not what the model's configuration promises.
+        """
+        ...
+
+    def result(self) -> TaskResult:
+        """The result, when every answer has been taken."""
+        ...
+
+
+class Task(Protocol):
+    """A kind of question."""
+
+    kind: ClassVar[str]
+    parameters: ClassVar[type[Parameters]]
+    """What the caller may give with a picture; another value is another result."""
+    view: ClassVar[type[Parameters]]
+    """What the caller may give when a stored result is read; costs no inference."""
+    all_renderings: ClassVar[tuple[Rendering, ...]]
+
+    def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
+        """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""
+        ...
+
+    def brief(self, model: ServedModel) -> bool:
+        """Whether the requests for a small picture are made in a few milliseconds."""
+        ...
+
+    def plan(self, picture: Picture, model: ServedModel, parameters: Any) -> Plan:  # noqa: ANN401 - its `parameters`
+        """Start work on a picture."""
+        ...
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """What can be drawn of this model's results."""
+        ...
+
+    def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`
+        """The fields of the document that change when a stored result is read with `view`."""
+        ...

@@ -1,0 +1,110 @@
+"""Model cards: what a model is for, how good it is, where it comes from. One `card.json` per model folder."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelClass(_Part):
+    """One class of the output, in the order of the output tensor."""
+
+    name: Name
+    title: str
+    colour: Colour
+    description: str
+
+
+class Preprocessing(_Part):
+    """What has to be done to a picture before the tensor; sizes come from the tensor's own shape."""
+
+    resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"]
+    background: Colour
+    """What transparent pixels are laid over."""
+
+
+class Origin(_Part):
+    """Where the weights were published, or which code of this project trained them."""
+
+    package: str
+    version: str
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    licence: str
+    data: list[str] = []
+    """What the weights were trained on, as far as it is known."""
+
+
+class Figure(_Part):
+    """One measured figure, with what it was measured on."""
+
+    metric: str
+    value: float
+    data: str
+    caveat: str
+
+
+class Saliency(_Part):
+    """How the model's saliency map is made and what it is worth."""
+
+    method: str
+    caption: str
+    figures: str
+
+
+class Localisation(_Part):
+    """How the model's heatmap is read and what it is worth."""
+
+    nothing: Name
+    """The class that means that there is nothing to find."""
+    least_certainty: Annotated[float, Field(ge=0, le=1)]
+    """Heat at the peak below which no box is given."""
+    method: str
+    caption: str
+    figures: str
+
+
+class Precision(_Part):
+    """One of the number formats that the model can run in, and what was measured of it."""
+
+    name: Literal["FP32", "INT8"]
+    runs_on: str
+    description: str
+    performance: list[Figure]
+
+
+class Card(_Part):
+    """The clinical meaning of a model."""
+
+    schema_version: Literal[1]
+    name: Name
+    title: str
+    task: str
+    modality: str
+    intended_use: str
+    not_intended_for: list[str]
+    preprocessing: Preprocessing
+    classes: Annotated[list[ModelClass], Field(min_length=1)]
+    origin: Origin
+    performance: list[Figure]
+    limitations: list[str]
+    saliency: Saliency | None = None
+    localisation: Localisation | None = None
+    precisions: list[Precision] = []
+    samples: Name | None = None
+    """The model whose sample pictures the page offers, where these are not its own."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that a graph was made from."""
+
+    package: str
+    sha256: str

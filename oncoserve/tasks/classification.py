@@ -1,0 +1,183 @@
+"""One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
+
+import io
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oncoserve.errors import InferenceFailed
+from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
+from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.resize import resize
+from oncoserve.tasks.base import (
+    SMALL_PIXELS,
+    Layer,
+    OverlayOptions,
+    Parameters,
+    Rendering,
+    ServedModel,
+    Stored,
+    TaskResult,
+)
+from oncoserve.tasks.card import Card
+from oncoserve.tasks.heat import grid, heat_layer, lay_over, legend, strengths
+
+PROBABILITIES = "probabilities"
+SALIENCY = "saliency"
+SALIENCY_FILE = "saliency.npy"
+
+
+def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
+    """Lay the saliency map over the picture; the stronger, the more opaque."""
+    picture = stored.picture()
+    strength = strengths(_saliency(stored), (picture.width, picture.height))
+    layer = heat_layer(strength, options.opacity)
+    return layer if options.base == "none" else lay_over(picture.image(), layer)
+
+
+def _saliency(stored: Stored) -> NDArray[np.float32]:
+    saliency: NDArray[np.float32] = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
+    return saliency.astype(np.float32)
+
+
+def _layer(stored: Stored) -> NDArray[np.uint8]:
+    return grid(_saliency(stored), stored.document["image"])
+
+
+class Classification:
+    """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
+
+    kind: ClassVar[str] = "classification"
+    parameters: ClassVar[type[Parameters]] = Parameters
+    view: ClassVar[type[Parameters]] = Parameters
+    all_renderings: ClassVar[tuple[Rendering, ...]] = (
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under its saliency map",
+            OverlayOptions,
+            draw_overlay,
+            layer=Layer("heat", _layer, legend),
+        ),
+    )
+
+    def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
+        """Where card and configuration do not fit; see `Task`."""
+        found = classifier_mismatches(card, configuration)
+        saliency = configuration.output(SALIENCY)
+        if (saliency is None) != (card.saliency is None):
+            expected = "no output" if card.saliency is None else "an output"
+            found.append(
+                f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
+            )
+        return found
+
+    def brief(self, model: ServedModel) -> bool:
+        """Where the model's own size is small."""
+        return one_small_resize(model.configuration)
+
+    def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
+        """Start work on a picture; there are no parameters."""
+        del parameters
+        return ClassificationPlan(picture, model, {PROBABILITIES, SALIENCY})
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """The overlay, where the model gives a saliency map."""
+        return self.all_renderings if card.saliency else ()
+
+    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
+        """Nothing changes."""
+        del stored, view
+        return {}
+
+
+class ClassificationPlan:
+    """One picture, one request.
+
+    Args:
+        picture: the upload.
+        model: what is asked.
+        outputs: names of those outputs that are wanted where the model has them.
+    """
+
+    count: int = 1
+    outputs: Sequence[str]
+
+    def __init__(self, picture: Picture, model: ServedModel, outputs: Collection[str]) -> None:
+        self.outputs = [spec.name for spec in model.configuration.outputs if spec.name in outputs]
+        self._picture = picture
+        self._model = model
+        self._answer: Tensors = {}
+
+    def requests(self) -> Iterator[Tensors]:
+        """The picture at the model's size, as a batch of one: (1, h, w, 3) uint8 RGB."""
+        spec = self._model.configuration.inputs[0]
+        height, width, _ = spec.dims
+        resized = resize(self._picture.image(), width, height, self._model.card.preprocessing.resize_filter)
+        yield {spec.name: np.ascontiguousarray(resized)[np.newaxis]}
+
+    def accept(self, index: int, answer: Tensors) -> None:
+        """Take the one answer.
+
+        Raises:
+            InferenceFailed: shapes other than configured, or numbers that are no probabilities.
+        """
+        del index
+        for name in self.outputs:
+            spec = self._model.configuration.output(name)
+            if spec is None or answer[name].shape != (1, *spec.dims) or not np.isfinite(answer[name]).all():
+                raise InferenceFailed(self._model.name)
+        probabilities = answer[PROBABILITIES]
+        if probabilities.min() < 0 or abs(float(probabilities.sum()) - 1) > 1e-3:  # noqa: PLR2004 - float32 softmax
+            raise InferenceFailed(self._model.name)
+        self._answer = answer
+
+    def result(self) -> TaskResult:
+        """Label and probabilities by class name."""
+        probabilities = self._answer[PROBABILITIES][0]
+        names = [each.name for each in self._model.card.classes]
+        document: dict[str, Any] = {
+            "label": names[int(probabilities.argmax())],
+            "probabilities": {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)},
+        }
+        artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
+        return TaskResult(document, artefacts)
+
+
+def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list[str]:
+    """Where a model is none that takes one RGB picture and gives a probability for each of the card's classes."""
+    found = []
+    if configuration.max_batch_size < 1:
+        found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
+    if len(configuration.inputs) != 1 or not _is_image(configuration.inputs[0]):
+        found.append(f"expected one input of uint8 [H, W, 3], got {in_words(configuration.inputs)}")
+    probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
+    if configuration.output(PROBABILITIES) != probabilities:
+        found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
+    return found
+
+
+def one_small_resize(configuration: ModelConfiguration) -> bool:
+    """Whether making the request of a small picture takes milliseconds: a resize to at most `SMALL_PIXELS`."""
+    height, width, _ = configuration.inputs[0].dims
+    return height * width <= SMALL_PIXELS
+
+
+def _is_image(spec: TensorSpec) -> bool:
+    fixed = len(spec.dims) == 3 and min(spec.dims) > 0 and spec.dims[2] == 3  # noqa: PLR2004 - height, width, RGB
+    return fixed and spec.dtype == np.uint8
+
+
+def in_words(tensors: Sequence[TensorSpec]) -> str:
+    """The tensors in words."""
+    return ", ".join(map(str, tensors)) or "none"
+
+
+def to_npy(array: NDArray[Any]) -> bytes:
+    """An array as the bytes of an .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,72 @@
+"""Maps of 0 to 1 as colours over a picture."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oncoserve.tasks.card import Card
+
+GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map has a few cells, and this shows all of it
+
+# A sequential map from black over red and yellow to white: order stays readable without colour vision.
+HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
+
+
+def strengths(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A map in the size of a picture, smooth: (height, width) uint8.
+
+    Args:
+        values: (h, w) float32, 0 to 1; its cells tile the picture.
+        size: width and height in pixels.
+    """
+    smooth = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
+    return (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def grid(values: NDArray[np.float32], image: Mapping[str, int]) -> NDArray[np.uint8]:
+    """A map in the shape of a picture, but no larger than a viewer needs: (height, width) uint8.
+
+    Args:
+        values: see `strengths`.
+        image: the picture's `width` and `height` in pixels.
+    """
+    scale = min(1, GRID_SIDE / max(image["width"], image["height"]))
+    return strengths(values, (max(1, round(image["width"] * scale)), max(1, round(image["height"] * scale))))
+
+
+def legend(card: Card) -> dict[str, Any]:
+    """The colours of the weakest to the strongest, for a viewer; the same for every model."""
+    del card
+    return {"colours": ["#" + "".join(f"{part:02x}" for part in stop) for stop in HEAT.astype(int).tolist()]}
+
+
+def heat_layer(strength: NDArray[np.uint8], opacity: float) -> Image.Image:
+    """Colour a map; the stronger, the more opaque.
+
+    Args:
+        strength: (height, width) uint8.
+        opacity: of the strongest value, 0 to 1.
+
+    Returns:
+        Mode RGBA.
+    """
+    alpha = (np.arange(256) * opacity).round().astype(np.uint8)[strength]
+    return Image.fromarray(np.dstack([_heat_table()[strength], alpha]))
+
+
+def lay_over(picture: Image.Image, layer: Image.Image) -> Image.Image:
+    """The picture under an RGBA layer of its size, mode RGB."""
+    base = picture.convert("RGBA")
+    base.alpha_composite(layer)
+    return base.convert("RGB")
+
+
+def _heat_table() -> NDArray[np.uint8]:
+    """(256, 3) uint8 RGB: the colour of each strength."""
+    stops = np.linspace(0, 255, len(HEAT))
+    return np.column_stack([np.interp(np.arange(256), stops, HEAT[:, channel]) for channel in range(3)]).astype(
+        np.uint8
+    )

@@ -1,0 +1,244 @@
+"""One label for the whole picture, and where the model sees the tumour: a heatmap, its peak and a box."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from oncoserve.errors import InferenceFailed
+from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
+from oncoserve.pictures.decode import Picture, Warn, rgb_of
+from oncoserve.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from oncoserve.tasks.boxes import Found, find
+from oncoserve.tasks.card import Card, ModelClass
+from oncoserve.tasks.card import Localisation as Reading
+from oncoserve.tasks.classification import (
+    PROBABILITIES,
+    ClassificationPlan,
+    classifier_mismatches,
+    in_words,
+    one_small_resize,
+    to_npy,
+)
+from oncoserve.tasks.heat import grid, heat_layer, lay_over, legend, strengths
+
+HEATMAP = "heatmap"
+BOXES = "boxes"
+HEATMAP_FILE = "heatmap.npy"
+GREY_LEVELS = 8  # of 255: mean spread of the channels up to which a picture is grey; JPEG's rounding makes less than 2
+
+
+def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
+    """Lay the heatmap over the picture, with the box and a cross at the peak in the colour of the class."""
+    picture = stored.picture()
+    strength = strengths(_heat(stored), (picture.width, picture.height))
+    layer = heat_layer(strength, options.opacity)
+    _mark(layer, stored, round(255 * options.opacity))
+    return layer if options.base == "none" else lay_over(picture.image(), layer)
+
+
+def _heat(stored: Stored) -> NDArray[np.float32]:
+    levels: NDArray[np.uint8] = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
+    return (levels / 255).astype(np.float32)
+
+
+def _layer(stored: Stored) -> NDArray[np.uint8]:
+    return grid(_heat(stored), stored.document["image"])
+
+
+def write_polygons(stored: Stored, options: Parameters) -> Iterator[str]:
+    """GeoJSON as QuPath reads it: the box and the peak, in pixels of the ORIGINAL."""
+    found = stored.document["localisation"]
+    kind = _tumour(stored)
+    properties = {
+        "objectType": "annotation",
+        "name": f"Certainty {found['certainty']}",
+        "classification": {"name": kind.title, "color": list(rgb_of(kind.colour))},
+    }
+    geometries: list[dict[str, Any]] = []
+    if found["box"]:
+        left, top, right, bottom = _corners(found["box"])
+        ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+        peak = found["peak"]
+        geometries = [
+            {"type": "Polygon", "coordinates": [ring]},
+            {"type": "Point", "coordinates": [peak["x"], peak["y"]]},
+        ]
+    drawn_with = options.model_dump(mode="json")
+    yield json.dumps(
+        {
+            "type": "FeatureCollection",
+            "provenance": {**stored.document["provenance"], "drawn_with": drawn_with},
+            "features": [{"type": "Feature", "geometry": each, "properties": properties} for each in geometries],
+        }
+    )
+
+
+class Localisation:
+    """The task `localisation`: outputs `probabilities` (K,), `heatmap` (h, w) in 0-1 and `boxes` (h, w, 4), all FP32.
+
+    A cell's four numbers are the left, top, right and bottom of the box that it proposes, in fractions of the picture.
+    """
+
+    kind: ClassVar[str] = "localisation"
+    parameters: ClassVar[type[Parameters]] = Parameters
+    view: ClassVar[type[Parameters]] = Parameters
+    all_renderings: ClassVar[tuple[Rendering, ...]] = (
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under its heatmap and box",
+            OverlayOptions,
+            draw_overlay,
+            layer=Layer("heat", _layer, legend),
+        ),
+        Rendering(
+            "polygons.geojson", "application/geo+json", "The box as a QuPath annotation", Parameters, write_polygons
+        ),
+    )
+
+    def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
+        """Where card and configuration do not fit; see `Task`."""
+        found = classifier_mismatches(card, configuration)
+        heatmap, boxes = configuration.output(HEATMAP), configuration.output(BOXES)
+        if heatmap is None or heatmap.dtype != np.float32 or len(heatmap.dims) != 2 or min(heatmap.dims) < 1:  # noqa: PLR2004 - rows, columns
+            found.append(f"expected output {HEATMAP} float32 [h, w], got {in_words(configuration.outputs)}")
+        elif boxes != (expected := TensorSpec(BOXES, heatmap.dtype, (*heatmap.dims, 4))):
+            found.append(f"expected output {expected}, got {in_words(configuration.outputs)}")
+        if card.localisation is None:
+            found.append("card.json: expected localisation, got none")
+        elif card.localisation.nothing not in (names := [each.name for each in card.classes]):
+            found.append(f"card.json: expected localisation.nothing among {names}, got {card.localisation.nothing!r}")
+        return found
+
+    def brief(self, model: ServedModel) -> bool:
+        """Where the model's own size is small."""
+        return one_small_resize(model.configuration)
+
+    def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "LocalisationPlan":
+        """Start work on a picture; there are no parameters."""
+        del parameters
+        return LocalisationPlan(picture, model)
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """All of them."""
+        del card
+        return self.all_renderings
+
+    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
+        """Nothing changes."""
+        del stored, view
+        return {}
+
+
+class LocalisationPlan(ClassificationPlan):
+    """One picture, one request; its label as in a classification."""
+
+    def __init__(self, picture: Picture, model: ServedModel) -> None:
+        super().__init__(picture, model, {PROBABILITIES, HEATMAP, BOXES})
+        self._grey = True
+
+    def requests(self) -> Iterator[Tensors]:
+        """The picture at the model's size, as a batch of one."""
+        for tensors in super().requests():
+            (pixels,) = tensors.values()
+            self._grey = _spread(pixels[0]) <= GREY_LEVELS
+            yield tensors
+
+    def accept(self, index: int, answer: Tensors) -> None:
+        """Take the one answer.
+
+        Raises:
+            InferenceFailed: shapes other than configured, or heat outside 0 to 1.
+        """
+        super().accept(index, answer)
+        heatmap = answer[HEATMAP]
+        if heatmap.min() < 0 or heatmap.max() > 1:
+            raise InferenceFailed(self._model.name)
+
+    def result(self) -> TaskResult:
+        """Label and probabilities, the place of the most heat, and the heatmap in 0-255 for drawing."""
+        found = super().result()
+        heatmap: NDArray[np.float32] = self._answer[HEATMAP][0]
+        reading = self._model.card.localisation
+        assert reading is not None  # noqa: S101 - else the model would not be ready
+        spot = find(heatmap, self._answer[BOXES][0])
+        certain = spot.certainty >= reading.least_certainty
+        document = {**found.document, "localisation": self._in_pixels(spot, boxed=certain)}
+        warnings = self._warnings(reading, found.document["label"], spot.certainty)
+        return TaskResult(document, {HEATMAP_FILE: to_npy((heatmap * 255).round().astype(np.uint8))}, warnings)
+
+    def _in_pixels(self, spot: Found, *, boxed: bool) -> dict[str, Any]:
+        """The place in pixels of the ORIGINAL, upright."""
+        width, height = self._picture.width, self._picture.height
+        left, top, right, bottom = spot.box
+        box = {
+            "x": round(left * width, 2),
+            "y": round(top * height, 2),
+            "width": round((right - left) * width, 2),
+            "height": round((bottom - top) * height, 2),
+        }
+        x, y = spot.peak
+        return {
+            "certainty": round(spot.certainty, 4),
+            "peak": {"x": round(x * width, 2), "y": round(y * height, 2)},
+            "box": box if boxed else None,
+        }
+
+    def _warnings(self, reading: Reading, label: str, certainty: float) -> tuple[Warn, ...]:
+        found = []
+        title = next(each.title for each in self._model.card.classes if each.name == label)
+        least = reading.least_certainty
+        if label == reading.nothing and certainty >= least:
+            message = f"The class is {title}, yet the heatmap reaches {certainty:.2f} at its peak: the two disagree."
+            found.append(Warn("heat_without_tumour", message))
+        if label != reading.nothing and certainty < least:
+            message = (
+                f"The class is {title}, but the heatmap reaches only {certainty:.2f}, less than {least}: "
+                "no box is given, and the class is doubtful."
+            )
+            found.append(Warn("tumour_not_located", message))
+        if not self._grey:
+            message = "The picture is coloured. The model knows grey slices only; its answer may mean nothing."
+            found.append(Warn("not_grey", message))
+        return tuple(found)
+
+
+def _spread(pixels: NDArray[np.uint8]) -> float:
+    """Mean difference of the largest and the smallest channel, 0-255, of every fourth pixel of every fourth row."""
+    red, green, blue = np.moveaxis(pixels[::4, ::4], 2, 0).copy()  # apart: over an axis of three numpy is slow
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return float((most - least).mean())
+
+
+def _mark(layer: Image.Image, stored: Stored, alpha: int) -> None:
+    """Draw the box and a cross at the peak, each with a dark rim so that it shows on any picture."""
+    found = stored.document["localisation"]
+    if not found["box"]:
+        return
+    draw = ImageDraw.Draw(layer)
+    unit = max(1, round(max(layer.size) / 300))  # a hairline, whatever the picture's size
+    x, y = found["peak"]["x"], found["peak"]["y"]
+    left, top, right, bottom = _corners(found["box"])
+    for colour, rim in (((0, 0, 0, alpha), unit), ((*rgb_of(_tumour(stored).colour), alpha), 0)):
+        width, arm = unit + 2 * rim, 4 * unit + rim
+        draw.rectangle((left - rim, top - rim, right + rim, bottom + rim), outline=colour, width=width)
+        draw.line((x - arm, y, x + arm, y), fill=colour, width=width)
+        draw.line((x, y - arm, x, y + arm), fill=colour, width=width)
+
+
+def _corners(box: dict[str, float]) -> tuple[float, float, float, float]:
+    return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+
+def _tumour(stored: Stored) -> ModelClass:
+    """The most probable of the classes that are a tumour: what a box is of, if it is of anything."""
+    nothing = stored.card.localisation.nothing if stored.card.localisation else None
+    probabilities = stored.document["probabilities"]
+    return max(
+        (each for each in stored.card.classes if each.name != nothing), key=lambda each: probabilities[each.name]
+    )

@@ -1,0 +1,150 @@
+"""Overlapping tiles of one fixed size, and the seamless whole that their answers are laid together to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oncoserve.tasks.tissue.components import Mask
+
+SIDE: Final = 512
+"""Height and width of a tile, pixels of the model grid. The model's normalisation makes answers depend on it."""
+OVERLAP: Final = 256
+"""Least overlap of neighbours, pixels."""
+MARGIN: Final = 128
+"""How far tiles reach outside a picture that is larger than a tile, pixels, so that its edge too is seen twice."""
+CLASSES: Final = 3
+
+_ONE: Final = 256  # the sum of a pixel's weights, as integers
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile.
+
+    Attributes:
+        top: row of its first pixel on the model grid; negative where the tile begins outside the picture.
+        left: column likewise.
+        stains: (512, 512, 3) uint8, the channels.
+    """
+
+    top: int
+    left: int
+    stains: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where tiles lie over a picture of (h, w).
+
+    Attributes:
+        shape: (h, w).
+        tops: rows of the tiles' first pixels, ascending.
+        lefts: columns likewise.
+    """
+
+    shape: tuple[int, int]
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    @classmethod
+    def over(cls, shape: tuple[int, int]) -> "Grid":
+        """The fewest evenly spaced tiles with `OVERLAP` and `MARGIN`; one, centred, where one is enough.
+
+        On a real slide of H&E (skin, 740 x 554), moving this grid by 64, 128 or 256 pixels changed 1.4, 1.7 and 1.6 %
+        of the labels; without the margin up to 3.4 %. Half the step halves that, for four times the tiles.
+        """
+        return cls(shape, _starts(shape[0]), _starts(shape[1]))
+
+    def positions(self, wanted: Mask) -> list[tuple[int, int]]:
+        """(top, left) of the tiles that hold any pixel of `wanted`, (h, w); the others can change nothing there."""
+        return [
+            (top, left)
+            for top in self.tops
+            for left in self.lefts
+            if wanted[max(top, 0) : top + SIDE, max(left, 0) : left + SIDE].any()
+        ]
+
+
+def _starts(length: int) -> tuple[int, ...]:
+    if length <= SIDE:
+        return (-((SIDE - length) // 2),)
+    span = length + 2 * MARGIN - SIDE
+    steps = -(-span // (SIDE - OVERLAP))
+    return tuple(step * span // steps - MARGIN for step in range(steps + 1))
+
+
+def cut(stains: NDArray[np.uint8], positions: list[tuple[int, int]]) -> Iterator[Tile]:
+    """Cut tiles out of a picture; what lies outside it is its mirror image.
+
+    Of reflection, repeated edges and white, reflection changed the fewest labels against the source run on the
+    unpadded picture.
+
+    Args:
+        stains: (h, w, 3) uint8 on the model grid.
+        positions: (top, left) of each tile.
+    """
+    for top, left in positions:
+        if min(top, left) >= 0 and top + SIDE <= stains.shape[0] and left + SIDE <= stains.shape[1]:
+            inside = stains[top : top + SIDE, left : left + SIDE]
+            yield Tile(top, left, np.ascontiguousarray(inside))
+            continue
+        rows, columns = _mirrored(top, stains.shape[0]), _mirrored(left, stains.shape[1])
+        yield Tile(top, left, stains[np.ix_(rows, columns)])
+
+
+def _mirrored(start: int, length: int) -> NDArray[np.int64]:
+    """Indices of `SIDE` pixels from `start` on, reflected at the first and last of `length` pixels."""
+    period = max(2 * (length - 1), 1)
+    index = np.arange(start, start + SIDE) % period
+    return np.minimum(index, period - index) if length > 1 else np.zeros(SIDE, np.int64)
+
+
+class Blender:
+    """Lays the tiles' answers together, in any order and with the same bytes each time.
+
+    Hann windows, divided by their sum at each pixel, make the weights; they are integers that add up to 256, so that
+    two bytes a value are enough and no order of additions changes a bit.
+
+    Args:
+        grid: of all tiles, including those never inferred.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._shape = grid.shape
+        self._rows = _weights(grid.tops, grid.shape[0])
+        self._columns = _weights(grid.lefts, grid.shape[1])
+        self._sum = np.zeros((*grid.shape, CLASSES), np.uint16)
+
+    def add(self, top: int, left: int, probabilities: NDArray[np.uint8]) -> None:
+        """Add one tile's answer, (3, 512, 512) uint8. Not to be called from two threads at once."""
+        first_row, rows = self._rows[top]
+        first_column, columns = self._columns[left]
+        weights = np.float32(_ONE) * rows[:, np.newaxis] * columns
+        y, x = first_row - top, first_column - left
+        part = probabilities[:, y : y + len(rows), x : x + len(columns)]
+        share = np.rint(part * weights).astype(np.uint16).transpose(1, 2, 0)
+        self._sum[first_row : first_row + len(rows), first_column : first_column + len(columns)] += share
+
+    def finish(self) -> NDArray[np.uint8]:
+        """The whole, (h, w, 3) uint8: 255 times the probability of lumen, epithelium, background. Ends the blending."""
+        self._sum += _ONE // 2
+        self._sum //= _ONE
+        return self._sum.astype(np.uint8)
+
+
+def _weights(starts: tuple[int, ...], length: int) -> dict[int, tuple[int, NDArray[np.float32]]]:
+    """By tile start: the first pixel it covers inside the picture, and its weight from there on."""
+    window = np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE) ** 2
+    total = np.zeros(length)
+    inside = {}
+    for start in starts:
+        first, last = max(start, 0), min(start + SIDE, length)
+        inside[start] = first, window[first - start : last - start]
+        total[first:last] += inside[start][1]
+    return {
+        start: (first, (part / total[first : first + len(part)]).astype(np.float32))
+        for start, (first, part) in inside.items()
+    }

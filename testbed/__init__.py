@@ -1,0 +1,1 @@
+"""Servers, tiny models, pictures and emulators that tests and load tests share."""

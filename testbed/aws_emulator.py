@@ -1,0 +1,203 @@
+"""ministack, an emulator of AWS that runs Lambda functions and checks signatures and policies; and stacks on it."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Set
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from botocore.session import get_session
+
+from deploy.aws import package
+from testbed.aws_environment import environment
+from testbed.aws_template import read_template
+from testbed.servers import Server, free_port
+
+REGION, ACCOUNT = "eu-central-1", "000000000000"
+ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+CREATE_TIMEOUT_S = 240
+STORAGE = {"Bucket", "Table", "Topic", "Fn::ForEach::Queues"}
+
+
+class Emulator(Server):
+    """The emulator on a free port of 127.0.0.1. It forgets everything when it stops.
+
+    Args:
+        folder: Gets its log and what it writes.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        settings = {
+            "AUTH": "true",  # IAM policies are evaluated, and signatures checked
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",
+            "MINISTACK_REGION": REGION,
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(folder),
+            "PYTHONPATH": "",
+        }
+        self._session = get_session()
+        super().__init__(
+            [str(environment() / "python"), "-m", "ministack"],
+            f"{self.url}/_ministack/health",
+            settings | ROOT,
+            folder / "emulator.log",
+        )
+
+    @cache  # noqa: B019 - one emulator lives as long as the run
+    def client(self, service: str) -> Any:
+        """A client of the account's root."""
+        return self._session.create_client(service, region_name=REGION, endpoint_url=self.url, **KEYS)
+
+    def role(self, arn: str) -> dict[str, str]:
+        """Credentials of a role, for the environment of a process."""
+        given = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+
+class Stack:
+    """A stack made from the project's template, up to what an emulator without TLS cannot do.
+
+    Args:
+        emulator: Where.
+        name: The stack's.
+        models: Names of models, by their names in the template; the template's own when left out.
+        storage_only: Make what jobs are kept in, without functions, roles and workers.
+        parameters: More of the template's parameters.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        name: str,
+        models: Mapping[str, str] | None = None,
+        *,
+        storage_only: bool = False,
+        **parameters: str,
+    ):
+        self.emulator, self.name = emulator, name
+        template = read_template()
+        if models is not None:
+            line = template["Mappings"]["Models"]["BrainMri"]
+            template["Mappings"]["Models"] = {key: line | {"Name": model} for key, model in models.items()}
+            parameters["Models"] = ",".join(models)
+        _fit(template["Resources"])
+        if storage_only:
+            _leave(template, STORAGE)
+        else:
+            parameters = self._surroundings() | parameters
+        self._create(template, parameters)
+        described = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        self.outputs = {each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]}
+
+    @property
+    def _cloudformation(self) -> Any:
+        return self.emulator.client("cloudformation")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """ONCO_* without the prefix, in lower case, of whoever works with this stack."""
+        return {
+            "jobs": "aws",
+            "aws_bucket": self.outputs["BucketName"],
+            "aws_table": self.outputs["TableName"],
+            "aws_topic": self.outputs["TopicArn"],
+            "aws_queue_prefix": f"{self.name}-",
+            "aws_endpoint_url": self.emulator.url,
+        }
+
+    def resource(self, name: str) -> str:
+        """The physical id of a resource."""
+        found = self._cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
+
+    def arn(self, queue: str) -> str:
+        """The ARN of a queue by its name in the template."""
+        name = self.resource(queue).rsplit("/", 1)[-1]
+        return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def queue(self, model: str) -> str:
+        """A queue's address."""
+        return self.emulator.client("sqs").get_queue_url(QueueName=f"{self.name}-{model}")["QueueUrl"]
+
+    def _create(self, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
+        self._cloudformation.create_stack(
+            StackName=self.name,
+            TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        deadline = time.monotonic() + CREATE_TIMEOUT_S
+        status = "CREATE_IN_PROGRESS"
+        while status.endswith("IN_PROGRESS"):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.05)
+            status = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"]
+        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+        assert status == "CREATE_COMPLETE", [each for each in events if "FAILED" in each["ResourceStatus"]]
+
+    def _surroundings(self) -> dict[str, str]:
+        """What the template wants to be there: a package, a network, images."""
+        s3, ec2 = self.emulator.client("s3"), self.emulator.client("ec2")
+        if "code" not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+            path = self.emulator.folder / "package.zip"
+            package.write(path)
+            s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
+            s3.put_object(Bucket="code", Key="package.zip", Body=path.read_bytes())
+        return {
+            "AllowedCidrs": "127.0.0.0/8",
+            "CodeBucket": "code",
+            "CodeKey": "package.zip",
+            "TritonImage": f"{REGISTRY}/oncoserve-triton:1",
+            "WorkerImage": f"{REGISTRY}/oncoserve-worker:1",
+            "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
+            "SubnetIds": ",".join(each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]),
+            "MinWorkers": "0",
+        }
+
+
+@contextlib.contextmanager
+def storage(folder: Path, model: str) -> Iterator[dict[str, str]]:
+    """An emulator with what jobs of one model are kept in.
+
+    Args:
+        folder: Gets what the emulator writes.
+        model: Its name.
+
+    Yields:
+        The environment of whoever works with it.
+    """
+    with Emulator(folder) as emulator:
+        stack = Stack(emulator, "load", {"Model": model}, storage_only=True)
+        yield ROOT | {f"ONCO_{name.upper()}": value for name, value in stack.settings.items()}
+
+
+def _fit(resources: dict[str, Any]) -> None:
+    """Change what the emulator does otherwise than AWS."""
+    del resources["BucketPolicy"]  # lets nobody in without TLS, which the emulator is asked without
+    policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    for statement in policy["Statement"]:
+        if statement["Action"] == "sns:Publish":  # allows batches too; the emulator wants an action of its own for them
+            statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
+
+
+def _leave(template: dict[str, Any], resources: Set[str]) -> None:
+    """Take out all other resources, and what speaks of them."""
+    template["Resources"] = {key: value for key, value in template["Resources"].items() if key in resources}
+    template["Parameters"] = {"Models": template["Parameters"]["Models"]}
+    outputs = template["Outputs"].items()
+    template["Outputs"] = {key: value for key, value in outputs if value["Value"].get("Ref") in resources}
+    del template["Conditions"]

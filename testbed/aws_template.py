@@ -1,0 +1,33 @@
+"""The CloudFormation template as Python sees it."""
+
+from typing import Any
+
+import yaml
+
+from testbed.servers import PROJECT
+
+PATH = PROJECT / "deploy/aws/template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of functions, such as !Ref, as their long ones."""
+
+
+def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+        if suffix == "GetAtt":
+            value = value.split(".", 1)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+def read_template() -> dict[str, Any]:
+    """The template with the long forms of its functions, which are JSON."""
+    return yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a SafeLoader

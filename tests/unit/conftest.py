@@ -1,0 +1,10 @@
+import pytest
+
+from testbed.fakes import FakeBackend, classifier
+from testbed.service import Service
+
+
+@pytest.fixture
+async def service(tmp_path):
+    async with Service(tmp_path, FakeBackend(classifier(saliency=(4, 4))), max_upload_bytes=2**20) as running:
+        yield running

@@ -1,0 +1,67 @@
+"""The time and size of a body, on the middleware alone: what a socket cannot show quickly."""
+
+import asyncio
+
+import pytest
+
+from frontend.http.middleware import MIN_BYTES_PER_S, BodyLimit
+from oncoserve.errors import RequestTimeout, UploadTooLarge
+
+TIMEOUT_S = 0.2
+
+
+def piece(size, more=True):
+    return {"type": "http.request", "body": bytes(size), "more_body": more}
+
+
+async def read(*events, limit_bytes=10**9):
+    """Read a body whose pieces come after the given pauses: [(seconds, event), ...]."""
+    coming = iter(events)
+    met = []
+
+    async def receive():
+        pause_s, event = next(coming)
+        await asyncio.sleep(pause_s)
+        return event
+
+    async def app(scope, receive, send):
+        met.extend([await receive() for _ in events])
+
+    scope = {"type": "http", "headers": []}
+    await BodyLimit(app, limit_bytes, TIMEOUT_S)(scope, receive, None)
+    return met
+
+
+async def test_silence_is_limited():
+    with pytest.raises(RequestTimeout, match=r"the limit is 0.2 s"):
+        await read((0, piece(10**6)), (30, piece(1)))
+
+
+async def test_the_rate_is_limited_and_every_byte_buys_time():
+    slow = [(TIMEOUT_S / 4, piece(1))] * 8
+    with pytest.raises(RequestTimeout):
+        await read(*slow)
+    fast = [(TIMEOUT_S / 4, piece(MIN_BYTES_PER_S))] * 8
+    assert len(await read(*fast)) == 8
+
+
+async def test_time_in_which_the_service_is_busy_is_not_the_callers():
+    async def app(scope, receive, send):
+        for _ in range(4):
+            await receive()
+            await asyncio.sleep(TIMEOUT_S)
+
+    async def receive():
+        return piece(1)
+
+    await BodyLimit(app, 100, TIMEOUT_S)({"type": "http", "headers": []}, receive, None)
+
+
+async def test_waiting_for_the_caller_to_hang_up_is_not_limited():
+    gone = {"type": "http.disconnect"}
+    assert (await read((0, piece(1, more=False)), (3 * TIMEOUT_S, gone)))[-1] == gone
+
+
+async def test_bytes_are_counted():
+    with pytest.raises(UploadTooLarge, match=r"at least 11 bytes; the limit is 10"):
+        await read((0, piece(6)), (0, piece(5)), limit_bytes=10)

@@ -1,0 +1,136 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, VersionNotFound
+from oncoserve.inference.backend import TensorSpec
+from oncoserve.prediction.catalogue import Catalogue
+from testbed.fakes import FakeBackend, card, classifier, write_card
+
+
+async def look(tmp_path, *configurations, cards=None):
+    for each in cards or [card()]:
+        write_card(tmp_path, each)
+    backend = FakeBackend(*configurations)
+    catalogue = Catalogue(backend, tmp_path)
+    await catalogue.refresh()
+    return backend, catalogue
+
+
+async def test_card_and_configuration_agree(tmp_path):
+    _, catalogue = await look(tmp_path)
+    assert catalogue.snapshot.ready
+    assert catalogue.get("tiny").version == "1"
+    with pytest.raises(ModelNotFound, match="served are: tiny"):
+        catalogue.get("other")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "made", "reason"),
+    [
+        (
+            classifier(classes=4),
+            card(),
+            r"expected output probabilities float32 \[3\].*got probabilities float32 \[4\]",
+        ),
+        (classifier(saliency=(2, 2)), card(), "expected no output named saliency"),
+        (classifier(), card(saliency=True), "expected an output named saliency"),
+        (classifier(max_batch_size=0), card(), "expected max_batch_size of at least 1, got 0"),
+        (classifier(size=(-1, 8)), card(), r"expected one input of uint8 \[H, W, 3\], got image uint8 \[-1, 8, 3\]"),
+        (classifier(), card(task="divination"), "expected a task that this version knows, got 'divination'"),
+    ],
+)
+async def test_a_mismatch_is_not_ready_and_says_what_was_expected(tmp_path, configuration, made, reason):
+    _, catalogue = await look(tmp_path, configuration, cards=[made])
+    assert not catalogue.snapshot.ready
+    with pytest.raises(ModelNotReady, match=reason):
+        catalogue.get("tiny")
+
+
+async def test_float_input_is_a_mismatch(tmp_path):
+    wrong = classifier()
+    object.__setattr__(wrong, "inputs", (TensorSpec("image", np.dtype(np.float32), (8, 8, 3)),))
+    _, catalogue = await look(tmp_path, wrong)
+    assert "got image float32" in catalogue.snapshot.problems["tiny"]
+
+
+async def test_zero_models_is_not_ready(tmp_path):
+    catalogue = Catalogue(FakeBackend(), tmp_path)
+    catalogue._backend.configurations.clear()
+    snapshot = await catalogue.refresh()
+    assert not snapshot.ready
+    assert "at least one model" in snapshot.problems["inference_server"]
+
+
+async def test_card_without_model_and_model_without_card(tmp_path):
+    _, catalogue = await look(tmp_path, classifier("served"), cards=[card("described")])
+    assert "got none of that name" in catalogue.snapshot.problems["described"]
+    assert "expected a card.json" in catalogue.snapshot.problems["served"]
+
+
+async def test_one_model_that_fails_to_load_leaves_the_other(tmp_path):
+    backend, catalogue = await look(tmp_path, classifier("a"), classifier("b"), cards=[card("a"), card("b")])
+    backend.loaded.remove("b")
+    snapshot = await catalogue.refresh()
+    assert (snapshot.ready, list(snapshot.models)) == (False, ["a"])
+    assert "not loaded" in snapshot.problems["b"]
+
+
+async def test_versions_stand_side_by_side_and_the_newest_answers(tmp_path):
+    backend, catalogue = await look(tmp_path)
+    backend.versions = ("2", "10")
+    await catalogue.refresh()
+    assert list(catalogue.snapshot.versions["tiny"]) == ["2", "10"]
+    assert [catalogue.get("tiny", each).version for each in ("2", "10", None)] == ["2", "10", "10"]
+    with pytest.raises(VersionNotFound, match="no version '1' of 'tiny'; served are: 2, 10"):
+        catalogue.get("tiny", "1")
+    with pytest.raises(ModelNotFound):
+        catalogue.get("other", "2")
+
+
+async def test_server_away_and_back(tmp_path):
+    backend, catalogue = await look(tmp_path)
+    backend.reachable = False
+    assert not (await catalogue.refresh()).ready
+    assert catalogue.get("tiny").name == "tiny"  # known still; asking it gives the error of the server that is away
+    backend.reachable = True
+    assert (await catalogue.refresh()).ready
+
+
+async def test_server_never_seen(tmp_path):
+    backend = FakeBackend()
+    backend.reachable = False
+    catalogue = Catalogue(backend, tmp_path)
+    await catalogue.refresh()
+    with pytest.raises(InferenceUnavailable):
+        catalogue.get("tiny")
+
+
+async def test_watching_notices_without_being_asked(tmp_path):
+    write_card(tmp_path, card())
+    backend = FakeBackend()
+    backend.reachable = False
+    catalogue = Catalogue(backend, tmp_path)
+    async with catalogue.watch(0.01):
+        assert not catalogue.snapshot.ready
+        backend.reachable = True
+        async with asyncio.timeout(60):
+            while not catalogue.snapshot.ready:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_defect_while_looking_does_not_end_the_watch(tmp_path, caplog):
+    write_card(tmp_path, card())
+    backend = FakeBackend()
+    catalogue = Catalogue(backend, tmp_path)
+    async with catalogue.watch(0.01):
+        models, backend.models = backend.models, None
+        async with asyncio.timeout(60):
+            while "looking at the models failed" not in caplog.text:
+                await asyncio.sleep(0.01)
+        backend.models = models
+        backend.loaded.clear()
+        async with asyncio.timeout(60):
+            while catalogue.snapshot.ready:
+                await asyncio.sleep(0.01)

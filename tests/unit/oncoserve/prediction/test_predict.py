@@ -1,0 +1,138 @@
+"""Pictures on their way through the pipeline: of several tiles, and small ones."""
+
+import asyncio
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oncoserve.errors import DeadlineExceeded, TooBusy
+from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.predict import SMALL_BYTES, Limits, Pipeline
+from oncoserve.results.store import ResultStore
+from oncoserve.runtime.sharing import SharedCounts
+from oncoserve.runtime.threads import CpuThreads
+from oncoserve.runtime.timings import Timings
+from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.classification import Classification
+from oncoserve.tasks.segmentation import ANSWER, TissueParameters
+from testbed.fakes import FakeBackend, card, classifier
+from testbed.pictures import encoded, noise
+from tests.unit.oncoserve.tasks.test_segmentation import model, stained
+
+IN_FLIGHT = 3
+ONE = model(max_batch_size=1)  # admits one picture at a time
+
+
+class Tiles:
+    """Answers every tile with epithelium, after a moment, and counts."""
+
+    def __init__(self, fail_at=None):
+        self.asked = self.now = self.most = self.cancelled = 0
+        self.fail_at = fail_at
+
+    async def infer(self, name, version, inputs, outputs, timeout_s):
+        self.asked += 1
+        number = self.asked
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0.2 / number)  # the later ones answer first
+            if number == self.fail_at:
+                raise DeadlineExceeded(name, timeout_s)
+            if self.fail_at:
+                await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.now -= 1
+        levels = np.array([0, 250, 0], np.uint8).reshape(1, 3, 1, 1)
+        return {"probabilities": np.broadcast_to(levels, (1, *ANSWER.dims)).copy()}
+
+
+@pytest.fixture
+def threads():
+    pool = CpuThreads(2)
+    yield pool
+    pool.close()
+
+
+def pipeline(backend, folder, threads):
+    limits = Limits(10**8, 30.0, IN_FLIGHT, SMALL_BYTES)
+    return Pipeline(backend, ResultStore(folder), Admission(1, 30.0, SharedCounts(None, len(Lane))), threads, limits)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return encoded(Image.fromarray(stained(1100, 1900).pixels))
+
+
+async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
+    backend = Tiles()
+    timings = Timings()
+    answer = await pipeline(backend, tmp_path, threads).predict(ONE, data, TissueParameters(um_per_px=2.0), timings)
+    document = json.loads(answer.document)
+    assert backend.asked > 2 * IN_FLIGHT
+    assert backend.most == IN_FLIGHT
+    assert document["areas"]["epithelium"]["fraction"] > 0.95
+    assert {"decode", "preprocess", "infer", "postprocess", "store"} <= timings.laps_ms.keys()
+
+
+async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, data):
+    backend = Tiles(fail_at=2)
+    busy = pipeline(backend, tmp_path, threads)
+    async with asyncio.timeout(60):
+        with pytest.raises(DeadlineExceeded):
+            await busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings())
+    assert backend.now == 0
+    assert backend.cancelled == IN_FLIGHT - 1
+    assert not list(tmp_path.rglob("*.zip"))
+    busy.admission.check(ONE)  # its place is free again
+
+
+async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
+    backend = Tiles(fail_at=10**6)  # no answer comes
+    busy = pipeline(backend, tmp_path, threads)
+    asking = asyncio.create_task(busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings()))
+    async with asyncio.timeout(60):
+        while backend.now < IN_FLIGHT:
+            await asyncio.sleep(0.01)
+    with pytest.raises(TooBusy):
+        busy.admission.check(ONE)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert backend.now == 0
+    busy.admission.check(ONE)
+
+
+class Watched(Classification):
+    """Knows in which thread each picture was read."""
+
+    def __init__(self):
+        self.read_in = []
+
+    def plan(self, picture, model, parameters):
+        self.read_in.append(threading.current_thread())
+        return super().plan(picture, model, parameters)
+
+
+@pytest.mark.parametrize(
+    ("picture", "side", "small"),
+    [
+        (noise((200, 200)), 8, True),
+        (noise((300, 300)), 8, False),  # too many bytes
+        (Image.new("RGB", (1000, 600)), 8, False),  # few bytes, too many pixels
+        (noise((200, 200)), 1000, False),  # becomes too large
+    ],
+)
+async def test_small_pictures_need_no_thread(tmp_path, threads, picture, side, small):
+    task, configuration = Watched(), classifier(size=(side, side))
+    served = ServedModel(card(), configuration, None, task)
+    busy = pipeline(FakeBackend(configuration), tmp_path, threads)
+    answer = await busy.predict(served, encoded(picture), Parameters(), Timings())
+    assert json.loads(answer.document)["label"].startswith("class")
+    assert [each is threading.current_thread() for each in task.read_in] == [small]

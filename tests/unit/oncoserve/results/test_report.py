@@ -1,0 +1,80 @@
+"""A result in words."""
+
+import pytest
+
+from oncoserve.results import report as reporting
+from oncoserve.results.report import describe
+from testbed.fakes import card
+
+MADE = {
+    "model": "tiny",
+    "version": "1",
+    "model_sha256": None,
+    "weights": {"package": "tests 1", "sha256": "0" * 64},
+    "code_version": "0",
+    "input_sha256": "f" * 64,
+    "parameters": {"um_per_px": None},
+    "created": "2026-11-23T00:00:00+00:00",
+}
+COMMON = {
+    "id": "a" * 32,
+    "image": {"width": 3, "height": 2, "format": "PNG"},
+    "timings_ms": {"infer": 1.5, "decode": 2.0},
+    "provenance": MADE,
+}
+CLASSIFIED = COMMON | {"label": "class1", "probabilities": {"class0": 0.25, "class1": 0.75, "class2": 0.0}}
+AREAS = {"lumen": {"mm2": 0.5, "fraction": 0.25}, "epithelium": {"mm2": 1.5, "fraction": 0.75}}
+SEGMENTED = COMMON | {"areas": AREAS, "um_per_px": 0.5, "threshold": 0.5}
+
+
+def test_a_classification_names_its_label_and_every_probability():
+    report = describe(CLASSIFIED, card())
+    assert (report.title, report.figure) == ("Class 1", "75.00 %")
+    assert [(row.title, row.part, row.numbers, row.strong) for row in report.rows] == [
+        ("Class 0", 0.25, ("25.00 %",), False),
+        ("Class 1", 0.75, ("75.00 %",), True),
+        ("Class 2", 0.0, ("< 0.01 %",), False),
+    ]
+    assert [row.colour for row in report.rows] == [each.colour for each in card().classes]
+    facts = dict(report.facts)
+    assert (facts["Result"], facts["Parameters"], facts["Model's SHA-256"]) == ("a" * 32, "none", "unknown")
+    assert "in 4 ms" in facts["Computed"]
+
+
+def test_a_segmentation_names_areas_in_mm2_and_shares():
+    report = describe(SEGMENTED, None)
+    assert (report.title, report.figure) == ("epithelium", "75.0 % of the tissue")
+    assert [row.numbers for row in report.rows] == [("0.5 mm²", "25.0 %"), ("1.5 mm²", "75.0 %")]
+    assert dict(report.facts)["Resolution"] == "0.5 micrometres per pixel, threshold 0.5"
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [({"x": 10.4, "y": 20.0, "width": 30.6, "height": 40.2}, "31 x 40 pixels at 10, 20"), (None, "none")],
+)
+def test_a_localisation_says_where(box, words):
+    place = {"certainty": 0.91, "peak": {"x": 24.6, "y": 41.0}, "box": box}
+    facts = dict(describe(CLASSIFIED | {"localisation": place}, None).facts)
+    assert facts["Box"] == words
+    assert facts["Peak of the heatmap"] == "25, 41, certainty 0.91"
+
+
+def test_without_tissue_that_is_what_it_says():
+    nothing = {name: {"mm2": 0, "fraction": 0} for name in AREAS}
+    assert describe(SEGMENTED | {"areas": nothing}, None).title == "No tissue found"
+
+
+def test_a_model_that_is_gone_leaves_bare_names():
+    assert [row.title for row in describe(CLASSIFIED, None).rows] == ["class0", "class1", "class2"]
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "text"),
+    [(reporting.percent, 0.99995, "> 99.99 %"), (reporting.percent, 0.00005, "< 0.01 %"),
+     (reporting.percent, 0.5, "50.00 %"), (reporting.share, 0, "0 %"), (reporting.share, 1, "100 %"),
+     (reporting.share, 0.0004, "< 0.1 %"), (reporting.share, 0.9996, "> 99.9 %"), (reporting.share, 0.5, "50.0 %"),
+     (reporting.mm2, 0, "0"), (reporting.mm2, 0.00778123, "0.00778"), (reporting.mm2, 1234.5, "1,230"),
+     (reporting.mm2, 10, "10")],
+)  # fmt: skip
+def test_numbers_read_well(write, value, text):
+    assert write(value) == text

@@ -1,0 +1,40 @@
+"""The cards of the shipped models say what their folders say."""
+
+import json
+
+import pytest
+
+from oncoserve.prediction.model_files import read_cards, served_file
+from testbed.servers import PROJECT
+
+REPOSITORY = PROJECT / "model_repository"
+CARDS, PROBLEMS = read_cards(REPOSITORY)
+
+
+def newest(name):
+    versions = [path for path in (REPOSITORY / name).glob("[0-9]*") if (path / "export.json").is_file()]
+    return max(versions, key=lambda path: int(path.name), default=None)
+
+
+def test_every_folder_has_a_card_that_can_be_read():
+    assert PROBLEMS == {}
+    assert CARDS
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_labels_are_the_cards_classes(name):
+    path = REPOSITORY / name / "labels.txt"
+    if path.is_file():
+        assert path.read_text().split() == [each.name for each in CARDS[name].classes]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_origin_is_that_of_the_newest_version(name):
+    version = newest(name)
+    if version is None:
+        pytest.skip("not exported; run `make models`")
+    origin = CARDS[name].origin
+    recorded = served_file(REPOSITORY, name, version.name, "model.onnx").weights
+    assert (recorded.package, recorded.sha256) == (f"{origin.package} {origin.version}", origin.sha256)
+    source = json.loads((version / "export.json").read_bytes())["source"]
+    assert (source["file"], source["licence"]) == (origin.file, origin.licence)

@@ -1,0 +1,67 @@
+import json
+from types import GeneratorType
+
+import numpy as np
+import pytest
+import shapely
+
+from oncoserve.tasks.tissue.geojson import Classification, feature_collection
+from oncoserve.tasks.tissue.labels import at_original
+
+CLASSES = {
+    1: Classification("Lumen", (255, 200, 0), "lumen"),
+    2: Classification("Epithelium", (0, 80, 255), "epithelium"),
+}
+
+
+def parse(labels, shape):
+    return json.loads("".join(feature_collection(labels, shape, CLASSES)))
+
+
+def blobs(shape, seed=0):
+    coarse = np.random.default_rng(seed).integers(0, 4, (shape[0] // 5 + 1, shape[1] // 5 + 1)).astype(np.uint8)
+    return np.kron(coarse, np.ones((5, 5), np.uint8))[: shape[0], : shape[1]]
+
+
+def test_the_shape_that_qupath_reads():
+    labels = np.zeros((2, 3), np.uint8)
+    labels[0, 1] = 2
+    assert parse(labels, (4, 6)) == {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [[[4, 0], [4, 2], [2, 2], [2, 0], [4, 0]]]},
+                "properties": {
+                    "objectType": "annotation",
+                    "classification": {"name": "Epithelium", "color": [0, 80, 255]},
+                    "name": "epithelium-1",
+                },
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (163, 241), (80, 120), (41, 300), (17, 23), (1, 1)])
+def test_polygons_have_the_area_of_the_mask(shape):
+    labels = blobs((40, 60))
+    mask = at_original(labels, shape)
+    features = parse(labels, shape)["features"]
+    for value, classification in CLASSES.items():
+        found = [
+            shapely.geometry.shape(feature["geometry"])
+            for feature in features
+            if feature["properties"]["classification"]["name"] == classification.name
+        ]
+        assert all(polygon.is_valid for polygon in found)
+        assert sum(polygon.area for polygon in found) == np.count_nonzero(mask == value)
+
+
+def test_nothing_found_is_an_empty_collection():
+    assert parse(np.full((3, 3), 3, np.uint8), (9, 9)) == {"type": "FeatureCollection", "features": []}
+
+
+def test_regions_are_written_one_by_one():
+    chunks = feature_collection(blobs((40, 60)), (40, 60), CLASSES)
+    assert isinstance(chunks, GeneratorType)
+    assert max(map(len, chunks)) < len("".join(feature_collection(blobs((40, 60)), (40, 60), CLASSES))) / 3
