@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from oncoserve.results.archive import archive
+from oncoserve.runtime.files import write_whole
 from oncoserve.errors import ResultNotFound, StorageUnavailable
 
 DOCUMENT = "result.json"
@@ -69,7 +69,7 @@ class ResultStore:
         """
         content = archive({DOCUMENT: document, **files})
         try:
-            _write_whole(self._path(result), content)
+            write_whole(self._path(result), content)
         except OSError as error:
             raise StorageUnavailable(error.strerror or "unknown reason") from error
 
@@ -148,7 +148,7 @@ class ResultStore:
             with _locked(path.parent):
                 content = change(self.notes(result))
                 status = path.stat()
-                _write_whole(self._notes_path(result), content, (status.st_atime_ns, status.st_mtime_ns))
+                write_whole(self._notes_path(result), content, times_ns=(status.st_atime_ns, status.st_mtime_ns))
         except FileNotFoundError as error:
             raise ResultNotFound(result) from error
         except OSError as error:
@@ -207,31 +207,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _write_whole(path: Path, content: bytes, times_ns: tuple[int, int] | None = None) -> None:
-    """Write a file that gets its name when it is whole."""
-    aside = f"{path.parent}/.{secrets.token_hex(8)}"
-    try:
-        _write_new(aside, content)
-        if times_ns is not None:
-            os.utime(aside, ns=times_ns)
-        os.replace(aside, path)  # noqa: PTH105 - pathlib takes longer than the disk
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def _write_new(path: str, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        file = os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, flags, 0o666)
-    try:
-        written = os.write(file, content)
-        while written < len(content):  # a full disk takes a part first, and refuses the rest
-            written += os.write(file, memoryview(content)[written:])
-    finally:
-        os.close(file)

@@ -1,9 +1,7 @@
 """The pictures of jobs as files, written aside and renamed."""
 
 import contextlib
-import os
 import re
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TypeVar
 
 from oncoserve.errors import JobsUnavailable, UploadNotFound
 from oncoserve.jobs.ports import PresignedUpload
+from oncoserve.runtime.files import write_whole
 from oncoserve.runtime.threads import CpuThreads
 
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
@@ -32,7 +31,8 @@ class FileObjectStore:
 
     async def put(self, key: str, data: bytes) -> None:
         """See the port."""
-        await self._run(self._write, self._path(key), data)
+        path = self._path(key)
+        await self._run(lambda: write_whole(path, data, durable=True))  # a job's record counts on it
 
     async def get(self, key: str, first_bytes: int | None = None) -> bytes:
         """See the port."""
@@ -73,20 +73,6 @@ class FileObjectStore:
             raise UploadNotFound  # such as one that leads out of the folder, in a message that is not ours
         return self._folder / key
 
-    def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{secrets.token_hex(8)}")
-        try:
-            with aside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-            _sync(path.parent)  # else a loss of power could take the name, which the job's record counts on
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-
     def _remove(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
@@ -110,11 +96,3 @@ def _read(path: Path, count: int) -> bytes:
             return file.read(count)
     except (FileNotFoundError, NotADirectoryError):
         raise UploadNotFound from None
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
