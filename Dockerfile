@@ -76,4 +76,4 @@ FROM frontend AS worker
 LABEL org.opencontainers.image.title="oncoserve-worker" \
       org.opencontainers.image.description="The worker of Oncoserve's jobs in AWS. Research use only. Not a medical device."
 COPY --from=worker-environment /opt/venv /opt/venv
-CMD ["python", "-m", "oncoserve.jobs"]
+CMD ["python", "-m", "oncoserve", "worker"]

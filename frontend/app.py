@@ -1,6 +1,5 @@
 """The application, wired once."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,40 +10,27 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
-from frontend.http import access, direct
-from frontend.http import problems as error_handlers
+from frontend.http import access, direct, problems
 from frontend.http.access import Access
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
-from frontend.pages import result_pages
-from frontend.pages import start as page
-from frontend.pages import static_files as static
+from frontend.pages import result_pages, start, static_files
 from frontend.pages.rendering import Pages
-from frontend.routes import health, models, predict, results, viewing
+from frontend.routes import health, models, predictions, results, tiles
 from frontend.routes import jobs as job_routes
 from oncoserve import NOTICE, __version__
 from oncoserve.inference.backend import InferenceBackend
-from oncoserve.inference.coalescing import CoalescingBackend
-from oncoserve.inference.triton import TritonBackend
-from oncoserve.jobs.adapters import open_adapters
-from oncoserve.jobs.service import JobLimits, Jobs
 from oncoserve.keys import KeyFile
-from oncoserve.prediction.admission import Admission, Lane
-from oncoserve.prediction.catalogue import Catalogue
-from oncoserve.prediction.predict import SMALL_BYTES, Limits, Pipeline
-from oncoserve.results import expiry as retention
-from oncoserve.results.gallery import Gallery
-from oncoserve.results.store import ResultStore
+from oncoserve.results import expiry
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.viewer import Viewer
 from oncoserve.runtime import logs, memory
 from oncoserve.runtime.draining import Draining
-from oncoserve.runtime.metrics import Metrics
-from oncoserve.runtime.sharing import SharedCounts, folder_from_environment
-from oncoserve.runtime.threads import CpuThreads
+from oncoserve.runtime.sharing import folder_from_environment
 from oncoserve.runtime.tracing import Traces
 from oncoserve.settings import Settings
+from oncoserve.wiring import Core, frontend_core, open_adapters, open_jobs
 
 UNTRACED = {"/livez", "/readyz", "/metrics"}  # asked every few seconds, by machines
 
@@ -64,45 +50,37 @@ def create_app(
         shared: folder of the worker processes that hold the limits together; None for a process that is alone.
     """
     draining = draining or Draining()
-    traces = Traces(settings.otlp_endpoint)
-    server = CoalescingBackend(backend or TritonBackend(settings.inference_url, traces))
-    metrics = Metrics()
-    catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
-    threads = CpuThreads(settings.cpu_threads)
-    store = ResultStore(settings.results_dir, settings.results_ttl_s)
-    pipeline = _pipeline(settings, server, store, threads, SharedCounts(shared, len(Lane)))
-    jobs = _jobs(settings, threads)
-    address = static.base_address()
+    core = frontend_core(settings, backend, shared)
+    jobs = open_jobs(settings, open_adapters(settings), core.threads)
+    address = static_files.base_address()
     pages = Pages(settings, address)
-    gallery = Gallery(store, catalogue, threads, settings.max_image_pixels)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with catalogue.watch(settings.poll_interval_s), retention.sweeping(store, threads):
+        async with core.running(), expiry.sweeping(core.store, core.threads):
             yield
-        await asyncio.gather(server.close(), jobs.close())
-        threads.close()
-        traces.close()
+            await jobs.close()
 
-    app = _application(lifespan, traces)
-    _wrap(app, settings, metrics, traces, draining, address, RateLimit(settings.rate_limit_per_min, shared))
+    app = _application(lifespan, core.traces)
+    _wrap(app, core, draining, address, RateLimit(settings.rate_limit_per_min, shared))
+    viewer = Viewer(core.gallery, core.threads, PyramidCache(settings.viewer_cache_bytes))
     _include(
         app,
-        predict.router(catalogue, pipeline, gallery, metrics, jobs),
-        job_routes.router(jobs, lambda name: catalogue.get(name).task),
-        models.router(catalogue),
-        results.router(gallery),
-        viewing.router(gallery, Viewer(gallery, threads, PyramidCache(settings.viewer_cache_bytes))),
-        health.router(catalogue, metrics, draining, jobs),
-        page.router(catalogue, pipeline, settings, pages),
-        result_pages.router(gallery, catalogue, pages),
-        shortcuts=traces.provider is None,  # FastAPI's span of a request gets its route from the router
+        predictions.router(core.catalogue, core.predict, core.gallery, jobs),
+        job_routes.router(jobs, lambda name: core.catalogue.get(name).task),
+        models.router(core.catalogue),
+        results.router(core.gallery),
+        tiles.router(core.gallery, viewer),
+        health.router(core.catalogue, core.metrics, draining, jobs),
+        start.router(core.catalogue, core.predict, settings, pages),
+        result_pages.router(core.gallery, core.catalogue, pages),
+        shortcuts=core.traces.provider is None,  # FastAPI's span of a request gets its route from the router
     )
     return app
 
 
 def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
-    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in routes/page.
+    # FastAPI's /docs would load its scripts from another host; hospital networks have none. The page is in pages/start.
     app = FastAPIOffline(
         docs_url=None,
         redoc_url=None,
@@ -112,8 +90,8 @@ def _application(lifespan: Lifespan[FastAPI], traces: Traces) -> FastAPI:
         lifespan=lifespan,
         telemetry=_telemetry(traces),
     )
-    error_handlers.install(app)
-    app.mount("/static", static.files(), name="static")
+    problems.install(app)
+    app.mount("/static", static_files.files(), name="static")
     return app
 
 
@@ -124,39 +102,12 @@ def _include(app: FastAPI, *routers: APIRouter, shortcuts: bool) -> None:
             direct.shorten(app, router)
 
 
-def _pipeline(
-    settings: Settings, server: InferenceBackend, store: ResultStore, threads: CpuThreads, counts: SharedCounts
-) -> Pipeline:
-    admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
-    limits = Limits(
-        settings.max_image_pixels,
-        settings.infer_timeout_s,
-        settings.max_tiles_in_flight,
-        SMALL_BYTES if settings.workers > 1 else 0,
-    )
-    return Pipeline(server, store, admission, threads, limits)
-
-
-def _jobs(settings: Settings, threads: CpuThreads) -> Jobs:
-    limits = JobLimits(
-        settings.jobs_ttl_s, settings.max_job_images, settings.max_image_pixels, settings.max_upload_bytes
-    )
-    return Jobs(open_adapters(settings), limits, threads)
-
-
-def _wrap(
-    app: FastAPI,
-    settings: Settings,
-    metrics: Metrics,
-    traces: Traces,
-    draining: Draining,
-    static_address: str,
-    rates: RateLimit,
-) -> None:
+def _wrap(app: FastAPI, core: Core, draining: Draining, static_address: str, rates: RateLimit) -> None:
     """Add what surrounds the routes; each wraps what was added before it."""
+    settings = core.settings
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
     _guard(app, settings, rates)
-    app.add_middleware(RequestContext, metrics=metrics, traces=traces)
+    app.add_middleware(RequestContext, metrics=core.metrics, traces=core.traces)
     app.add_middleware(SecurityHeaders, unchanging=f"{static_address}/")
     app.add_middleware(CloseConnections, draining=draining)
 

@@ -167,6 +167,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def jobs_dir(self) -> Path:
+        """Folder that keeps the embedded jobs: in that of the results, so that one volume holds both."""
+        return self.results_dir / "jobs"
+
+    @property
     def only_models(self) -> frozenset[str]:
         """The models of `job_models`."""
         return frozenset(filter(None, self.job_models.split(",")))

@@ -23,7 +23,8 @@ class Service:
             "results_dir": tmp_path / "results",
             "samples_dir": tmp_path / "samples",
         }
-        self.app = create_app(Settings(**values | settings), backend, draining)
+        self.settings = Settings(**values | settings)
+        self.app = create_app(self.settings, backend, draining)
 
     async def __aenter__(self):
         self._lifespan = self.app.router.lifespan_context(self.app)

@@ -5,9 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from frontend.http.problems import problem
+from frontend.http.problems import PROBLEM_CONTENT, problem
 from frontend.http.rate_limit import RateLimit
-from frontend.routes.answers import PROBLEM_CONTENT
 from oncoserve.errors import PlatformError, TooManyRequests, Unauthorised
 from oncoserve.keys import KeyFile
 

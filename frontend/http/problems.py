@@ -19,6 +19,7 @@ from oncoserve.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}  # for the OpenAPI document
 
 log = logging.getLogger(__name__)
 

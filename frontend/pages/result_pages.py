@@ -1,11 +1,11 @@
 """Pages of results and jobs that have an address of their own."""
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from frontend.http.links import RESULTS, shown
 from frontend.pages.rendering import Pages
 from frontend.routes.answers import problems
 from oncoserve.errors import PlatformError
@@ -21,7 +21,7 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
     routes = APIRouter(tags=["page"])
 
     async def report(request: Request, result: str) -> Response:
-        document = json.loads(await gallery.document(result, request.state.owner))
+        document = shown(await gallery.document(result, request.state.owner))
         served = catalogue.snapshot.models.get(document["model"])
         card = served.card if served else None
         return pages.render(request, "result.html", result=document, card=card, report=describe(document, card))
@@ -35,14 +35,14 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
     async def result_page(result: str, request: Request) -> Response:
         """Where keys are needed, an empty page whose script fetches the content with the key: links carry none."""
         if pages.keys:
-            return pages.render(request, "locked.html", source=f"/v1/results/{result}/page.html")
+            return pages.render(request, "locked.html", source=f"{RESULTS}/{result}/page.html")
         try:
             return await report(request, result)
         except PlatformError as error:
             return pages.problem(request, error, "problem.html")
 
     @routes.get(
-        "/v1/results/{result}/page.html",
+        f"{RESULTS}/{{result}}/page.html",
         summary="A result as a page",
         response_class=Response,
         responses={200: {"content": HTML, "description": "The page"}, **problems(404, 503)},

@@ -1,26 +1,28 @@
 """The page for people, the sample pictures it offers, and the list of errors."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from frontend.http import caller_headers as callers
+from frontend.http import caller_headers
 from frontend.http.problems import translate
+from frontend.pages.ask_form import AskForm
 from frontend.pages.rendering import Pages
 from frontend.routes.answers import problems
-from frontend.routes.uploads import parse_parameters, read_upload
+from frontend.routes.asking import ask as ask_model
 from oncoserve.errors import PlatformError, SampleNotFound, all_errors
 from oncoserve.prediction.catalogue import Catalogue
-from oncoserve.prediction.predict import Pipeline
+from oncoserve.prediction.predict import Predict
 from oncoserve.settings import Settings
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 SEE_OTHER = 303
 
 
-def router(catalogue: Catalogue, pipeline: Pipeline, settings: Settings, pages: Pages) -> APIRouter:
+def router(catalogue: Catalogue, use_case: Predict, settings: Settings, pages: Pages) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["page"])
 
@@ -40,18 +42,14 @@ def router(catalogue: Catalogue, pipeline: Pipeline, settings: Settings, pages: 
     @routes.post("/ask", include_in_schema=False)
     async def ask(request: Request) -> Response:
         """What the page's form does in a browser without JavaScript; programs have /v1/models/{model}/predict."""
-        given: dict[str, str] = {}
+        form = None
         try:
-            data, fields = await read_upload(request)
-            given = dict(fields)
-            served = catalogue.get(given.get("model", ""))
-            known = served.task.parameters.model_fields  # the form has the fields of all tasks, most of them empty
-            parameters = parse_parameters(served.task.parameters, [(k, v) for k, v in fields if v and k in known])
-            caller = callers.read(request)
-            async with caller.deadline.enforce(served.name), callers.while_connected(request):
-                answer = await pipeline.predict(served, data, parameters, request.state.timings, caller)
+            caller = caller_headers.read(request)
+            async with AskForm.of(request) as form:
+                served = catalogue.get(await form.model())
+                answer = await ask_model(use_case, served, request, caller, partial(form.question, served))
         except (PlatformError, HTTPException) as error:
-            return pages.problem(request, translate(error), "index.html", **context(**given))
+            return pages.problem(request, translate(error), "index.html", **context(**form.fields if form else {}))
         return RedirectResponse(f"/results/{answer.id}", SEE_OTHER)
 
     @routes.get("/errors", summary="Every error code, and what to do", response_class=Response)

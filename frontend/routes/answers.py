@@ -1,16 +1,22 @@
 """What answers of several routes have in common."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from frontend.http.problems import PROBLEM_CONTENT
 from frontend.http.shapes import Problem
 from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.tasks.base import Parameters, Rendering
 
 JSON = "application/json"
 
-PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+def send(document: Mapping[str, Any]) -> Response:
+    """The answer that holds a document."""
+    return Response(json.dumps(document), media_type=JSON)
 
 
 async def draw(gallery: Gallery, entry: Entry, rendering: Rendering, options: Parameters) -> Response:

@@ -3,15 +3,14 @@
 from datetime import UTC, datetime
 
 from frontend.http.job_shapes import FaultShape, JobImageShape, JobShape, JobsShape, JobSummaryShape, ProgressShape
+from frontend.http.links import JOBS, MODELS, RESULTS, of_result
 from oncoserve.jobs.model import Job, JobImage, JobRecord, Outcome
 from oncoserve.jobs.service import Jobs
-
-ADDRESS = "/v1/jobs"
 
 
 async def job_document(jobs: Jobs, job: Job) -> JobShape:
     """A job with its images."""
-    images = [await _image(jobs, job.record, image) for image in job.images]
+    images = [_image(image) for image in job.images]
     position = await jobs.position(job.record)
     return JobShape(**_summary(job.record, position).model_dump(), images=images)
 
@@ -19,7 +18,7 @@ async def job_document(jobs: Jobs, job: Job) -> JobShape:
 async def page_document(jobs: Jobs, owner: str | None, cursor: str | None, limit: int) -> JobsShape:
     """Some jobs of an owner."""
     page = await jobs.page(owner, cursor, limit)
-    following = None if page.cursor is None else f"{ADDRESS}?limit={limit}&cursor={page.cursor}"
+    following = None if page.cursor is None else f"{JOBS}?limit={limit}&cursor={page.cursor}"
     summaries = [_summary(record, await jobs.position(record)) for record in page.jobs]
     return JobsShape(jobs=summaries, next=following)
 
@@ -42,11 +41,11 @@ def _summary(record: JobRecord, position: int | None) -> JobSummaryShape:
             failed=progress.failed,
         ),
         position=position,
-        links={"self": f"{ADDRESS}/{record.id}", "model": f"/v1/models/{record.model}"},
+        links={"self": f"{JOBS}/{record.id}", "model": f"{MODELS}/{record.model}"},
     )
 
 
-async def _image(jobs: Jobs, record: JobRecord, image: JobImage) -> JobImageShape:
+def _image(image: JobImage) -> JobImageShape:
     outcome = image.outcome or Outcome()
     fault = outcome.fault
     return JobImageShape.model_validate(
@@ -54,11 +53,18 @@ async def _image(jobs: Jobs, record: JobRecord, image: JobImage) -> JobImageShap
             "name": image.name,
             "state": image.state.value,
             "result": outcome.result,
-            "links": dict(await jobs.links(record, outcome)),
+            "links": _links(outcome),
             "error": fault and FaultShape(code=fault.code, title=fault.title, detail=fault.detail),
             "attempts": image.attempts,
         }
     )
+
+
+def _links(outcome: Outcome) -> dict[str, str]:
+    """Addresses of an image's result."""
+    if outcome.result is None:
+        return {}
+    return {"result": f"{RESULTS}/{outcome.result}", **of_result(outcome.result, outcome.files)}
 
 
 def _time(moment: datetime) -> str:

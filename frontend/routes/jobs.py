@@ -9,8 +9,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from frontend.http.job_shapes import JobShape, JobsShape, UploadRequest, UploadShape
+from frontend.http.links import JOBS
 from frontend.routes.answers import JSON, problems, query
-from frontend.routes.job_documents import ADDRESS, job_document, page_document
+from frontend.routes.job_documents import job_document, page_document
 from frontend.routes.job_forms import read_job
 from frontend.routes.uploads import parse_parameters
 from oncoserve.errors import MissingImages
@@ -52,7 +53,7 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
     routes = APIRouter(tags=["jobs"])
 
     @routes.post(
-        ADDRESS,
+        JOBS,
         summary="Ask a model about many pictures, later",
         status_code=ACCEPTED,
         response_model=JobShape,
@@ -71,19 +72,19 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
             job = await jobs.submit(request.state.owner, form.model, parameters.model_dump(mode="json"), form.pictures)
         return await accepted(jobs, job)
 
-    @routes.get(ADDRESS, summary="Your jobs, newest first", responses=problems(422, 503))
+    @routes.get(JOBS, summary="Your jobs, newest first", responses=problems(422, 503))
     async def list_jobs(
         request: Request, limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 20, cursor: str | None = None
     ) -> JobsShape:
         """Without their images. `next` is the address of the following page."""
         return await page_document(jobs, request.state.owner, cursor, limit)
 
-    @routes.get(f"{ADDRESS}/{{job}}", summary="A job with its images", responses=problems(404, 503))
+    @routes.get(f"{JOBS}/{{job}}", summary="A job with its images", responses=problems(404, 503))
     async def read_job_again(job: str, request: Request) -> JobShape:
         """How far it is, and where the results are."""
         return await job_document(jobs, await jobs.get(request.state.owner, job))
 
-    @routes.delete(f"{ADDRESS}/{{job}}", summary="Take a job back", status_code=204, responses=problems(404, 503))
+    @routes.delete(f"{JOBS}/{{job}}", summary="Take a job back", status_code=204, responses=problems(404, 503))
     async def delete_job(job: str, request: Request) -> None:
         """What waits is cancelled; pictures and file names are gone. Results stay, they have their own DELETE."""
         await jobs.delete(request.state.owner, job)
@@ -111,5 +112,5 @@ def prefers_async(headers: Headers) -> bool:
 async def accepted(jobs: Jobs, job: Job) -> Response:
     """202 with the job's document and its address."""
     document = await job_document(jobs, job)
-    headers = {"Location": f"{ADDRESS}/{job.record.id}"}
+    headers = {"Location": f"{JOBS}/{job.record.id}"}
     return Response(document.model_dump_json(), ACCEPTED, headers, JSON)

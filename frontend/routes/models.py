@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from frontend.http.links import MODELS
 from frontend.http.shapes import ConfigurationShape, ModelShape, ModelsShape, TensorShape
 from frontend.routes.answers import problems
 from oncoserve.inference.backend import TensorSpec
@@ -11,25 +12,25 @@ from oncoserve.tasks.base import ServedModel
 
 def router(catalogue: Catalogue) -> APIRouter:
     """The routes of this module."""
-    routes = APIRouter(prefix="/v1/models", tags=["models"])
+    routes = APIRouter(prefix=MODELS, tags=["models"])
 
     @routes.get("", summary="All models, and why some are not ready")
     async def list_models() -> ModelsShape:
         snapshot = catalogue.snapshot
-        models = [_shape(catalogue, each, f"/v1/models/{name}") for name, each in snapshot.models.items()]
+        models = [_shape(catalogue, each, f"{MODELS}/{name}") for name, each in snapshot.models.items()]
         return ModelsShape(models=models, not_ready=dict(snapshot.problems))
 
     @routes.get("/{model}", summary="A model's card and live configuration", responses=problems(404, 422, 503))
     async def read_model(model: str) -> ModelShape:
         """Of its newest version; `versions` lists all that are served side by side."""
         served = catalogue.get(model)
-        return _shape(catalogue, served, f"/v1/models/{served.name}")
+        return _shape(catalogue, served, f"{MODELS}/{served.name}")
 
     @routes.get("/{model}/versions/{version}", summary="The same of one version", responses=problems(404, 422, 503))
     async def read_version(model: str, version: str) -> ModelShape:
         """The card is that of the model's newest version."""
         served = catalogue.get(model, version)
-        return _shape(catalogue, served, f"/v1/models/{served.name}/versions/{served.version}")
+        return _shape(catalogue, served, f"{MODELS}/{served.name}/versions/{served.version}")
 
     return routes
 

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from frontend.http.links import RESULTS, shown
 from frontend.http.shapes import Result
-from frontend.routes.answers import JSON, draw, problems, query
+from frontend.routes.answers import draw, problems, query, send
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery, ThumbnailOptions
 from oncoserve.tasks import TASKS
@@ -15,7 +16,7 @@ from oncoserve.tasks.base import Rendering
 
 def router(gallery: Gallery) -> APIRouter:
     """The routes of this module."""
-    routes = APIRouter(prefix="/v1/results", tags=["results"])
+    routes = APIRouter(prefix=RESULTS, tags=["results"])
 
     @routes.get(
         "/{result}",
@@ -28,10 +29,10 @@ def router(gallery: Gallery) -> APIRouter:
         """With a threshold, where the task has one, the numbers as they are with it."""
         given = request.query_params.multi_items()
         if not given:
-            return Response(await gallery.document(result, request.state.owner), media_type=JSON)
+            return send(shown(await gallery.document(result, request.state.owner)))
         entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, given)
-        return Response(await gallery.review(entry, view), media_type=JSON)
+        return send(shown(await gallery.review(entry, view)))
 
     @routes.delete("/{result}", summary="Delete a result", status_code=204, responses=problems(404, 503))
     async def delete_result(result: str, request: Request) -> None:

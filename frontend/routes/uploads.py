@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from frontend.http.forms import SMALL_BYTES, lone_picture
 from oncoserve.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
@@ -27,7 +27,7 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
         EmptyUpload, MissingImage, MalformedRequest, UploadTooLarge
     """
     content_type = request.headers.get("content-type", "")
-    if not content_type.lower().startswith("multipart/form-data"):
+    if not is_multipart(request):
         body = await request.body()
         if not body:
             raise EmptyUpload
@@ -39,13 +39,30 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
             return picture, []
     try:
         async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
-            files = [value for name, value in form.multi_items() if name == FIELD and isinstance(value, UploadFile)]
-            fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-            if len(files) != 1 or any(name == FIELD for name, _ in fields):
-                raise MissingImage(form.keys())
-            data = await files[0].read()
+            return await picture_in(form)
     except UnicodeError as error:
         raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
+
+
+def is_multipart(request: Request) -> bool:
+    """Whether the body is a form, by the request's own word."""
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+async def picture_in(form: FormData) -> tuple[bytes, list[tuple[str, str]]]:
+    """The one file of the field `image`, and the text fields as given; the form's files are closed.
+
+    Raises:
+        EmptyUpload, MissingImage
+    """
+    try:
+        files = [value for name, value in form.multi_items() if name == FIELD and isinstance(value, UploadFile)]
+        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        if len(files) != 1 or any(name == FIELD for name, _ in fields):
+            raise MissingImage(form.keys())
+        data = await files[0].read()
+    finally:
+        await form.close()
     if not data:
         raise EmptyUpload
     return data, fields

@@ -3,17 +3,15 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from frontend.http import problems as error_handlers
+from frontend.http import problems
+from frontend.http.links import shown
 from frontend.http.middleware import BodyLimit, RequestContext
-from frontend.http.problems import problem
 from frontend.http.security_headers import SecurityHeaders
 from frontend.routes import jobs as job_routes
-from frontend.serverless import model_cards as cards_alone
-from frontend.serverless import published_results as published
+from frontend.serverless import model_cards, published_results
 from oncoserve import NOTICE, __version__
 from oncoserve.errors import ModelNotFound, PlatformError, Unauthorised
-from oncoserve.jobs.aws.adapters import open_aws
-from oncoserve.jobs.service import JobLimits, Jobs
+from oncoserve.jobs.aws.aws_adapters import open_aws
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.threads import CpuThreads
@@ -21,6 +19,7 @@ from oncoserve.runtime.tracing import Traces
 from oncoserve.settings import Settings
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import Task
+from oncoserve.wiring import open_jobs
 
 LIVENESS = "/livez"
 # Lambda takes an event of 6 MB (6 * 1024 * 1024 bytes), in which API Gateway writes a body as base64: three quarters,
@@ -34,10 +33,8 @@ def create_lambda_app(settings: Settings) -> FastAPI:
     Args:
         settings: limits, and where things are in AWS.
     """
-    adapters, threads = open_aws(settings), CpuThreads(settings.cpu_threads)
-    limits = JobLimits(
-        settings.jobs_ttl_s, settings.max_job_images, settings.max_image_pixels, settings.max_upload_bytes
-    )
+    adapters = open_aws(settings, shown)
+    jobs = open_jobs(settings, adapters, CpuThreads(settings.cpu_threads))
     cards, _ = read_cards(settings.model_repository)
 
     def task_of(model: str) -> Task:
@@ -51,10 +48,10 @@ def create_lambda_app(settings: Settings) -> FastAPI:
     app.add_middleware(OwnerOfEvent)
     app.add_middleware(RequestContext, metrics=Metrics(), traces=Traces(settings.otlp_endpoint))
     app.add_middleware(SecurityHeaders)
-    error_handlers.install(app)
-    app.include_router(job_routes.router(Jobs(adapters, limits, threads), task_of))
-    app.include_router(cards_alone.router(cards))
-    app.include_router(published.router(adapters.publisher))
+    problems.install(app)
+    app.include_router(job_routes.router(jobs, task_of))
+    app.include_router(model_cards.router(cards))
+    app.include_router(published_results.router(adapters.publisher))
 
     @app.get(LIVENESS)
     async def livez() -> dict[str, str]:
@@ -82,7 +79,7 @@ class OwnerOfEvent:
                 if not found.get("owner"):
                     raise Unauthorised("API Gateway did not say who asks.")
             except PlatformError as error:
-                await problem(error, scope["state"]["request_id"])(scope, receive, send)
+                await problems.problem(error, scope["state"]["request_id"])(scope, receive, send)
                 return
             scope["state"]["owner"] = found["owner"]
         await self._app(scope, receive, send)

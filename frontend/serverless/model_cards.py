@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from frontend.http.links import JOBS, MODELS
 from frontend.routes.answers import problems
 from oncoserve.errors import ModelNotFound
 from oncoserve.tasks.card import Card
@@ -12,7 +13,7 @@ from oncoserve.tasks.card import Card
 
 def router(cards: Mapping[str, Card]) -> APIRouter:
     """The routes of this module."""
-    routes = APIRouter(prefix="/v1/models", tags=["models"])
+    routes = APIRouter(prefix=MODELS, tags=["models"])
 
     @routes.get("", summary="All models")
     async def list_models() -> dict[str, list[dict[str, Any]]]:
@@ -31,5 +32,5 @@ def _document(card: Card) -> dict[str, Any]:
     return {
         "name": card.name,
         "card": card.model_dump(mode="json"),
-        "links": {"self": f"/v1/models/{card.name}", "jobs": "/v1/jobs"},
+        "links": {"self": f"{MODELS}/{card.name}", "jobs": JOBS},
     }

@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse
 
+from frontend.http.links import RESULTS
 from frontend.routes.answers import problems
 from oncoserve.jobs.aws.publisher import S3Publisher
 
 
 def router(publisher: S3Publisher) -> APIRouter:
     """The routes of this module."""
-    routes = APIRouter(prefix="/v1/results", tags=["results"])
+    routes = APIRouter(prefix=RESULTS, tags=["results"])
 
     @routes.get("/{result}", summary="A result", status_code=307, responses=problems(404, 503))
     async def read_result(result: str, request: Request) -> RedirectResponse:

@@ -16,12 +16,12 @@ from uuid import uuid4
 
 from loadtest.jobs.worker import POISON
 from loadtest.pictures import Pictures
-from oncoserve.jobs.adapters import Adapters, open_adapters
 from oncoserve.jobs.model import Job, State
-from oncoserve.jobs.ports import DeadLetter
+from oncoserve.jobs.ports import Adapters, DeadLetter
 from oncoserve.jobs.service import JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
+from oncoserve.wiring import open_adapters
 
 POLL_S = 0.25
 SENDERS = 16

@@ -5,11 +5,11 @@ import os
 import signal
 from dataclasses import replace
 
-from oncoserve.jobs.__main__ import work
-from oncoserve.jobs.adapters import open_adapters
 from oncoserve.jobs.ports import ObjectStore, PresignedUpload
 from oncoserve.runtime import logs
 from oncoserve.settings import Settings
+from oncoserve.wiring import open_adapters
+from oncoserve.worker_process import work
 
 POISON = "this picture kills the worker"
 

@@ -60,7 +60,7 @@ def measure(model: str, task: str, parameters: dict[str, str], count: int, in_fl
         images = [("images", (f"{number}", pictures.next().data)) for number in range(count)]
         answer = http.post("/v1/jobs", data={"model": model, **parameters}, files=images).raise_for_status()
         env = frontend.env | {"ONCO_JOB_IMAGES_IN_FLIGHT": str(in_flight)}
-        command = [sys.executable, "-m", "oncoserve.jobs"]
+        command = [sys.executable, "-m", "oncoserve", "worker"]
         with subprocess.Popen(command, cwd=PROJECT, env=env, stderr=subprocess.DEVNULL) as worker:  # noqa: S603 - our own
             try:
                 return _watch(http, answer.headers["location"], [triton.pid, worker.pid], in_flight)

@@ -27,16 +27,15 @@ from oncoserve.errors import (
     StorageUnavailable,
     TooBusy,
 )
-from oncoserve.jobs.adapters import Adapters
 from oncoserve.jobs.gate import Gate
 from oncoserve.jobs.model import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
-from oncoserve.jobs.ports import Lease
+from oncoserve.jobs.ports import Adapters, Lease
 from oncoserve.prediction.admission import Lane
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.catalogue import Catalogue
-from oncoserve.prediction.predict import Pipeline
-from oncoserve.results.gallery import Gallery
+from oncoserve.prediction.predict import Predict
+from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Parameters, ServedModel
@@ -75,7 +74,7 @@ class Handler:
     Args:
         adapters: queue, records, pictures.
         catalogue: the models, looked at again and again.
-        pipeline: the same that answers uploads.
+        predict: the same that answers uploads.
         gallery: draws what it stored.
         rules: limits.
         metrics: where to count.
@@ -85,14 +84,14 @@ class Handler:
         self,
         adapters: Adapters,
         catalogue: Catalogue,
-        pipeline: Pipeline,
+        predict: Predict,
         gallery: Gallery,
         rules: Rules,
         metrics: Metrics,
     ) -> None:
         self._to = adapters
         self._catalogue = catalogue
-        self._pipeline = pipeline
+        self._predict = predict
         self._gallery = gallery
         self._rules = rules
         self._metrics = metrics
@@ -146,17 +145,18 @@ class Handler:
 
     async def _ask(self, message: ImageMessage) -> Outcome:
         model = self._catalogue.get(message.model)
-        data = await self._insist(partial(self._to.objects.get, message.object))
-        caller = Caller(message.owner, Lane.BACKGROUND)
-        answer = await self._pipeline.predict(model, data, _parameters(model, message), Timings(), caller)
-        self._metrics.predictions.labels(model.name, "store" if answer.cached else "inference").inc()
-        files = {each.link: each.name for each in model.task.renderings(model.card)}
-        draw = partial(self._draw, message.owner, answer.id)
-        await self._insist(partial(self._to.publisher.publish, message.owner, answer.id, answer.document, files, draw))
-        return Outcome(answer.id, files)
 
-    async def _draw(self, owner: str | None, result: str, name: str) -> bytes:
-        entry = await self._gallery.open(result, owner)
+        async def read() -> tuple[bytes, Parameters]:
+            data = await self._insist(partial(self._to.objects.get, message.object))
+            return data, _parameters(model, message)
+
+        answer = await self._predict.predict(model, read, Timings(), Caller(message.owner, Lane.BACKGROUND))
+        entry = answer.entry
+        draw = partial(self._draw, entry)
+        await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, model.files, draw))
+        return Outcome(answer.id, model.files)
+
+    async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)
         return b"".join([piece async for piece in await self._gallery.draw(entry, rendering, rendering.options())])
 

@@ -6,7 +6,7 @@ All raise `JobsUnavailable` when the service behind them does not answer: whoeve
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from oncoserve.jobs.model import ImageMessage, Job, JobRecord, Outcome
 
@@ -204,14 +204,17 @@ class JobStore(Protocol):
         ...
 
 
+Show = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Makes of a stored result's document what callers get: the addresses in it are the front door's."""
+
+
 class Publisher(Protocol):
-    """Where callers find the results of jobs."""
+    """Puts the results of jobs where callers find them."""
 
     async def publish(
         self,
         owner: str | None,
-        result: str,
-        document: bytes,
+        document: Mapping[str, Any],
         files: Mapping[str, str],
         draw: Callable[[str], Awaitable[bytes]],
     ) -> None:
@@ -219,13 +222,19 @@ class Publisher(Protocol):
 
         Args:
             owner: whose result it is.
-            result: its id.
-            document: its JSON document.
-            files: the files that can be made of it, by the names of their links.
-            draw: makes one of them.
+            document: its JSON document, with its `id`.
+            files: the files that can be made of it, by what they are.
+            draw: makes one of them, by its name.
         """
         ...
 
-    async def links(self, owner: str | None, result: str, files: Mapping[str, str]) -> Mapping[str, str]:
-        """Addresses of the result's document (as "result") and of its files, by the names that `files` has."""
-        ...
+
+@dataclass(frozen=True)
+class Adapters:
+    """What stands behind the ports, and how to let go of it."""
+
+    objects: ObjectStore
+    queue: JobQueue
+    store: JobStore
+    publisher: Publisher
+    close: Callable[[], Awaitable[None]]

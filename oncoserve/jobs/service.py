@@ -19,10 +19,9 @@ from oncoserve.errors import (
     UploadsNotSupported,
     UploadTooLarge,
 )
-from oncoserve.jobs.adapters import Adapters
 from oncoserve.jobs.model import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
-from oncoserve.jobs.ports import Backlog, Page, PresignedUpload
-from oncoserve.pictures import decode as images
+from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
+from oncoserve.pictures.decode import check, check_size, sniff
 from oncoserve.runtime.threads import CpuThreads
 
 UPLOAD_LIFE_S = 3600
@@ -121,14 +120,14 @@ class Jobs:
                 await self._threads.run(self._check_header, await self._to.objects.get(key, HEADER_BYTES))
             else:
                 data = await picture.read()
-                await self._threads.run(images.check, data, self.limits.max_image_pixels)
+                await self._threads.run(check, data, self.limits.max_image_pixels)
                 await self._to.objects.put(key, data)
         except RequestError as error:
             return JobImage(name, "", State.FAILED, outcome=Outcome(fault=Fault.of(error)))
         return JobImage(name, key)
 
     def _check_header(self, beginning: bytes) -> None:
-        images.check_size(beginning, images.sniff(beginning), self.limits.max_image_pixels, whole=False)
+        check_size(beginning, sniff(beginning), self.limits.max_image_pixels, whole=False)
 
     async def get(self, owner: str | None, job_id: str) -> Job:
         """A job of this owner; an expired one without names and results.
@@ -176,12 +175,6 @@ class Jobs:
         if record.state(datetime.now(UTC)) is not State.QUEUED:
             return None
         return await self._to.queue.ahead(record.id, record.model)
-
-    async def links(self, record: JobRecord, outcome: Outcome) -> Mapping[str, str]:
-        """Addresses of an image's result."""
-        if outcome.result is None:
-            return {}
-        return await self._to.publisher.links(record.owner, outcome.result, outcome.files)
 
     async def upload(
         self, owner: str | None, size_bytes: int, sha256: str | None = None

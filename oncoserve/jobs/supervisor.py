@@ -22,7 +22,7 @@ def workers(count: int, grace_s: float) -> Iterator[None]:
     """
     stop = threading.Event()
     # A child that starts after its parent has gone must notice that too, so it is told whose it is.
-    command = [sys.executable, "-m", "oncoserve.jobs", "--parent", str(os.getpid())]
+    command = [sys.executable, "-m", "oncoserve", "worker", "--parent", str(os.getpid())]
     keepers = [threading.Thread(target=_keep, args=[command, stop, grace_s]) for _ in range(count)]
     for keeper in keepers:
         keeper.start()

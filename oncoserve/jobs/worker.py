@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from oncoserve.errors import JobsUnavailable
-from oncoserve.jobs.adapters import Adapters
 from oncoserve.jobs.image import Handler, Rules
 from oncoserve.jobs.model import RECORD_KEPT
 from oncoserve.jobs.patience import Patience
+from oncoserve.jobs.ports import Adapters
 from oncoserve.prediction.catalogue import Catalogue
 
 POLL_S = 0.2  # between two looks at what is in memory

@@ -3,7 +3,7 @@
 import io
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -12,7 +12,6 @@ from pydantic import Field
 
 from oncoserve import NOTICE
 from oncoserve.results import corrections
-from oncoserve.prediction.catalogue import Catalogue
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
 from oncoserve.pictures.decode import decode, to_png
 from oncoserve.results.store import PICTURE, ResultStore
@@ -38,25 +37,31 @@ class Gallery:
 
     Args:
         store: where they are kept.
-        catalogue: the models, for their cards.
+        model_of: the model of that name; raises what `Catalogue.get` raises.
         threads: where the CPU's work is done.
         max_image_pixels: width times height.
     """
 
-    def __init__(self, store: ResultStore, catalogue: Catalogue, threads: CpuThreads, max_image_pixels: int) -> None:
+    def __init__(
+        self,
+        store: ResultStore,
+        model_of: Callable[[str], ServedModel],
+        threads: CpuThreads,
+        max_image_pixels: int,
+    ) -> None:
         self._store = store
-        self._catalogue = catalogue
+        self._model_of = model_of
         self._threads = threads
         self._max_image_pixels = max_image_pixels
 
-    async def document(self, result: str, owner: str | None) -> bytes:
+    async def document(self, result: str, owner: str | None) -> dict[str, Any]:
         """The JSON document as it was stored, or, where objects were excluded, as it is without them.
 
         Raises:
             ResultNotFound, StorageUnavailable
         """
         results = self._store.of(owner)
-        document = await self._threads.run(results.document, result)
+        document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
         if await self._threads.run(results.notes, result) is None:
             return document
         entry = self._entry(document, results)
@@ -77,14 +82,13 @@ class Gallery:
             ResultNotFound, StorageUnavailable, and what `Catalogue.get` raises when the model is gone.
         """
         results = self._store.of(owner)
-        return self._entry(await self._threads.run(results.document, result), results)
+        return self._entry(json.loads(await self._threads.run(results.document, result)), results)
 
-    async def review(self, entry: "Entry", view: Parameters) -> bytes:
+    async def review(self, entry: "Entry", view: Parameters) -> dict[str, Any]:
         """The JSON document as it is with `view`."""
 
-        def work() -> bytes:
-            changed = entry.model.task.review(self.stored(entry), view)
-            return json.dumps({**entry.document, **changed}).encode()
+        def work() -> dict[str, Any]:
+            return {**entry.document, **entry.model.task.review(self.stored(entry), view)}
 
         return await self._threads.run(work)
 
@@ -130,7 +134,7 @@ class Gallery:
         while piece := await self._threads.run(take):
             yield piece
 
-    async def correct(self, entry: "Entry", view: Parameters, excluded: frozenset[str]) -> bytes:
+    async def correct(self, entry: "Entry", view: Parameters, excluded: frozenset[str]) -> dict[str, Any]:
         """Exclude these objects and no others from what is counted and drawn with `view`.
 
         Returns:
@@ -150,11 +154,13 @@ class Gallery:
         return await self.review(entry, view)
 
     def stored(self, entry: "Entry") -> Stored:
-        """All that is kept of a result. Reads files; called from threads.
+        """All that is kept of a result. Reads files, unless it was made just now; called from threads.
 
         Raises:
             ResultNotFound, StorageUnavailable
         """
+        if entry.fresh is not None:
+            return entry.fresh
         files = entry.results.files(entry.document["id"])
         data = files.pop(PICTURE)
         card = entry.model.card
@@ -166,18 +172,27 @@ class Gallery:
             corrections.parse(entry.results.notes(entry.document["id"])),
         )
 
-    def _entry(self, document: bytes, results: ResultStore) -> "Entry":
-        fields = json.loads(document)
-        return Entry(fields, self._catalogue.get(fields["model"]), results)
+    def _entry(self, document: dict[str, Any], results: ResultStore) -> "Entry":
+        return Entry(document, self._model_of(document["model"]), results)
 
 
 class Entry:
-    """A stored result, the model that made it, and the store that has its files."""
+    """A stored result, the model that made it, and the store that has its files.
 
-    def __init__(self, document: dict[str, Any], model: ServedModel, results: ResultStore) -> None:
+    Args:
+        document: its JSON document, as it was stored.
+        model: whose answer it is.
+        results: where its files are.
+        fresh: what was stored, where it is in memory still.
+    """
+
+    def __init__(
+        self, document: Mapping[str, Any], model: ServedModel, results: ResultStore, fresh: Stored | None = None
+    ) -> None:
         self.document = document
         self.model = model
         self.results = results
+        self.fresh = fresh
 
     def rendering(self, name: str) -> Rendering:
         """The rendering of that file name.

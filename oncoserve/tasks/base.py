@@ -97,8 +97,8 @@ class Rendering:
     objects: Callable[[Stored, Any], Collection[str]] | None = None
 
     @property
-    def link(self) -> str:
-        """Its name among a result's links."""
+    def kind(self) -> str:
+        """What it is: its name without the ending."""
         return self.name.partition(".")[0]
 
 
@@ -122,6 +122,11 @@ class ServedModel:
     def version(self) -> str:
         """The version that the server answers with."""
         return self.configuration.version
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that can be made of each of its results, by what they are: "overlay" -> "overlay.png"."""
+        return {each.kind: each.name for each in self.task.renderings(self.card)}
 
     @property
     def weights(self) -> Weights:

@@ -63,7 +63,7 @@ def start_worker(stack, emulator, triton, tmp_path):
         environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
         role = emulator.role(stack.outputs["WorkerRoleArn"])
         running.append(
-            Server([sys.executable, "-m", "oncoserve.jobs"], "", environment | role, tmp_path / "worker.log")
+            Server([sys.executable, "-m", "oncoserve", "worker"], "", environment | role, tmp_path / "worker.log")
         )
         running[-1].start()
         return running[-1]

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from oncoserve.jobs.adapters import open_adapters
 from oncoserve.jobs.aws.queue import GIVEN_UP
 from oncoserve.jobs.model import ImageMessage
 from oncoserve.settings import Settings
+from oncoserve.wiring import open_adapters
 from testbed.aws_emulator import Stack
 
 MODELS = {"Tiny": "tiny"}

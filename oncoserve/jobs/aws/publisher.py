@@ -1,42 +1,46 @@
 """The results of jobs in S3, where whoever asks finds them when the worker is long gone."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePath
+from typing import Any
 
 from oncoserve.errors import ResultNotFound
-from oncoserve.jobs.adapters import OwnAddresses
 from oncoserve.jobs.aws.objects import CONTENT_TYPE, S3Objects
+from oncoserve.jobs.ports import Show
 from oncoserve.results.store import DOCUMENT, RESULT_ID
 
 LINK_LIFE_S = 300  # of an address that a caller is led to at once
 MEDIA_TYPES = {".json": "application/json", ".geojson": "application/geo+json", ".png": "image/png"}
 
 
-class S3Publisher(OwnAddresses):
+class S3Publisher:
     """`Publisher` that copies a result and all that is drawn of it to `results/`.
 
-    A job's links stay addresses of the service, which leads to a presigned one when it is asked: presigned in the job,
-    they would be out of date soon, and those of a thousand images more than a function may answer with.
+    Callers ask the service for a result, which leads them to a presigned address: presigned in a job's document, they
+    would be out of date soon, and those of a thousand images more than a function may answer with.
 
     Args:
         objects: the bucket.
+        show: a result's document as callers get it.
     """
 
-    def __init__(self, objects: S3Objects) -> None:
+    def __init__(self, objects: S3Objects, show: Show) -> None:
         self._objects = objects
+        self._show = show
 
     async def publish(
         self,
         owner: str | None,
-        result: str,
-        document: bytes,
+        document: Mapping[str, Any],
         files: Mapping[str, str],
         draw: Callable[[str], Awaitable[bytes]],
     ) -> None:
         """See the port. The document comes last: where there is one, its files are there."""
+        result = document["id"]
         for name in files.values():
             await self._put(_key(owner, result, name), await draw(name))
-        await self._put(_key(owner, result, DOCUMENT), document)
+        await self._put(_key(owner, result, DOCUMENT), json.dumps(self._show(document)).encode())
 
     async def address(self, owner: str | None, result: str, name: str = DOCUMENT) -> str:
         """A presigned address of a result's document or of one of its files.

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from oncoserve.jobs.adapters import open_adapters
 from oncoserve.settings import Settings
+from oncoserve.wiring import open_adapters
 
 VISIBILITY_S = 2.0  # longer than anything takes between a lease and its end, on a busy machine too
 

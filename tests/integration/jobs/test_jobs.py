@@ -42,7 +42,7 @@ def worker_of(service):
     while time.monotonic() < deadline:
         for process in service.family():
             try:
-                if "oncoserve.jobs" in process.cmdline():
+                if "worker" in process.cmdline():
                     return process
             except psutil.Error:
                 continue

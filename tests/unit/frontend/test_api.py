@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from frontend.http.shapes import ClassificationResult, ModelsShape
+from oncoserve.results.store import ResultStore
 from oncoserve.runtime.draining import Draining
 from testbed.fakes import FakeBackend, card, classifier, write_card
 from testbed.pictures import encoded, noise, quarters
@@ -261,3 +262,34 @@ async def test_a_process_that_is_about_to_stop_is_not_ready_and_closes_connectio
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         # Its body may not have been read: closing would reset the connection under the answer.
         assert "connection" not in (await leaving.http.post("/v1/models/none/predict", content=PNG)).headers
+
+
+async def test_a_picture_is_drawn_from_what_is_in_memory_as_from_what_is_stored(service, monkeypatch):
+    reads = []
+    files = ResultStore.files
+    monkeypatch.setattr(ResultStore, "files", lambda store, result: reads.append(result) or files(store, result))
+    drawn = await service.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"})
+    assert reads == []
+    again = await service.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"})
+    assert len(reads) == 1
+    assert again.content == drawn.content
+
+
+async def test_a_result_stored_with_addresses_in_it_still_opens(service):
+    """Earlier versions wrote the links into the stored document."""
+    shown = (await service.http.post(PREDICT, content=PNG)).json()
+    store = ResultStore(service.settings.results_dir)
+    links = {"self": f"/v1/results/{shown['id']}", "overlay": f"/v1/results/{shown['id']}/overlay.png"}
+    store.save(shown["id"], json.dumps(shown | {"links": links}).encode(), store.files(shown["id"]))
+    assert (await service.http.get(links["self"])).json()["links"] == links
+    assert (await service.http.post(PREDICT, content=PNG)).json()["links"] == links
+    assert (await service.http.get(links["overlay"])).headers["content-type"] == "image/png"
+    assert links["overlay"] in (await service.http.get(f"/results/{shown['id']}")).text
+
+
+async def test_what_is_stored_knows_no_addresses(service):
+    shown = (await service.http.post(PREDICT, content=PNG)).json()
+    document = ResultStore(service.settings.results_dir).document(shown["id"])
+    assert b"/v1/" not in document
+    assert json.loads(document)["files"] == {"overlay": "overlay.png"}
+    assert "files" not in shown

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from oncoserve.errors import UploadTooLarge
-from oncoserve.jobs.adapters import open_adapters
 from oncoserve.jobs.embedded.files import FileObjectStore
 from oncoserve.jobs.model import State
 from oncoserve.jobs.ports import PresignedUpload
 from oncoserve.jobs.service import HEADER_BYTES, JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
+from oncoserve.wiring import open_adapters
 from testbed.pictures import encoded, noise, png_header
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from oncoserve.jobs.__main__ import work
-from oncoserve.jobs.adapters import open_adapters
 from oncoserve.jobs.service import JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
+from oncoserve.wiring import open_adapters
+from oncoserve.worker_process import work
 from testbed.fakes import FakeBackend, card, write_card
 from testbed.pictures import encoded, noise
 

@@ -46,7 +46,7 @@ async def test_a_job_from_queue_to_result(desk):
     assert {image.attempts for image in job.images} == {1}
     for image in job.images:
         document = json.loads(ResultStore(desk.settings.results_dir).document(image.outcome.result))
-        assert document["links"]["self"] == f"/v1/results/{image.outcome.result}"
+        assert document["id"] == image.outcome.result
     assert not [path for path in (desk.settings.results_dir / "jobs/objects").rglob("*") if path.is_file()]
 
 

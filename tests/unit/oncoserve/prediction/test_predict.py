@@ -1,7 +1,6 @@
 """Pictures on their way through the pipeline: of several tiles, and small ones."""
 
 import asyncio
-import json
 import threading
 
 import numpy as np
@@ -10,8 +9,9 @@ from PIL import Image
 
 from oncoserve.errors import DeadlineExceeded, TooBusy
 from oncoserve.prediction.admission import Admission, Lane
-from oncoserve.prediction.predict import SMALL_BYTES, Limits, Pipeline
+from oncoserve.prediction.predict import SMALL_BYTES, Limits, Predict
 from oncoserve.results.store import ResultStore
+from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
@@ -60,9 +60,19 @@ def threads():
     pool.close()
 
 
-def pipeline(backend, folder, threads):
-    limits = Limits(10**8, 30.0, IN_FLIGHT, SMALL_BYTES)
-    return Pipeline(backend, ResultStore(folder), Admission(1, 30.0, SharedCounts(None, len(Lane))), threads, limits)
+class Asker:
+    """The use case on a backend, asked about one upload."""
+
+    def __init__(self, backend, folder, threads):
+        limits = Limits(10**8, 30.0, IN_FLIGHT, SMALL_BYTES)
+        self.admission = Admission(1, 30.0, SharedCounts(None, len(Lane)))
+        self.use_case = Predict(backend, ResultStore(folder), self.admission, threads, Metrics(), limits)
+
+    async def predict(self, model, data, parameters, timings):
+        async def read():
+            return data, parameters
+
+        return await self.use_case.predict(model, read, timings)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +83,8 @@ def data():
 async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
     backend = Tiles()
     timings = Timings()
-    answer = await pipeline(backend, tmp_path, threads).predict(ONE, data, TissueParameters(um_per_px=2.0), timings)
-    document = json.loads(answer.document)
+    answer = await Asker(backend, tmp_path, threads).predict(ONE, data, TissueParameters(um_per_px=2.0), timings)
+    document = answer.entry.document
     assert backend.asked > 2 * IN_FLIGHT
     assert backend.most == IN_FLIGHT
     assert document["areas"]["epithelium"]["fraction"] > 0.95
@@ -83,7 +93,7 @@ async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
 
 async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, data):
     backend = Tiles(fail_at=2)
-    busy = pipeline(backend, tmp_path, threads)
+    busy = Asker(backend, tmp_path, threads)
     async with asyncio.timeout(60):
         with pytest.raises(DeadlineExceeded):
             await busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings())
@@ -95,7 +105,7 @@ async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, dat
 
 async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
     backend = Tiles(fail_at=10**6)  # no answer comes
-    busy = pipeline(backend, tmp_path, threads)
+    busy = Asker(backend, tmp_path, threads)
     asking = asyncio.create_task(busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings()))
     async with asyncio.timeout(60):
         while backend.now < IN_FLIGHT:
@@ -132,7 +142,7 @@ class Watched(Classification):
 async def test_small_pictures_need_no_thread(tmp_path, threads, picture, side, small):
     task, configuration = Watched(), classifier(size=(side, side))
     served = ServedModel(card(), configuration, None, task)
-    busy = pipeline(FakeBackend(configuration), tmp_path, threads)
+    busy = Asker(FakeBackend(configuration), tmp_path, threads)
     answer = await busy.predict(served, encoded(picture), Parameters(), Timings())
-    assert json.loads(answer.document)["label"].startswith("class")
+    assert answer.entry.document["label"].startswith("class")
     assert [each is threading.current_thread() for each in task.read_in] == [small]

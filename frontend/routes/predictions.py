@@ -1,23 +1,24 @@
 """POST /v1/models/{model}/predict, and the same of one of its versions."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.http import caller_headers as callers
+from frontend.http import caller_headers
 from frontend.http.direct import DirectRoute
 from frontend.http.job_shapes import JobShape
+from frontend.http.links import MODELS, shown
 from frontend.http.negotiation import choose
 from frontend.http.shapes import Result
-from frontend.routes.answers import JSON, draw, problems, query
+from frontend.routes.answers import JSON, draw, problems, query, send
+from frontend.routes.asking import ask, read_question
 from frontend.routes.jobs import accepted, prefers_async
-from frontend.routes.uploads import parse_parameters, read_upload
 from oncoserve.jobs.service import Jobs, Submission
 from oncoserve.prediction.catalogue import Catalogue
-from oncoserve.prediction.predict import Pipeline
+from oncoserve.prediction.predict import Predict
 from oncoserve.results.gallery import Gallery
-from oncoserve.runtime.metrics import Metrics
 from oncoserve.tasks import TASKS
 from oncoserve.tasks.base import ServedModel
 
@@ -56,18 +57,17 @@ OPERATION: dict[str, Any] = {
     },
     "openapi_extra": {
         "requestBody": REQUEST_BODY,
-        "parameters": [*query(*(task.parameters for task in TASKS)), *callers.HEADERS, PREFER],
+        "parameters": [*query(*(task.parameters for task in TASKS)), *caller_headers.HEADERS, PREFER],
     },
 }
 
 
-def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: Metrics, jobs: Jobs) -> APIRouter:
+def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["predict"], route_class=DirectRoute)
 
     async def _later(served: ServedModel, request: Request) -> Response:
-        data, fields = await read_upload(request)
-        parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
+        data, parameters = await read_question(served, request)
 
         async def read() -> bytes:
             return data
@@ -79,7 +79,7 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         response.headers["Preference-Applied"] = "respond-async"
         return response
 
-    @routes.post("/v1/models/{model}/predict", summary="Ask a model about a picture", **OPERATION)
+    @routes.post(f"{MODELS}/{{model}}/predict", summary="Ask a model about a picture", **OPERATION)
     async def predict(model: str, request: Request) -> Response:
         """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
 
@@ -93,27 +93,21 @@ def router(catalogue: Catalogue, pipeline: Pipeline, gallery: Gallery, metrics: 
         renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
         media_type = choose(request.headers.get("accept", ""), [JSON, *renderings])
         timings = request.state.timings
-        caller = callers.read(request)
-        pipeline.admission.check(served, caller.lane, caller.deadline.remaining_s())
-        async with caller.deadline.enforce(model):
-            data, fields = await read_upload(request)
-            parameters = parse_parameters(served.task.parameters, [*request.query_params.multi_items(), *fields])
-            timings.lap("receive")
-            async with callers.while_connected(request):
-                answer = await pipeline.predict(served, data, parameters, timings, caller)
-        metrics.predictions.labels(model, "store" if answer.cached else "inference").inc()
-        address = f"/v1/results/{answer.id}"
-        response = Response(answer.document, media_type=JSON)
-        if media_type != JSON:
+        caller = caller_headers.read(request)
+        answer = await ask(use_case, served, request, caller, partial(read_question, served, request))
+        document = shown(answer.entry.document)
+        if media_type == JSON:
+            response, address = send(document), document["links"]["self"]
+        else:
             rendering = renderings[media_type]
-            address = f"{address}/{rendering.name}"
-            response = await draw(gallery, await gallery.open(answer.id, caller.owner), rendering, rendering.options())
+            response = await draw(gallery, answer.entry, rendering, rendering.options())
+            address = document["links"][rendering.kind]
             timings.lap("render")
         response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"
         response.headers["Content-Location"] = address
         return response
 
-    @routes.post("/v1/models/{model}/versions/{version}/predict", summary="Ask one version of a model", **OPERATION)
+    @routes.post(f"{MODELS}/{{model}}/versions/{{version}}/predict", summary="Ask one version of a model", **OPERATION)
     async def predict_version(model: str, version: str, request: Request) -> Response:
         """As without a version, where the newest answers; the list is in `GET /v1/models/{model}`."""
         del version  # read from the path

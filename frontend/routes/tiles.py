@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from frontend.http.links import RESULTS, shown
 from frontend.http.shapes import CorrectionsShape, Result, TilesShape
-from frontend.routes.answers import JSON, problems, query
+from frontend.routes.answers import problems, query, send
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.viewing.viewer import Viewer
@@ -13,7 +14,7 @@ from oncoserve.tasks import TASKS
 
 def router(gallery: Gallery, viewer: Viewer) -> APIRouter:
     """The routes of this module."""
-    routes = APIRouter(prefix="/v1/results", tags=["results"])
+    routes = APIRouter(prefix=RESULTS, tags=["results"])
 
     @routes.get(
         "/{result}/tiles", summary="What can be looked at", response_model=TilesShape, responses=problems(404, 503)
@@ -47,6 +48,6 @@ def router(gallery: Gallery, viewer: Viewer) -> APIRouter:
         """
         entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, request.query_params.multi_items())
-        return Response(await gallery.correct(entry, view, frozenset(corrections.excluded)), media_type=JSON)
+        return send(shown(await gallery.correct(entry, view, frozenset(corrections.excluded))))
 
     return routes

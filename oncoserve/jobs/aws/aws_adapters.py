@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from oncoserve.jobs.adapters import Adapters
 from oncoserve.jobs.aws.clients import Connection
 from oncoserve.jobs.aws.objects import S3Objects
 from oncoserve.jobs.aws.publisher import S3Publisher
 from oncoserve.jobs.aws.queue import SnsSqsQueue
 from oncoserve.jobs.aws.store import DynamoStore
 from oncoserve.jobs.model import RECORD_KEPT
+from oncoserve.jobs.ports import Adapters, Show
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.settings import Settings
 
@@ -20,8 +20,13 @@ class AwsAdapters(Adapters):
     publisher: S3Publisher
 
 
-def open_aws(settings: Settings) -> AwsAdapters:
-    """The adapters; AWS is asked for the first time when one is used."""
+def open_aws(settings: Settings, show: Show) -> AwsAdapters:
+    """The adapters; AWS is asked for the first time when one is used.
+
+    Args:
+        settings: where things are in AWS.
+        show: a result's document as callers get it.
+    """
     connection = Connection(settings.aws_endpoint_url)
     cards, _ = read_cards(settings.model_repository)
     models = sorted(settings.only_models or cards)
@@ -30,6 +35,6 @@ def open_aws(settings: Settings) -> AwsAdapters:
         objects,
         SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s),
         DynamoStore(connection, settings.aws_table, RECORD_KEPT.total_seconds()),
-        S3Publisher(objects),
+        S3Publisher(objects, show),
         connection.close,
     )

@@ -1,0 +1,37 @@
+"""The adapters of one machine, put together."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from oncoserve.jobs.embedded.database import Database
+from oncoserve.jobs.embedded.files import FileObjectStore
+from oncoserve.jobs.embedded.queue import SqliteQueue
+from oncoserve.jobs.embedded.records import SqliteStore
+from oncoserve.jobs.ports import Adapters
+from oncoserve.settings import Settings
+
+
+class NothingToPublish:
+    """The Publisher where callers find results at the frontend itself, which reads them from the same folder."""
+
+    async def publish(
+        self,
+        owner: str | None,
+        document: Mapping[str, Any],
+        files: Mapping[str, str],
+        draw: Callable[[str], Awaitable[bytes]],
+    ) -> None:
+        """See the port."""
+
+
+def open_embedded(settings: Settings) -> Adapters:
+    """The adapters; nothing is opened or made before it is needed."""
+    database = Database(settings.jobs_dir)
+    objects = FileObjectStore(settings.jobs_dir / "objects")
+
+    async def close() -> None:
+        await objects.close()
+        database.close()
+
+    queue = SqliteQueue(database, settings.job_lease_s)
+    return Adapters(objects, queue, SqliteStore(database), NothingToPublish(), close)

@@ -1,0 +1,141 @@
+"""Builds the shared services, once, for every front door: the frontend, the worker and the function in AWS Lambda."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncoserve.inference.backend import InferenceBackend
+from oncoserve.inference.coalescing import CoalescingBackend
+from oncoserve.jobs.embedded.embedded_adapters import open_embedded
+from oncoserve.jobs.image import Handler, Rules
+from oncoserve.jobs.ports import Adapters, Show
+from oncoserve.jobs.service import JobLimits, Jobs
+from oncoserve.jobs.worker import Worker
+from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.prediction.predict import SMALL_BYTES, Limits, Predict
+from oncoserve.results.gallery import Gallery
+from oncoserve.results.store import ResultStore
+from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.sharing import SharedCounts
+from oncoserve.runtime.threads import CpuThreads
+from oncoserve.runtime.tracing import Traces
+from oncoserve.settings import Settings
+
+MANY_BATCHES = 1024
+
+
+@dataclass(frozen=True)
+class Core:
+    """What answers pictures, and shows what was answered."""
+
+    settings: Settings
+    server: InferenceBackend
+    traces: Traces
+    metrics: Metrics
+    threads: CpuThreads
+    catalogue: Catalogue
+    store: ResultStore
+    gallery: Gallery
+    predict: Predict
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The length of the process: the models are watched, and at the end everything is let go of."""
+        try:
+            async with self.catalogue.watch(self.settings.poll_interval_s):
+                yield
+        finally:
+            await self.server.close()
+            await asyncio.to_thread(self.threads.close)
+            self.traces.close()
+
+
+def frontend_core(settings: Settings, backend: InferenceBackend | None = None, shared: Path | None = None) -> Core:
+    """For callers who wait: what would come too late is refused.
+
+    Args:
+        settings: limits and addresses.
+        backend: the inference server; Triton at `settings.inference_url` when left out.
+        shared: folder of the worker processes that hold the limits together; None for a process that is alone.
+    """
+    counts = SharedCounts(shared, len(Lane))
+    admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
+    small_bytes = SMALL_BYTES if settings.workers > 1 else 0
+    return _core(settings, admission, Traces(settings.otlp_endpoint), backend, small_bytes)
+
+
+def worker_core(settings: Settings, backend: InferenceBackend | None = None, shared: Path | None = None) -> Core:
+    """For jobs: a worker decides itself how much it takes on, and refuses nothing of it.
+
+    Beside a frontend, whose folder `shared` is, it gives way to interactive requests. See `frontend_core`.
+    """
+    counts = SharedCounts(shared, len(Lane), publish=False)
+    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), Traces(), backend)
+
+
+def _core(
+    settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None, small_bytes: int = 0
+) -> Core:
+    server = CoalescingBackend(backend or _triton(settings, traces))
+    metrics = Metrics()
+    threads = CpuThreads(settings.cpu_threads)
+    catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
+    store = ResultStore(settings.results_dir, settings.results_ttl_s)
+    limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight, small_bytes)
+    return Core(
+        settings,
+        server,
+        traces,
+        metrics,
+        threads,
+        catalogue,
+        store,
+        Gallery(store, catalogue.get, threads, settings.max_image_pixels),
+        Predict(server, store, admission, threads, metrics, limits),
+    )
+
+
+def _triton(settings: Settings, traces: Traces) -> InferenceBackend:
+    from oncoserve.inference.triton import TritonBackend  # noqa: PLC0415 - in Lambda there is no Triton, and no client
+
+    return TritonBackend(settings.inference_url, traces)
+
+
+def open_adapters(settings: Settings, show: Show = dict) -> Adapters:
+    """Where jobs are kept, as the settings say; nothing is opened or made before it is needed.
+
+    Args:
+        settings: which storage, and where it is.
+        show: makes of a stored result's document what callers get, where results are published with it.
+    """
+    if settings.jobs == "aws":
+        from oncoserve.jobs.aws.aws_adapters import open_aws  # noqa: PLC0415 - its packages are not installed everywhere
+
+        return open_aws(settings, show)
+    return open_embedded(settings)
+
+
+def open_jobs(settings: Settings, adapters: Adapters, threads: CpuThreads) -> Jobs:
+    """What callers do with jobs."""
+    limits = JobLimits(
+        settings.jobs_ttl_s, settings.max_job_images, settings.max_image_pixels, settings.max_upload_bytes
+    )
+    return Jobs(adapters, limits, threads)
+
+
+def open_worker(core: Core, adapters: Adapters) -> Worker:
+    """What works on jobs; `core` has to be running, and belongs to `worker_core`."""
+    settings = core.settings
+    rules = Rules(
+        settings.job_images_in_flight,
+        settings.job_max_attempts,
+        settings.job_lease_s,
+        settings.shutdown_grace_s,
+        settings.only_models,
+    )
+    handler = Handler(adapters, core.catalogue, core.predict, core.gallery, rules, core.metrics)
+    return Worker(adapters, core.catalogue, handler, rules, settings.jobs_ttl_s)
