@@ -17,7 +17,7 @@ from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
 from frontend.pages import result_pages, start, static_files
 from frontend.pages.rendering import Pages
-from frontend.routes import health, models, predictions, results, tiles
+from frontend.routes import health, models, predictions, results, viewing
 from frontend.routes import jobs as job_routes
 from oncoserve import NOTICE, __version__
 from oncoserve.inference.backend import InferenceBackend
@@ -70,7 +70,7 @@ def create_app(
         job_routes.router(jobs, lambda name: core.catalogue.get(name).task),
         models.router(core.catalogue),
         results.router(core.gallery),
-        tiles.router(core.gallery, viewer),
+        viewing.router(core.gallery, viewer),
         health.router(core.catalogue, core.metrics, draining, jobs),
         start.router(core.catalogue, core.predict, settings, pages),
         result_pages.router(core.gallery, core.catalogue, pages),

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from oncoserve.jobs.model import ID_PATTERN
+from oncoserve.jobs.job import ID_PATTERN
 
 
 class _Shape(BaseModel):

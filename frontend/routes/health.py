@@ -1,6 +1,7 @@
 """Is the process alive, can it answer, and what has it done."""
 
 import contextlib
+from dataclasses import asdict
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
@@ -38,7 +39,7 @@ def router(catalogue: Catalogue, metrics: Metrics, draining: Draining, jobs: Job
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def read_metrics() -> Response:
         with contextlib.suppress(JobsUnavailable):  # what was last known stands until it answers again
-            metrics.show_backlog(await jobs.backlog())
+            metrics.show_backlog({model: asdict(counts) for model, counts in (await jobs.backlog()).items()})
         return Response(metrics.expose(), headers={"Content-Type": metrics.content_type})
 
     return routes

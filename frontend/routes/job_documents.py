@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from frontend.http.job_shapes import FaultShape, JobImageShape, JobShape, JobsShape, JobSummaryShape, ProgressShape
 from frontend.http.links import JOBS, MODELS, RESULTS, of_result
-from oncoserve.jobs.model import Job, JobImage, JobRecord, Outcome
+from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome
 from oncoserve.jobs.service import Jobs
 
 

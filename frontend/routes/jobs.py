@@ -15,7 +15,7 @@ from frontend.routes.job_documents import job_document, page_document
 from frontend.routes.job_forms import read_job
 from frontend.routes.uploads import parse_parameters
 from oncoserve.errors import MissingImages
-from oncoserve.jobs.model import Job
+from oncoserve.jobs.job import Job
 from oncoserve.jobs.service import Jobs
 from oncoserve.tasks import TASKS
 from oncoserve.tasks.base import Task

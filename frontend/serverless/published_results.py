@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse
 
 from frontend.http.links import RESULTS
 from frontend.routes.answers import problems
-from oncoserve.jobs.aws.publisher import S3Publisher
+from oncoserve.jobs.aws.s3_publisher import S3Publisher
 
 
 def router(publisher: S3Publisher) -> APIRouter:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from loadtest.jobs.worker import POISON
 from loadtest.pictures import Pictures
-from oncoserve.jobs.model import Job, State
+from oncoserve.jobs.job import Job, State
 from oncoserve.jobs.ports import Adapters, DeadLetter
 from oncoserve.jobs.service import JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads

@@ -22,8 +22,8 @@ Each class states its HTTP status, a stable code for programs, a title, and what
 takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
 """
 
-from oncoserve.errors.base import PlatformError, RequestError, ServiceError, all_errors
-from oncoserve.errors.requests import (
+from oncoserve.errors.platform import PlatformError, RequestError, ServiceError, all_errors
+from oncoserve.errors.request_errors import (
     AreaTooLarge,
     CorruptImage,
     EmptyUpload,
@@ -51,7 +51,7 @@ from oncoserve.errors.requests import (
     UploadTooLarge,
     VersionNotFound,
 )
-from oncoserve.errors.service import (
+from oncoserve.errors.service_errors import (
     AttemptsExhausted,
     DeadlineExceeded,
     InferenceFailed,
@@ -64,7 +64,7 @@ from oncoserve.errors.service import (
     TooManyConnections,
     UploadsNotSupported,
 )
-from oncoserve.errors.viewing import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
+from oncoserve.errors.viewing_errors import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
 
 __all__ = [
     "AreaTooLarge",

@@ -28,7 +28,7 @@ from oncoserve.errors import (
     TooBusy,
 )
 from oncoserve.jobs.gate import Gate
-from oncoserve.jobs.model import Fault, ImageMessage, Outcome
+from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters, Lease
 from oncoserve.prediction.admission import Lane

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from oncoserve.jobs.model import ImageMessage, Job, JobRecord, Outcome
+from oncoserve.jobs.job import ImageMessage, Job, JobRecord, Outcome
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from oncoserve.errors import (
     UploadsNotSupported,
     UploadTooLarge,
 )
-from oncoserve.jobs.model import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
 from oncoserve.pictures.decode import check, check_size, sniff
 from oncoserve.runtime.threads import CpuThreads

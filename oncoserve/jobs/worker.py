@@ -8,7 +8,7 @@ from functools import partial
 
 from oncoserve.errors import JobsUnavailable
 from oncoserve.jobs.image import Handler, Rules
-from oncoserve.jobs.model import RECORD_KEPT
+from oncoserve.jobs.job import RECORD_KEPT
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters
 from oncoserve.prediction.catalogue import Catalogue

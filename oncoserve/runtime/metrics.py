@@ -13,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from oncoserve.errors import all_errors
-from oncoserve.jobs.ports import Backlog
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -69,13 +68,13 @@ class Metrics:
             "oncoserve_ready", "1 when every model is ready.", registry=registry, multiprocess_mode="livemin"
         )
 
-    def show_backlog(self, backlog: Mapping[str, Backlog]) -> None:
-        """Take in what waits for the workers, by model; a queue that is not among it is empty."""
+    def show_backlog(self, backlog: Mapping[str, Mapping[str, int]]) -> None:
+        """Take in what waits for the workers: numbers of messages by model and state; what is not among them is 0."""
         self._queues |= backlog.keys()
         for model in self._queues:
-            now = backlog.get(model, Backlog(0, 0, 0))
+            now = backlog.get(model, {})
             for state in ("waiting", "in_flight", "dead"):
-                self._job_backlog.labels(model, state).set(getattr(now, state))
+                self._job_backlog.labels(model, state).set(now.get(state, 0))
 
     def expose(self) -> bytes:
         """All series of all worker processes in Prometheus' text format."""

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from oncoserve.jobs.aws.queue import GIVEN_UP
-from oncoserve.jobs.model import ImageMessage
+from oncoserve.jobs.aws.sqs_queue import GIVEN_UP
+from oncoserve.jobs.job import ImageMessage
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
 from testbed.aws_emulator import Stack

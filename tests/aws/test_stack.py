@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from oncoserve.jobs.aws.clients import Connection
-from oncoserve.jobs.aws.objects import S3Objects
+from oncoserve.jobs.aws.s3_objects import S3Objects
 from testbed.aws_emulator import REGION
 
 

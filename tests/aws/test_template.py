@@ -8,7 +8,7 @@ import pytest
 
 from frontend.serverless.function_app import MAX_BODY_BYTES
 from inference_server.settings import TritonSettings
-from oncoserve.jobs.aws.store import INDEX
+from oncoserve.jobs.aws.dynamo_store import INDEX
 from oncoserve.settings import Settings
 from testbed.aws_environment import environment
 from testbed.aws_template import PATH, read_template

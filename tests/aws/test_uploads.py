@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from oncoserve.jobs.aws.clients import Connection
-from oncoserve.jobs.aws.objects import S3Objects
+from oncoserve.jobs.aws.s3_objects import S3Objects
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from oncoserve.jobs.aws.clients import Connection
-from oncoserve.jobs.aws.objects import S3Objects
-from oncoserve.jobs.aws.publisher import S3Publisher
-from oncoserve.jobs.aws.queue import SnsSqsQueue
-from oncoserve.jobs.aws.store import DynamoStore
-from oncoserve.jobs.model import RECORD_KEPT
+from oncoserve.jobs.aws.dynamo_store import DynamoStore
+from oncoserve.jobs.aws.s3_objects import S3Objects
+from oncoserve.jobs.aws.s3_publisher import S3Publisher
+from oncoserve.jobs.aws.sqs_queue import SnsSqsQueue
+from oncoserve.jobs.job import RECORD_KEPT
 from oncoserve.jobs.ports import Adapters, Show
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.settings import Settings

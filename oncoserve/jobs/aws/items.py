@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from oncoserve.jobs.model import Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, Progress, State
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import AttributeValueTypeDef, UniversalAttributeValueTypeDef

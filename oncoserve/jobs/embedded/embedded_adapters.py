@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from oncoserve.jobs.embedded.database import Database
-from oncoserve.jobs.embedded.files import FileObjectStore
-from oncoserve.jobs.embedded.queue import SqliteQueue
-from oncoserve.jobs.embedded.records import SqliteStore
+from oncoserve.jobs.embedded.file_objects import FileObjectStore
+from oncoserve.jobs.embedded.sqlite_queue import SqliteQueue
+from oncoserve.jobs.embedded.sqlite_store import SqliteStore
 from oncoserve.jobs.ports import Adapters
 from oncoserve.settings import Settings
 

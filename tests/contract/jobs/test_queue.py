@@ -2,7 +2,7 @@
 
 import asyncio
 
-from oncoserve.jobs.model import ImageMessage
+from oncoserve.jobs.job import ImageMessage
 from oncoserve.jobs.ports import Backlog, DeadLetter
 from tests.contract.jobs.conftest import VISIBILITY_S
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from oncoserve.errors import InvalidParameter
-from oncoserve.jobs.model import Fault, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.job import Fault, Job, JobImage, JobRecord, Outcome, Progress, State
 
 DONE = Outcome("f" * 32, {"overlay": "overlay.png"})
 REFUSED = Outcome(fault=Fault("corrupt_image", "The picture is damaged", "It ends too early."))

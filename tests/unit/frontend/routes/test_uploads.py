@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from oncoserve.errors import UploadTooLarge
-from oncoserve.jobs.embedded.files import FileObjectStore
-from oncoserve.jobs.model import State
+from oncoserve.jobs.embedded.file_objects import FileObjectStore
+from oncoserve.jobs.job import State
 from oncoserve.jobs.ports import PresignedUpload
 from oncoserve.jobs.service import HEADER_BYTES, JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from oncoserve.errors import InferenceFailed, InferenceUnavailable, JobsUnavailable
-from oncoserve.jobs.model import State
+from oncoserve.jobs.job import State
 from oncoserve.prediction.admission import Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts

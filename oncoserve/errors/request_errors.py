@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from oncoserve.errors.base import RequestError
+from oncoserve.errors.platform import RequestError
 
 
 class EmptyUpload(RequestError):

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from oncoserve.errors import InvalidParameter, JobsUnavailable
 from oncoserve.jobs.aws.clients import Connection, asking, code_of
 from oncoserve.jobs.aws.items import image_item, job_of, key, outcome_text, record_item, record_of, seconds, user
-from oncoserve.jobs.model import ID_PATTERN, Job, JobRecord, Outcome, State
+from oncoserve.jobs.job import ID_PATTERN, Job, JobRecord, Outcome, State
 from oncoserve.jobs.ports import Page
 
 if TYPE_CHECKING:

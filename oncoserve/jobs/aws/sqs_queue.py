@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from oncoserve.errors import JobsUnavailable
 from oncoserve.jobs.aws.clients import Connection, asking, code_of
 from oncoserve.jobs.aws.messages import unwrap, uploaded
-from oncoserve.jobs.model import ImageMessage
+from oncoserve.jobs.job import ImageMessage
 from oncoserve.jobs.ports import Backlog, DeadLetter, Lease
 
 if TYPE_CHECKING:

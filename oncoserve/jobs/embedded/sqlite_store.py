@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, sele
 
 from oncoserve.errors import InvalidParameter
 from oncoserve.jobs.embedded.database import Database, images, jobs
-from oncoserve.jobs.model import Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Page
 
 CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})_([0-9a-f]{32})", re.ASCII)

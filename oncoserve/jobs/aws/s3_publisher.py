@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from oncoserve.errors import ResultNotFound
-from oncoserve.jobs.aws.objects import CONTENT_TYPE, S3Objects
+from oncoserve.jobs.aws.s3_objects import CONTENT_TYPE, S3Objects
 from oncoserve.jobs.ports import Show
 from oncoserve.results.store import DOCUMENT, RESULT_ID
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from oncoserve.errors.base import RequestError
+from oncoserve.errors.platform import RequestError
 
 
 class TileNotFound(RequestError):

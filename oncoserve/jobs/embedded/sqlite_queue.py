@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, and_, delete, func, insert, select, tuple_, update
 
 from oncoserve.jobs.embedded.database import Database, dead_letters, messages
-from oncoserve.jobs.model import ImageMessage
+from oncoserve.jobs.job import ImageMessage
 from oncoserve.jobs.ports import Backlog, DeadLetter, Lease
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at an empty queue

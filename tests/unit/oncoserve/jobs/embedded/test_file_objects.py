@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from oncoserve.errors import UploadNotFound
-from oncoserve.jobs.embedded.files import FileObjectStore
+from oncoserve.jobs.embedded.file_objects import FileObjectStore
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Errors that the caller cannot mend; trying again may help."""
 
-from oncoserve.errors.base import ServiceError
+from oncoserve.errors.platform import ServiceError
 
 
 class InternalError(ServiceError):
