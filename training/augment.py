@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from training import places
 from training.chance import Chance
-from training.settings import SIDE
+from training.run_settings import SIDE
 
 BLOCK: Final = 8
 """Pixels a side of the squares that JPEG compresses."""

@@ -12,7 +12,7 @@ from training.augment import Augmentation  # noqa: E402
 from training.chance import Chance  # noqa: E402
 from training.export import Served, export  # noqa: E402
 from training.network import Network  # noqa: E402
-from training.settings import SIDE  # noqa: E402
+from training.run_settings import SIDE  # noqa: E402
 
 CPU = torch.device("cpu")
 
