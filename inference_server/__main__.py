@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from inference_server.errors import LaunchError, SettingsError
+from inference_server.launch_errors import LaunchError, SettingsError
 from inference_server.launcher import launch
-from inference_server.settings import PREFIX, TritonSettings
+from inference_server.triton_settings import PREFIX, TritonSettings
 
 
 def say(text: str) -> None:

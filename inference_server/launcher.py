@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from inference_server import diagnosis, runtime
-from inference_server.errors import LaunchError
+from inference_server.launch_errors import LaunchError
 from inference_server.processes import Child, StopRequestedError, block_signals, wait_for_event
-from inference_server.settings import PREFIX, TritonSettings
+from inference_server.triton_settings import PREFIX, TritonSettings
 
 _POLL_S = 0.1
 

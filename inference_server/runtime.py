@@ -15,8 +15,8 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from inference_server.errors import LaunchError
-from inference_server.settings import PREFIX, TritonSettings
+from inference_server.launch_errors import LaunchError
+from inference_server.triton_settings import PREFIX, TritonSettings
 
 BACKENDS = Path(__file__).parent / "backends"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux, not a temporary file

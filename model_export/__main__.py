@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from model_export.errors import ExportError
+from model_export.export_errors import ExportError
+from model_export.export_files import Layout
 from model_export.exporters import EXPORTERS, Exporter, export
-from model_export.files import Layout
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from model_export import sources
-from model_export.errors import CheckError
+from model_export.export_errors import CheckError
+from model_export.export_files import Layout, sha256_of, write_whole
 from model_export.fetch import extract, fetch_wheel, require_sha256
-from model_export.files import Layout, sha256_of, write_whole
 
 Report = Callable[[str], None]
 Checks = Mapping[str, Mapping[str, float]]

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from model_export.errors import FetchError
-from model_export.files import sha256_of, write_whole
+from model_export.export_errors import FetchError
+from model_export.export_files import sha256_of, write_whole
 from model_export.sources import Wheel
 
 _PIP_ACTUAL_SHA256 = re.compile(r"\bGot\s+([0-9a-f]{64})\b")

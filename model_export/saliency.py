@@ -8,7 +8,7 @@ read in the other direction. One forward pass gives the probabilities and the ma
 
 import numpy as np
 
-from model_export.errors import ExportError
+from model_export.export_errors import ExportError
 from model_export.graph import GraphEditor
 
 GRADIENT = "saliency/gradient"

@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from model_export.errors import CheckError
+from model_export.export_errors import CheckError
 from model_export.saliency import GRADIENT
 
 Array = npt.NDArray[Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference_server import runtime
-from inference_server.errors import LaunchError
+from inference_server.launch_errors import LaunchError
 from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from training import calibrate, data, metrics, plots, record
+from training import calibrate, data, plots, record, scores
 from training.evaluate import answers, table
 from training.export import export
 from training.fit import Losses, Watch, fit, predict
-from training.settings import NO_TUMOUR, SIDE, SOURCE_SIDE, Settings
+from training.run_settings import NO_TUMOUR, SIDE, SOURCE_SIDE, RunSettings
 
 CHECKS: int = 20
 """How often a run looks at its validation slices."""
@@ -27,13 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with boxes.tsv; training/README.md")
     parser.add_argument("--out", type=Path, required=True, help="where graphs, figures and pictures go")
-    parser.add_argument("--seed", type=int, default=Settings.seed)
-    parser.add_argument("--epochs", type=int, default=Settings.epochs)
+    parser.add_argument("--seed", type=int, default=RunSettings.seed)
+    parser.add_argument("--epochs", type=int, default=RunSettings.epochs)
     parser.add_argument("--final", type=int, metavar="EPOCHS", help="then train on all slices as well, and export that")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     device = prepare()
-    settings = replace(Settings(), seed=given.seed, epochs=given.epochs)
+    settings = replace(RunSettings(), seed=given.seed, epochs=given.epochs)
     exact, source = data.load(given.data, SIDE), data.load(given.data, SOURCE_SIDE)
     graph, document = on_the_split(exact, source, settings, device, given.out)
     if given.final:
@@ -63,7 +63,7 @@ class Curves:
 
 
 def on_the_split(
-    exact: data.Slices, source: data.Slices, settings: Settings, device: torch.device, out: Path
+    exact: data.Slices, source: data.Slices, settings: RunSettings, device: torch.device, out: Path
 ) -> tuple[bytes, dict[str, Any]]:
     """Train on the first numbers of each class, calibrate on the next, measure on the last."""
     train, validation, test = data.split(source.classes)
@@ -71,12 +71,12 @@ def on_the_split(
     network = fit(source.take(train), settings, device, watch(held, device, settings.epochs, curves))
     logits, heat, boxes = predict(network, held.images, device)
     temperature = calibrate.temperature(logits, held.classes)
-    found = metrics.read(calibrate.softmax(logits, temperature), heat, boxes)
+    found = scores.read(calibrate.softmax(logits, temperature), heat, boxes)
     graph = export(network, temperature)
     Path(out, "split.onnx").write_bytes(graph)
     tested = exact.take(test)
     said = answers(out / "split.onnx", tested)
-    figures = metrics.with_intervals(metrics.per_slice(said, tested), tested, settings.seed)
+    figures = scores.with_intervals(scores.per_slice(said, tested), tested, settings.seed)
     print("\n".join(table(figures, said, tested)))
     plots.learning_curves(curves.losses, curves.checked, out / "learning_curves.svg")
     plots.confusion_matrix(said.probabilities, tested.classes, out / "confusion_matrix.svg")
@@ -97,8 +97,8 @@ def watch(held: data.Slices, device: torch.device, epochs: int, curves: Curves) 
         curves.losses.append((number, losses.label, losses.heat, losses.box))
         if (number + 1) % max(1, epochs // CHECKS) == 0 or number + 1 == epochs:
             logits, heat, boxes = predict(network, held.images, device)
-            found = metrics.read(calibrate.softmax(logits), heat, boxes)
-            figures = {name: float(np.nanmean(each)) for name, each in metrics.per_slice(found, held).items()}
+            found = scores.read(calibrate.softmax(logits), heat, boxes)
+            figures = {name: float(np.nanmean(each)) for name, each in scores.per_slice(found, held).items()}
             curves.checked.append((number, figures))
             print(json.dumps({"epoch": number, **asdict(losses), **figures}), flush=True)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.metrics import Array
+from training.scores import Array
 
 
 def softmax(logits: Array, temperature: float = 1.0) -> Array:

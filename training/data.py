@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.settings import CLASSES
+from training.run_settings import CLASSES
 
 Numbers = npt.NDArray[np.int64]
 

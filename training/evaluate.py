@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from training import metrics
+from training import scores
 from training.data import Slices, load
-from training.settings import CLASSES, SIDE
+from training.run_settings import CLASSES, SIDE
 
 BATCH: int = 16
 
 
-def answers(graph: Path, slices: Slices) -> metrics.Answers:
+def answers(graph: Path, slices: Slices) -> scores.Answers:
     """What the graph says of slices of SIDE pixels."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
@@ -26,19 +26,19 @@ def answers(graph: Path, slices: Slices) -> metrics.Answers:
         grey = slices.images[start : start + BATCH, ..., np.newaxis]
         found.append(session.run(["probabilities", "heatmap", "boxes"], {"image": np.repeat(grey, 3, axis=3)}))
     probabilities, heatmaps, boxes = (np.concatenate(part) for part in zip(*found, strict=True))
-    return metrics.read(probabilities, heatmaps, boxes)
+    return scores.read(probabilities, heatmaps, boxes)
 
 
-def table(figures: dict[str, dict[str, float]], found: metrics.Answers, slices: Slices) -> list[str]:
+def table(figures: dict[str, dict[str, float]], found: scores.Answers, slices: Slices) -> list[str]:
     """Lines to read: figures with intervals, then the confusion matrix."""
-    lines = [f"{len(slices)} slices; 95 % intervals by a bootstrap over blocks of {metrics.BLOCK} neighbours"]
+    lines = [f"{len(slices)} slices; 95 % intervals by a bootstrap over blocks of {scores.BLOCK} neighbours"]
     lines += [
         f"{name:40} {each['value']:.3f}  ({each['low']:.3f} to {each['high']:.3f})" for name, each in figures.items()
     ]
     lines.append(
-        f"{'expected calibration error':40} {metrics.calibration_error(found.probabilities, slices.classes):.3f}"
+        f"{'expected calibration error':40} {scores.calibration_error(found.probabilities, slices.classes):.3f}"
     )
-    counts = metrics.confusion(found.probabilities, slices.classes)
+    counts = scores.confusion(found.probabilities, slices.classes)
     lines += ["true class, then how often each is named: " + ", ".join(CLASSES)]
     lines += [f"{name:12}" + "".join(f"{count:6}" for count in row) for name, row in zip(CLASSES, counts, strict=True)]
     return lines
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     graph = newest(given.model, given.file) if given.model.is_dir() else given.model
     slices = load(given.data, SIDE)
     found = answers(graph, slices)
-    figures = metrics.with_intervals(metrics.per_slice(found, slices), slices, given.seed)
+    figures = scores.with_intervals(scores.per_slice(found, slices), slices, given.seed)
     sys.stdout.write("\n".join(table(figures, found, slices)) + "\n")
 
 

@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from training.settings import CELLS, CLASSES, SIDE
+from training.run_settings import CELLS, CLASSES, SIDE
 
 OPSET: Final = 17
 """Known to ONNX Runtime 1.12 and newer, so to every Triton of the last years."""

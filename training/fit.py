@@ -15,7 +15,7 @@ from training import losses, places
 from training.augment import Augmentation
 from training.data import Slices
 from training.network import Network
-from training.settings import CLASSES, SIDE, Settings
+from training.run_settings import CLASSES, SIDE, RunSettings
 
 WARM_UP: float = 0.05
 """Share of the steps in which the learning rate rises."""
@@ -36,7 +36,7 @@ class Losses:
     box: float
 
 
-def fit(train: Slices, settings: Settings, device: torch.device, watch: Watch) -> nn.Module:
+def fit(train: Slices, settings: RunSettings, device: torch.device, watch: Watch) -> nn.Module:
     """Train a network; what is returned is the running mean of its weights.
 
     Args:
@@ -84,7 +84,7 @@ def predict(network: nn.Module, images: npt.NDArray[np.uint8], device: torch.dev
 class _Epoch:
     """Draws batches: rarer classes more often, by the root of how much rarer they are."""
 
-    def __init__(self, train: Slices, settings: Settings, device: torch.device) -> None:
+    def __init__(self, train: Slices, settings: RunSettings, device: torch.device) -> None:
         self.images = torch.from_numpy(train.images).to(device)
         self.classes = torch.from_numpy(train.classes).to(device)
         self.boxes = torch.from_numpy(train.boxes).to(device)

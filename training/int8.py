@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from model_export.files import write_whole
+from model_export.export_files import write_whole
 from model_export.quantise import quantise_convolutions
-from training import metrics, record
+from training import record, scores
 from training.data import load, split
 from training.evaluate import answers
-from training.settings import SIDE
+from training.run_settings import SIDE
 
 CALIBRATION_STEP: Final = 25
 """One training slice in so many gives the bounds of the activations."""
@@ -25,7 +25,7 @@ LARGEST_LOSS: Final = 0.01
 GATED: Final = ("class accuracy, three tumour kinds", "peak inside the box", "mean IoU of the box", "recall of notumor")
 
 
-def quantise(graph: bytes, grey: metrics.Array) -> bytes:
+def quantise(graph: bytes, grey: scores.Array) -> bytes:
     """The INT8 graph of one whose kernels are stored as float16, calibrated on (N, S, S) uint8 slices."""
     return quantise_convolutions(plain(graph), np.repeat(grey[..., np.newaxis], 3, axis=3))
 
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     compared = slices.take(np.sort(np.concatenate([validation, test])))
     figures = []
     for each in (graph, aside):
-        values = metrics.per_slice(answers(each, compared), compared)
+        values = scores.per_slice(answers(each, compared), compared)
         figures.append({name: float(np.nanmean(value)) for name, value in values.items()})
     aside.unlink()
     checks = gate(*figures)

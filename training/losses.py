@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.settings import CELLS, NO_TUMOUR
+from training.run_settings import CELLS, NO_TUMOUR
 
 SPREAD: Final = 0.25
 """Standard deviation of the heat asked for, as a share of the box's sides: 0.135 of the peak remains at an edge."""

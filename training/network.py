@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from training.settings import CELLS, CLASSES
+from training.run_settings import CELLS, CLASSES
 
 EXPANSION: Final = 3
 DROPOUT: Final = 0.2

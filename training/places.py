@@ -1,40 +1,37 @@
 """Where in a picture augmentation looks: random affine maps, of pictures and of boxes alike."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from training.augment import Augmentation
+from training.chance import Chance
 
 Placement = tuple[Tensor, Tensor]
 """(N, 2, 2) and (N, 2): a position in the result, -0.5 to 0.5 about its centre, is at `matrix @ position + origin` in
 the picture it came from, in the same unit."""
 
 
-def draw(heads: Tensor, random: "Augmentation") -> Placement:
+def draw(heads: Tensor, chance: Chance) -> Placement:
     """Look at the whole picture or at the head within it, a little aside, turned, larger or smaller, or mirrored.
 
     Args:
         heads: (N, 4) what is not background, in fractions of the picture.
-        random: the source of chance.
+        chance: decides.
     """
     count = len(heads)
     whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=heads.device)
     # Half of the views begin with the head filling the picture, so that margins say nothing of the source.
-    base = torch.where(random.sometimes(count, 0.5).view(-1, 1), heads, whole)
-    zoom = random.uniform(count, -0.28, 0.28, 1).exp()
-    stretch = (0.09 * random.normal(count, 1)).clamp(-0.25, 0.25).exp()
+    base = torch.where(chance.sometimes(count, 0.5).view(-1, 1), heads, whole)
+    zoom = chance.uniform(count, -0.28, 0.28, 1).exp()
+    stretch = (0.09 * chance.normal(count, 1)).clamp(-0.25, 0.25).exp()
     extent = (base[:, 2:] - base[:, :2]) * zoom * torch.cat([stretch, 1 / stretch], 1)
-    few_turns = random.sometimes(count, 0.7).view(-1)
-    angle = torch.where(few_turns, 0.12 * random.normal(count), random.uniform(count, -0.6, 0.6))
-    mirror = torch.where(random.sometimes(count, 0.5).view(-1), -1.0, 1.0)
+    few_turns = chance.sometimes(count, 0.7).view(-1)
+    angle = torch.where(few_turns, 0.12 * chance.normal(count), chance.uniform(count, -0.6, 0.6))
+    mirror = torch.where(chance.sometimes(count, 0.5).view(-1), -1.0, 1.0)
     cosine, sine = angle.cos(), angle.sin()
     turned = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
     scale = torch.stack([extent[:, 0] * mirror, extent[:, 1]], 1)
-    aside = random.uniform(count, -0.09, 0.09, 2) * extent
+    aside = chance.uniform(count, -0.09, 0.09, 2) * extent
     return turned * scale.unsqueeze(1), (base[:, :2] + base[:, 2:]) / 2 - 0.5 + aside
 
 

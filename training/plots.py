@@ -7,8 +7,8 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from training.metrics import Array, confusion, reliability
-from training.settings import CLASSES
+from training.run_settings import CLASSES
+from training.scores import Array, confusion, reliability
 
 mpl.use("Agg")
 mpl.rcParams.update({"svg.hashsalt": "training", "font.size": 9, "svg.fonttype": "none"})

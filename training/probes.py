@@ -13,8 +13,8 @@ import numpy as np
 
 from training.data import Slices, load, split
 from training.evaluate import answers, newest
-from training.metrics import Array
-from training.settings import NO_TUMOUR, SIDE
+from training.run_settings import NO_TUMOUR, SIDE
+from training.scores import Array
 
 MARGIN: int = SIDE // 14
 """Pixels at each edge that the probe of margins sees."""

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from frontend.serverless.function_app import MAX_BODY_BYTES
-from inference_server.settings import TritonSettings
+from inference_server.triton_settings import TritonSettings
 from oncoserve.jobs.aws.dynamo_store import INDEX
 from oncoserve.settings import Settings
 from testbed.aws_environment import environment

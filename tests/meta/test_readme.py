@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server.settings import TritonSettings
+from inference_server.triton_settings import TritonSettings
 from oncoserve.settings import Settings
 from testbed.servers import PROJECT, free_port
 

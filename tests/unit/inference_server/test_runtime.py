@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from inference_server import runtime
-from inference_server.errors import LaunchError
-from inference_server.settings import TritonSettings
+from inference_server.launch_errors import LaunchError
+from inference_server.triton_settings import TritonSettings
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_export.files import Layout
+from model_export.export_files import Layout
 from model_export.sources import Wheel
 
 CHECKOUT = Layout(Path(__file__).resolve().parents[3])

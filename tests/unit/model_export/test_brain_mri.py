@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from model_export.brain_mri import build, check
-from model_export.errors import CheckError
+from model_export.export_errors import CheckError
 from model_export.verify import load_images, open_session, run
 
 

@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 
 from model_export.__main__ import main
-from model_export.errors import CheckError
+from model_export.export_errors import CheckError
+from model_export.export_files import Layout
 from model_export.exporters import CPU_FILE, EXPORTERS, Exporter, export
-from model_export.files import Layout
 from model_export.sources import Samples, Weights
 
 from .conftest import CHECKOUT, pin, wheel_bytes

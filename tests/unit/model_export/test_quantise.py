@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from model_export import brain_mri_int8, verify
-from model_export.errors import CheckError
+from model_export.export_errors import CheckError
 from model_export.quantise import quantise_convolutions
 
 Images = npt.NDArray[np.uint8]

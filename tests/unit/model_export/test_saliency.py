@@ -4,7 +4,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from model_export.errors import ExportError
+from model_export.export_errors import ExportError
 from model_export.graph import GraphEditor
 from model_export.saliency import GRADIENT, add_hirescam
 from model_export.verify import open_session, run

@@ -12,7 +12,7 @@ from PIL import Image
 
 from model_export import verify
 from model_export.brain_mri import FEATURES, LOGITS, SIDE, build
-from model_export.errors import CheckError
+from model_export.export_errors import CheckError
 from model_export.graph import GraphEditor
 
 Images = npt.NDArray[np.uint8]

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from training.settings import CELLS, SIDE
+from training.run_settings import CELLS, SIDE
 
 FOLDER = Path(__file__).parents[3] / "model_repository" / "brain_tumour" / "1"
 

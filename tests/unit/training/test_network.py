@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 
 from training import losses, places  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
+from training.chance import Chance  # noqa: E402
 from training.export import Served, export  # noqa: E402
 from training.network import Network  # noqa: E402
-from training.settings import SIDE  # noqa: E402
+from training.run_settings import SIDE  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -32,7 +33,7 @@ def test_a_box_moves_with_what_it_encloses():
     images = torch.zeros(32, 256, 256, dtype=torch.uint8)
     images[:, 96:128, 112:160] = 255
     boxes = torch.tensor([[112 / 256, 96 / 256, 160 / 256, 128 / 256]]).repeat(32, 1)
-    placement = places.draw(torch.tensor([[0.2, 0.2, 0.9, 0.8]]).repeat(32, 1), Augmentation(3, CPU))
+    placement = places.draw(torch.tensor([[0.2, 0.2, 0.9, 0.8]]).repeat(32, 1), Chance(3, CPU))
     pictures, moved = places.cut(images.unsqueeze(1).float(), placement, SIDE)[:, 0], places.move(boxes, placement)
     for picture, box in zip(pictures, moved, strict=True):
         rows, columns = torch.nonzero(picture > 127, as_tuple=True)

@@ -17,7 +17,7 @@ CELLS: Final = SIDE // STRIDE
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """One run. The defaults made the figures of docs/brain_tumour.md; the shipped weights saw more slices, 261 times.
 
     Attributes:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from inference_server.errors import SettingsError
-from inference_server.settings import TritonSettings, available_cores
+from inference_server.launch_errors import SettingsError
+from inference_server.triton_settings import TritonSettings, available_cores
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from inference_server.errors import SettingsError
+from inference_server.launch_errors import SettingsError
 
 PREFIX = "ONCO_TRITON_"
 

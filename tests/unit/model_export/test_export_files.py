@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from model_export.files import sha256_of, write_whole
+from model_export.export_files import sha256_of, write_whole
 
 
 def test_writes_the_file_and_nothing_else(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from training.calibrate import least_certainty, softmax, temperature
 from training.data import Slices
-from training.metrics import Answers, calibration_error, confusion, overlap, per_slice, reliability, with_intervals
+from training.scores import Answers, calibration_error, confusion, overlap, per_slice, reliability, with_intervals
 
 
 @pytest.mark.parametrize(

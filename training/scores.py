@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from oncoserve.tasks.boxes import find
 from training.data import Slices, blocks
-from training.settings import CLASSES, NO_TUMOUR
+from training.run_settings import CLASSES, NO_TUMOUR
 
 Array = npt.NDArray[Any]
 

@@ -1,1 +1,0 @@
-"""What many images cost and how long they take: a measurement, a cost model, and a simulation of scaling."""
