@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     """Number of frontend processes."""
 
     published_host: str = ""
-    """Address that the port is published on where that is not ONCO_HOST, as with a container."""
+    """Address that the port is published on, where that is not ONCO_HOST, as with a container."""
 
     api_keys_file: Path | None = None
     """File with the hashes of the API keys, see docs/security.md; empty means that no key is needed."""
@@ -38,10 +38,10 @@ class Settings(BaseSettings):
     """Whether the service may be reached from other machines without an API key."""
 
     rate_limit_per_min: int = Field(default=0, ge=0, le=1_000_000)
-    """Requests per minute and process that a caller may make, 0 without limit; a key may have its own."""
+    """Requests per minute of one caller, over all worker processes; 0 is no limit; a key may have its own limit."""
 
     cors_origins: str = Field(default="", pattern=r"^(https?://[^\s,/*]+(,https?://[^\s,/*]+)*)?$")
-    """Origins whose pages may ask, such as https://viewer.example, with commas between them; empty means none."""
+    """Origins whose web pages may send requests, such as https://viewer.example, comma-separated; empty means none."""
 
     inference_url: str = Field(default="127.0.0.1:8001", pattern=r"^[^/\s]+:\d+$")
     """host:port of Triton's gRPC service."""
@@ -68,13 +68,13 @@ class Settings(BaseSettings):
     """Images per model that one worker process has under way at once."""
 
     job_max_attempts: int = Field(default=5, ge=1, le=100)
-    """How often work on an image of a job is begun before it is given up."""
+    """Attempts at an image of a job before it is given up."""
 
     job_lease_s: float = Field(default=30.0, ge=1, le=3600)
     """Seconds after which an image whose worker gave no sign of life is handed to another."""
 
     job_models: str = Field(default="", pattern=r"^([\w.-]+(,[\w.-]+)*)?$")
-    """Models whose jobs a worker does, with commas between them; empty means all."""
+    """Models whose jobs a worker does, comma-separated; empty means all."""
 
     jobs: Literal["embedded", "aws"] = "embedded"
     """Where jobs are kept: embedded, in ONCO_RESULTS_DIR, or aws, see docs/aws.md."""
@@ -89,10 +89,10 @@ class Settings(BaseSettings):
     """ARN of the SNS topic that images of jobs are published to."""
 
     aws_queue_prefix: str = ""
-    """What the names of the models' SQS queues begin with."""
+    """Prefix of the names of the models' SQS queues."""
 
     aws_results_host: str = Field(default="", pattern=r"^[\w.-]*$")
-    """Host of the CDN before the bucket; empty means that results are read from S3."""
+    """Host of the CDN in front of the bucket; empty means that results are read from S3."""
 
     aws_endpoint_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
     """Address of an emulator of AWS; empty means AWS."""
@@ -107,37 +107,37 @@ class Settings(BaseSettings):
     """Largest picture, in pixels (width times height)."""
 
     receive_timeout_s: int = Field(default=10, ge=1, le=600)
-    """Longest silence of a caller in the middle of a request or an answer, time for a request's head, in seconds."""
+    """Seconds that a caller may be silent during a request or an answer, and that a request's head may take."""
 
     max_connections: int = Field(default=512, ge=1, le=65536)
-    """Connections that a process holds at once; the next one is refused with 503."""
+    """Connections that one worker process holds at once; the next is refused with 503."""
 
     infer_timeout_s: float = Field(default=30.0, gt=0, le=600)
     """Longest wait for Triton per inference request, in seconds; a large picture makes several."""
 
     max_batches_in_flight: int = Field(default=4, ge=1, le=1024)
-    """Full batches of requests per model and process that may be worked on at once; the next is refused with 503."""
+    """Full batches of requests per model under way at once, over all worker processes; more are refused with 503."""
 
     max_tiles_in_flight: int = Field(default=4, ge=1, le=256)
     """Inference requests that one picture may have under way at once."""
 
     cpu_threads: int = Field(default=min(4, os.cpu_count() or 1), ge=1, le=256)
-    """Threads per process for decoding, resizing and encoding."""
+    """Threads of each worker process for decoding, resizing and encoding."""
 
     viewer_cache_bytes: int = Field(default=512 * 2**20, ge=0, le=2**40)
-    """Memory per process for decoded pictures that are being looked at, in bytes; the last one stays even if larger."""
+    """Bytes that each worker process keeps of decoded pictures on view; the last picture stays even if it is larger."""
 
     poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
-    """Seconds between two looks at Triton's readiness."""
+    """Seconds between two checks of Triton's readiness."""
 
     drain_s: float = Field(default=0.0, ge=0, le=300)
-    """Seconds between SIGTERM, which makes the frontend not ready, and its end of listening; for a proxy to notice."""
+    """Seconds that the frontend still listens after SIGTERM, while /readyz says not ready, so that a proxy notices."""
 
     shutdown_grace_s: int = Field(default=10, ge=0, le=600)
     """Seconds that running requests get to finish when the frontend is told to stop."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least important log line that is written."""
+    """Lowest level of log lines that are written."""
 
     otlp_endpoint: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
     """OTLP/HTTP address that traces are sent to, such as http://localhost:4318; empty means no traces."""

@@ -1,4 +1,4 @@
-"""What every error has, and the two kinds that there are."""
+"""The base class of all errors, and the two kinds of error."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ class PlatformError(Exception):
     title: ClassVar[str]
     advice: ClassVar[str]
     retry_after_s: int | None = None
-    challenge: ClassVar[str | None] = None  # what RFC 9110 wants to stand in WWW-Authenticate with every 401
+    challenge: ClassVar[str | None] = None  # the WWW-Authenticate header that RFC 9110 requires with every 401
 
     @property
     def detail(self) -> str:

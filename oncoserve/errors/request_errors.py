@@ -1,4 +1,4 @@
-"""Errors that the caller can mend."""
+"""Errors that the caller can put right."""
 
 import math
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class EmptyUpload(RequestError):
 
 
 class MissingImage(RequestError):
-    """A multipart request without a usable `image` field."""
+    """The multipart request has no usable `image` field."""
 
     status, code, title = 400, "missing_image", "The picture is missing"
     advice = "Send exactly one file in the multipart field 'image'."
@@ -28,21 +28,21 @@ class MissingImage(RequestError):
 
 
 class MissingImages(RequestError):
-    """A job without images."""
+    """The request has neither a file nor the id of an upload."""
 
     status, code, title = 400, "missing_images", "The job has no images"
     advice = "Send each file in a multipart field 'images', or the id of each upload in a field 'uploads'."
 
 
 class MalformedRequest(RequestError):
-    """HTTP or multipart framing that cannot be read."""
+    """Its HTTP or multipart framing is not valid."""
 
     status, code, title = 400, "malformed_request", "The request cannot be read"
     advice = "Check how the client builds the request (boundary, headers, length)."
 
 
 class Unauthorised(RequestError):
-    """A request without an API key, or with one that is not known, where a key is needed."""
+    """The request has no API key, or one that is not known."""
 
     status, code, title = 401, "unauthorised", "A valid API key is needed"
     advice = "Send your key in the header X-API-Key; the operator of the service gives it out."
@@ -50,10 +50,10 @@ class Unauthorised(RequestError):
 
 
 class RouteNotFound(RequestError):
-    """No such address."""
+    """The service has no such address."""
 
     status, code, title = 404, "not_found", "There is nothing at this address"
-    advice = "See /docs for the addresses there are."
+    advice = "See /docs for all addresses."
 
 
 class ModelNotFound(RequestError):
@@ -97,7 +97,7 @@ class SampleNotFound(RequestError):
 
 
 class JobNotFound(RequestError):
-    """The job in the address does not exist, or is somebody else's, or was removed after it expired."""
+    """The job in the address does not exist, belongs to another caller, or was removed after it expired."""
 
     status, code, title = 404, "job_not_found", "The job is not known"
     advice = "GET /v1/jobs lists your jobs."
@@ -107,7 +107,7 @@ class JobNotFound(RequestError):
 
 
 class UploadNotFound(RequestError):
-    """The upload that a job names was never made, has not come in, or is no longer kept."""
+    """The upload that the job names does not exist, has not arrived yet, or is no longer kept."""
 
     status, code, title = 404, "upload_not_found", "The upload is not known"
     advice = "Ask for a new address with POST /v1/uploads, send the picture there, then name its id in a job."
@@ -131,7 +131,7 @@ class MethodNotAllowed(RequestError):
 
 
 class NotAcceptable(RequestError):
-    """None of the media types in Accept can be produced."""
+    """The service can produce none of the media types in Accept."""
 
     status, code, title = 406, "not_acceptable", "No acceptable form of the answer"
     advice = "Name one of the offered types in the Accept header, or leave it out."
@@ -141,17 +141,17 @@ class NotAcceptable(RequestError):
 
 
 class RequestTimeout(RequestError):
-    """The request stopped coming in, or came in too slowly; see ONCO_RECEIVE_TIMEOUT_S."""
+    """The request stopped arriving, or arrived too slowly; see ONCO_RECEIVE_TIMEOUT_S."""
 
-    status, code, title = 408, "request_timeout", "The request did not come in in time"
+    status, code, title = 408, "request_timeout", "The request did not arrive in time"
     advice = "Send it again, over a better connection or with a smaller file."
 
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"Nothing, or too little, came in; the limit is {limit_s:.3g} s.")
+        super().__init__(f"Nothing, or too little, arrived; the limit is {limit_s:.3g} s.")
 
 
 class UploadTooLarge(RequestError):
-    """More bytes than ONCO_MAX_UPLOAD_BYTES."""
+    """The body has more bytes than ONCO_MAX_UPLOAD_BYTES."""
 
     status, code, title = 413, "upload_too_large", "The upload is too large"
     advice = "Send a smaller file."
@@ -162,17 +162,17 @@ class UploadTooLarge(RequestError):
 
 
 class TooManyImages(RequestError):
-    """More images in one job than ONCO_MAX_JOB_IMAGES."""
+    """The job has more images than ONCO_MAX_JOB_IMAGES."""
 
     status, code, title = 413, "too_many_images", "The job has too many images"
     advice = "Send the images in several jobs."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"There are more than {limit} images, which is the limit of one job.")
+        super().__init__(f"The job has more than {limit} images, which is the limit.")
 
 
 class ImageTooLarge(RequestError):
-    """More pixels than ONCO_MAX_IMAGE_PIXELS; told from the header, before decoding."""
+    """The picture has more pixels than ONCO_MAX_IMAGE_PIXELS, by its header; it is not decoded."""
 
     status, code, title = 413, "image_too_large", "The picture has too many pixels"
     advice = "Scale the picture down or cut it into parts."
@@ -182,7 +182,7 @@ class ImageTooLarge(RequestError):
 
 
 class AreaTooLarge(RequestError):
-    """More pixels at the model's resolution than can be held in memory; told before any of them is made."""
+    """At the model's resolution the picture has more pixels than fit into memory; none of them was computed."""
 
     status, code, title = 413, "area_too_large", "The picture covers too large an area"
     advice = "Cut it into parts, or check um_per_px."
@@ -195,7 +195,7 @@ class AreaTooLarge(RequestError):
 
 
 class ImageTooComplex(RequestError):
-    """More scans, segments or chunks than a picture needs: a small file that would take minutes to decode."""
+    """The file has more scans, segments or chunks than a picture needs; it could take minutes to decode."""
 
     status, code, title = 413, "image_too_complex", "The picture's file has too many parts"
     advice = "Open the picture in an image editor and export it again."
@@ -205,7 +205,7 @@ class ImageTooComplex(RequestError):
 
 
 class UnsupportedImage(RequestError):
-    """The content (not the name) is neither PNG nor JPEG."""
+    """The content, whatever the file's name, is neither PNG nor JPEG."""
 
     status, code, title = 415, "unsupported_image", "The file is not a PNG or JPEG"
     advice = "Convert the picture to PNG or JPEG; a new file name alone does not change its content."
@@ -215,7 +215,7 @@ class UnsupportedImage(RequestError):
 
 
 class CorruptImage(RequestError):
-    """A PNG or JPEG that cannot be decoded to the end."""
+    """The file is a PNG or JPEG that cannot be decoded to its end."""
 
     status, code, title = 422, "corrupt_image", "The picture is damaged"
     advice = "Export or download the file again; it may be cut off."
@@ -225,22 +225,22 @@ class CorruptImage(RequestError):
 
 
 class InvalidParameter(RequestError):
-    """A parameter that is unknown, given twice, or out of range."""
+    """A parameter is unknown, given twice, or out of range."""
 
     status, code, title = 422, "invalid_parameter", "A parameter is not valid"
     advice = "See /docs for the parameters and their ranges."
 
 
 class TooManyRequests(RequestError):
-    """More requests than the caller's key, or ONCO_RATE_LIMIT_PER_MIN, allows."""
+    """The caller sent more requests than its key, or ONCO_RATE_LIMIT_PER_MIN, allows."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
     advice, retry_after_s = "Try again after the time in Retry-After.", 1
 
     def __init__(self, limit_per_min: int, wait_s: float) -> None:
         self.retry_after_s = math.ceil(wait_s)
-        met = f"{limit_per_min} requests are made, the limit is {limit_per_min} a minute"
-        super().__init__(f"{met}; the next one is free in {wait_s:.3g} s.")
+        met = f"{limit_per_min} requests were made, and the limit is {limit_per_min} a minute"
+        super().__init__(f"{met}; the next is allowed in {wait_s:.3g} s.")
 
 
 class HeadTooLarge(RequestError):
@@ -250,4 +250,4 @@ class HeadTooLarge(RequestError):
     advice = "Send fewer or shorter headers and parameters."
 
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"They have more than {limit_bytes} bytes, which is the limit.")
+        super().__init__(f"Together they have more than {limit_bytes} bytes, which is the limit.")

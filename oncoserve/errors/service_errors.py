@@ -1,10 +1,10 @@
-"""Errors that the caller cannot mend; trying again may help."""
+"""Errors that the caller cannot put right; trying again may help."""
 
 from oncoserve.errors.platform import ServiceError
 
 
 class InternalError(ServiceError):
-    """A defect of ours; the log has the details under the request id."""
+    """This is a defect of the service; its log has the details under the request id."""
 
     status, code, title = 500, "internal_error", "Something went wrong here"
     advice = "It is not the picture's fault; please report it with the request id."
@@ -15,7 +15,7 @@ class InferenceFailed(ServiceError):
     """Triton answered with an error, or with something that is not the model's output."""
 
     status, code, title = 502, "inference_failed", "The model could not compute an answer"
-    advice = "Try again; if it stays, please report it with the request id."
+    advice = "Try again; if it happens again, please report it with the request id."
     retry_after_s = None
 
     def __init__(self, model: str) -> None:
@@ -33,7 +33,7 @@ class InferenceUnavailable(ServiceError):
 
 
 class ModelNotReady(ServiceError):
-    """Triton answers, but this model is not loaded, or its configuration is not what its card says."""
+    """Triton answers, but this model is not loaded, or its configuration contradicts its card."""
 
     status, code, title = 503, "model_not_ready", "The model is not ready"
     advice = "Try again in a moment; /readyz says what is missing."
@@ -44,7 +44,7 @@ class ModelNotReady(ServiceError):
 
 
 class TooBusy(ServiceError):
-    """Full batches are under way, as many as ONCO_MAX_BATCHES_IN_FLIGHT allows, or the answer would come too late."""
+    """ONCO_MAX_BATCHES_IN_FLIGHT full batches are under way, or the answer would come too late."""
 
     status, code, title = 503, "too_busy", "The service is busy"
     advice = "Try again after the time in Retry-After."
@@ -82,9 +82,9 @@ class JobsUnavailable(ServiceError):
 
 
 class AttemptsExhausted(ServiceError):
-    """An image of a job failed ONCO_JOB_MAX_ATTEMPTS times, or ended the worker's process that often."""
+    """The image failed ONCO_JOB_MAX_ATTEMPTS times, or ended the worker's process that often."""
 
-    status, code, title = 500, "attempts_exhausted", "The image could not be worked on"
+    status, code, title = 500, "attempts_exhausted", "The image could not be processed"
     advice = "Look at the image in another program; if it is fine, please report it with the job's id."
     retry_after_s = None
 
@@ -93,7 +93,7 @@ class AttemptsExhausted(ServiceError):
 
 
 class UploadsNotSupported(ServiceError):
-    """The storage of this installation has no addresses of its own that a picture could be sent to."""
+    """The storage of this installation cannot hand out addresses to send pictures to."""
 
     status, code, title = 501, "uploads_not_supported", "Pictures are not uploaded separately here"
     advice = "Send the pictures in the job's own request: POST /v1/jobs, multipart field 'images'."
@@ -111,7 +111,7 @@ class DeadlineExceeded(ServiceError):
 
 
 class TooManyConnections(ServiceError):
-    """As many connections are open as ONCO_MAX_CONNECTIONS allows."""
+    """ONCO_MAX_CONNECTIONS connections are open already."""
 
     status, code, title = 503, "too_many_connections", "The service has too many connections"
     advice = "Try again after the time in Retry-After."

@@ -1,4 +1,4 @@
-"""Errors of looking at a result, and of correcting it."""
+"""Errors when a result is viewed or corrected."""
 
 from collections.abc import Iterable
 
@@ -26,21 +26,21 @@ class CorrectionsNotAvailable(RequestError):
 
 
 class UnknownObjects(RequestError):
-    """Objects to be excluded that the result does not have at this threshold."""
+    """The result does not have these objects at this threshold, so they cannot be excluded."""
 
     status, code, title = 422, "unknown_objects", "The result has no such objects"
-    advice = "polygons.geojson names the objects; at another threshold they are others."
+    advice = "polygons.geojson names the objects; each threshold has its own."
 
     def __init__(self, unknown: Iterable[str]) -> None:
         names = sorted(unknown)
-        super().__init__(f"Not there: {', '.join(repr(name[:40]) for name in names[:5])}; {len(names)} in all.")
+        super().__init__(f"Unknown are {', '.join(repr(name[:40]) for name in names[:5])}; {len(names)} in all.")
 
 
 class TooManyCorrections(RequestError):
-    """Corrections at more thresholds than are kept."""
+    """The result has corrections at as many thresholds as are kept."""
 
     status, code, title = 422, "too_many_corrections", "The result has corrections at too many thresholds"
-    advice = "Exclude nothing at thresholds that are not needed any more."
+    advice = "Send an empty list for a threshold whose corrections are no longer needed."
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"Corrections are kept at {limit} thresholds at most.")

@@ -31,9 +31,10 @@ class Key:
     """One line of the key file.
 
     Attributes:
-        name: whom the key was given to. Two keys of one name are one caller, so that a key can be replaced in peace.
+        name: whom the key was given to. Two keys of one name are one caller, so that a new key can be handed out
+            before the old one is taken away.
         sha256: of the key, 64 hexadecimal digits.
-        per_min: requests per minute and process, 0 without limit; None leaves it to the settings.
+        per_min: requests per minute over all worker processes, 0 for no limit; None leaves it to the settings.
     """
 
     name: str

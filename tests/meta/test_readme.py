@@ -1,4 +1,4 @@
-"""What the README says is what happens."""
+"""What the README and the documents say is what happens."""
 
 import inspect
 import json
@@ -19,6 +19,12 @@ from oncoserve.settings import Settings
 from testbed.servers import PROJECT, free_port
 
 README = (PROJECT / "README.md").read_text()
+DOCUMENTS = sorted(
+    [
+        *PROJECT.glob("*.md"),
+        *(path for room in ("docs", "deploy", "training") for path in (PROJECT / room).rglob("*.md")),
+    ]
+)
 # Defaults that depend on the machine or are nothing, in words.
 IN_WORDS = {
     "ONCO_API_KEYS_FILE",
@@ -47,7 +53,44 @@ def blocks(language):
 def test_it_is_short_and_begins_with_what_matters():
     lines = README.splitlines()
     assert len(lines) < 150
+    assert [number for number, line in enumerate(lines, 1) if len(line) > 120] == []
     assert "Research use only. Not a medical device." in "\n".join(lines[:12])
+    screen = "\n".join(lines[:25])
+    for answer in ("For whom", "What it costs to try", "What it is not", "make run"):
+        assert answer in screen
+    assert min(README.index("make run"), README.index("docker compose up")) == README.index("make run")
+
+
+def anchors(path):
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    found = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
+        again = next(number for number in range(100) if (f"{slug}-{number}" if number else slug) not in found)
+        found.add(f"{slug}-{again}" if again else slug)
+    return found
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not re.match(r"[a-z]+:", target):
+            name, _, anchor = target.partition("#")
+            there = (page.parent / name).resolve() if name else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_it_names_exists(page):
+    built = {"build", "results"}
+    rooms = "|".join(
+        each.name for each in PROJECT.iterdir() if each.is_dir() and each.name not in built and each.name[0] != "."
+    )
+    named = re.findall(rf"(?<![\w./=-])((?:{rooms})/[\w./-]*\w/?)(?![\w*<{{/-])", page.read_text())
+    missing = {name for name in named if not any((folder / name).exists() for folder in (PROJECT, page.parent))}
+    assert missing == set()
 
 
 LAUNCHER = (PROJECT / "docs/inference_server.md").read_text()
@@ -99,7 +142,7 @@ def test_the_grpc_snippet(triton, tmp_path):
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_line_and_its_answer(frontend):
-    command = next(line for line in blocks("sh")[1].splitlines() if line.startswith("curl"))
+    command = next(line for block in blocks("sh") for line in block.splitlines() if line.startswith("curl"))
     command = command.replace("http://localhost:5000", frontend.url)
     done = subprocess.run(command.split(), cwd=PROJECT, capture_output=True, text=True, timeout=60)
     shown, met = json.loads(blocks("json")[0]), json.loads(done.stdout)

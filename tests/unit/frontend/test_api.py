@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from oncoserve.runtime.draining import Draining
 from testbed.fakes import FakeBackend, card, classifier, write_card
 from testbed.pictures import encoded, noise, quarters
 from testbed.service import PNG, PREDICT, Service, assert_problem
+
+ADDRESSES = Path("docs/api.md").read_text()
 
 
 @pytest.mark.parametrize("way", ["multipart", "raw", "form-type"])
@@ -205,6 +208,13 @@ async def test_metrics(service):
     assert 'oncoserve_stage_seconds_count{stage="infer"} 1.0' in text
     assert "oncoserve_ready 1.0" in text
     assert "patient-name" not in text
+
+
+async def test_every_address_is_in_the_documents(service):
+    paths = (await service.http.get("/openapi.json")).json()["paths"]
+    assert len(paths) > 20
+    assert [f"{method} {path}" for path, methods in paths.items() for method in map(str.upper, methods)
+            if f"`{method} {path}`" not in ADDRESSES] == []  # fmt: skip
 
 
 async def test_openapi_names_the_errors(service):

@@ -35,12 +35,14 @@ def test_limits_state_their_value_and_the_value_met():
     assert "5 connections are open" in errors.TooManyConnections(5).detail
     assert "has 11 bytes; the limit is 10" in errors.UploadTooLarge(11, 10).detail
     assert "at least 11 bytes" in errors.UploadTooLarge(11, 10, whole=False).detail
-    assert "60 requests are made, the limit is 60 a minute" in errors.TooManyRequests(60, 0.3).detail
+    assert "60 requests were made, and the limit is 60 a minute" in errors.TooManyRequests(60, 0.3).detail
     assert errors.TooManyRequests(60, 1.3).retry_after_s == 2
     assert "within 0.5 s" in errors.DeadlineExceeded("m", 0.5).detail
 
 
 def test_every_code_has_its_place_in_the_docs():
-    text = DOCS.read_text()
+    sections = dict(re.findall(r"^### (\w+ \(\d+\))\n(.*?)(?=^###|\Z)", DOCS.read_text(), re.MULTILINE | re.DOTALL))
+    assert sections.keys() == {f"{each.code} ({each.status})" for each in errors.all_errors()}
     for each in errors.all_errors():
-        assert f"### {each.code} ({each.status})" in text, each.code
+        words = " ".join(sections[f"{each.code} ({each.status})"].split())
+        assert words.startswith(f"**{each.title}.** {each.__doc__} {each.advice}"), each.code

@@ -32,7 +32,7 @@ def taken(limit, caller, tries, per_min=None):
 def test_a_minutes_requests_at_once_and_then_evenly(clock):
     limit = RateLimit(60, clock=clock)
     assert taken(limit, "a", 100) == 60
-    with pytest.raises(TooManyRequests, match="limit is 60 a minute; the next one is free in 1 s") as refused:
+    with pytest.raises(TooManyRequests, match="limit is 60 a minute; the next is allowed in 1 s") as refused:
         limit.take("a")
     assert refused.value.retry_after_s == 1
     clock.now += 1
