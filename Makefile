@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test compose-test load soak compare lint format types lock vendor clean
+.PHONY: help run models quick test compose-test load soak compare lint format types lock vendor clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,11 +18,17 @@ run: $(VENV)/.runtime models  ## Start Triton and the frontend; http://localhost
 models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving graphs (does nothing when they are there).
 	@$(BIN)/python -m model_export
 
-test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton.
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+# Tests run side by side, one process a core of a small machine; tests/conftest.py says which of them share servers.
+WORKERS ?= 2
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+quick: lint types models  ## Before each commit: lint, types and the tests that start no server; about a minute.
+	@$(PYTEST) -n $(WORKERS) -m "not servers" tests/unit tests/meta $(PYTEST_ARGS)
+
+test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton; T=tests/unit for a part.
+	@$(PYTEST) -n $(WORKERS) $(if $(T),,--cov --cov-report=term:skip-covered) $(T) $(PYTEST_ARGS)
 
 compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none.
-	@$(BIN)/python -m pytest tests/compose --require-docker $(PYTEST_ARGS)
+	@$(PYTEST) tests/compose --require-docker $(PYTEST_ARGS)
 
 # Closed loop, gentle enough for two cores; docs/load_testing.md has the other loads and limits.
 LOAD_ARGS ?= --users 4 --spawn-rate 4 --run-time 30s --stop-timeout 30 --max-p95-ms 15000 --min-requests 20

@@ -9,6 +9,9 @@ import pytest
 from inference_server import runtime
 from inference_server.launch_errors import LaunchError
 from testbed.servers import PROJECT, FrontendServer, TritonServer
+from tests.distribution import Suites, place, turn
+
+SERVERS = {"embedded_triton", "emulator"}  # fixtures of tests that start servers
 
 
 def pytest_addoption(parser):
@@ -21,6 +24,25 @@ def pytest_addoption(parser):
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
+    return Suites(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if SERVERS.intersection(item.fixturenames):
+            item.add_marker("servers")
+    items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
