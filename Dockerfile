@@ -15,11 +15,12 @@ WORKDIR /app
 FROM base AS environment
 RUN python -m venv --without-pip /opt/venv
 
-# The serving graphs, from the pinned weights, with every check of `make models`. Depends on nothing but model_export.
+# The serving graphs, from the pinned weights, with every check of `make models`. Depends on model_export and one file of oncoserve alone.
 FROM base AS export
 COPY requirements-export.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --quiet --require-hashes --no-deps -r requirements-export.lock
+COPY --chmod=755 oncoserve/runtime/files.py oncoserve/runtime/
 COPY --chmod=755 model_export model_export
 RUN --mount=type=cache,target=/app/build/wheels python -m model_export
 # The frontend states the served file's sha256, which is in export.json; it does without the file itself.

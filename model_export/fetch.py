@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from model_export.export_errors import FetchError
-from model_export.export_files import sha256_of, write_whole
+from model_export.export_files import sha256_of
 from model_export.sources import Wheel
+from oncoserve.runtime.files import write_whole
 
 _PIP_ACTUAL_SHA256 = re.compile(r"\bGot\s+([0-9a-f]{64})\b")
 

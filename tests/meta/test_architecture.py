@@ -22,6 +22,7 @@ ROOMS = (
     "oncoserve.__main__",
     "client",
     "oncoserve.cli",
+    "model_export",
     "frontend",  # app.py and __main__.py, which put the rooms below together
     "frontend.serverless",
     "frontend.pages",
@@ -42,7 +43,6 @@ ROOMS = (
     "oncoserve.runtime",
     "oncoserve.errors",
     "oncoserve",  # the version, and the notice
-    "model_export",
     "inference_server",
 )
 PRODUCT = {"frontend", "oncoserve", "inference_server", "model_export"}

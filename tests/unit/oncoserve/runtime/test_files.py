@@ -55,3 +55,19 @@ def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path):
         content = path.read_bytes()
         assert content == content[:1] * 3_000_000
         path.unlink()
+
+
+def test_a_reader_keeps_the_whole_old_file(tmp_path):
+    path = tmp_path / "file"
+    write_whole(path, b"the old content")
+    with path.open("rb") as reader:
+        write_whole(path, b"new")
+        assert reader.read() == b"the old content"
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path):
+    path = tmp_path / "file"
+    path.mkdir()
+    with pytest.raises(OSError, match="file"):
+        write_whole(path, b"content")
+    assert list(tmp_path.iterdir()) == [path]
