@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from model_export.export_files import write_whole
 from model_export.quantise import quantise_convolutions
+from oncoserve.runtime.files import write_whole
 from training import record, scores
 from training.data import load, split
 from training.evaluate import answers

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from model_export.export_files import write_whole
+from oncoserve.runtime.files import write_whole
 
 CPU_FILE: Final = "model.cpu.onnx"
 """The quantised graph, which config.pbtxt names for CPUs."""
