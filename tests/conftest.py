@@ -24,6 +24,7 @@ def pytest_addoption(parser):
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
+    parser.addoption("--update-links", action="store_true", help="write the line numbers of functions into docs")
 
 
 @pytest.hookimpl(optionalhook=True)
