@@ -1,13 +1,13 @@
 """The command-line client's own requests, to the API of the stack."""
 
-from client.pictures import Upload
-from client.service import Service
+from oncoserve.cli.client.picture_files import Upload
+from oncoserve.cli.client.service_client import ServiceClient
 from tests.aws.conftest import TIMEOUT_S
 
 
 def test_upload_job_and_results(stack, keys, emulator, start_worker, sample):
     start_worker(emulator.url)
-    service = Service(emulator.url, keys["ward"], TIMEOUT_S)
+    service = ServiceClient(emulator.url, keys["ward"], TIMEOUT_S)
     service._http.headers["Host"] = stack.outputs["ApiUrl"].removeprefix("http://")
     assert service.model("brain_mri")["card"]["title"]
     upload = service.upload(Upload("scan 1.jpg", sample, "image/jpeg"))

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from client.errors import UsageError
+from oncoserve.cli.client.client_errors import UsageError
+from oncoserve.runtime.files import write_whole
 
 FILE = "state.jsonl"
 VERSION = 1
 
 
 @dataclass
-class Outcome:
+class Ending:
     """How a picture ended. `result` is the id of its result, `code` and `detail` say why there is none."""
 
     state: Literal["SUCCEEDED", "FAILED"]
@@ -39,7 +40,7 @@ class Attempt:
 
 
 @dataclass
-class State:
+class RunState:
     """All of it, in memory and as a journal: a line a change, since a file written anew would grow with the run.
 
     Args:
@@ -53,7 +54,7 @@ class State:
     run: dict[str, Any]
     path: Path
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
-    done: dict[str, Outcome] = field(default_factory=dict)
+    done: dict[str, Ending] = field(default_factory=dict)
     attempt: Attempt | None = None
 
     def sent(self) -> dict[str, str]:
@@ -68,14 +69,14 @@ class State:
         """The job was made."""
         self._note({"job": job, "pictures": dict(pictures)})
 
-    def note_done(self, outcomes: Mapping[str, Outcome]) -> None:
+    def note_done(self, endings: Mapping[str, Ending]) -> None:
         """These pictures have ended."""
-        self._note({"done": {name: asdict(each) for name, each in outcomes.items()}})
+        self._note({"done": {name: asdict(each) for name, each in endings.items()}})
 
     def _note(self, change: dict[str, Any]) -> None:
         self.apply(change)
         if not self.path.exists():
-            write(self.path, _line({"version": VERSION, "run": self.run}))
+            write_whole(self.path, _line({"version": VERSION, "run": self.run}), durable=True)
         with self.path.open("ab") as file:
             file.write(_line(change))
             file.flush()
@@ -86,7 +87,7 @@ class State:
         if "job" in change:
             self.jobs[change["job"]], self.attempt = change["pictures"], None
         elif "done" in change:
-            self.done |= {name: Outcome(**each) for name, each in change["done"].items()}
+            self.done |= {name: Ending(**each) for name, each in change["done"].items()}
         else:
             self.attempt = change["attempt"] and Attempt(**change["attempt"])
 
@@ -95,13 +96,13 @@ def _line(change: dict[str, Any]) -> bytes:
     return json.dumps(change).encode() + b"\n"
 
 
-def load(out: Path, run: dict[str, Any]) -> State:
+def load(out: Path, run: dict[str, Any]) -> RunState:
     """The state of the run in a folder, a new one in an empty folder.
 
     Raises:
         UsageError: the folder has something else in it, another run's state, or a damaged one.
     """
-    state = State(run, out / FILE)
+    state = RunState(run, out / FILE)
     if not state.path.exists():
         if any(not each.name.startswith(".") for each in out.iterdir()):
             raise UsageError(f"{out} has files in it that are not a run's; choose an empty or a new folder with --out.")
@@ -121,7 +122,7 @@ def load(out: Path, run: dict[str, Any]) -> State:
                 "Choose another folder with --out."
             )
     if cut_off:  # a change that was being written when the client was killed; it did not count yet
-        write(state.path, b"".join(line + b"\n" for line in lines))
+        write_whole(state.path, b"".join(line + b"\n" for line in lines), durable=True)
     return state
 
 
@@ -141,13 +142,3 @@ def lock(out: Path) -> Iterator[None]:
         except OSError as error:
             raise UsageError(f"Another client is at work on {out}.") from error
         yield
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file aside and rename it: whole or not at all, whenever the power goes."""
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from client.errors import ClientError, Refused, UsageError
-from client.service import Document, Service
-from client.state import Outcome, State, write
+from oncoserve.cli.client.client_errors import ClientError, Refused, UsageError
+from oncoserve.cli.client.run_state import Ending, RunState
+from oncoserve.cli.client.service_client import Document, ServiceClient
+from oncoserve.runtime.files import write_whole
 
 FOLDER, DOCUMENT = "images", "result.json"
 NOT_FOUND = 404
@@ -29,7 +30,12 @@ class Collector:
     """
 
     def __init__(
-        self, service: Service, renderings: Sequence[str], state: State, out: Path, report: Callable[[int], object]
+        self,
+        service: ServiceClient,
+        renderings: Sequence[str],
+        state: RunState,
+        out: Path,
+        report: Callable[[int], object],
     ) -> None:
         self._service, self._renderings, self._state, self._out, self._report = service, renderings, state, out, report
         self._sent = state.sent()
@@ -44,8 +50,8 @@ class Collector:
             try:
                 # Files that an earlier run was not asked for, or that somebody has deleted since.
                 earlier = {name: each.result for name, each in self._state.done.items() if each.result}
-                outcomes = pool.map(self._fetch, earlier.keys(), earlier.values())
-                again = dict(zip(earlier, outcomes, strict=True))
+                endings = pool.map(self._fetch, earlier.keys(), earlier.values())
+                again = dict(zip(earlier, endings, strict=True))
                 self._state.note_done({name: each for name, each in again.items() if each != self._state.done[name]})
                 self._collect(pool)
             except BaseException:
@@ -81,35 +87,34 @@ class Collector:
             if name not in self._state.done and (image["state"] in ENDED or document["state"] == "EXPIRED")
         }
         if ended:
-            outcomes = pool.map(self._outcome, ended.keys(), ended.values())
-            self._state.note_done(dict(zip(ended, outcomes, strict=True)))
+            endings = pool.map(self._ending, ended.keys(), ended.values())
+            self._state.note_done(dict(zip(ended, endings, strict=True)))
             self._report(len(ended))
         return self._state.done.keys() >= set(names)
 
-    def _outcome(self, name: str, image: Document) -> Outcome:
+    def _ending(self, name: str, image: Document) -> Ending:
         if image["state"] == "SUCCEEDED" and image["result"]:
             return self._fetch(name, image["result"])
         error = image["error"] or {"code": "job_expired", "detail": "The job expired before the result was fetched."}
-        return Outcome("FAILED", None, error["code"], error["detail"])
+        return Ending("FAILED", None, error["code"], error["detail"])
 
-    def _fetch(self, name: str, result: str) -> Outcome:
+    def _fetch(self, name: str, result: str) -> Ending:
         """Write the files of a result that are not there yet, the document last."""
         folder = result_folder(self._out, name)
         wanted = [each for each in (*self._renderings, DOCUMENT) if not (folder / each).exists()]
         if not wanted:
-            return Outcome("SUCCEEDED", result)
+            return Ending("SUCCEEDED", result)
         try:
             document = self._service.result(result)
             if document["provenance"]["input_sha256"] != self._sent[name]:
-                return Outcome("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
+                return Ending("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
             _check_offered(document, self._renderings)
-            folder.mkdir(parents=True, exist_ok=True)
             for each in wanted:
                 data = _text(document) if each == DOCUMENT else self._service.rendering(result, each)
-                write(folder / each, data)
+                write_whole(folder / each, data, durable=True)
         except Refused as error:  # of this picture alone: the result is gone, or cannot be drawn
-            return Outcome("FAILED", result, error.code, error.detail)
-        return Outcome("SUCCEEDED", result)
+            return Ending("FAILED", result, error.code, error.detail)
+        return Ending("SUCCEEDED", result)
 
 
 def result_folder(out: Path, name: str) -> Path:

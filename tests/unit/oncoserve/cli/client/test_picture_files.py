@@ -1,6 +1,6 @@
 import pytest
 
-from client.pictures import Picture, sent_name
+from oncoserve.cli.client.picture_files import PictureFile, sent_name
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ def test_names_are_sent_so_that_nobody_changes_them_on_the_way(name, sent):
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     with pytest.raises(OSError, match="not a regular file"):
-        Picture("pipe.png", tmp_path, 0).read()
+        PictureFile("pipe.png", tmp_path, 0).read()
 
 
 def test_the_type_is_by_name(tmp_path):
     (tmp_path / "a.JPG").write_bytes(b"x")
-    assert Picture("a.JPG", tmp_path / "a.JPG", 1).read().media_type == "image/jpeg"
+    assert PictureFile("a.JPG", tmp_path / "a.JPG", 1).read().media_type == "image/jpeg"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from client.collecting import DOCUMENT, result_folder
-from client.state import Outcome, State, write
+from oncoserve.cli.client.collecting import DOCUMENT, result_folder
+from oncoserve.cli.client.run_state import Ending, RunState
+from oncoserve.runtime.files import write_whole
 
 FILE = "results.csv"
 FIRST = ("file", "state", "result")
@@ -19,15 +20,15 @@ NO_COLUMNS = {"id", "model", "version", "task", "warnings", "image", "timings_ms
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def write_table(out: Path, state: State) -> None:
+def write_table(out: Path, state: RunState) -> None:
     """Write the table of all pictures that have ended."""
-    rows = [_row(out, name, outcome) for name, outcome in sorted(state.done.items())]
+    rows = [_row(out, name, ending) for name, ending in sorted(state.done.items())]
     columns = {column: None for row in rows for column in row if column not in FIRST + LAST}
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, [*FIRST, *columns, *LAST], restval="")
     writer.writerow({column: safe(column) for column in writer.fieldnames})
     writer.writerows({column: safe(value) for column, value in row.items()} for row in rows)
-    write(out / FILE, buffer.getvalue().encode("utf-8", "replace"))
+    write_whole(out / FILE, buffer.getvalue().encode("utf-8", "replace"), durable=True)
 
 
 def safe(value: object) -> object:
@@ -35,10 +36,10 @@ def safe(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
-def _row(out: Path, name: str, outcome: Outcome) -> dict[str, object]:
-    row: dict[str, object] = {"file": name, "state": outcome.state, "result": outcome.result}
-    row |= {"error": outcome.code, "detail": outcome.detail}
-    if outcome.state == "SUCCEEDED":
+def _row(out: Path, name: str, ending: Ending) -> dict[str, object]:
+    row: dict[str, object] = {"file": name, "state": ending.state, "result": ending.result}
+    row |= {"error": ending.code, "detail": ending.detail}
+    if ending.state == "SUCCEEDED":
         document = json.loads((result_folder(out, name) / DOCUMENT).read_bytes())
         row |= {column: value for column, value in _flat(document) if column.split(".", 1)[0] not in NO_COLUMNS}
         row["warnings"] = " ".join(each["code"] for each in document["warnings"])

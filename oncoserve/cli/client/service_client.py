@@ -1,4 +1,4 @@
-"""The service's HTTP interface as the client needs it: patient with a service that is busy or away."""
+"""The service's HTTP interface as the commands need it: patient with a service that is busy or away."""
 
 import itertools
 import time
@@ -10,32 +10,44 @@ from urllib.parse import quote
 
 import httpx
 
-from client.errors import OTHERS, ClientError, Lost, Refused, Unreachable
-from client.pictures import Upload
+from oncoserve.cli.client.client_errors import OTHERS, ClientError, Lost, Refused, Unreachable
+from oncoserve.cli.client.picture_files import Upload
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+FIRST_PATIENCE_S = 10.0  # a wrong address is noticed before anything else
+PREDICTION_TIMEOUT_S = 600  # a whole slide is many tiles
+NOT_FOUND = 404
 TOO_MANY, UNAVAILABLE = 429, 503  # refused before anything was done, if it is the service that says so
 PASSING = {502, 503, 504}  # a gateway between may have given up on a request that is carried out all the same
 
 Document = dict[str, Any]
 
 
-class Service:
+class ServiceClient:
     """One service.
 
     Args:
         url: its address, such as http://localhost:5000.
         key: the API key; None where the service needs none.
-        patience_s: seconds without an answer after which the service counts as unreachable.
+        patience_s: seconds without an answer after which the service counts as unreachable; before its first answer no
+            more than FIRST_PATIENCE_S.
         sleep: waits for so many seconds.
+        tell: gets the words for a user who waits for the first answer.
     """
 
     def __init__(
-        self, url: str, key: str | None, patience_s: float, sleep: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        key: str | None,
+        patience_s: float,
+        sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.url = url
         self.patience_s = patience_s
         self.sleep = sleep
+        self._tell = tell
+        self._answered = False
         timeout = httpx.Timeout(120, connect=10)
         self._http = httpx.Client(base_url=url, headers={} if key is None else {"X-API-Key": key}, timeout=timeout)
         self._store = httpx.Client(timeout=timeout)  # presigned addresses are another service's: it never sees the key
@@ -45,13 +57,41 @@ class Service:
         self._http.close()
         self._store.close()
 
+    def models(self) -> Document:
+        """All models: the ready ones, and why others are not."""
+        return self._read("/v1/models")
+
     def model(self, name: str) -> Document:
         """A model's card and configuration."""
         return self._read(f"/v1/models/{quote(name, safe='')}")
 
+    def check_model(self, name: str) -> None:
+        """Find out early about a wrong address, key or model.
+
+        Raises:
+            Refused, Unreachable
+        """
+        try:
+            self.model(name)
+        except Refused as error:
+            # Where Lambda functions answer, only jobs have an address; there the first job is what is refused.
+            if error.status != NOT_FOUND or error.code == "model_not_found":
+                raise
+
+    def predict(self, model: str, parameters: Mapping[str, str], image: Upload) -> Document:
+        """The result of a picture. Asking twice does no harm: the same picture is one result."""
+        files = [(name, (None, value.encode())) for name, value in parameters.items()]
+        address = f"/v1/models/{quote(model, safe='')}/predict"
+        picture = ("image", (image.name, image.data, image.media_type))
+        return _document(self._send("POST", address, files=[*files, picture], timeout=PREDICTION_TIMEOUT_S))
+
     def job(self, job: str) -> Document:
         """A job as it stands."""
-        return self._read(f"/v1/jobs/{job}")
+        return self._read(f"/v1/jobs/{quote(job, safe='')}")
+
+    def delete_job(self, job: str) -> None:
+        """Take a job back: what waits is cancelled, its record goes; results stay."""
+        self._send("DELETE", f"/v1/jobs/{quote(job, safe='')}")
 
     def newest_job(self) -> Document | None:
         """The caller's job made last."""
@@ -129,11 +169,12 @@ class Service:
             try:
                 return self._once(method, address, repeatable=repeatable, **content)
             except _Again as again:
-                limited = (
-                    again.status == httpx.codes.TOO_MANY_REQUESTS
-                )  # the service is well; it is us who have to wait
-                if not limited and time.monotonic() - failing_since > self.patience_s:
-                    raise Unreachable(f"No answer from {self.url} for {self.patience_s:g} s: {again}") from again
+                patience_s = self.patience_s if self._answered else min(FIRST_PATIENCE_S, self.patience_s)
+                limited = again.status == TOO_MANY  # the service is well; it is us who have to wait
+                if not limited and time.monotonic() - failing_since > patience_s:
+                    raise Unreachable(f"No answer from {self.url} for {patience_s:g} s: {again}") from again
+                if attempt == 0 and not self._answered:
+                    self._tell(f"{self.url} gives no answer yet ({again}); trying for {patience_s:g} s.")
                 self.sleep(again.wait_s or min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S))
                 failing_since = time.monotonic() if limited else failing_since
         raise AssertionError  # never: the loop has no end
@@ -150,6 +191,7 @@ class Service:
             met = str(error) or type(error).__name__
             raise (_Again(met) if repeatable else Lost(met)) from error
         if answer.is_success:
+            self._answered = True
             return answer
         refusal = _refusal(answer)
         nothing_done = answer.status_code == TOO_MANY or (answer.status_code == UNAVAILABLE and refusal.by_service)

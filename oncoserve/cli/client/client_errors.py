@@ -1,4 +1,4 @@
-"""What ends a run before its time, and the exit code that says so."""
+"""What ends a command before its time, and the exit code that says so."""
 
 EXIT_FINE = 0
 EXIT_SOME_FAILED = 1
@@ -9,13 +9,19 @@ EXIT_INTERRUPTED = 130  # what a shell gives for a command that Ctrl-C ended
 
 
 class ClientError(Exception):
-    """Base of all errors that end a run; its text is for the person at the terminal."""
+    """Base of all errors that end a command; its text is for the person at the terminal."""
 
     exit_code = EXIT_USAGE
 
 
 class UsageError(ClientError):
     """The command, the folder or the key has to be put right by who called."""
+
+
+class Interrupted(ClientError):
+    """Ctrl-C, where there is something to say about going on."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class Unreachable(ClientError):

@@ -5,10 +5,10 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, RedirectResponse
 
-from client.errors import Lost, Refused, Unreachable
-from client.pictures import Upload
-from client.service import Service
-from tests.unit.client.stub import Stub, answer, cut, problem
+from oncoserve.cli.client.client_errors import Lost, Refused, Unreachable
+from oncoserve.cli.client.picture_files import Upload
+from oncoserve.cli.client.service_client import ServiceClient
+from tests.unit.oncoserve.cli.stub import Stub, answer, cut, problem
 
 MODEL = ("GET", "/v1/models/tiny")
 
@@ -20,7 +20,7 @@ def slept():
 
 @pytest.fixture
 def service(stub, slept):
-    made = Service(stub.url, None, 5, sleep=slept.append)
+    made = ServiceClient(stub.url, None, 5, sleep=slept.append)
     yield made
     made.close()
 
@@ -93,7 +93,7 @@ def test_names_arrive_as_they_are_sent(service, stub):
 
 
 def test_the_key_stays_out_of_errors():
-    service = Service("http://127.0.0.1:9", "onco_secret", -1, sleep=lambda _: None)
+    service = ServiceClient("http://127.0.0.1:9", "onco_secret", -1, sleep=lambda _: None)
     with pytest.raises(Unreachable) as met:
         service.model("tiny")
     service.close()
@@ -104,7 +104,7 @@ def test_the_key_stays_out_of_errors():
 def test_a_presigned_address_is_followed_without_the_key(stub):
     with Stub() as store:
         stub.faults[MODEL].append(answer(RedirectResponse(f"{store.url}/v1/models/tiny?signature=x", 307)))
-        service = Service(stub.url, "onco_secret", 5)
+        service = ServiceClient(stub.url, "onco_secret", 5)
         assert service.model("tiny") == {"name": "tiny"}
         service.close()
         assert [headers.get("x-api-key") for _, _, headers in stub.asked + store.asked] == ["onco_secret", None]

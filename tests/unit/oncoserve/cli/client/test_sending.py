@@ -1,12 +1,12 @@
 import pytest
 
-from client import sending
-from client.errors import Refused, Unreachable
-from client.pictures import find
-from client.sending import Order, Sender
-from client.service import Service
-from client.state import FILE, Attempt, State, load
-from tests.unit.client.stub import Stub, answer, cut, cut_after, problem
+from oncoserve.cli.client import sending
+from oncoserve.cli.client.client_errors import Refused, Unreachable
+from oncoserve.cli.client.picture_files import find
+from oncoserve.cli.client.run_state import FILE, Attempt, RunState, load
+from oncoserve.cli.client.sending import Order, Sender
+from oncoserve.cli.client.service_client import ServiceClient
+from tests.unit.oncoserve.cli.stub import Stub, answer, cut, cut_after, problem
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def out(tmp_path):
 
 
 def send(stub, folder, out, state=None, sleep=lambda _: None, **order):
-    state = state or State({}, out / FILE)
-    service = Service(stub.url, None, 5, sleep)
+    state = state or RunState({}, out / FILE)
+    service = ServiceClient(stub.url, None, 5, sleep)
     try:
         pictures = find(folder, out, recursive=False)
         Sender(service, Order("tiny", {}, **order), state, lambda _: None).send(pictures)
@@ -48,7 +48,7 @@ def test_a_client_killed_while_handing_in_is_followed_by_one_that_looks_first(st
     send(stub, folder, out)
     stub.received.clear()
     older = next(iter(stub.jobs.values()))
-    state = State({}, out / FILE)
+    state = RunState({}, out / FILE)
     state.attempt = Attempt({f"{n}.png": "" for n in range(5)}, {"id": older["id"], "created": older["created"]})
     (folder / "z.png").write_bytes(b"another")
     send(stub, folder, out, max_images=6)
@@ -134,7 +134,7 @@ def test_no_other_job_is_taken_for_the_one_that_was_not_made(stub, folder, out, 
     for number in range(5):
         (others / f"other {number}.png").write_bytes(b"other %d" % number)
     send(stub, others, out)
-    state = State({}, out / FILE)
+    state = RunState({}, out / FILE)
     state.attempt = Attempt({f"{n}.png": "" for n in range(5)}, {"id": older["id"], "created": older["created"]})
     stub.received.clear()
     send(stub, folder, out, state)

@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from client.errors import Lost, Refused, Unreachable
-from client.pictures import Picture, Upload, sent_name
-from client.service import Document, Service
-from client.state import Attempt, Outcome, State
+from oncoserve.cli.client.client_errors import Lost, Refused, Unreachable
+from oncoserve.cli.client.picture_files import PictureFile, Upload, sent_name
+from oncoserve.cli.client.run_state import Attempt, Ending, RunState
+from oncoserve.cli.client.service_client import Document, ServiceClient
 
 TOO_LARGE, NOT_IMPLEMENTED = 413, 501
 OF_THE_PICTURE = {400, 413, 415, 422}  # another picture may be taken
@@ -47,14 +47,14 @@ class Sender:
         report: called with the number of pictures that have just left.
     """
 
-    def __init__(self, service: Service, order: Order, state: State, report: Callable[[int], object]) -> None:
+    def __init__(self, service: ServiceClient, order: Order, state: RunState, report: Callable[[int], object]) -> None:
         self._service, self._order, self._state, self._report = service, order, state, report
         self._max_images, self._max_bytes = order.max_images, order.max_bytes
         self._limit_bytes: int | None = None  # of a request, once the service has told it
         self._uploads_offered = True
-        self._waiting: deque[Picture] = deque()
+        self._waiting: deque[PictureFile] = deque()
 
-    def send(self, pictures: Iterable[Picture]) -> None:
+    def send(self, pictures: Iterable[PictureFile]) -> None:
         """Hand in what no earlier run has handed in.
 
         Raises:
@@ -81,7 +81,7 @@ class Sender:
                 self._uploads_offered = False
                 self._put_back(chunk)
 
-    def _take(self) -> list[Picture]:
+    def _take(self) -> list[PictureFile]:
         """The next job's pictures: as many as the limits allow, at least one, all travelling the same way."""
         chunk = [self._waiting.popleft()]
         by_upload, total = self._by_upload(chunk[0]), chunk[0].size
@@ -93,14 +93,14 @@ class Sender:
             chunk.append(self._waiting.popleft())
         return chunk
 
-    def _put_back(self, chunk: Iterable[Picture]) -> None:
+    def _put_back(self, chunk: Iterable[PictureFile]) -> None:
         """Let them wait at the front, without those that have ended."""
         self._waiting.extendleft(each for each in reversed([*chunk]) if each.name not in self._state.done)
 
-    def _by_upload(self, picture: Picture) -> bool:
+    def _by_upload(self, picture: PictureFile) -> bool:
         return self._uploads_offered and picture.size > self._order.upload_over_bytes
 
-    def _hand_in(self, chunk: list[Picture]) -> None:
+    def _hand_in(self, chunk: list[PictureFile]) -> None:
         """Make one job, or put the pictures back to go in smaller ones or another way.
 
         Raises:
@@ -131,7 +131,7 @@ class Sender:
         else:
             self._accept(job["id"], hashes)
 
-    def _read(self, picture: Picture) -> Upload | None:
+    def _read(self, picture: PictureFile) -> Upload | None:
         """The picture's bytes; None where it cannot go, with the reason noted."""
         if self._limit_bytes is not None and picture.size > self._limit_bytes:
             self._fail(
@@ -144,7 +144,7 @@ class Sender:
             self._fail(picture, "unreadable_file", f"{error.strerror or error}.")
             return None
 
-    def _upload(self, picture: Picture, image: Upload, uploads: list[str]) -> bool:
+    def _upload(self, picture: PictureFile, image: Upload, uploads: list[str]) -> bool:
         """Put the picture into the object store and its id on the list; False where that did not work."""
         try:
             uploads.append(self._service.upload(image))
@@ -155,7 +155,7 @@ class Sender:
             return False
         return True
 
-    def _make_smaller(self, chunk: Sequence[Picture], error: Refused) -> None:
+    def _make_smaller(self, chunk: Sequence[PictureFile], error: Refused) -> None:
         """Learn from a 413, and try again with half; a picture that is too large by itself ends here."""
         told = LIMIT.search(error.detail)
         if len(chunk) == 1:
@@ -191,6 +191,6 @@ class Sender:
         self._state.note_job(job, hashes)
         self._report(len(hashes))
 
-    def _fail(self, picture: Picture, code: str, detail: str) -> None:
-        self._state.note_done({picture.name: Outcome("FAILED", None, code, detail)})
+    def _fail(self, picture: PictureFile, code: str, detail: str) -> None:
+        self._state.note_done({picture.name: Ending("FAILED", None, code, detail)})
         self._report(1)

@@ -9,7 +9,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from client import state as states
+from oncoserve.cli.client import run_state as states
 from testbed.pictures import encoded, noise
 
 PATIENCE_S = 240  # only a test that fails waits that long
@@ -73,7 +73,7 @@ def test_interrupted_again_and_again_nothing_is_doubled_and_nothing_lost(client,
 
 def _state(path):
     """What is noted so far, read beside the client that writes it."""
-    state = states.State({}, path)
+    state = states.RunState({}, path)
     for line in path.read_bytes().splitlines(keepends=True)[1:] if path.exists() else []:
         if line.endswith(b"\n"):
             state.apply(json.loads(line))

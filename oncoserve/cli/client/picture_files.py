@@ -1,13 +1,16 @@
-"""The pictures of a folder: found by their names, read when their turn comes."""
+"""The pictures to ask about: found in a folder by their names, or named one by one; read when their turn comes."""
 
 import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from client.errors import UsageError
+from oncoserve.cli.client.client_errors import UsageError
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+ANY_TYPE = "application/octet-stream"  # the service looks at the bytes
 LONGEST_NAME = 200  # characters that the service keeps
 
 
@@ -26,11 +29,11 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A file of the folder.
+class PictureFile:
+    """A file with a picture.
 
     Args:
-        name: path below the folder, with slashes.
+        name: path below the run's folder, with slashes.
         path: where it is.
         size: in bytes, when it was found; 0 for what cannot be looked at, which shows again when it is read.
     """
@@ -47,10 +50,10 @@ class Picture:
         """
         if not self.path.is_file():
             raise OSError("not a regular file, or gone")
-        return Upload(sent_name(self.name), self.path.read_bytes(), MEDIA_TYPES[self.path.suffix.lower()])
+        return Upload(sent_name(self.name), self.path.read_bytes(), MEDIA_TYPES.get(self.path.suffix.lower(), ANY_TYPE))
 
 
-def find(folder: Path, out: Path, *, recursive: bool) -> list[Picture]:
+def find(folder: Path, out: Path, *, recursive: bool) -> list[PictureFile]:
     """The PNG and JPEG files of a folder by name; hidden ones and those of the results are left out.
 
     Raises:
@@ -60,7 +63,7 @@ def find(folder: Path, out: Path, *, recursive: bool) -> list[Picture]:
         raise UsageError(f"{folder} is not a folder.")
     inside = out.resolve()
     found = [
-        Picture(path.relative_to(folder).as_posix(), path, path.stat().st_size if path.is_file() else 0)
+        PictureFile(path.relative_to(folder).as_posix(), path, path.stat().st_size if path.is_file() else 0)
         for path in sorted(folder.rglob("*") if recursive else folder.iterdir())
         if path.suffix.lower() in MEDIA_TYPES
         and not path.is_dir()
@@ -71,6 +74,23 @@ def find(folder: Path, out: Path, *, recursive: bool) -> list[Picture]:
         deeper = "" if recursive else " Folders in it are searched with --recursive."
         raise UsageError(f"{folder} has no PNG or JPEG file (*.png, *.jpg, *.jpeg).{deeper}")
     return found
+
+
+def named(paths: Sequence[Path]) -> tuple[Path, list[PictureFile]]:
+    """Files that were named one by one, whatever they are called; one that is named twice is taken once.
+
+    Returns:
+        The folder that all are in, and the files.
+
+    Raises:
+        UsageError: one is not there.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"There is no file or folder {path}.")
+    absolute = list(dict.fromkeys(Path(os.path.abspath(path)) for path in paths))  # noqa: PTH100 - keeps links
+    folder = Path(os.path.commonpath([path.parent for path in absolute]))
+    return folder, [PictureFile(path.relative_to(folder).as_posix(), path, path.stat().st_size) for path in absolute]
 
 
 def sent_name(name: str) -> str:

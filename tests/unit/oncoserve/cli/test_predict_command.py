@@ -4,9 +4,9 @@ import json
 import pytest
 from starlette.responses import JSONResponse
 
-from client import __main__ as command
+from oncoserve.cli import predict_command as command
 from testbed.servers import free_port
-from tests.unit.client.stub import BAD, Stub, answer, problem
+from tests.unit.oncoserve.cli.stub import BAD, Stub, answer, problem
 
 
 def rows(out):

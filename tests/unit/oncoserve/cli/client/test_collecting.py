@@ -1,11 +1,11 @@
 import pytest
 
-from client import collecting
-from client.collecting import Collector
-from client.service import Service
-from client.state import FILE, State
-from tests.unit.client.stub import Stub, answer, problem
-from tests.unit.client.test_sending import send
+from oncoserve.cli.client import collecting
+from oncoserve.cli.client.collecting import Collector
+from oncoserve.cli.client.run_state import FILE, RunState
+from oncoserve.cli.client.service_client import ServiceClient
+from tests.unit.oncoserve.cli.client.test_sending import send
+from tests.unit.oncoserve.cli.stub import Stub, answer, problem
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def out(tmp_path):
 
 
 def collect(stub, state, out, *renderings, sleep=lambda _: None):
-    service = Service(stub.url, None, 5, sleep)
+    service = ServiceClient(stub.url, None, 5, sleep)
     try:
         Collector(service, renderings, state, out, lambda _: None).collect()
     finally:
@@ -60,7 +60,7 @@ def test_a_job_with_other_images_is_not_believed(stub, folder, out):
 
 
 def test_nothing_to_do(stub, out):
-    assert collect(stub, State({}, out / FILE), out) == {}
+    assert collect(stub, RunState({}, out / FILE), out) == {}
 
 
 def test_a_result_of_another_picture_is_not_taken_for_this_ones(stub, folder, out):

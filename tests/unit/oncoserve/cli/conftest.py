@@ -1,7 +1,7 @@
 import pytest
 
-from client import __main__ as command
-from tests.unit.client.stub import Stub
+from oncoserve.cli.main import main
+from tests.unit.oncoserve.cli.stub import Stub
 
 
 @pytest.fixture
@@ -25,13 +25,12 @@ def run(monkeypatch, tmp_path, capsys, folder):
     """Runs the command on `folder`; gives the exit code and what it printed."""
     monkeypatch.delenv("ONCO_API_KEY", raising=False)
 
-    def main(stub, *arguments, where=folder):
+    def predict(stub, *arguments, where=folder):
         url = stub if isinstance(stub, str) else stub.url
-        argv = ["client", str(where), "--model", "tiny", "--out", str(tmp_path / "out"), "--url", url, *arguments]
-        monkeypatch.setattr("sys.argv", argv)
+        argv = ["predict", str(where), "--model", "tiny", "--out", str(tmp_path / "out"), "--url", url, *arguments]
         capsys.readouterr()
-        code = command.main()
+        code = main(argv)
         printed = capsys.readouterr()
         return code, printed.out + printed.err
 
-    return main
+    return predict

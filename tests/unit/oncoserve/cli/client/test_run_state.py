@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from client.errors import UsageError
-from client.state import FILE, Attempt, Outcome, State, load, lock
+from oncoserve.cli.client.client_errors import UsageError
+from oncoserve.cli.client.run_state import FILE, Attempt, Ending, RunState, load, lock
 
 RUN = {"folder": "/pictures", "model": "tiny"}
 HEAD = json.dumps({"version": 1, "run": RUN})
@@ -11,10 +11,10 @@ HEAD = json.dumps({"version": 1, "run": RUN})
 
 @pytest.fixture
 def state(tmp_path):
-    made = State(RUN, tmp_path / FILE)
+    made = RunState(RUN, tmp_path / FILE)
     made.note_attempt(Attempt({"a.png": "aa", "b.png": "bb"}, None))
     made.note_job("1", {"a.png": "aa", "b.png": "bb"})
-    made.note_done({"a.png": Outcome("SUCCEEDED", "ff"), "b.png": Outcome("FAILED", None, "corrupt_image", "Cut.")})
+    made.note_done({"a.png": Ending("SUCCEEDED", "ff"), "b.png": Ending("FAILED", None, "corrupt_image", "Cut.")})
     made.note_attempt(Attempt({"\udcff.png": "cc"}, {"id": "1", "created": "2026"}))
     return made
 
@@ -67,7 +67,7 @@ def test_a_state_of_another_version_is_refused(tmp_path):
 
 def test_a_run_killed_before_its_first_note_can_go_on(tmp_path):
     (tmp_path / f".{FILE}.part").write_text("{")
-    assert load(tmp_path, RUN) == State(RUN, tmp_path / FILE)
+    assert load(tmp_path, RUN) == RunState(RUN, tmp_path / FILE)
 
 
 def test_one_client_at_a_time(tmp_path):

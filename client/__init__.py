@@ -1,1 +1,0 @@
-"""The command-line client: hands a folder of pictures in as jobs, and brings the results back."""

@@ -1,0 +1,67 @@
+"""A folder of pictures through a service: in as jobs, back as files and a table, going on where it was left."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from tqdm import tqdm
+
+from oncoserve.cli.client.client_errors import EXIT_FINE, EXIT_SOME_FAILED, Interrupted
+from oncoserve.cli.client.collecting import Collector
+from oncoserve.cli.client.connection import connect
+from oncoserve.cli.client.picture_files import PictureFile
+from oncoserve.cli.client.results_table import FILE, write_table
+from oncoserve.cli.client.run_state import RunState, load, lock
+from oncoserve.cli.client.sending import Order, Sender
+
+
+def run_folder(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile]) -> int:
+    """Do what is left to do of a run.
+
+    Args:
+        given: the options of `oncoserve predict`.
+        folder: what the pictures' names are below.
+        pictures: all of the run.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        ClientError: it cannot go on; the state in the folder of the results says how far it came.
+    """
+    try:
+        return _run(given, folder, pictures)
+    except KeyboardInterrupt as error:
+        words = "stopped. The jobs go on at the service; the same command goes on here."
+        raise Interrupted(words) from error
+
+
+def _run(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile]) -> int:
+    out: Path = given.out
+    parameters = dict(given.set)
+    names = [each.name for each in pictures]
+    run = {"folder": str(folder.resolve()), "url": given.url, "model": given.model, "parameters": parameters}
+    with closing(connect(given)) as service:
+        out.mkdir(parents=True, exist_ok=True)
+        with lock(out):
+            state = load(out, run)
+            service.check_model(given.model)
+            order = Order(given.model, parameters, given.job_images, given.job_mb * 10**6)
+            unsent = len(set(names) - state.sent().keys() - state.done.keys())
+            with tqdm(total=unsent, desc="sent", unit="image", disable=None) as bar:
+                Sender(service, order, state, bar.update).send(pictures)
+            with tqdm(total=len(names), initial=len(state.done), desc="done", unit="image", disable=None) as bar:
+                Collector(service, given.files, state, out, bar.update).collect()
+            write_table(out, state)
+    return _conclude(out, state, names)
+
+
+def _conclude(out: Path, state: RunState, names: Sequence[str]) -> int:
+    ends = Counter(state.done[name].state for name in names)
+    reasons = Counter(state.done[name].code for name in names if state.done[name].state == "FAILED")
+    print(f"{len(names)} images: {ends['SUCCEEDED']} succeeded, {ends['FAILED']} failed. {out / FILE}")
+    for reason, count in reasons.most_common():
+        print(f"  {count} x {reason}")
+    return EXIT_SOME_FAILED if reasons else EXIT_FINE

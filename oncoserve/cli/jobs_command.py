@@ -1,0 +1,95 @@
+"""`oncoserve jobs`: the caller's jobs at a service."""
+
+import argparse
+import itertools
+import json
+from collections.abc import Sequence
+from contextlib import closing
+
+from oncoserve.cli.client.client_errors import EXIT_FINE
+from oncoserve.cli.client.connection import add_options, connect, positive
+from oncoserve.cli.client.printing import columns, say
+from oncoserve.cli.client.service_client import Document, ServiceClient
+
+PAGE = 100  # jobs that the service lists at once, at most
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        ClientError: it cannot go on.
+    """
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if (given.action == "list") != (not given.job):
+        parser.error("`list` takes no ID" if given.job else f"`{given.action}` needs the ID of a job")
+    with closing(connect(given)) as service:
+        if given.action == "list":
+            _list(service, given.limit, as_json=given.json)
+        for job in given.job:
+            if given.action == "show":
+                _show(service.job(job), as_json=given.json)
+            else:
+                service.delete_job(job)
+                say(f"job {job} is taken back; the results that it has made stay.")
+    return EXIT_FINE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="oncoserve jobs",
+        usage="%(prog)s [--limit N] [option ...]\n       %(prog)s {show,cancel} ID ... [option ...]",
+        description="Your jobs at a service, newest first.",
+    )
+    parser.add_argument("action", nargs="?", choices=("list", "show", "cancel"), default="list", help="default: list")
+    parser.add_argument("job", nargs="*", metavar="ID", help="of a job")
+    parser.add_argument("--limit", type=positive, default=20, help="jobs that are listed; default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    add_options(parser)
+    return parser
+
+
+def _list(service: ServiceClient, limit: int, *, as_json: bool) -> None:
+    # One more than is shown tells whether there are more.
+    jobs = list(itertools.islice(service.jobs(min(limit + 1, PAGE)), limit + 1))
+    shown = jobs[:limit]
+    if as_json:
+        for job in shown:
+            print(json.dumps(job, ensure_ascii=False))
+    elif shown:
+        print(*columns([("JOB", "STATE", "MODEL", "DONE", "FAILED", "CREATED"), *map(_row, shown)]), sep="\n")
+    else:
+        say(f"there are no jobs of yours at {service.url}.")
+    if len(jobs) > limit:
+        say("there are older ones; see --limit.")
+
+
+def _row(job: Document) -> tuple[object, ...]:
+    progress = job["progress"]
+    done = f"{progress['succeeded'] + progress['failed']}/{progress['total']}"
+    return job["id"], job["state"], job["model"], done, progress["failed"], job["created"]
+
+
+def _show(job: Document, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(job, ensure_ascii=False))
+        return
+    facts = {"job": job["id"], "state": job["state"], "model": job["model"], "created": job["created"]}
+    facts |= {"expires": job["expires"], **job["parameters"]}
+    if job["position"]:
+        facts["waiting behind"] = f"{job['position']} images of other jobs"
+    print(*columns(facts.items()), sep="\n")
+    print(*columns([("IMAGE", "STATE", "RESULT"), *map(_image, job["images"])]), sep="\n")
+
+
+def _image(image: Document) -> tuple[str, str, str]:
+    error = image["error"]
+    return (
+        image["name"] or "-",
+        image["state"],
+        f"{error['code']}: {error['detail']}" if error else image["result"] or "",
+    )

@@ -1,0 +1,79 @@
+"""`oncoserve predict`: a line for each picture; with --out they go as jobs, and files and a table come back."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from oncoserve import NOTICE
+from oncoserve.cli.client.prediction_lines import ask
+from oncoserve.cli.client.client_errors import UsageError
+from oncoserve.cli.client.connection import add_options, connect, positive
+from oncoserve.cli.client.folder_run import run_folder
+from oncoserve.cli.client.picture_files import find, named
+from oncoserve.cli.client.sending import Order
+
+FILES = ("overlay.png", "mask.png", "polygons.geojson")
+RESERVED = {"model", "image", "images", "uploads"}  # fields of the requests that are no parameters
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        ClientError: it cannot go on.
+    """
+    given = _parser().parse_args(arguments)
+    paths: list[Path] = given.path
+    out: Path | None = given.out
+    if any(path.is_dir() for path in paths):
+        if len(paths) > 1:
+            raise UsageError("One folder can be given, or any number of files.")
+        if out is None:
+            raise UsageError(f"{paths[0]} is a folder: say with --out where its results go.")
+        return run_folder(given, paths[0], find(paths[0], out, recursive=given.recursive))
+    folder, pictures = named(paths)
+    if out is not None:
+        return run_folder(given, folder, pictures)
+    if given.files:
+        raise UsageError(f"Say with --out where {' '.join(given.files)} goes.")
+    return ask(connect(given), given.model, dict(given.set), pictures, as_json=given.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="oncoserve predict",
+        usage="%(prog)s PICTURE ... --model MODEL [--json] [option ...]\n"
+        "       %(prog)s FOLDER --model MODEL --out RESULTS [option ...]",
+        description=f"Ask a model about pictures. {NOTICE}",
+        epilog="Interrupted with --out, the same command goes on.",
+    )
+    parser.add_argument("path", type=Path, nargs="+", help="PNG or JPEG files, or one folder of them")
+    parser.add_argument("--model", required=True, help="`oncoserve models` lists them")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE",
+        help="parameters of the model's task, such as threshold=0.5",
+    )
+    parser.add_argument("--json", action="store_true", help="without --out: a JSON object a line instead of words")
+    run = parser.add_argument_group("with --out")
+    run.add_argument("--out", type=Path, help="folder of the results, new or of the run to go on with")
+    run.add_argument("--recursive", action="store_true", help="take the folders in it too")
+    run.add_argument("--files", nargs="+", action="extend", default=[], choices=FILES, help="beside result.json")
+    run.add_argument("--job-images", type=positive, default=Order.max_images, help="a job; default: %(default)s")
+    run.add_argument("--job-mb", type=positive, default=Order.max_bytes // 10**6, help="a job; default: %(default)s")
+    add_options(parser)
+    return parser
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals) or name in RESERVED:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE of a parameter, got {text!r}")
+    return name, value
