@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
         ClientError: it cannot go on.
     """
     parser = _parser()
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     if (given.action == "list") != (not given.job):
         parser.error("`list` takes no ID" if given.job else f"`{given.action}` needs the ID of a job")
     with closing(connect(given)) as service:

@@ -23,9 +23,12 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ClientError: it cannot go on.
     """
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_intermixed_args(arguments)
     if given.action == "export":
         return _export(given.model, given.data, force=given.force)
+    if given.model:
+        parser.error("`list` takes no MODEL")
     with closing(connect(given)) as service:
         found = service.models()
     if given.json:
@@ -58,22 +61,20 @@ def _export(models: Sequence[str], data: Path | None, *, force: bool) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="oncoserve models",
-        description="List the models of a service: those that are ready, and why others are not.",
+        usage="%(prog)s [--json] [option ...]\n       %(prog)s export [MODEL ...] [--force] [--data FOLDER]",
+        description="List the models of a service, and why some are not ready; or make the serving graphs of this "
+        "machine: `export` fetches the pinned weights and checks every graph that it writes.",
     )
+    parser.add_argument("action", nargs="?", choices=("list", "export"), default="list", help="default: list")
+    parser.add_argument("model", nargs="*", metavar="MODEL", help="to export; default: all that there is a recipe for")
     parser.add_argument("--json", action="store_true", help="the whole answer: cards, tensors, checksums")
     add_options(parser)
-    actions = parser.add_subparsers(dest="action", metavar="export")
-    export = actions.add_parser(
-        "export",
-        help="make the serving graphs of this machine from the published weights; see `export --help`",
-        description="Fetch the pinned weights and make the serving graphs, with every check.",
-    )
-    export.add_argument("model", nargs="*", metavar="MODEL", help="default: all that there is a recipe for")
-    export.add_argument("--force", action="store_true", help="also what is up to date")
+    export = parser.add_argument_group("with export")
+    export.add_argument("--force", action="store_true", help="export again what is up to date")
     export.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="that the models are in; default: the project's folder, outside of one ~/.local/share/oncoserve",
+        help="of the service; default: the project's folder, outside of one ~/.local/share/oncoserve",
     )
     return parser

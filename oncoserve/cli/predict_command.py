@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ClientError: it cannot go on.
     """
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_intermixed_args(arguments)
     paths: list[Path] = given.path
     out: Path | None = given.out
     if any(path.is_dir() for path in paths):
