@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oncoserve import NOTICE
-from oncoserve.cli.client.prediction_lines import ask
 from oncoserve.cli.client.client_errors import UsageError
 from oncoserve.cli.client.connection import add_options, connect, positive
 from oncoserve.cli.client.folder_run import run_folder
 from oncoserve.cli.client.picture_files import find, named
+from oncoserve.cli.client.prediction_lines import ask
 from oncoserve.cli.client.sending import Order
 
 FILES = ("overlay.png", "mask.png", "polygons.geojson")

@@ -59,8 +59,9 @@ def _check_machine() -> None:
             f"`oncoserve run` needs packages that {sys.prefix} does not have ({', '.join(missing)}). In a checkout "
             "`make run` installs them; for an installed wheel see docs/command_line.md."
         )
-    from inference_server import runtime  # noqa: PLC0415 - its packages have just been looked for
     from inference_server.errors import LaunchError  # noqa: PLC0415
+
+    from inference_server import runtime  # noqa: PLC0415 - its packages have just been looked for
 
     try:
         runtime.find_stub(runtime.locate())

@@ -11,12 +11,12 @@ from PIL import Image
 from pydantic import Field
 
 from oncoserve import NOTICE
-from oncoserve.results import corrections
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
 from oncoserve.pictures.decode import decode, to_png
+from oncoserve.results import corrections
 from oncoserve.results.store import PICTURE, ResultStore
-from oncoserve.tasks.base import Parameters, Rendering, ServedModel, Stored
 from oncoserve.runtime.threads import CpuThreads
+from oncoserve.tasks.base import Parameters, Rendering, ServedModel, Stored
 
 THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
 PIECES_AT_ONCE = 256  # of text, per change of threads

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from oncoserve.errors import ResultNotFound, StorageUnavailable
 from oncoserve.results.archive import archive
 from oncoserve.runtime.files import write_whole
-from oncoserve.errors import ResultNotFound, StorageUnavailable
 
 DOCUMENT = "result.json"
 PICTURE = "picture"

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oncoserve.errors import ResultNotFound, TileNotFound
-from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.pictures.decode import to_png
-from oncoserve.tasks.base import OverlayOptions, Rendering, Stored
-from oncoserve.runtime.threads import CpuThreads
+from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.levels import TILE, Levels
 from oncoserve.results.viewing.pyramid import Pyramid
+from oncoserve.runtime.threads import CpuThreads
+from oncoserve.tasks.base import OverlayOptions, Rendering, Stored
 
 IMAGE: Final = "image"
 OVERLAY: Final = "overlay"

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from oncoserve.results.corrections import MAX_VIEWS, changed, parse
 from oncoserve.errors import TooManyCorrections
+from oncoserve.results.corrections import MAX_VIEWS, changed, parse
 from oncoserve.tasks.segmentation import View
 
 

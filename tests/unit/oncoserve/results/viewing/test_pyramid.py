@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oncoserve.tasks.tissue.labels import at_original
 from oncoserve.results.viewing.levels import Levels
 from oncoserve.results.viewing.pyramid import Pyramid
+from oncoserve.tasks.tissue.labels import at_original
 
 
 def whole(pyramid, levels, level):

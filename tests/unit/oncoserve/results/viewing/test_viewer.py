@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oncoserve.keys import new_key
 from frontend.http.shapes import TilesShape
+from oncoserve.keys import new_key
 from testbed.fakes import FakeBackend, classifier
 from testbed.pictures import encoded, noise
 from testbed.service import PREDICT, Service, assert_problem
