@@ -59,7 +59,19 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Oncoserve needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.lock | $(BIN)/python
+# The command as a wheel would install it, but with the code of the checkout that the environment is in.
+define COMMAND
+#!/bin/sh
+script=$$0
+[ -L "$$script" ] && script=$$(readlink -f "$$script")
+checkout=$$(cd "$$(dirname "$$script")/../.." && pwd)
+PYTHONPATH="$$checkout$${PYTHONPATH:+:$$PYTHONPATH}" exec "$$checkout/$(BIN)/python" -P -m oncoserve "$$@"
+endef
+$(BIN)/oncoserve: export SCRIPT = $(COMMAND)
+$(BIN)/oncoserve: | $(BIN)/python
+	@printenv SCRIPT >$@ && chmod +x $@
+
+$(VENV)/.runtime: requirements.lock | $(BIN)/python $(BIN)/oncoserve
 	@echo "Installing the locked packages into $(VENV) ..."
 	@$(PIP_SYNC) -r requirements.lock
 	@touch $@
@@ -71,13 +83,16 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 
 # Pins that are still right stay; `make lock UPGRADE=--upgrade` takes the newest versions. The other locks repeat the
 # pins of requirements.lock: each image installs only its own part, in the versions that were tested together.
-LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-       --no-emit-index-url --no-annotate --no-header
+# They leave out what only the command line needs: an extra's own list is compiled, not the project with the extra.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+       --no-annotate --no-header
+EXTRA = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+        print(*project["optional-dependencies"][sys.argv[1]], sep="\n")'
 lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
-	@$(LOCK) $(UPGRADE) --extra frontend --extra triton --extra export --extra client -o requirements.lock
-	@$(LOCK) $(UPGRADE) --all-extras -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(UPGRADE) pyproject.toml --extra service -o requirements.lock
+	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
 	@for extra in frontend triton export aws; do \
-	  $(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit; done
+	  $(EXTRA) $$extra | $(LOCK) - -c requirements.lock -o requirements-$$extra.lock || exit; done
 
 vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pins it (needs npm; the copy is committed).
 	@cd frontend/pages/vendor && npm ci --silent --ignore-scripts --no-audit --no-fund
