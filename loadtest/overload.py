@@ -26,7 +26,7 @@ from types import MappingProxyType
 import httpx
 import psutil
 
-from testbed.load import Answer, Callers
+from testbed.http_callers import Answer, Callers
 from testbed.servers import PROJECT, FrontendServer, TritonServer
 from testbed.timed_model import write_sleeper
 

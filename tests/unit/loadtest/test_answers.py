@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadtest.answers import Model, Tensor, fault, tensor_fault
-from testbed.tiny_models import card
+from testbed.model_folder import card
 
 CLASSIFIER = Model.from_document(
     {

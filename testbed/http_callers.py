@@ -1,20 +1,36 @@
 """Callers for fault and overload measurements: each request is another picture, and each answer is kept."""
 
 import asyncio
-import itertools
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from http import HTTPStatus
+from typing import Final, Self
 
 import httpx
 
-from testbed.pictures import encoded, noise
+from testbed.failures import NotInTime
+from testbed.picture_files import encoded, noise
+
+_PROBLEM: Final = "application/problem+json"
+_PAUSE_S: Final = 0.02  # of a caller who was refused
+_POLL_S: Final = 0.05
+_CONDITION_S: Final = 60.0
 
 
 @dataclass
 class Answer:
-    """What a caller met: status 0 is a connection that broke; times are those of time.monotonic()."""
+    """What a caller met.
+
+    Attributes:
+        status: The HTTP status; 0 is a connection that broke.
+        began: When it was asked, as time.monotonic().
+        seconds: Until the answer, or the break.
+        code: Of the problem document, if it is one.
+        retry_after: The header.
+        text: The body; for a connection that broke, how.
+    """
 
     status: int
     began: float
@@ -25,6 +41,7 @@ class Answer:
 
     @property
     def ended(self) -> float:
+        """When the answer came, as time.monotonic()."""
         return self.began + self.seconds
 
 
@@ -32,12 +49,10 @@ class Callers:
     """Asks one model of one frontend, or of the proxy before it, over HTTP.
 
     Args:
-        url: the frontend's address.
-        model: the model.
-        size: width and height of the pictures, in pixels.
+        url: The frontend's address.
+        model: The model's name.
+        size: Width and height of the pictures, in pixels.
     """
-
-    _seeds = itertools.count()  # a picture met before would be answered from the store
 
     def __init__(self, url: str, model: str = "slow", size: int = 16) -> None:
         self.path = f"/v1/models/{model}/predict"
@@ -53,10 +68,11 @@ class Callers:
         await self.http.aclose()
 
     def picture(self) -> bytes:
-        return bytes(encoded(noise((self.size, self.size), next(self._seeds))))
+        """A PNG that nobody sent before: one met before would be answered from the store."""
+        return encoded(noise((self.size, self.size), secrets.randbits(63)))
 
     async def ask(self, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One request."""
+        """Send one request, with a new picture if none is given, and keep its answer."""
         content = content or self.picture()
         began = time.monotonic()
         try:
@@ -65,7 +81,7 @@ class Callers:
             answer = Answer(0, began, time.monotonic() - began, text=repr(error))
         else:
             seconds = time.monotonic() - began
-            code = response.json().get("code")
+            code = response.json()["code"] if response.headers.get("content-type") == _PROBLEM else None
             retry_after = response.headers.get("retry-after")
             answer = Answer(response.status_code, began, seconds, code, retry_after, response.text)
         self.answers.append(answer)
@@ -77,10 +93,15 @@ class Callers:
         """One caller, who asks again after each answer until the event is set; waits a moment when refused."""
         while not until.is_set():
             answer = await self.ask(headers=headers)
-            await asyncio.sleep(pause_s if answer.status == httpx.codes.OK else max(pause_s, 0.02))
+            await asyncio.sleep(pause_s if answer.status == HTTPStatus.OK else max(pause_s, _PAUSE_S))
 
     async def arrive(self, rate: float, seconds: float) -> None:
-        """Requests at a fixed rate, whatever becomes of the ones before; returns when all are answered."""
+        """Send requests at a fixed rate, whatever becomes of the ones before; return when all are answered.
+
+        Args:
+            rate: Requests per second.
+            seconds: How long.
+        """
         pictures = [self.picture() for _ in range(round(rate * seconds))]  # drawn now, to be on time then
         async with asyncio.TaskGroup() as group:
             start = time.monotonic()
@@ -89,7 +110,11 @@ class Callers:
                 group.create_task(self.ask(picture))
 
     async def all_in(self, count: int) -> None:
-        """Wait until the frontend works on so many requests; the one that asks is not counted."""
+        """Wait until the frontend works on so many requests; the one that asks is not counted.
+
+        Raises:
+            NotInTime: They did not come.
+        """
 
         async def arrived() -> bool:
             text = (await self.http.get("/metrics")).text
@@ -98,12 +123,22 @@ class Callers:
         await until(arrived)
 
     def with_status(self, *statuses: int) -> list[Answer]:
+        """The answers with one of these statuses, in the order in which they came."""
         return [each for each in self.answers if each.status in statuses]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-    """Wait for a condition, and fail after so many seconds: long enough for any machine."""
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = _CONDITION_S) -> None:
+    """Wait for a condition; the default is long enough for any machine.
+
+    Args:
+        condition: Asked again and again.
+        seconds: How long.
+
+    Raises:
+        NotInTime: It does not hold within that time.
+    """
     deadline = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        await asyncio.sleep(0.05)
+        if time.monotonic() >= deadline:
+            raise NotInTime(f"not within {seconds} s")
+        await asyncio.sleep(_POLL_S)

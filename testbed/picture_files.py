@@ -10,8 +10,12 @@ from PIL import Image
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
-def quarters(size=(64, 48)):
-    """An RGB picture whose quarters are red, green / blue, white: every turn and mirror shows."""
+def quarters(size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """An RGB picture whose quarters are red, green / blue, white: every turn and mirror shows.
+
+    Args:
+        size: Width and height in pixels.
+    """
     width, height = size
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, : width // 2] = RED
@@ -21,20 +25,33 @@ def quarters(size=(64, 48)):
     return Image.fromarray(pixels)
 
 
-def noise(size=(64, 48), seed=0):
+def noise(size: tuple[int, int] = (64, 48), seed: int = 0) -> Image.Image:
+    """An RGB picture of random pixels; another seed makes another picture.
+
+    Args:
+        size: Width and height in pixels.
+        seed: Decides the pixels.
+    """
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
 
 
-def encoded(image, kind="PNG", **options):
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """A file of a picture.
+
+    Args:
+        image: The picture.
+        kind: The format by Pillow's name, such as "JPEG".
+        options: Of Pillow's encoder.
+    """
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def png_header(width, height):
-    """A PNG that promises width x height and holds next to nothing: a decompression bomb's header."""
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises width x height pixels and holds next to nothing: a decompression bomb's header."""
     ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
+    chunks = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
     body = b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
