@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.chance import Chance
+from training.augmentation.chance import Chance
 
 Placement = tuple[Tensor, Tensor]
 """(N, 2, 2) and (N, 2): a position in the result, -0.5 to 0.5 about its centre, is at `matrix @ position + origin` in

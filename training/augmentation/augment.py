@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training import places
-from training.chance import Chance
+from training.augmentation import places
+from training.augmentation.chance import Chance
 from training.run_settings import SIDE
 
 BLOCK: Final = 8
