@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loadtest.pictures import Pictures
+from loadtest.shared.distinct_uploads import Pictures
 
 SIDES = (240, 320)
 

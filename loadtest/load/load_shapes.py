@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from loadtest.limits import Figures, Limits, Verdict, judge_rate
-from loadtest.pace import Pace
+from loadtest.load.limits import Figures, Limits, Verdict, judge_rate
+from loadtest.load.pace import Pace
 
 
 class Load(Protocol):

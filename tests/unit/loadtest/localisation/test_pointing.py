@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.localisation import Answer, Box, Slice, figures, read_slices
+from loadtest.localisation.pointing import Answer, Box, Slice, figures, read_slices
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import time
 import gevent
 import pytest
 
-from loadtest.pace import Pace
+from loadtest.load.pace import Pace
 
 
 @pytest.fixture

@@ -1,31 +1,17 @@
-"""`python -m loadtest.localisation PATH`: how well brain_tumour names and points, over HTTP, on slices with boxes.
+"""Slices with boxes, what the service says of them, and how much of it is right."""
 
-PATH holds the pictures and boxes.tsv with a row for each: file, class, and the box's centre and size as fractions of
-the picture, empty where there is no tumour. Starts the service, asks about every picture (or every Nth), prints the
-figures as a table and ends; exits 1 if one is below its limit. What `python -m training.evaluate` measures of the graph
-alone, this measures of what a caller gets: with the upload, the resizing and the box in pixels in between.
-"""
-
-import argparse
 import asyncio
 import csv
-import itertools
 import statistics
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
-from testbed.servers import PROJECT, TritonServer, free_port
-
-MODEL = "brain_tumour"
-AT_ONCE = 8
-LIMITS = {"class accuracy among tumours": 0.90, "peak inside the box": 0.85, "mean IoU of the box": 0.55}
+MODEL: Final = "brain_tumour"
+AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,7 @@ class Answer:
     box: Box | None
 
     @classmethod
-    def from_document(cls, document: dict[str, Any]) -> "Answer":
+    def from_document(cls, document: Mapping[str, Any]) -> "Answer":
         """Read a result."""
         width, height = document["image"]["width"], document["image"]["height"]
         place, peak = document["localisation"]["box"], document["localisation"]["peak"]
@@ -101,7 +87,12 @@ def read_slices(folder: Path) -> list[Slice]:
 
 
 def figures(slices: Sequence[Slice], answers: Sequence[Answer]) -> dict[str, float]:
-    """What was right, as fractions; an answer without a box has an IoU of 0."""
+    """What was right, as fractions; an answer without a box has an IoU of 0.
+
+    Args:
+        slices: At least one with a tumour.
+        answers: To each of them.
+    """
     pairs = list(zip(slices, answers, strict=True))
     tumours = [(box, asked, said) for asked, said in pairs if (box := asked.box) is not None]
     others = [said.label == asked.label for asked, said in pairs if asked.box is None]
@@ -134,45 +125,3 @@ async def ask(url: str, slices: Sequence[Slice]) -> list[Answer]:
         for _ in range(AT_ONCE):
             group.create_task(work())
     return [answer for answer in answers if answer is not None]
-
-
-@contextmanager
-def service(repository: Path) -> Iterator[str]:
-    """The service on free ports for the length of the block; gives its address."""
-    with tempfile.TemporaryDirectory(prefix="oncoserve-localisation-") as folder:
-        port = free_port()
-        server = TritonServer(repository, Path(folder), [sys.executable, "-m", "frontend"])
-        server.env |= {
-            "ONCO_PORT": str(port),
-            "ONCO_MODEL_REPOSITORY": str(repository),
-            "ONCO_RESULTS_DIR": str(Path(folder) / "results"),
-        }
-        url = f"http://127.0.0.1:{port}"
-        server.ready_url = f"{url}/readyz"
-        with server:
-            yield url
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 1 below a limit."""
-    parser = argparse.ArgumentParser(prog="python -m loadtest.localisation", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, metavar="PATH", help="folder with boxes.tsv and the pictures")
-    parser.add_argument("--url", help="ask a service that runs already, such as http://localhost:5000")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth picture only")
-    given = parser.parse_args(arguments)
-    slices = list(itertools.islice(read_slices(given.folder), 0, None, given.every))
-    if given.url:
-        answers = asyncio.run(ask(given.url, slices))
-    else:
-        with service(PROJECT / "model_repository") as url:
-            answers = asyncio.run(ask(url, slices))
-    found = figures(slices, answers)
-    print(f"{len(slices)} slices, {sum(each.box is not None for each in slices)} with a tumour\n")
-    print("| figure | value | limit |\n|---|---|---|")
-    for name, value in found.items():
-        print(f"| {name} | {value:.3f} | {LIMITS.get(name, '-')} |")
-    return int(any(found[name] < limit for name, limit in LIMITS.items()))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

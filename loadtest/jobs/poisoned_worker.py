@@ -1,4 +1,4 @@
-"""`python -m loadtest.jobs.worker`: the worker as it is, but one picture is its death."""
+"""`python -m loadtest.jobs.poisoned_worker`: the worker as it is, but one picture is its death."""
 
 import asyncio
 import os

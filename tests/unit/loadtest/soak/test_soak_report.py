@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.soak import report
+from loadtest.soak import soak_report
 from loadtest.soak.traffic import Tally
 from loadtest.soak.trends import Slopes, trends
 from tests.unit.loadtest.soak.leaks import MINUTES, samples
@@ -12,7 +12,7 @@ def test_the_report_says_what_is_wrong(tmp_path, leak, errors, wrong):
     tally.add("page", "200")
     for _ in range(errors):
         tally.add("page", "500", "expected 200")
-    assert len(report.write(tmp_path, MINUTES, tally, seen, trends(seen), Slopes())) == wrong
+    assert len(soak_report.write(tmp_path, MINUTES, tally, seen, trends(seen), Slopes())) == wrong
     text = (tmp_path / "soak.md").read_text()
     assert ("passed" in text, "failed" in text) == (wrong == 0, wrong > 0)
     assert ("page: 500: expected 200" in text) is (errors > 0)

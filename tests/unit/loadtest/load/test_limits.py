@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.limits import Figures, Limits, judge_rate, percentile_95
+from loadtest.load.limits import Figures, Limits, judge_rate, percentile_95
 
 MET = Figures(answered=100, failed=2, refused=25, times_ms={"quick": {1: 95, 9: 5}, "slow": {100: 10, 500: 1}})
 

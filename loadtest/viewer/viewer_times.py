@@ -1,39 +1,24 @@
-"""`python -m loadtest.viewer`: how quick the page's viewer is, in Debian's Chromium, and what it costs the frontend.
+"""The measurements of `python -m loadtest.viewer`, each in a page of its own."""
 
-1. A picture of 512x512: from the API's answer to the words, and to picture and layer on the page.
-2. A picture of 1 megapixel: from a slider's event to the frame with the new picture, and that it is another picture.
-3. A picture of 100 megapixels: the first tile, the following ones, zooming in to its pixels, the frontend's memory.
-
-Starts its own Triton and frontend on free ports of 127.0.0.1, and ends by itself.
-"""
-
-import argparse
-import io
-import platform
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import Final
 
 import httpx
 import numpy as np
-import psutil
-from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
 
-from testbed import chromium
-from testbed.servers import PROJECT, FrontendServer, TritonServer
+from loadtest.shared.process_family import peak_mib, resident_mib
+from loadtest.shared.slide_pictures import UM_PER_PX, quick_png, tiled
+from testbed.servers import PROJECT, FrontendServer
 
-SLIDE = PROJECT / "build/samples/he_tissue/slide/cmu_small_region.svs"
-MRI = PROJECT / "build/samples/brain_mri/glioma"
-WINDOW = {"width": 1300, "height": 1000}
-TITLE = "H&E tissue segmentation"
-MIB = 2**20
+MRI: Final = PROJECT / "build/samples/brain_mri/glioma"
+WINDOW: Final = ViewportSize(width=1300, height=1000)
+_QUALITY: Final = 85  # of the JPEG files
 
 # When the answer came, when its words were there, and when everything in sight was drawn; milliseconds of the page.
-WATCH = """() => {
+WATCH: Final = """() => {
     window.marks = {};
     const note = (name) => { marks[name] = performance.now(); };
     const watch = (id, name, there) => new MutationObserver(() => there(document.getElementById(id)) && note(name))
@@ -41,9 +26,9 @@ WATCH = """() => {
     watch("answer", "words", (each) => !each.hidden);
     watch("viewport", "picture", (each) => !each.hasAttribute("aria-busy"));
 }"""
-ANSWER_MS = """() => performance.getEntriesByType("resource")
+ANSWER_MS: Final = """() => performance.getEntriesByType("resource")
     .filter((each) => each.name.endsWith("/predict")).at(-1).responseEnd"""
-MOVE = """async ([id, value]) => {
+MOVE: Final = """async ([id, value]) => {
     const canvas = document.querySelector("#pane canvas");
     const sum = () => {
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -56,32 +41,9 @@ MOVE = """async ([id, value]) => {
     slider.value = value;
     slider.dispatchEvent(new InputEvent("input", { bubbles: true }));
     do await frame(); while (sum() === before && performance.now() - start < 2000);
+    if (sum() === before) throw new Error(`the picture is the same 2 s after the slider ${id} moved`);
     return performance.now() - start;
 }"""
-
-
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--megapixels", type=int, default=100)
-    given = parser.parse_args()
-    path = chromium.find()
-    if path is None:
-        parser.error("chromium is not installed")
-    print(f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        TritonServer(PROJECT / "model_repository", Path(folder)) as triton,
-        FrontendServer(triton.grpc_url, Path(folder), results_dir=Path(folder) / "results") as frontend,
-        sync_playwright() as playwright,
-    ):
-        browser = chromium.launch(playwright.chromium, path)
-        first_result(browser, frontend, given.rounds)
-        sliders(browser, frontend, given.rounds)
-        large(browser, frontend, given.megapixels)
-        browser.close()
-    return 0
 
 
 def opened(browser: Browser, frontend: FrontendServer, path: str = "/") -> Page:
@@ -108,7 +70,9 @@ def first_result(browser: Browser, frontend: FrontendServer, rounds: int) -> Non
         pixels = np.asarray(image.convert("RGB").resize((512, 512)))
     page = opened(browser, frontend)
     for turn in range(rounds):
-        page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": png(pixels ^ turn)})
+        variant = pixels.copy()
+        variant[0, 0] = turn % 256, turn // 256, 0  # another picture, so that no stored result answers
+        page.set_input_files("#file", FilePayload(name="a.png", mimeType="image/png", buffer=quick_png(variant)))
         page.wait_for_function("() => marks.words && !document.getElementById('answer').hidden")
         wait_until_drawn(page)
         answer, marks = page.evaluate(ANSWER_MS), page.evaluate("() => marks")
@@ -122,7 +86,8 @@ def first_result(browser: Browser, frontend: FrontendServer, rounds: int) -> Non
 
 def sliders(browser: Browser, frontend: FrontendServer, rounds: int) -> None:
     """Print the times from a slider's event to the frame that shows it, at 1 megapixel."""
-    page = opened(browser, frontend, f"/#result={tissue(frontend, crop(1), 0.499)}")
+    result = tissue(frontend, tiled(1, "JPEG", quality=_QUALITY), UM_PER_PX)
+    page = opened(browser, frontend, f"/#result={result}")
     page.get_by_role("slider", name="Threshold").wait_for()
     wait_until_drawn(page)
     for name, values in (("threshold", (0.2, 0.8)), ("opacity", (30, 70))):
@@ -133,10 +98,9 @@ def sliders(browser: Browser, frontend: FrontendServer, rounds: int) -> None:
 
 def large(browser: Browser, frontend: FrontendServer, megapixels: int) -> None:
     """Print times and memory for a large picture."""
-    process = psutil.Process(frontend.pid)
-    result = tissue(frontend, crop(megapixels), 0.1)
+    result = tissue(frontend, tiled(megapixels, "JPEG", quality=_QUALITY), 0.1)
     tiles = f"{frontend.url}/v1/results/{result}/tiles/image"
-    before = process.memory_info().rss
+    before_mib = resident_mib(frontend.pid)
     with httpx.Client(timeout=120) as http:
         levels = http.get(f"{frontend.url}/v1/results/{result}/tiles").json()["levels"]
         start = time.perf_counter()
@@ -154,15 +118,9 @@ def large(browser: Browser, frontend: FrontendServer, megapixels: int) -> None:
     page.get_by_role("button", name="1:1").click()
     wait_until_drawn(page)
     print(f"{megapixels} megapixels, whole picture to its pixels: {time.perf_counter() - start:.2f} s")
-    peak = next(int(line.split()[1]) for line in status(process) if line.startswith("VmHWM"))
-    rss = process.memory_info().rss
-    print(f"frontend's memory: {before / MIB:.0f} MiB before, {rss / MIB:.0f} after, {peak / 1024:.0f} at most")
+    after_mib, most_mib = resident_mib(frontend.pid), peak_mib(frontend.pid)
+    print(f"frontend's memory: {before_mib:.0f} MiB before, {after_mib:.0f} after, {most_mib:.0f} at most")
     page.close()
-
-
-def status(process: psutil.Process) -> list[str]:
-    """The kernel's account of a process."""
-    return Path(f"/proc/{process.pid}/status").read_text().splitlines()
 
 
 def tissue(frontend: FrontendServer, picture: bytes, um_per_px: float) -> str:
@@ -172,30 +130,8 @@ def tissue(frontend: FrontendServer, picture: bytes, um_per_px: float) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
-def crop(megapixels: int) -> bytes:
-    """A square of repeated tissue, as JPEG."""
-    side = round((megapixels * 1e6) ** 0.5)
-    with Image.open(SLIDE) as slide:
-        pixels = np.asarray(slide.convert("RGB"))
-    times = -(-side // pixels.shape[0]), -(-side // pixels.shape[1])
-    buffer = io.BytesIO()
-    Image.fromarray(np.tile(pixels, (*times, 1))[:side, :side]).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
-def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode a picture."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 def tell(what: str, times_ms: list[float]) -> None:
     """Print median and worst."""
     print(
         f"{what}: median {statistics.median(times_ms):.0f} ms, at most {max(times_ms):.0f} ms ({len(times_ms)} times)"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,8 @@ import urllib.request
 from collections.abc import Sequence
 from http import HTTPStatus
 from json import loads
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Final
 
 import grpc.experimental.gevent
 import numpy as np
@@ -13,17 +14,17 @@ import tritonclient.grpc as triton
 from locust import FastHttpUser, User, task
 from locust.contrib.fasthttp import FastResponse
 
-from loadtest.answers import Model, fault, tensor_fault
-from loadtest.pace import Pace
-from loadtest.pictures import SIDES, Picture, Pictures
+from loadtest.load.pace import Pace
+from loadtest.shared.answer_checks import Model, tensor_fault, upload_fault
+from loadtest.shared.distinct_uploads import SIDES, Picture, Pictures
+from loadtest.shared.model_mix import choose
 
 # Locust has patched the standard library when it was imported; gRPC has to be told before its first channel.
 grpc.experimental.gevent.init_gevent()
 
-REFUSED = " (refused)"
-# A tile of he_tissue takes a second on a CPU; its pictures are one tile each at the assumed resolution.
-TASK_WEIGHTS = {"classification": 19, "localisation": 19, "segmentation": 1}
-SIDES_OF_TASK = {"classification": SIDES, "localisation": SIDES, "segmentation": SIDES[:3]}
+REFUSED: Final = " (refused)"
+SIDES_OF_TASK: Final = MappingProxyType({"segmentation": SIDES[:3]})
+"""Pictures of he_tissue are one tile each at the assumed resolution; those of other tasks have every size."""
 
 
 class Supply:
@@ -41,12 +42,13 @@ class Supply:
         self.generator = np.random.default_rng(seed)
         self._models = list(models)
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        self._pictures = {each: Pictures(seed, each, SIDES_OF_TASK[each]) for each in {one.task for one in models}}
+        self._pictures = {
+            task: Pictures(seed, task, SIDES_OF_TASK.get(task, SIDES)) for task in {each.task for each in models}
+        }
 
     def model(self) -> Model:
         """A model, those that answer quickly more often."""
-        (model,) = self._random.choices(self._models, [TASK_WEIGHTS[each.task] for each in self._models])
-        return model
+        return choose(self._models, self._random)
 
     def upload(self) -> tuple[Model, Picture]:
         """A model and a picture for it that was never uploaded before."""
@@ -92,10 +94,10 @@ class Uploader(Caller, FastHttpUser):
                 response.success()
             elif response.status_code != HTTPStatus.OK:
                 response.failure(f"{response.status_code} {_code(response)}")
-            elif wrong := fault(response.json(), model):
+            elif wrong := upload_fault(
+                response.text or "", response.headers.get("Cache-Status", ""), model, expected="miss"
+            ):
                 response.failure(wrong)
-            elif "hit" in response.headers["Cache-Status"]:
-                response.failure("answered from the store: this measured no inference")
             else:
                 response.success()
 

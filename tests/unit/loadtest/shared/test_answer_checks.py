@@ -1,9 +1,10 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from loadtest.answers import Model, Tensor, fault, tensor_fault
+from loadtest.shared.answer_checks import Model, Tensor, fault, tensor_fault, upload_fault
 from testbed.model_folder import card
 
 CLASSIFIER = Model.from_document(
@@ -79,6 +80,43 @@ def test_a_wrong_localisation_is_noticed(wrong):
 )
 def test_a_wrong_segmentation_is_noticed(areas):
     assert fault(AREAS | {"areas": areas}, SEGMENTER)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, [], "text", {"id": "0" * 32, "model": "tiny"}, RIGHT | {"probabilities": None},
+     RIGHT | {"probabilities": {"red": "much", "green": 0, "blue": 0, "grey": 0}}],
+)  # fmt: skip
+def test_no_answer_is_so_odd_that_it_raises(odd):
+    """An exception would leave the answer uncounted, and a run without a failure."""
+    assert fault(odd, CLASSIFIER)
+
+
+@pytest.mark.parametrize("odd", [AREAS | {"areas": None}, AREAS | {"areas": {"lumen": {}, "other": {}}}])
+def test_no_segmentation_is_so_odd_that_it_raises(odd):
+    assert fault(odd, SEGMENTER)
+
+
+@pytest.mark.parametrize("odd", [placed(box=[]), PLACED | {"image": None}, placed(peak={"x": 1.0})])
+def test_no_localisation_is_so_odd_that_it_raises(odd):
+    assert fault(odd, LOCALISER)
+
+
+@pytest.mark.parametrize(
+    ("body", "cache_status", "expected", "right"),
+    [
+        (json.dumps(RIGHT), "oncoserve; fwd=miss; stored", "miss", True),
+        (json.dumps(RIGHT), "oncoserve; hit", "hit", True),
+        (json.dumps(RIGHT), "oncoserve; hit", "miss", False),
+        (json.dumps(RIGHT), "oncoserve; fwd=miss; stored", "hit", False),
+        (json.dumps(RIGHT), "", "miss", False),
+        (json.dumps(RIGHT | {"label": "green"}), "oncoserve; fwd=miss; stored", "miss", False),
+        ("<html>", "oncoserve; fwd=miss; stored", "miss", False),
+        ("", "oncoserve; fwd=miss; stored", "miss", False),
+    ],
+)
+def test_an_upload_is_right_if_its_result_is_and_it_comes_from_where_it_should(body, cache_status, expected, right):
+    assert (upload_fault(body, cache_status, CLASSIFIER, expected) == "") is right
 
 
 def test_inputs_for_triton_are_as_configured():

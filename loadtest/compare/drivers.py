@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.compare.client import Target, closed_loop, connect
 from loadtest.compare.grpc_load import Clients, TritonCalls, serialise
-from loadtest.compare.pictures import Uploads
+from loadtest.compare.photographs import Uploads
 from loadtest.compare.served import Served
 from loadtest.compare.window import Window
 
@@ -28,7 +28,11 @@ class Running(Protocol):
     metrics_url: str
 
     async def answers(self, count: int) -> list[dict[str, float]]:
-        """Ask about the first pictures, one after the other: probabilities by class name."""
+        """Ask about the first pictures, one after the other: probabilities by class name.
+
+        Raises:
+            ValueError: An answer is no prediction.
+        """
 
     async def load(self, connections: int, window: Window) -> None:
         """Keep that many requests under way until the window closes."""
@@ -45,21 +49,19 @@ class OverHttp:
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """See `Running`."""
-        found = []
-        connection = await connect(self._target)
         uploads = Uploads(self._served.pictures)
-        for _ in range(count):
-            wrong, body = await connection.ask(self._target.request(*uploads.take()))
-            if wrong:
-                raise ValueError(f"{wrong}: {body[:500]!r}")
-            document = json.loads(body)
-            found.append(dict((document[0] if isinstance(document, list) else document)["probabilities"]))
-        connection.close()
-        return found
+        return [await self._answer(uploads) for _ in range(count)]
 
     async def load(self, connections: int, window: Window) -> None:
         """See `Running`."""
         await closed_loop(self._target, self._uploads, connections, window)
+
+    async def _answer(self, uploads: Uploads) -> dict[str, float]:
+        connection = await connect(self._target)
+        try:
+            return _probabilities(*await connection.ask(self._target.request(*uploads.take())))
+        finally:
+            connection.close()
 
 
 class OverGrpc:
@@ -119,3 +121,18 @@ class Bare:
             sent = time.perf_counter()
             self._session.run(None, {"image": pixels[np.newaxis]})
             window.record(sent)
+
+
+def _probabilities(wrong: str, body: bytes) -> dict[str, float]:
+    """Those of an answer: a document, or a list of one.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if wrong:
+        raise ValueError(f"{wrong}: {body[:500]!r}")
+    document = json.loads(body)
+    try:
+        return dict((document[0] if isinstance(document, list) else document)["probabilities"])
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"no probabilities: {body[:500]!r}") from error

@@ -1,8 +1,8 @@
 import pytest
 
-from loadtest.limits import Figures, Limits
-from loadtest.loads import ClosedLoop, FixedRate, Steps
-from loadtest.pace import Pace
+from loadtest.load.limits import Figures, Limits
+from loadtest.load.load_shapes import ClosedLoop, FixedRate, Steps
+from loadtest.load.pace import Pace
 
 STEP_S = 10
 

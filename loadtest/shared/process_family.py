@@ -1,21 +1,14 @@
-"""A process and everything it started: its end, its processor time and its memory."""
+"""A process and everything it started: its processor time and its memory."""
 
 import contextlib
 import math
-import os
-import signal
-import subprocess
 import threading
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import psutil
 
-from testbed.servers import Server
-
-_SAMPLE_S = 1.0
-_STOP_S = 15.0
+_SAMPLE_S: Final = 1.0
 
 
 class Family:
@@ -80,28 +73,12 @@ class MemoryWatch:
                 return
 
 
-class Peer(Server):
-    """A server of somebody else: in a session of its own, which ends as a whole, however its workers were started."""
+def resident_mib(pid: int) -> float:
+    """Resident memory of one process at this moment, in MiB."""
+    return float(psutil.Process(pid).memory_info().rss) / 2**20
 
-    def __init__(self, argv: Sequence[str], ready_url: str, env: Mapping[str, str], folder: Path) -> None:
-        super().__init__(argv, ready_url, dict(env), folder / "peer.log")
-        self._folder = folder
 
-    def start(self) -> None:
-        """Start it and return at once."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - a peer of this project
-                self.argv, cwd=self._folder, env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-
-    def stop(self, signum: int = signal.SIGTERM, timeout_s: float = _STOP_S) -> int:
-        """Ask it to end, and after `timeout_s` seconds kill what is left of it."""
-        assert self.process is not None, "not started"  # noqa: S101 - as in Server
-        members = Family(self.pid).members() if self.process.poll() is None else []
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signum)
-        _, alive = psutil.wait_procs(members, timeout_s)
-        for process in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        return self.process.wait()
+def peak_mib(pid: int) -> float:
+    """The most resident memory that a process ever had, in MiB, by the kernel's account (VmHWM)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**10

@@ -1,5 +1,6 @@
 """What the service says it serves, and whether an answer of it is right as far as a caller can tell."""
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -55,8 +56,34 @@ class Model:
         }
 
 
-def fault(document: Mapping[str, Any], model: Model) -> str:
-    """Say what is wrong with a result; empty when nothing is."""
+def upload_fault(body: str, cache_status: str, model: Model, expected: str) -> str:
+    """Say what is wrong with the answer to an upload that got status 200; empty when nothing is.
+
+    Args:
+        body: Of the answer.
+        cache_status: Its header Cache-Status, empty without one.
+        model: The model that was asked.
+        expected: "miss" for a picture that was never sent before, "hit" for one that was.
+    """
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return f"not JSON: {body[:100]!r}"
+    wrong = fault(document, model)
+    if wrong or expected in cache_status:
+        return wrong
+    return f"Cache-Status is {cache_status!r}, not a {expected}"
+
+
+def fault(document: Any, model: Model) -> str:  # noqa: ANN401 - whatever was answered
+    """Say what is wrong with a result; empty when nothing is. No answer, however odd, raises."""
+    try:
+        return _result_fault(document, model)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        return f"not a result: {error!r}"
+
+
+def _result_fault(document: Mapping[str, Any], model: Model) -> str:
     if not _ID.fullmatch(str(document.get("id"))):
         return f"id is {document.get('id')!r}"
     if document.get("model") != model.name:
