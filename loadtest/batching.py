@@ -16,8 +16,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from loadtest.compare import contenders, report, tiny_cnn
-from loadtest.compare.pictures import base_pictures
+from loadtest.compare import contenders, tables, tiny_cnn
+from loadtest.compare.photographs import base_pictures
 from loadtest.compare.runner import DifferentAnswers, Plan, run
 from loadtest.compare.served import Served, without_batching
 from testbed.servers import PROJECT
@@ -57,9 +57,9 @@ def main() -> int:
             print(f"Not measured, since answers differ. {error}")
             return 1
     device = "CPU (a trial of the script)" if given.cpu else "GPU"
-    text = f"{model}, {device}\n\n{report.table(points)}\n\n{report.ratios(points, ON)}\n"
+    text = f"{model}, {device}\n\n{tables.table(points)}\n\n{tables.ratios(points, ON)}\n"
     (given.out / "table.md").write_text(text)
-    report.plot(points, given.out / "plot.png")
+    tables.plot(points, given.out / "plot.png")
     print(text)
     return 0
 

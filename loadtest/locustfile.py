@@ -7,21 +7,21 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from locust import LoadTestShape, events
 from locust.env import Environment
 from locust.runners import LocalRunner
 from locust.stats import StatsEntry
 
-from loadtest.limits import Figures, Limits
-from loadtest.loads import ClosedLoop, FixedRate, Load, Step, Steps
-from loadtest.pace import Pace
-from loadtest.users import REFUSED, Caller, DirectCaller, Supply, Uploader, read_models
+from loadtest.load.limits import Figures, Limits
+from loadtest.load.load_shapes import ClosedLoop, FixedRate, Load, Step, Steps
+from loadtest.load.pace import Pace
+from loadtest.load.users import REFUSED, Caller, DirectCaller, Supply, Uploader, read_models
 
 __all__ = ["DirectCaller", "Run", "Uploader"]  # Locust takes callers and the shape from this module's names
 
-NOTHING_TO_TEST = 2
+NOTHING_TO_TEST: Final = 2
 
 
 def add_options(parser: argparse.ArgumentParser, **_: object) -> None:
@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser, **_: object) -> None:
 
 def prepare(environment: Environment, **_: object) -> None:
     """Ask what is served, and end with a sentence where nothing can be tested."""
-    options: Any = environment.parsed_options
+    options = _options(environment)
     if not isinstance(environment.runner, LocalRunner) or not options.headless:
         _give_up("Rates and limits are for one run of one process: --headless, without --processes and --master.")
     if options.steps and not (options.rate > 0 and options.step_factor > 1):
@@ -70,7 +70,12 @@ def _check_triton(address: str) -> None:
         _give_up(f"Triton does not listen at {address} ({error}). Name it with --triton, or test `Uploader` alone.")
 
 
-def _give_up(reason: str) -> None:
+def _options(environment: Environment) -> argparse.Namespace:
+    """Locust's options and ours; Locust reads them before it calls any of this."""
+    return environment.parsed_options or argparse.Namespace()
+
+
+def _give_up(reason: str) -> NoReturn:
     print(reason, file=sys.stderr)
     sys.exit(NOTHING_TO_TEST)
 
@@ -84,7 +89,7 @@ class Run(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
         """Called once a second: (users, users started per second), or None to stop."""
         assert self.runner is not None  # noqa: S101 - Locust sets it before the first call
-        options: Any = self.runner.environment.parsed_options
+        options = _options(self.runner.environment)
         if self.load is None:
             self.load = make_load(options)
             Caller.supply.pace.start()
@@ -112,7 +117,7 @@ def judge(environment: Environment, **_: object) -> None:
     verdicts = shape.load.judge(read_figures(environment.stats.entries.values()))
     for verdict in verdicts:
         print(verdict, file=sys.stderr)
-    options: Any = environment.parsed_options
+    options = _options(environment)
     if options.csv_prefix and isinstance(shape.load, Steps):
         write_steps(Path(f"{options.csv_prefix}_steps.csv"), shape.load.steps)
     environment.process_exit_code = 0 if all(each.holds for each in verdicts) else 1

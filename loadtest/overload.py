@@ -13,6 +13,7 @@ Starts its own Triton and frontend on free ports of 127.0.0.1, and ends by itsel
 
 import argparse
 import asyncio
+import math
 import platform
 import statistics
 import sys
@@ -20,26 +21,30 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 import httpx
 import psutil
 
-from testbed.load import Answer, Callers
+from loadtest.shared.process_family import resident_mib
+from testbed.http_callers import Answer, Callers
 from testbed.servers import PROJECT, FrontendServer, TritonServer
 from testbed.timed_model import write_sleeper
 
-MULTIPLES = (0.5, 1.0, 1.5, 2.0, 3.0)
-TIMED, TIMED_S, TIMED_BATCH = "timed", 0.1, 8
-SIZE = 64  # pixels; small, since the callers share the cores with what they measure
-OK, UNAVAILABLE = 200, 503
-BACKGROUND = MappingProxyType({"Priority": "u=7"})
-PAUSE_S = 0.5
+MULTIPLES: Final = (0.5, 1.0, 1.5, 2.0, 3.0)
+TIMED: Final = "timed"
+TIMED_S: Final = 0.1
+TIMED_BATCH: Final = 8
+SIZE: Final = 64  # pixels; small, since the callers share the cores with what they measure
+BACKGROUND: Final = MappingProxyType({"Priority": "u=7"})
+PAUSE_S: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Load:
+class AtRate:
     """One fixed rate, as measured; rates are per second, times in seconds unless their name says milliseconds."""
 
     multiple: float
@@ -58,7 +63,7 @@ class Load:
 
 def main() -> int:
     """Measure and print."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = argparse.ArgumentParser(prog="python -m loadtest.overload", description=__doc__.splitlines()[0])
     arguments.add_argument("--model", default=TIMED, help="a classifier of the project's repository")
     arguments.add_argument("--seconds", type=float, default=20, help="length of one load")
     arguments.add_argument("--rounds", type=int, default=2, help="interleaved rounds over the rates")
@@ -78,8 +83,12 @@ def main() -> int:
 
 async def measure(frontend: FrontendServer, triton: TritonServer, model: str, seconds: float, rounds: int) -> None:
     """All of the measurements; they print what they find."""
-    batch = httpx.get(f"{frontend.url}/v1/models/{model}").json()["configuration"]["max_batch_size"]  # noqa: ASYNC210
+    async with httpx.AsyncClient(base_url=frontend.url) as http:
+        served = (await http.get(f"/v1/models/{model}")).raise_for_status().json()
+    batch = served["configuration"]["max_batch_size"]
     capacity = await saturate(frontend.url, model, 4 * max(1, batch), seconds)
+    if not capacity:
+        sys.exit(f"fewer than two answers within {seconds:g} s: give it more with --seconds")
     print(f"capacity, {4 * max(1, batch)} callers in turn: {capacity:.2f} answers/s\n")
     loads = [
         await at_rate(frontend, triton, model, multiple, capacity, seconds)
@@ -98,19 +107,19 @@ async def saturate(url: str, model: str, count: int, seconds: float) -> float:
         await asyncio.sleep(seconds)
         stop.set()
         await asyncio.gather(*asking)
-    return rate_of(callers.with_status(OK))
+    return rate_of(callers.with_status(HTTPStatus.OK))
 
 
 async def at_rate(
     frontend: FrontendServer, triton: TritonServer, model: str, multiple: float, capacity: float, seconds: float
-) -> Load:
+) -> AtRate:
     """Offer a multiple of the capacity."""
     async with Callers(frontend.url, model, SIZE) as callers:
         began = time.monotonic()
         await callers.arrive(multiple * capacity, seconds)
-    ok, refused = callers.with_status(OK), callers.with_status(UNAVAILABLE)
+    ok, refused = callers.with_status(HTTPStatus.OK), callers.with_status(HTTPStatus.SERVICE_UNAVAILABLE)
     took_ms = [each.seconds * 1e3 for each in refused]
-    return Load(
+    return AtRate(
         multiple=multiple,
         offered=multiple * capacity,
         goodput=rate_of([each for each in ok if each.ended <= began + seconds]),  # afterwards the queue drains
@@ -120,12 +129,12 @@ async def at_rate(
         refused_p99_ms=percentile(took_ms, 99),
         refused_max_ms=max(took_ms, default=0),
         wrong=len(callers.answers) - len(ok) - sum(each.retry_after is not None for each in refused),
-        frontend_mib=memory_mib(frontend.pid),
-        triton_mib=sum(memory_mib(process.pid) for process in triton.family()),
+        frontend_mib=round(resident_mib(frontend.pid)),
+        triton_mib=round(sum(resident_mib(process.pid) for process in triton.family())),
     )
 
 
-def report(loads: Sequence[Load]) -> None:
+def report(loads: Sequence[AtRate]) -> None:
     """Print every load, and the median over the rounds of each goodput against the peak's."""
     print("   x  offered/s  goodput/s  p50 s  p99 s  refused  p99 ms  max ms  wrong  frontend MiB  Triton MiB")
     for each in loads:
@@ -138,7 +147,7 @@ def report(loads: Sequence[Load]) -> None:
         multiple: statistics.median(each.goodput for each in loads if each.multiple == multiple)
         for multiple in MULTIPLES
     }
-    peak = max(medians.values())
+    peak = max(medians.values()) or math.nan
     print("goodput against its peak: " + ", ".join(f"{x:g}x {value / peak:.0%}" for x, value in medians.items()) + "\n")
 
 
@@ -154,7 +163,7 @@ async def lanes(url: str, model: str, batch: int, capacity: float, seconds: floa
         took_s = time.monotonic() - began
         stop.set()
         await asyncio.gather(*saturating)
-    done = sum(each.ended < began + took_s for each in background.with_status(OK))
+    done = sum(each.ended < began + took_s for each in background.with_status(HTTPStatus.OK))
     print(
         f"interactive alone: p50 {percentile(alone, 50):.3f} s, p99 {percentile(alone, 99):.3f} s, {len(alone)} asked"
     )
@@ -171,12 +180,17 @@ async def with_pauses(url: str, model: str, seconds: float) -> list[float]:
         while time.monotonic() < end:
             await caller.ask()
             await asyncio.sleep(PAUSE_S)
-    return seconds_of(caller.with_status(OK))
+    return seconds_of(caller.with_status(HTTPStatus.OK))
 
 
 def rate_of(answers: Sequence[Answer]) -> float:
-    """Answers per second, as the slope of their number: they come by batches, so a count depends on where it ends."""
+    """Answers per second, as the slope of their number: they come by batches, so a count depends on where it ends.
+
+    Of fewer than two moments there is no slope, and the rate is given as 0.
+    """
     ended = sorted(each.ended for each in answers)
+    if len(set(ended)) <= 1:
+        return 0.0
     return statistics.linear_regression(ended, range(len(ended))).slope
 
 
@@ -189,11 +203,6 @@ def percentile(values: Sequence[float], percent: int) -> float:
     """The smallest value that so many percent do not exceed; 0 of none."""
     ordered = sorted(values)
     return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0.0
-
-
-def memory_mib(pid: int) -> int:
-    """Resident memory of a process."""
-    return int(psutil.Process(pid).memory_info().rss / 2**20)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+from testbed import chromium
+
 # The end of the answer by the browser's own clock, and the first frame after the result is on show.
 PAINTED = """() => new Promise((resolve) => {
     const answer = document.getElementById("answer");
@@ -38,8 +39,11 @@ def main() -> None:
     parser.add_argument("--url", default="http://localhost:5000", help="the service")
     parser.add_argument("--times", type=int, default=20, help="pages opened")
     arguments = parser.parse_args()
+    path = chromium.find()
+    if path is None:
+        parser.error("chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = chromium.launch(playwright.chromium, path)
         page = browser.new_page(base_url=arguments.url)
         page.goto("/", wait_until="networkidle")
         kilobytes = page.evaluate(TRANSFERRED) / 1000

@@ -1,1 +1,10 @@
-"""Servers, tiny models, pictures and emulators that tests and load tests share."""
+"""What tests and load tests share. It imports neither of them.
+
+- `servers`: the real Triton, the frontend and the whole service, started on free ports and ended.
+- `in_process`, `fakes`: the application without a socket, with a stand-in for Triton.
+- `tiny_models`, `timed_model`, `model_folder`: models that cost next to nothing.
+- `picture_files`: pictures of every kind that a caller may send.
+- `http_callers`: callers that keep asking, and what they met.
+- `aws_emulator`, `aws_environment`, `aws_template`: the project's stack on an emulator of AWS.
+- `chromium`: the browser.
+"""

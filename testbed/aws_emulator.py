@@ -4,23 +4,25 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Set
-from functools import cache
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from botocore.session import get_session
 
 from deploy.aws import package
 from testbed.aws_environment import environment
 from testbed.aws_template import read_template
+from testbed.failures import StackFailed
 from testbed.servers import Server, free_port
 
-REGION, ACCOUNT = "eu-central-1", "000000000000"
-ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
-KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-CREATE_TIMEOUT_S = 240
-STORAGE = {"Bucket", "Table", "Topic", "Fn::ForEach::Queues"}
+REGION: Final = "eu-central-1"
+ACCOUNT: Final = "000000000000"
+KEY: Final = "test"
+ROOT: Final = MappingProxyType({"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": REGION})
+REGISTRY: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+CREATE_TIMEOUT_S: Final = 240
+STORAGE: Final = frozenset({"Bucket", "Table", "Topic", "Fn::ForEach::Queues"})
 
 
 class Emulator(Server):
@@ -30,7 +32,7 @@ class Emulator(Server):
         folder: Gets its log and what it writes.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -45,17 +47,25 @@ class Emulator(Server):
             "PYTHONPATH": "",
         }
         self._session = get_session()
+        self._clients: dict[str, Any] = {}
         super().__init__(
             [str(environment() / "python"), "-m", "ministack"],
             f"{self.url}/_ministack/health",
-            settings | ROOT,
+            {**settings, **ROOT},
             folder / "emulator.log",
         )
 
-    @cache  # noqa: B019 - one emulator lives as long as the run
-    def client(self, service: str) -> Any:
-        """A client of the account's root."""
-        return self._session.create_client(service, region_name=REGION, endpoint_url=self.url, **KEYS)
+    def client(self, service: str) -> Any:  # noqa: ANN401 - botocore makes the methods of its clients at run time
+        """The account's root's client of a service, such as "s3"; the same one each time."""
+        if service not in self._clients:
+            self._clients[service] = self._session.create_client(
+                service,
+                region_name=REGION,
+                endpoint_url=self.url,
+                aws_access_key_id=KEY,
+                aws_secret_access_key=KEY,
+            )
+        return self._clients[service]
 
     def role(self, arn: str) -> dict[str, str]:
         """Credentials of a role, for the environment of a process."""
@@ -77,6 +87,12 @@ class Stack:
         models: Names of models, by their names in the template; the template's own when left out.
         storage_only: Make what jobs are kept in, without functions, roles and workers.
         parameters: More of the template's parameters.
+
+    Attributes:
+        outputs: The stack's, by name.
+
+    Raises:
+        StackFailed: It cannot be made.
     """
 
     def __init__(
@@ -87,7 +103,7 @@ class Stack:
         *,
         storage_only: bool = False,
         **parameters: str,
-    ):
+    ) -> None:
         self.emulator, self.name = emulator, name
         template = read_template()
         if models is not None:
@@ -104,7 +120,7 @@ class Stack:
         self.outputs = {each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]}
 
     @property
-    def _cloudformation(self) -> Any:
+    def _cloudformation(self) -> Any:  # noqa: ANN401 - see Emulator.client
         return self.emulator.client("cloudformation")
 
     @property
@@ -122,7 +138,7 @@ class Stack:
     def resource(self, name: str) -> str:
         """The physical id of a resource."""
         found = self._cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
-        return found["StackResourceDetail"]["PhysicalResourceId"]
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def arn(self, queue: str) -> str:
         """The ARN of a queue by its name in the template."""
@@ -131,7 +147,7 @@ class Stack:
 
     def queue(self, model: str) -> str:
         """A queue's address."""
-        return self.emulator.client("sqs").get_queue_url(QueueName=f"{self.name}-{model}")["QueueUrl"]
+        return str(self.emulator.client("sqs").get_queue_url(QueueName=f"{self.name}-{model}")["QueueUrl"])
 
     def _create(self, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
         self._cloudformation.create_stack(
@@ -143,11 +159,14 @@ class Stack:
         deadline = time.monotonic() + CREATE_TIMEOUT_S
         status = "CREATE_IN_PROGRESS"
         while status.endswith("IN_PROGRESS"):
-            assert time.monotonic() < deadline, status
+            if time.monotonic() >= deadline:
+                raise StackFailed(f"{self.name} is still {status} after {CREATE_TIMEOUT_S} s")
             time.sleep(0.05)
             status = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"]
-        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
-        assert status == "CREATE_COMPLETE", [each for each in events if "FAILED" in each["ResourceStatus"]]
+        if status != "CREATE_COMPLETE":
+            events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+            failed = [each for each in events if "FAILED" in each["ResourceStatus"]]
+            raise StackFailed(f"{self.name} is {status}: {failed}")
 
     def _surroundings(self) -> dict[str, str]:
         """What the template wants to be there: a package, a network, images."""
@@ -182,7 +201,7 @@ def storage(folder: Path, model: str) -> Iterator[dict[str, str]]:
     """
     with Emulator(folder) as emulator:
         stack = Stack(emulator, "load", {"Model": model}, storage_only=True)
-        yield ROOT | {f"ONCO_{name.upper()}": value for name, value in stack.settings.items()}
+        yield {**ROOT, **{f"ONCO_{name.upper()}": value for name, value in stack.settings.items()}}
 
 
 def _fit(resources: dict[str, Any]) -> None:

@@ -1,12 +1,12 @@
 """The CloudFormation template as Python sees it."""
 
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from testbed.servers import PROJECT
 
-PATH = PROJECT / "deploy/aws/template.yaml"
+PATH: Final = PROJECT / "deploy/aws/template.yaml"
 
 
 class _Loader(yaml.SafeLoader):
@@ -14,6 +14,8 @@ class _Loader(yaml.SafeLoader):
 
 
 def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    """The long form of one function; `suffix` is its name without the exclamation mark."""
+    value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
         if suffix == "GetAtt":
@@ -30,4 +32,5 @@ _Loader.add_multi_constructor("!", _function)
 
 def read_template() -> dict[str, Any]:
     """The template with the long forms of its functions, which are JSON."""
-    return yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    template: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    return template

@@ -1,11 +1,12 @@
 """Debian's Chromium, driven by Playwright."""
 
 import shutil
+from typing import Final
 
 from playwright.sync_api import Browser, BrowserType
 
 # No calls home, and no sandbox, which a container's root user cannot have.
-ARGUMENTS = [
+ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -13,7 +14,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-]
+)
 
 
 def find() -> str | None:

@@ -1,5 +1,7 @@
-"""Starts, watches and ends the real servers that tests talk to."""
+"""Starts, watches and ends the real servers that tests and load tests talk to."""
 
+import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -8,20 +10,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
-from typing import Self
+from typing import Final, NoReturn, Self
 
 import psutil
 
-PROJECT = Path(__file__).resolve().parent.parent
+from testbed.failures import ServerFailed
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+FRONTEND: Final = (sys.executable, "-m", "frontend")
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -36,8 +42,8 @@ class Server:
     """
 
     def __init__(
-        self, argv: Sequence[str], ready_url: str, env: dict[str, str], log: Path, ready_timeout_s: float = 240
-    ):
+        self, argv: Sequence[str], ready_url: str, env: Mapping[str, str], log: Path, ready_timeout_s: float = 240
+    ) -> None:
         self.argv, self.ready_url, self.log, self.ready_timeout_s = list(argv), ready_url, log, ready_timeout_s
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
         self.env = {**inherited, **env}
@@ -45,7 +51,12 @@ class Server:
 
     def __enter__(self) -> Self:
         self.start()
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:  # Ctrl-C among them: nobody else would end it
+            with contextlib.suppress(ServerFailed):
+                self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,17 +64,26 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Process id of the command, not of its children."""
-        assert self.process is not None, "not started"
-        return self.process.pid
+        """Process id of the command, not of its children.
+
+        Raises:
+            ServerFailed: It was not started.
+        """
+        return self._started().pid
 
     def start(self) -> None:
         """Start it and return at once."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.argv, cwd=PROJECT, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(  # noqa: S603 - servers of this project
+                self.argv, cwd=PROJECT, env=self.env, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def wait_ready(self) -> None:
-        """Wait until it is ready; fails with the end of its log if it dies or takes too long."""
+        """Wait until it is ready.
+
+        Raises:
+            ServerFailed: It dies or takes too long.
+        """
         deadline = time.monotonic() + self.ready_timeout_s
         while not self.is_ready():
             if self.process is None or self.process.poll() is not None:
@@ -77,15 +97,19 @@ class Server:
         """Ask once."""
         try:
             with urllib.request.urlopen(self.ready_url, timeout=5) as response:  # noqa: S310 - http, written above
-                return response.status == 200
-        except OSError:
+                return bool(response.status == HTTPStatus.OK)
+        except (OSError, http.client.HTTPException):  # nobody listens yet, or hangs up within an answer
             return False
 
     def stop(self, signum: int = signal.SIGTERM, timeout_s: float = 120) -> int:
-        """Signal it, wait for its end and return its exit code; SIGKILL and a failure if it does not end."""
-        assert self.process is not None, "not started"
-        if self.process.poll() is None:
-            self.process.send_signal(signum)
+        """Signal it, wait for its end and return its exit code.
+
+        Raises:
+            ServerFailed: It does not end and got SIGKILL, or was not started.
+        """
+        process = self._started()
+        if process.poll() is None:
+            process.send_signal(signum)
         return self.wait(timeout_s)
 
     def kill(self) -> None:
@@ -93,13 +117,17 @@ class Server:
         self.stop(signal.SIGKILL)
 
     def wait(self, timeout_s: float = 120) -> int:
-        """Wait for its end and return its exit code; SIGKILL and a failure if it does not come."""
-        assert self.process is not None, "not started"
+        """Wait for its end and return its exit code.
+
+        Raises:
+            ServerFailed: It does not end and got SIGKILL, or was not started.
+        """
+        process = self._started()
         try:
-            return self.process.wait(timeout_s)
+            return process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            process.kill()
+            process.wait()
             self._fail(f"did not end within {timeout_s} s")
 
     def output(self) -> str:
@@ -110,9 +138,14 @@ class Server:
         """Its children, their children and so on, at this moment."""
         return psutil.Process(self.pid).children(recursive=True)
 
-    def _fail(self, reason: str) -> None:
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self.process is None:
+            raise ServerFailed(f"{' '.join(self.argv)}: not started")
+        return self.process
+
+    def _fail(self, reason: str) -> NoReturn:
         tail = "\n".join(self.output().splitlines()[-40:])
-        raise AssertionError(f"{' '.join(self.argv)}: {reason}\n{tail}")
+        raise ServerFailed(f"{' '.join(self.argv)}: {reason}\n{tail}")
 
 
 class TritonServer(Server):
@@ -125,7 +158,7 @@ class TritonServer(Server):
         settings: ONCO_TRITON_* without the prefix, in lower case.
     """
 
-    def __init__(self, repository: Path, folder: Path, command: Sequence[str] = (), **settings: object):
+    def __init__(self, repository: Path, folder: Path, command: Sequence[str] = (), **settings: object) -> None:
         self.grpc_port, self.http_port, self.metrics_port = free_port(), free_port(), free_port()
         self.folder = folder
         values = {
@@ -172,13 +205,38 @@ class FrontendServer(Server):
         settings: ONCO_* without the prefix, in lower case; no worker for jobs unless they say so.
     """
 
-    def __init__(self, grpc_url: str, folder: Path, **settings: object):
+    def __init__(self, grpc_url: str, folder: Path, **settings: object) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         values = {"host": "127.0.0.1", "port": self.port, "inference_url": grpc_url, "job_workers": 0, **settings}
-        super().__init__(
-            [sys.executable, "-m", "frontend"],
-            f"{self.url}/readyz",
-            {f"ONCO_{name.upper()}": str(value) for name, value in values.items()},
-            folder / "frontend.log",
-        )
+        super().__init__(FRONTEND, f"{self.url}/readyz", _variables(values), folder / "frontend.log")
+
+
+class WholeService(TritonServer):
+    """Launcher, embedded Triton and frontend as one command, as `make run` starts them; ready when both are.
+
+    Args:
+        repository: The model repository of both.
+        folder: Gets the logs and the results.
+        settings: ONCO_* without the prefix, in lower case; no worker for jobs unless they say so.
+    """
+
+    def __init__(self, repository: Path, folder: Path, **settings: object) -> None:
+        super().__init__(repository, folder, FRONTEND)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ready_url = f"{self.url}/readyz"
+        values = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "job_workers": 0,
+            "model_repository": repository,
+            "results_dir": folder / "results",
+            **settings,
+        }
+        self.env |= _variables(values)
+
+
+def _variables(settings: Mapping[str, object]) -> dict[str, str]:
+    """The environment that says so: ONCO_* by settings without the prefix, in lower case."""
+    return {f"ONCO_{name.upper()}": str(value) for name, value in settings.items()}

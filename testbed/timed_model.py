@@ -1,9 +1,9 @@
 """A model that takes its time by the clock, written as a complete folder of a Triton model repository."""
 
-import json
 from pathlib import Path
+from typing import Final
 
-from testbed.tiny_models import CLASSES, PLAIN_BATCHING, card, config
+from testbed.model_folder import CLASSES, PLAIN_BATCHING, card, config, write_card
 
 
 def write_sleeper(
@@ -18,6 +18,17 @@ def write_sleeper(
     """Write a classifier that finds every class equally likely, and takes so many seconds a picture by the clock.
 
     A model on Triton's Python backend: its pace does not depend on what else the machine does, as that of ONNX does.
+
+    Args:
+        repository: The model repository, made if it is not there.
+        name: The model's name.
+        seconds: That a picture takes; a batch takes as many times that.
+        size: Height and width in pixels.
+        max_batch_size: The model's.
+        batching: The line of config.pbtxt about batching.
+
+    Returns:
+        The model's folder: config.pbtxt, card.json, 1/model.py.
     """
     folder = repository / name
     (folder / "1").mkdir(parents=True)
@@ -26,15 +37,16 @@ def write_sleeper(
         max_batch_size,
         inputs={"image": ("TYPE_UINT8", [size, size, 3])},
         outputs={"probabilities": ("TYPE_FP32", [len(CLASSES)])},
+        backend="python",
         extra=batching,
     )
-    (folder / "config.pbtxt").write_text(text.replace('"onnxruntime"', '"python"'))
-    (folder / "card.json").write_text(json.dumps(card(name), indent=2))
+    (folder / "config.pbtxt").write_text(text)
+    write_card(folder, card(name))
     return folder
 
 
 # Tensors pass through DLPack, as in this project's backend, and a request that was cancelled is not worked on.
-_SLEEPER = """
+_SLEEPER: Final = """
 import ctypes
 import time
 

@@ -1,22 +1,18 @@
 """Tiny real ONNX models, written as complete folders of a Triton model repository."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper
 
-CLASSES = ("red", "green", "blue", "grey")
-_COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#7f7f7f")
-_OPSET = 17
-_IR_VERSION = 8
+from testbed.model_folder import CLASSES, PLAIN_BATCHING, card, config, write_card, write_labels, write_model
 
 # Triton's name of a type -> ONNX's number of it.
-EVERY_TYPE = {
+EVERY_TYPE: Final = {
     "BOOL": TensorProto.BOOL,
     "UINT8": TensorProto.UINT8,
     "UINT16": TensorProto.UINT16,
@@ -31,9 +27,6 @@ EVERY_TYPE = {
     "FP64": TensorProto.DOUBLE,
 }
 
-PLAIN_BATCHING = "dynamic_batching { }"
-QUEUE_POLICY = "dynamic_batching { default_queue_policy { max_queue_size: 1000 } }"
-
 
 def expected_probabilities(images: NDArray[np.uint8], classes: int = len(CLASSES)) -> NDArray[np.float32]:
     """What a classifier of `write_classifier` answers, computed by numpy.
@@ -47,7 +40,8 @@ def expected_probabilities(images: NDArray[np.uint8], classes: int = len(CLASSES
     """
     means = images.astype(np.float64).mean(axis=(1, 2)) / 255
     scores = np.exp(means @ _weights(classes).astype(np.float64))
-    return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def random_images(count: int, size: int = 16, seed: int = 0) -> NDArray[np.uint8]:
@@ -83,20 +77,13 @@ def write_classifier(
     Returns:
         The model's folder: config.pbtxt, card.json, labels.txt, 1/model.onnx, 1/export.json.
     """
-    nodes = [
-        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[1, 2], keepdims=0),
-        helper.make_node("Div", ["means", "white"], ["scaled"]),
-        helper.make_node("MatMul", ["scaled", "weights"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-    ]
-    constants = {"white": np.float32(255), "weights": _weights(len(classes))}
+    constants: dict[str, ArrayLike] = {"white": np.float32(255), "weights": _weights(len(classes))}
     pixels = size or -1
     batch = [-1] if max_batch_size == 0 else []
     folder = write_model(
         repository,
         name,
-        nodes,
+        _classifier_nodes(),
         constants,
         inputs={"image": (TensorProto.UINT8, ["N", size or "H", size or "W", 3])},
         outputs={"probabilities": (TensorProto.FLOAT, ["N", len(classes)])},
@@ -104,15 +91,18 @@ def write_classifier(
             max_batch_size,
             inputs={"image": ("TYPE_UINT8", [*batch, pixels, pixels, 3])},
             outputs={"probabilities": ("TYPE_FP32", [*batch, len(classes)])},
+            labelled="probabilities",
             extra=f"{batching}\n{extra}",
-        ).replace(f"dims: {[*batch, len(classes)]}", f'dims: {[*batch, len(classes)]} label_filename: "labels.txt"'),
+        ),
     )
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in classes))
-    (folder / "card.json").write_text(json.dumps(card(name, classes), indent=2))
+    write_labels(folder, classes)
+    write_card(folder, card(name, classes))
     return folder
 
 
-def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, cells: int = 4, shift=0.0) -> Path:
+def write_localiser(
+    repository: Path, name: str = "spotter", *, size: int = 16, cells: int = 4, shift: float = 0.0
+) -> Path:
     """Write a model whose heatmap is the brightness of each cell, and whose cells propose themselves as the box.
 
     Input `image` UINT8 [size, size, 3], outputs `probabilities` FP32 [4] as those of `write_classifier`, `heatmap` FP32
@@ -133,7 +123,7 @@ def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, 
     ]
     edges = np.arange(cells + 1, dtype=np.float32) / cells
     top, left = np.meshgrid(edges[:-1], edges[:-1] + np.float32(shift), indexing="ij")
-    constants = {
+    constants: dict[str, ArrayLike] = {
         "white": np.float32(255),
         "zero": np.float32(0),
         "weights": _weights(len(CLASSES)),
@@ -157,8 +147,7 @@ def write_localiser(repository: Path, name: str = "spotter", *, size: int = 16, 
         ),
     )
     reading = {"nothing": "grey", "least_certainty": 0.5, "method": "m", "caption": "c", "figures": "f"}
-    described = card(name) | {"task": "localisation", "localisation": reading}
-    (folder / "card.json").write_text(json.dumps(described, indent=2))
+    write_card(folder, card(name) | {"task": "localisation", "localisation": reading})
     return folder
 
 
@@ -216,63 +205,15 @@ def write_slow(repository: Path, name: str = "slow", *, steps: int = 8, batching
     )
 
 
-def write_model(repository, name, nodes, constants, *, inputs, outputs, config):
-    """Write a model folder from graph nodes; `inputs` and `outputs` map a name to (ONNX type, shape)."""
-    graph = helper.make_graph(
-        nodes,
-        name,
-        [helper.make_tensor_value_info(key, *value) for key, value in inputs.items()],
-        [helper.make_tensor_value_info(key, *value) for key, value in outputs.items()],
-        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-    onnx.checker.check_model(model, full_check=True)
-    folder = repository / name
-    (folder / "1").mkdir(parents=True)
-    data = model.SerializeToString()
-    (folder / "1/model.onnx").write_bytes(data)
-    file = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "precision": "FP32", "checks": {}}
-    export = {"files": {"model.onnx": file}, "source": {}}
-    (folder / "1/export.json").write_text(json.dumps({**export, "exported_with": {"onnx": onnx.__version__}}))
-    (folder / "config.pbtxt").write_text(config)
-    return folder
-
-
-def config(max_batch_size, inputs, outputs, extra=""):
-    """Render config.pbtxt; `inputs` and `outputs` map a name to (Triton type, dims)."""
-
-    def entries(tensors):
-        return ",\n".join(
-            f'  {{ name: "{name}" data_type: {kind} dims: {dims} }}' for name, (kind, dims) in tensors.items()
-        )
-
-    return (
-        f'backend: "onnxruntime"\nmax_batch_size: {max_batch_size}\n'
-        f"input [\n{entries(inputs)}\n]\noutput [\n{entries(outputs)}\n]\n"
-        f"instance_group [ {{ kind: KIND_CPU count: 1 }} ]\n{extra}\n"
-    )
-
-
-def card(name, classes=CLASSES):
-    """The card of a tiny classifier, complete and without clinical meaning."""
-    return {
-        "schema_version": 1,
-        "name": name,
-        "title": f"Tiny test model {name}",
-        "task": "classification",
-        "modality": "none",
-        "intended_use": "Tests of this software.",
-        "not_intended_for": ["Anything else."],
-        "preprocessing": {"resize_filter": "bicubic", "background": "#000000"},
-        "classes": [
-            {"name": label, "title": label.capitalize(), "colour": colour, "description": f"Mostly {label}."}
-            for label, colour in zip(classes, _COLOURS, strict=False)
-        ],
-        "origin": {"package": "none", "version": "0", "file": "none", "sha256": "0" * 64, "licence": "MIT"},
-        "performance": [{"metric": "accuracy", "value": 1.0, "data": "made up", "caveat": "A test model."}],
-        "limitations": ["Knows only mean colours."],
-        "saliency": None,
-    }
+def _classifier_nodes() -> list[onnx.NodeProto]:
+    """From `image` to `probabilities`: the mean of each channel, one linear layer, softmax."""
+    return [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("Div", ["means", "white"], ["scaled"]),
+        helper.make_node("MatMul", ["scaled", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
 
 
 def _weights(classes: int) -> NDArray[np.float32]:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training import losses, places
-from training.augment import Augmentation
+from training import losses
+from training.augmentation import places
+from training.augmentation.augment import Augmentation
 from training.data import Slices
 from training.network import Network
 from training.run_settings import CLASSES, SIDE, RunSettings

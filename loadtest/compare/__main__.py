@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from loadtest.compare import report, scenarios
+from loadtest.compare import scenarios, tables
 from loadtest.compare.runner import DifferentAnswers, Plan, Point, run
 from testbed.servers import PROJECT
 
@@ -57,7 +57,7 @@ def main() -> int:
             return 1
     text = _text(points, plan, settings, [name for name in BASELINES.get(mode, []) if name in wanted])
     (out / "table.md").write_text(text)
-    report.plot(points, out / "plot.png")
+    tables.plot(points, out / "plot.png")
     print(text)
     return 0
 
@@ -80,9 +80,9 @@ def _text(points: list[Point], plan: Plan, settings: dict[str, str], baselines: 
     machine = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
     method = f"{plan.rounds} rounds of {plan.seconds:g} s a point, medians"
     own = " ".join(f"{name}={value}" for name, value in settings.items()) or "defaults"
-    parts = [f"{machine}; {method}; this service's settings: {own}", report.table(points)]
-    parts += [report.ratios(points, of) for of in baselines]
-    return "\n\n".join(part for part in [*parts, report.errors(points)] if part) + "\n"
+    parts = [f"{machine}; {method}; this service's settings: {own}", tables.table(points)]
+    parts += [tables.ratios(points, of) for of in baselines]
+    return "\n\n".join(part for part in [*parts, tables.errors(points)] if part) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-from loadtest.compare.pictures import Uploads
+from loadtest.compare.photographs import Uploads
 from loadtest.compare.window import Window
 
 _BOUNDARY = b"oncoserve-compare-7d1f3a"
@@ -88,8 +88,16 @@ class Connection(asyncio.Protocol):
             self._answer.set_result((f"connection lost {type(exc).__name__ if exc else ''}".strip(), b""))
 
     async def ask(self, request: list[bytes]) -> tuple[str, bytes]:
-        """Send a request; returns what was wrong ("" for status 200, else the status or a few words) and the body."""
-        assert self._transport is not None  # noqa: S101 - connection_made came first
+        """Send a request.
+
+        Returns:
+            What was wrong ("" for status 200, else the status or a few words) and the body.
+
+        Raises:
+            ConnectionError: It is closed; an answer would never come.
+        """
+        if self._transport is None or self.closed:
+            raise ConnectionError("the connection is closed")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.writelines(request)
         return await self._answer

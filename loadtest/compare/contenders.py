@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from loadtest.compare.client import Target
+from loadtest.compare.drivers import Bare, OverGrpc, OverHttp, Running
 from loadtest.compare.environments import LOCKS, environment
-from loadtest.compare.loads import Bare, OverGrpc, OverHttp, Running
-from loadtest.compare.processes import Peer
+from loadtest.compare.peer_server import Peer
 from loadtest.compare.served import Served
-from testbed.servers import PROJECT, TritonServer, free_port
+from testbed.servers import PROJECT, TritonServer, WholeService, free_port
 
 # No server may talk to anybody but the client: usage statistics are off.
-QUIET = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1"}
+QUIET: Final = MappingProxyType({"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1"})
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,10 @@ def ours(served: Served, settings: Mapping[str, str], name: str = "ours") -> Con
 
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
-        server = TritonServer(served.repository, folder, [sys.executable, "-m", "frontend"])
-        port = free_port()
-        server.env |= {
-            "ONCO_PORT": str(port),
-            "ONCO_JOB_WORKERS": "0",  # the others have none either
-            "ONCO_MODEL_REPOSITORY": str(served.repository),
-            "ONCO_RESULTS_DIR": str(folder / "results"),
-            **settings,
-        }
-        server.ready_url = f"http://127.0.0.1:{port}/readyz"
+        server = WholeService(served.repository, folder)
+        server.env |= settings
         with server:
-            target = Target(port, f"/v1/models/{served.model}/predict")
+            target = Target(server.port, f"/v1/models/{served.model}/predict")
             yield OverHttp(server.pid, target, served, _metrics_url(server))
 
     return Contender(name, served, start)

@@ -14,9 +14,9 @@ from pathlib import Path
 import uvloop
 
 from loadtest.compare.contenders import Contender
-from loadtest.compare.loads import Running
-from loadtest.compare.processes import Family, MemoryWatch
+from loadtest.compare.drivers import Running
 from loadtest.compare.window import Window
+from loadtest.shared.process_family import Family, MemoryWatch
 
 CHECKED_PICTURES = 8
 WARM_UP_S = 2.0
@@ -74,7 +74,7 @@ def run(contenders: Sequence[Contender], plan: Plan, raw: Path) -> list[Point]:
 
     Raises:
         DifferentAnswers: Answers differ from those of the graph.
-        AssertionError: A server does not start.
+        ServerFailed: A server does not start.
     """
     raw.parent.mkdir(parents=True, exist_ok=True)
     points: list[Point] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loadtest.compare import contenders, tiny_cnn
 from loadtest.compare.contenders import Contender
-from loadtest.compare.pictures import base_pictures
+from loadtest.compare.photographs import base_pictures
 from loadtest.compare.served import Served, one_at_a_time, two_instances, without_file_name
 from testbed.servers import PROJECT
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-_SIDE = r"dims: \[ (\d+), \1, 3 \]"
-_FILE_NAME = r'^default_model_filename: "(.*)"$'
+_SIDE: Final = r"dims: \[ ?(\d+), \1, 3 ?\]"
+_FILE_NAME: Final = r'^default_model_filename: "(.*)"$'
 
 
 @dataclass(frozen=True)

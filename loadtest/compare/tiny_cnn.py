@@ -1,32 +1,30 @@
 """A classifier so small that serving is all that is measured: a real ONNX graph in a complete Triton model folder."""
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from numpy.typing import ArrayLike
+from onnx import TensorProto, helper
 
-NAME = "tiny_cnn"
-SIDE = 240
-LABELS = ("glioma", "meningioma", "notumor", "pituitary")
-BATCHING = "dynamic_batching { }"
-MAX_BATCH_SIZE = 16
-_COLOURS = ("#e69f00", "#0072b2", "#009e73", "#cc79a7")
-_OPSET, _IR_VERSION = 17, 8
-_CHANNELS = (3, 8, 16, 32)
-_STRIDES = (4, 4, 2)
+from testbed.model_folder import PLAIN_BATCHING, card, config, write_card, write_labels, write_model
+
+NAME: Final = "tiny_cnn"
+SIDE: Final = 240
+LABELS: Final = ("glioma", "meningioma", "notumor", "pituitary")
+BATCHING: Final = PLAIN_BATCHING
+MAX_BATCH_SIZE: Final = 16
+_CHANNELS: Final = (3, 8, 16, 32)
+_STRIDES: Final = (4, 4, 2)
 # The bias puts the logits' means over the base pictures at zero, so that labels differ between pictures. The gain makes
 # a probability move by 4e-4 to 1e-3 with another resize filter or a scaled JPEG decoding, and by less than 1e-4 where
 # two implementations of the same filter round 3 values of 1000 to neighbouring levels.
-_GAIN = 0.5
-_BIAS = (0.1091, 0.0797, 0.3401, -0.5289)
+_GAIN: Final = 0.5
+_BIAS: Final = (0.1091, 0.0797, 0.3401, -0.5289)
 
 
-def write_repository(repository: Path, batching: str = BATCHING, kind: str = "KIND_CPU") -> Path:
+def write_repository(repository: Path, batching: str = BATCHING, kind: str = "KIND_CPU") -> None:
     """Write a model repository with the tiny classifier and nothing else.
 
     Input `image` UINT8 [240, 240, 3] RGB, output `probabilities` FP32 [4]; normalisation is inside the graph.
@@ -35,27 +33,38 @@ def write_repository(repository: Path, batching: str = BATCHING, kind: str = "KI
         repository: The folder, made if it is not there.
         batching: The line of config.pbtxt about batching; empty for none.
         kind: Where it runs, KIND_CPU or KIND_GPU.
-
-    Returns:
-        The graph's file.
     """
-    folder = repository / NAME
-    graph = folder / "1/model.onnx"
-    graph.parent.mkdir(parents=True)
-    data = _model().SerializeToString()
-    graph.write_bytes(data)
-    record = {"model_sha256": hashlib.sha256(data).hexdigest()}
-    (graph.parent / "export.json").write_text(json.dumps(record))
-    (folder / "config.pbtxt").write_text(_config(batching, kind))
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    (folder / "card.json").write_text(json.dumps(_card()))
-    return graph
+    nodes, constants = _graph()
+    folder = write_model(
+        repository,
+        NAME,
+        nodes,
+        constants,
+        inputs={"image": (TensorProto.UINT8, ["N", SIDE, SIDE, 3])},
+        outputs={"probabilities": (TensorProto.FLOAT, ["N", len(LABELS)])},
+        config=config(
+            MAX_BATCH_SIZE,
+            inputs={"image": ("TYPE_UINT8", [SIDE, SIDE, 3])},
+            outputs={"probabilities": ("TYPE_FP32", [len(LABELS)])},
+            kind=kind,
+            labelled="probabilities",
+            extra=batching,
+        ),
+    )
+    write_labels(folder, LABELS)
+    meaning = {
+        "title": "Tiny CNN of the load tests",
+        "intended_use": "Measuring the cost of serving; the weights are random.",
+        "performance": [],
+        "limitations": ["The weights are random."],
+    }
+    write_card(folder, card(NAME, LABELS) | meaning)
 
 
-def _model() -> onnx.ModelProto:
-    """Three strided convolutions, the mean over all pixels, one linear layer, softmax; seeded weights."""
+def _graph() -> tuple[list[onnx.NodeProto], dict[str, ArrayLike]]:
+    """Nodes and constants: three strided convolutions, the mean over all pixels, a linear layer, softmax; seeded."""
     random = np.random.default_rng(0)
-    constants: dict[str, NDArray[Any]] = {"scale": np.array(1 / 255, np.float32), "middle": np.array(0.5, np.float32)}
+    constants: dict[str, ArrayLike] = {"scale": np.array(1 / 255, np.float32), "middle": np.array(0.5, np.float32)}
     nodes = [
         helper.make_node("Cast", ["image"], ["levels"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["levels", "scale"], ["unit"]),
@@ -80,45 +89,4 @@ def _model() -> onnx.ModelProto:
         helper.make_node("Add", ["scores", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    graph = helper.make_graph(
-        nodes,
-        NAME,
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE, SIDE, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(LABELS)])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def _config(batching: str, kind: str) -> str:
-    return f"""\
-backend: "onnxruntime"
-max_batch_size: {MAX_BATCH_SIZE}
-input [ {{ name: "image" data_type: TYPE_UINT8 dims: [ {SIDE}, {SIDE}, 3 ] }} ]
-output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {len(LABELS)} ] label_filename: "labels.txt" }} ]
-instance_group [ {{ kind: {kind} count: 1 }} ]
-{batching}
-"""
-
-
-def _card() -> dict[str, Any]:
-    return {
-        "schema_version": 1,
-        "name": NAME,
-        "title": "Tiny CNN of the load tests",
-        "task": "classification",
-        "modality": "none",
-        "intended_use": "Measuring the cost of serving; the weights are random.",
-        "not_intended_for": ["Anything else."],
-        "preprocessing": {"resize_filter": "bicubic", "background": "#000000"},
-        "classes": [
-            {"name": label, "title": label.capitalize(), "colour": colour, "description": "No meaning."}
-            for label, colour in zip(LABELS, _COLOURS, strict=True)
-        ],
-        "origin": {"package": "none", "version": "0", "file": "none", "sha256": "0" * 64, "licence": "MIT"},
-        "performance": [],
-        "limitations": ["The weights are random."],
-        "saliency": None,
-    }
+    return nodes, constants

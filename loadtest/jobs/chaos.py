@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from loadtest.jobs.worker import POISON
-from loadtest.pictures import Pictures
+from loadtest.jobs.poisoned_worker import POISON
+from loadtest.shared.distinct_uploads import Pictures
 from oncoserve.jobs.job import Job, State
 from oncoserve.jobs.ports import Adapters, DeadLetter
 from oncoserve.jobs.service import JobLimits, Jobs, Submission
@@ -87,7 +87,7 @@ class Workers:
         self.died += len(self._running) - len(alive)
         with self._log.open("ab") as log:
             while len(alive) < self._count:
-                command = [sys.executable, "-m", "loadtest.jobs.worker"]
+                command = [sys.executable, "-m", "loadtest.jobs.poisoned_worker"]
                 alive.append(subprocess.Popen(command, env=self._environment, stdout=log, stderr=log))  # noqa: S603 - ours
         self._running = alive
 

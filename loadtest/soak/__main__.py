@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import tritonclient.grpc.aio as triton
 
-from loadtest.answers import Model
-from loadtest.soak import report
+from loadtest.shared.answer_checks import Model
+from loadtest.soak import soak_report
 from loadtest.soak.traffic import Traffic
 from loadtest.soak.trends import Slopes, trends
 from loadtest.soak.watch import Watch, service_processes
@@ -76,7 +76,7 @@ def main() -> int:
         print(f"{frontend.url}, Triton {server.grpc_url}: {given.minutes:g} minutes", flush=True)
         traffic = asyncio.run(soak(frontend.url, server.grpc_url, watch, given.minutes * 60, given.callers, given.seed))
     found = trends(watch.samples)
-    broken = report.write(given.out, given.minutes, traffic.tally, watch.samples, found, limits)
+    broken = soak_report.write(given.out, given.minutes, traffic.tally, watch.samples, found, limits)
     print((given.out / "soak.md").read_text())
     return 1 if broken else 0
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-import struct
-import zlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +12,14 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException
 
-from loadtest.answers import Model, fault, tensor_fault
-from loadtest.pictures import Picture, Pictures
+from loadtest.shared.answer_checks import Model, tensor_fault, upload_fault
+from loadtest.shared.distinct_uploads import Picture, Pictures
+from loadtest.shared.model_mix import choose
+from testbed.picture_files import png_header
 
 SIDES: Final = (240, 512, 1024)
 """Pictures of up to a megapixel: what a run stores on disk stays below a gigabyte an hour and a core."""
 
-# A tile of he_tissue takes a second on a CPU.
-TASK_WEIGHTS: Final = {"classification": 19, "localisation": 19, "segmentation": 1}
 PAGES: Final = ("/", "/errors", "/docs", "/openapi.json", "/v1/models", "/v1/samples", "/livez", "/readyz", "/metrics")
 REMEMBERED: Final = 50  # results that are asked for again
 TOLD: Final = 20  # unexpected errors in words; more are counted
@@ -116,12 +114,8 @@ class Traffic:
             for _ in range(callers):
                 group.create_task(call())
 
-    def _model(self) -> Model:
-        (model,) = self._random.choices(self._models, [TASK_WEIGHTS[each.task] for each in self._models])
-        return model
-
     async def _predict(self, model: Model | None = None) -> None:
-        model = model or self._model()
+        model = model or choose(self._models, self._random)
         picture = self._pictures[model.task].next()
         links = await self._upload(model, picture, "miss")
         if links:
@@ -134,16 +128,11 @@ class Traffic:
 
     async def _upload(self, model: Model, picture: Picture, cache: str) -> dict[str, str]:
         """Upload as the page does it, and return the result's links; none when something was wrong."""
-
-        def wrong(answer: httpx.Response) -> str:
-            status = answer.headers.get("Cache-Status", "")
-            return fault(answer.json(), model) or ("" if cache in status else f"Cache-Status is {status!r}")
-
         answer = await self._ask(
             f"predict {model.name}, {'new' if cache == 'miss' else 'again'}",
             f"/v1/models/{model.name}/predict",
             files={"image": ("picture", picture.data, picture.media_type)},
-            check=wrong,
+            check=lambda answer: upload_fault(answer.text, answer.headers.get("Cache-Status", ""), model, cache),
         )
         return dict(answer.json()["links"]) if answer is not None else {}
 
@@ -174,7 +163,7 @@ class Traffic:
         await self._ask("page and models", self._random.choice(PAGES))
 
     async def _call_triton(self) -> None:
-        model = self._model()
+        model = choose(self._models, self._random)
         inputs = []
         for name, array in model.random_inputs(self._generator).items():
             inputs.append(triton.InferInput(name, list(array.shape), "UINT8"))
@@ -216,16 +205,7 @@ def bad_inputs(model: str, good: Picture) -> list[BadInput]:
         BadInput("empty upload", predict, b"", 400, "empty_upload"),
         BadInput("text as a picture", predict, b"not a picture", 415, "unsupported_image"),
         BadInput("picture cut off", predict, good.data[: len(good.data) // 2], 422, "corrupt_image"),
-        BadInput("header of a bomb", predict, _bomb_header(), 413, "image_too_large"),
+        BadInput("header of a bomb", predict, png_header(100_000, 100_000), 413, "image_too_large"),
         BadInput("unknown parameter", f"{predict}?colour=red", good.data, 422, "invalid_parameter"),
         BadInput("unknown model", "/v1/models/no_such_model/predict", good.data, 404, "model_not_found"),
     ]
-
-
-def _bomb_header(side: int = 100_000) -> bytes:
-    """A PNG that promises side x side pixels and holds next to nothing."""
-    ihdr = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )

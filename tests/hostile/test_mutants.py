@@ -2,8 +2,8 @@
 
 import itertools
 
-from loadtest.fuzz import fuzz
-from loadtest.mutants import mutants
+from loadtest.fuzz.fuzzing import fuzz
+from loadtest.fuzz.mutants import mutants
 
 FILES, SEED = 1500, 20261122
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loadtest.compare import report, runner, scenarios
+from loadtest.compare import runner, scenarios, tables
 from loadtest.compare.client import Target, closed_loop, connect
 from loadtest.compare.contenders import Contender, ours
 from loadtest.compare.environments import LOCKS
-from loadtest.compare.pictures import Uploads, base_pictures
+from loadtest.compare.photographs import Uploads, base_pictures
 from loadtest.compare.runner import DifferentAnswers, Point
 from loadtest.compare.served import without_batching, without_file_name
 from loadtest.compare.window import Window, percentile
@@ -196,6 +196,16 @@ async def test_the_client_keeps_the_connection_unless_told(more):
     assert wire.files == [b"abcdef"]
 
 
+async def test_a_closed_connection_is_not_asked():
+    """Its answer would never come."""
+    async with Wire(reply(b"200 OK", more=b"Connection: close\r\n"), end=True) as wire:
+        connection = await connect(wire.target)
+        await connection.ask(wire.target.request(b"abc", b"def"))
+        with pytest.raises(ConnectionError):
+            await connection.ask(wire.target.request(b"abc", b"def"))
+        connection.close()
+
+
 async def test_nobody_listening_is_an_error():
     window = Window(0.1, ramp_s=0)
     await closed_loop(Target(1, "/"), Uploads(base_pictures(1)), 1, window)
@@ -229,15 +239,15 @@ def point(turn, server, throughput, p99_ms, errors=0):
 def test_tables_hold_medians_and_the_rounds_ratios():
     mine = [point(turn, "ours", speed, 10) for turn, speed in enumerate((100, 300, 200), 1)]
     theirs = [point(turn, "peer", speed, 40, errors=1) for turn, speed in enumerate((100, 100, 50), 1)]
-    lines = report.table([*mine, *theirs]).splitlines()
+    lines = tables.table([*mine, *theirs]).splitlines()
     assert lines[2:] == [
         "| ours | 8 | 200 | 1 | 2 | 10 | 0 | 0.5 | 100 | 2 |",
         "| peer | 8 | 100 | 1 | 2 | 40 | 3 | 0.5 | 100 | - |",
     ]
-    assert report.ratios([*mine, *theirs], "ours").splitlines()[2:] == [
+    assert tables.ratios([*mine, *theirs], "ours").splitlines()[2:] == [
         "| peer | 8 | 3.00 (1.00-4.00) | 0.25 (0.25-0.25) | 1.00 (1.00-1.00) |"
     ]
-    assert report.errors([*mine, *theirs]) == "peer: for instance '503'"
+    assert tables.errors([*mine, *theirs]) == "peer: for instance '503'"
 
 
 def test_batching_is_left_out_of_the_real_configurations():

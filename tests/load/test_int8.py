@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtest import int8
+from loadtest.int8 import int8_gate
 
 
 class Session:
@@ -39,20 +39,20 @@ IMAGES = np.zeros((100, 1, 1, 3), np.uint8) + np.arange(100, dtype=np.uint8)[:, 
 )
 def test_accuracy_and_agreement(quantised, truth, held):
     sessions = {"FP32": Session(EXACT), "INT8": Session(quantised)}
-    assert int8.compare(sessions, IMAGES, np.array(truth)) is held
+    assert int8_gate.compare(sessions, IMAGES, np.array(truth)) is held
 
 
 def test_the_speed_up_is_the_median_of_the_rounds():
-    exact = int8.Timings([1.0, 2.0, 9.0], [1.0, 1.0, 1.0])
-    quantised = int8.Timings([0.5, 0.5, 1.0], [0.5, 0.5, 0.5])
-    assert int8.report("here", {"FP32": exact, "INT8": quantised}) == 4
+    exact = int8_gate.Timings([1.0, 2.0, 9.0], [1.0, 1.0, 1.0])
+    quantised = int8_gate.Timings([0.5, 0.5, 1.0], [0.5, 0.5, 0.5])
+    assert int8_gate.report("here", {"FP32": exact, "INT8": quantised}) == 4
 
 
 def test_it_runs_through_the_real_triton_and_an_impossible_limit_fails(
     embedded_triton, model_repository, monkeypatch, capsys
 ):
-    monkeypatch.setattr(int8, "LEAST_SPEEDUP", 1000)
-    assert int8.main(["--rounds", "1"]) == 1
+    monkeypatch.setattr(int8_gate, "LEAST_SPEEDUP", 1000)
+    assert int8_gate.main(["--rounds", "1"]) == 1
     printed = capsys.readouterr().out
     assert "17 pictures" in printed
     assert "through Triton, INT8" in printed

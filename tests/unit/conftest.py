@@ -1,7 +1,7 @@
 import pytest
 
 from testbed.fakes import FakeBackend, classifier
-from testbed.service import Service
+from testbed.in_process import Service
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from testbed.load import Callers, until
+from testbed.http_callers import Callers, until
 from testbed.servers import FrontendServer
 
 OK, REFUSED = 200, 503

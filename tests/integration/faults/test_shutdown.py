@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from testbed.load import Callers, until
+from testbed.http_callers import Callers, until
 from tests.integration.faults.proxy import Proxy
 
 DRAIN_S = 3

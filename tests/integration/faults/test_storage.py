@@ -2,7 +2,7 @@
 
 import resource
 
-from testbed.load import Callers
+from testbed.http_callers import Callers
 
 LARGE = 256  # pixels; noise does not compress, so the picture is larger than the limit
 

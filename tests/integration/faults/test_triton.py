@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from testbed.load import Callers, until
+from testbed.http_callers import Callers, until
 from testbed.servers import TritonServer
 from testbed.tiny_models import write_classifier
 from tests.integration.faults.wire import Wire

@@ -6,7 +6,7 @@ import httpx
 import psutil
 import pytest
 
-from testbed.load import Callers, until
+from testbed.http_callers import Callers, until
 
 OK, REFUSED, TOO_MANY = 200, 503, 429
 WORKERS = 3

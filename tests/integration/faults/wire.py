@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
-from testbed.tiny_models import CLASSES
+from testbed.model_folder import CLASSES
 
 TRUTH = np.full((1, len(CLASSES)), 1 / len(CLASSES), np.float32)
 

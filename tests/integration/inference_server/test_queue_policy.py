@@ -6,9 +6,9 @@ import time
 import numpy as np
 import tritonclient.grpc.aio as grpcclient
 
+from testbed.model_folder import QUEUE_POLICY
 from testbed.servers import TritonServer
 from testbed.timed_model import write_sleeper
-from testbed.tiny_models import QUEUE_POLICY
 from tests.integration.inference_server.calls import tensor
 
 BURSTS = (3, 4, 5, 7, 12, 4, 5, 7, 12)  # callers at once, with nobody after them

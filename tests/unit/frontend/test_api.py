@@ -14,8 +14,8 @@ from frontend.http.shapes import ClassificationResult, ModelsShape
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.draining import Draining
 from testbed.fakes import FakeBackend, card, classifier, write_card
-from testbed.pictures import encoded, noise, quarters
-from testbed.service import PNG, PREDICT, Service, assert_problem
+from testbed.in_process import PNG, PREDICT, Service, assert_problem
+from testbed.picture_files import encoded, noise, quarters
 
 ADDRESSES = Path("docs/api.md").read_text()
 

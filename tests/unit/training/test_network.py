@@ -7,9 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import losses, places  # noqa: E402
-from training.augment import Augmentation  # noqa: E402
-from training.chance import Chance  # noqa: E402
+from training import losses  # noqa: E402
+from training.augmentation import places  # noqa: E402
+from training.augmentation.augment import Augmentation  # noqa: E402
+from training.augmentation.chance import Chance  # noqa: E402
 from training.export import Served, export  # noqa: E402
 from training.network import Network  # noqa: E402
 from training.run_settings import SIDE  # noqa: E402

@@ -8,7 +8,7 @@ from frontend.app import create_app
 from oncoserve.keys import KeyFileError, new_key
 from oncoserve.settings import Settings
 from testbed.fakes import FakeBackend, classifier
-from testbed.service import PNG, PREDICT, Service, assert_problem
+from testbed.in_process import PNG, PREDICT, Service, assert_problem
 
 
 @pytest.fixture

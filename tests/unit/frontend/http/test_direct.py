@@ -5,7 +5,7 @@ import pytest
 from frontend.http.direct import Shortcut
 from oncoserve.errors import TooBusy
 from testbed.fakes import FakeBackend, classifier
-from testbed.service import PNG, PREDICT, Service
+from testbed.in_process import PNG, PREDICT, Service
 
 CHANGING = {"x-request-id", "server-timing", "content-length", "retry-after"}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from frontend.http import security_headers
-from testbed.service import PNG, PREDICT
+from testbed.in_process import PNG, PREDICT
 
 EVERYWHERE = {
     "x-content-type-options": "nosniff",

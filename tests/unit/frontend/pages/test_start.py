@@ -8,8 +8,8 @@ from PIL import Image
 
 from oncoserve.keys import new_key
 from testbed.fakes import FakeBackend, classifier
-from testbed.pictures import encoded, noise
-from testbed.service import PNG, PREDICT, Service, assert_problem
+from testbed.in_process import PNG, PREDICT, Service, assert_problem
+from testbed.picture_files import encoded, noise
 
 UNKNOWN = "0" * 32
 

@@ -1,7 +1,7 @@
 import pytest
 
 from testbed.fakes import FakeBackend
-from testbed.service import Service
+from testbed.in_process import Service
 
 
 @pytest.mark.parametrize(("given", "name"), [("", "image"), ("/scans/one.png", "one.png"), ("/", "image")])

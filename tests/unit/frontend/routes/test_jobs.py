@@ -11,8 +11,8 @@ from frontend.routes.jobs import prefers_async
 from oncoserve.jobs.embedded.database import FILE
 from oncoserve.keys import new_key
 from testbed.fakes import FakeBackend
-from testbed.pictures import encoded, noise, png_header
-from testbed.service import PNG, PREDICT, Service, assert_problem
+from testbed.in_process import PNG, PREDICT, Service, assert_problem
+from testbed.picture_files import encoded, noise, png_header
 
 JOBS, UPLOADS = "/v1/jobs", "/v1/uploads"
 MAX_IMAGES = 4

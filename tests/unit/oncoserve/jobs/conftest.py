@@ -10,7 +10,7 @@ from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
 from oncoserve.worker_process import work
 from testbed.fakes import FakeBackend, card, write_card
-from testbed.pictures import encoded, noise
+from testbed.picture_files import encoded, noise
 
 LEASE_S = 1.0
 

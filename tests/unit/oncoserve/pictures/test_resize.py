@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from oncoserve.pictures.resize import resize
-from testbed.pictures import noise
+from testbed.picture_files import noise
 
 
 def pillow(image, width, height, name):

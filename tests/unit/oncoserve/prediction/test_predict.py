@@ -19,7 +19,7 @@ from oncoserve.tasks.base import Parameters, ServedModel
 from oncoserve.tasks.classification import Classification
 from oncoserve.tasks.segmentation import ANSWER, TissueParameters
 from testbed.fakes import FakeBackend, card, classifier
-from testbed.pictures import encoded, noise
+from testbed.picture_files import encoded, noise
 from tests.unit.oncoserve.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3

@@ -9,7 +9,7 @@ from oncoserve.results import expiry as retention
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.threads import CpuThreads
 from testbed.fakes import FakeBackend
-from testbed.service import PNG, PREDICT, Service, assert_problem
+from testbed.in_process import PNG, PREDICT, Service, assert_problem
 
 ID = "0123456789abcdef0123456789abcdef"
 LIFE_S = 1000

@@ -15,7 +15,7 @@ from oncoserve.runtime.timings import Timings
 from oncoserve.runtime.tracing import CLOSE_TIMEOUT_S, Traces
 from oncoserve.settings import Settings
 from testbed.fakes import FakeBackend, card, write_card
-from testbed.pictures import encoded, quarters
+from testbed.picture_files import encoded, quarters
 from testbed.servers import PROJECT
 from tests.integration.observability.collector import Collector
 

@@ -7,7 +7,7 @@ from oncoserve.pictures.decode import Picture
 from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
 from oncoserve.tasks.classification import Classification, draw_overlay
 from testbed.fakes import card, classifier
-from testbed.pictures import noise
+from testbed.picture_files import noise
 
 TASK = Classification()
 

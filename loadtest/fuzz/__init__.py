@@ -1,0 +1,1 @@
+"""Damaged pictures through the real service."""

@@ -1,0 +1,1 @@
+"""What he_tissue costs."""

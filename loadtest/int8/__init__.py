@@ -1,0 +1,1 @@
+"""What INT8 gains and costs brain_mri on a CPU."""

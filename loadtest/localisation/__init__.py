@@ -1,0 +1,1 @@
+"""How well brain_tumour names and points, as a caller meets it."""

@@ -1,0 +1,58 @@
+"""Pictures of every kind that a caller may send, made by the real encoders."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def quarters(size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """An RGB picture whose quarters are red, green / blue, white: every turn and mirror shows.
+
+    Args:
+        size: Width and height in pixels.
+    """
+    width, height = size
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[: height // 2, : width // 2] = RED
+    pixels[: height // 2, width // 2 :] = GREEN
+    pixels[height // 2 :, : width // 2] = BLUE
+    pixels[height // 2 :, width // 2 :] = WHITE
+    return Image.fromarray(pixels)
+
+
+def noise(size: tuple[int, int] = (64, 48), seed: int = 0) -> Image.Image:
+    """An RGB picture of random pixels; another seed makes another picture.
+
+    Args:
+        size: Width and height in pixels.
+        seed: Decides the pixels.
+    """
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """A file of a picture.
+
+    Args:
+        image: The picture.
+        kind: The format by Pillow's name, such as "JPEG".
+        options: Of Pillow's encoder.
+    """
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises width x height pixels and holds next to nothing: a decompression bomb's header."""
+    ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
