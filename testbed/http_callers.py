@@ -10,8 +10,8 @@ from typing import Final, Self
 
 import httpx
 
+from testbed.encoded_pictures import encoded, noise
 from testbed.failures import NotInTime
-from testbed.picture_files import encoded, noise
 
 _PROBLEM: Final = "application/problem+json"
 _PAUSE_S: Final = 0.02  # of a caller who was refused

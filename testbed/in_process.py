@@ -10,9 +10,9 @@ from frontend.app import create_app
 from frontend.http.shapes import Problem
 from oncoserve.runtime.draining import Draining
 from oncoserve.settings import Settings
+from testbed.encoded_pictures import encoded, quarters
 from testbed.failures import UnexpectedAnswer
 from testbed.fakes import FakeBackend, card, write_card
-from testbed.picture_files import encoded, quarters
 
 PREDICT: Final = "/v1/models/tiny/predict"
 PNG: Final = encoded(quarters())

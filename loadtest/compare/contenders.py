@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from loadtest.compare.client import Target
 from loadtest.compare.drivers import Bare, OverGrpc, OverHttp, Running
 from loadtest.compare.environments import LOCKS, environment
+from loadtest.compare.http_load import Target
 from loadtest.compare.peer_server import Peer
 from loadtest.compare.served import Served
 from testbed.servers import PROJECT, TritonServer, WholeService, free_port

@@ -9,8 +9,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from loadtest.compare.client import Target, closed_loop, connect
 from loadtest.compare.grpc_load import Clients, TritonCalls, serialise
+from loadtest.compare.http_load import Target, closed_loop, connect
 from loadtest.compare.photographs import Uploads
 from loadtest.compare.served import Served
 from loadtest.compare.window import Window

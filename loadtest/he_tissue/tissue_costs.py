@@ -19,7 +19,7 @@ from PIL import Image
 from loadtest.shared.process_family import peak_mib
 from loadtest.shared.slide_pictures import UM_PER_PX, quick_png, slide_pixels
 from oncoserve.tasks.tissue.whole_picture import prepare
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT, FrontendServer, TritonServer
 
 PREDICT: Final = "/v1/models/he_tissue/predict"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT
 
 SLIDE: Final = PROJECT / "build/samples/he_tissue/slide/cmu_small_region.svs"

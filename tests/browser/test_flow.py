@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from oncoserve import NOTICE
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import PROJECT
 from tests.browser.jobs import wait_until_done
 from tests.browser.reading import bars, result_id, wait_for_answer

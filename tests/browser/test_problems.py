@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from oncoserve.errors import all_errors
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import FrontendServer, TritonServer
 from testbed.tiny_models import write_classifier
 from tests.browser.reading import settle, wait_for_answer

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from tests.browser.reading import bars, difference, result_id, served, viewport, wait_for_answer
 
 LABELS = {"glioma": "Glioma", "meningioma": "Meningioma", "notumor": "No tumour", "pituitary": "Pituitary tumour"}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT
 from tests.browser.reading import (
     areas,

@@ -5,7 +5,7 @@ import zlib
 
 from PIL import Image
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG = encoded(noise(), "JPEG")

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import FrontendServer, TritonServer
 from testbed.tiny_models import write_classifier
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from tests.hostile.wire import PREDICT, talk
 
 pytestmark = pytest.mark.usefixtures("still_works")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from tests.hostile.wire import PREDICT, talk
 
 ALIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"

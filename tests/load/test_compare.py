@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from loadtest.compare import runner, scenarios, tables
-from loadtest.compare.client import Target, closed_loop, connect
 from loadtest.compare.contenders import Contender, ours
 from loadtest.compare.environments import LOCKS
+from loadtest.compare.http_load import Target, closed_loop, connect
 from loadtest.compare.photographs import Uploads, base_pictures
 from loadtest.compare.runner import DifferentAnswers, Point
 from loadtest.compare.served import without_batching, without_file_name

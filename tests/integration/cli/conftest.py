@@ -6,7 +6,7 @@ import sys
 import httpx
 import pytest
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import PROJECT, FrontendServer
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from oncoserve.cli.client import run_state as states
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 
 PATIENCE_S = 240  # only a test that fails waits that long
 

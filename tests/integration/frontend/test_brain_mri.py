@@ -14,7 +14,7 @@ from PIL import Image
 
 from frontend.http.shapes import ClassificationResult
 from oncoserve.pictures.resize import resize
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from testbed.servers import FrontendServer
 
 PREDICT = "/v1/models/brain_mri/predict"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from frontend.http.shapes import SegmentationResult
 from oncoserve.tasks.tissue.whole_picture import Segmentation, prepare
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT
 
 PREDICT = "/v1/models/he_tissue/predict"

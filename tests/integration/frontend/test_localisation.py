@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from frontend.http.shapes import LocalisationResult
-from testbed.picture_files import encoded
+from testbed.encoded_pictures import encoded
 from testbed.servers import FrontendServer, TritonServer
 from testbed.tiny_models import write_localiser
 

@@ -10,7 +10,7 @@ import httpx
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import FrontendServer
 from tests.integration.observability.collector import Collector
 

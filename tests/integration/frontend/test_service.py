@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from oncoserve.keys import LOOK_EVERY_S, new_key
+from testbed.encoded_pictures import encoded, noise
 from testbed.model_folder import CLASSES
-from testbed.picture_files import encoded, noise
 from testbed.servers import FrontendServer, TritonServer, free_port
 from testbed.tiny_models import expected_probabilities, write_classifier
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from frontend.http.job_shapes import JobShape
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import TritonServer
 
 PATIENCE_S = 240  # only a test that fails waits that long

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from testbed.servers import FrontendServer, Server, TritonServer, free_port
 from testbed.tiny_models import write_classifier
 from tests.integration.observability.promql import CONFIGURATION, RULES, alerts, panel_expressions, selectors

@@ -13,9 +13,9 @@ from PIL import Image
 from frontend.http.shapes import ClassificationResult, ModelsShape
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.draining import Draining
+from testbed.encoded_pictures import encoded, noise, quarters
 from testbed.fakes import FakeBackend, card, classifier, write_card
 from testbed.in_process import PNG, PREDICT, Service, assert_problem
-from testbed.picture_files import encoded, noise, quarters
 
 ADDRESSES = Path("docs/api.md").read_text()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from testbed.encoded_pictures import encoded, noise, png_header
 from testbed.in_process import PNG, PREDICT, assert_problem
-from testbed.picture_files import encoded, noise, png_header
 
 BAD_UPLOADS = [
     ("nothing", b"", 400, "empty_upload"),

@@ -12,9 +12,9 @@ from oncoserve.jobs.service import Submission
 from oncoserve.prediction.admission import Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.wiring import frontend_core, open_adapters, open_jobs, open_worker, worker_core
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, classifier, let_others_run
 from testbed.in_process import PREDICT, Service
-from testbed.picture_files import encoded, noise
 
 PICTURE = encoded(noise((300, 200)))
 BOUNDARY = b"----form"

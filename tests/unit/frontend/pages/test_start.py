@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from oncoserve.keys import new_key
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, classifier
 from testbed.in_process import PNG, PREDICT, Service, assert_problem
-from testbed.picture_files import encoded, noise
 
 UNKNOWN = "0" * 32
 

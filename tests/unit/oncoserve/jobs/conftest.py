@@ -9,8 +9,8 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
 from oncoserve.worker_process import work
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, card, write_card
-from testbed.picture_files import encoded, noise
 
 LEASE_S = 1.0
 

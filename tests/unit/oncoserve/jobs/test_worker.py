@@ -10,7 +10,7 @@ from oncoserve.jobs.job import State
 from oncoserve.prediction.admission import Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 from tests.unit.oncoserve.jobs.conftest import LEASE_S
 
 PNG = encoded(noise())

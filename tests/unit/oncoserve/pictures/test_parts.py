@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 import pytest
 
 from oncoserve.pictures.parts import EOI, SOS, STRAY, jpeg_segments, png_chunks
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 
 PNG = encoded(noise((64, 48)), dpi=(72, 72))
 JPEG = encoded(noise((64, 48)), "JPEG", progressive=True, comment=b"words")

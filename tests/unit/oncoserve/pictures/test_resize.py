@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from oncoserve.pictures.resize import resize
-from testbed.picture_files import noise
+from testbed.encoded_pictures import noise
 
 
 def pillow(image, width, height, name):

@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from oncoserve.pictures.decode import decode
 from oncoserve.pictures.scrub import without_metadata
-from testbed.picture_files import encoded, noise, quarters
+from testbed.encoded_pictures import encoded, noise, quarters
 
 PLANTED = "DOE^JANE 1955-03-14"
 LIMIT, BLACK = 10**7, "#000000"

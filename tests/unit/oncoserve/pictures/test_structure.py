@@ -9,7 +9,7 @@ from PIL import Image
 
 from oncoserve.errors import ImageTooComplex
 from oncoserve.pictures import structure
-from testbed.picture_files import encoded, noise
+from testbed.encoded_pictures import encoded, noise
 
 JPEG = encoded(noise(), "JPEG")
 FLAT = encoded(Image.new("L", (64, 64), 77), "JPEG", progressive=True)

@@ -18,8 +18,8 @@ from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Parameters, ServedModel
 from oncoserve.tasks.classification import Classification
 from oncoserve.tasks.segmentation import ANSWER, TissueParameters
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, card, classifier
-from testbed.picture_files import encoded, noise
 from tests.unit.oncoserve.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3

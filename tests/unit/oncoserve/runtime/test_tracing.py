@@ -14,8 +14,8 @@ from frontend.app import create_app
 from oncoserve.runtime.timings import Timings
 from oncoserve.runtime.tracing import CLOSE_TIMEOUT_S, Traces
 from oncoserve.settings import Settings
+from testbed.encoded_pictures import encoded, quarters
 from testbed.fakes import FakeBackend, card, write_card
-from testbed.picture_files import encoded, quarters
 from testbed.servers import PROJECT
 from tests.integration.observability.collector import Collector
 

@@ -6,8 +6,8 @@ from oncoserve.errors import InferenceFailed
 from oncoserve.pictures.decode import Picture
 from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
 from oncoserve.tasks.classification import Classification, draw_overlay
+from testbed.encoded_pictures import noise
 from testbed.fakes import card, classifier
-from testbed.picture_files import noise
 
 TASK = Classification()
 

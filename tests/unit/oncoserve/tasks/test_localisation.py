@@ -12,8 +12,8 @@ from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture, decode
 from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
 from oncoserve.tasks.localisation import Localisation, draw_overlay, write_polygons
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FP32, card, classifier
-from testbed.picture_files import encoded, noise
 
 TASK = Localisation()
 READING = {"nothing": "class2", "least_certainty": 0.3, "method": "m", "caption": "c", "figures": "f"}

@@ -8,9 +8,9 @@ from PIL import Image
 
 from frontend.http.shapes import TilesShape
 from oncoserve.keys import new_key
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, classifier
 from testbed.in_process import PREDICT, Service, assert_problem
-from testbed.picture_files import encoded, noise
 
 PICTURE = noise((600, 520))
 
