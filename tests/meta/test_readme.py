@@ -79,7 +79,8 @@ def test_every_link_leads_somewhere(page):
             name, _, anchor = target.partition("#")
             there = (page.parent / name).resolve() if name else page
             assert there.exists(), target
-            assert not anchor or anchor in anchors(there), target
+            in_code = there.suffix == ".py"  # lines of functions: test_code_links.py
+            assert not anchor or in_code or anchor in anchors(there), target
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
