@@ -16,7 +16,7 @@ from oncoserve.jobs.service import JobLimits, Jobs
 from oncoserve.jobs.worker import Worker
 from oncoserve.prediction.admission import Admission, Lane
 from oncoserve.prediction.catalogue import Catalogue
-from oncoserve.prediction.predict import SMALL_BYTES, Limits, Predict
+from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.metrics import Metrics
@@ -64,8 +64,7 @@ def frontend_core(settings: Settings, backend: InferenceBackend | None = None, s
     """
     counts = SharedCounts(shared, len(Lane))
     admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
-    small_bytes = SMALL_BYTES if settings.workers > 1 else 0
-    return _core(settings, admission, Traces(settings.otlp_endpoint), backend, small_bytes)
+    return _core(settings, admission, Traces(settings.otlp_endpoint), backend)
 
 
 def worker_core(settings: Settings, backend: InferenceBackend | None = None, shared: Path | None = None) -> Core:
@@ -77,15 +76,13 @@ def worker_core(settings: Settings, backend: InferenceBackend | None = None, sha
     return _core(settings, Admission(MANY_BATCHES, math.inf, counts), Traces(), backend)
 
 
-def _core(
-    settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None, small_bytes: int = 0
-) -> Core:
+def _core(settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None) -> Core:
     server = CoalescingBackend(backend or _triton(settings, traces))
     metrics = Metrics()
     threads = CpuThreads(settings.cpu_threads)
     catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
-    limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight, small_bytes)
+    limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     return Core(
         settings,
         server,

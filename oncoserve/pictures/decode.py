@@ -132,53 +132,30 @@ def sniff(data: bytes) -> str:
     raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
 
 
-class Undecoded:
-    """A PNG or JPEG whose header was read and whose pixels were not.
+def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
+    """Decode to upright 8-bit RGB; what can be refused by structure and header is refused before.
 
-    Attributes:
-        format: "PNG" or "JPEG".
-        pixels: width times height.
+    16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
+    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
 
     Args:
         data: the file's bytes.
         max_pixels: limit on width times height.
+        background: "#rrggbb" for transparent pixels.
+        at_least: a side in pixels that is enough: a JPEG is then decoded at a half, quarter or eighth of its size.
 
     Raises:
         EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
     """
-
-    def __init__(self, data: bytes, max_pixels: int) -> None:
-        self.format = sniff(data)
-        structure.check(data, self.format)
-        with _pillow_errors():
-            self._file = _open(data, self.format, max_pixels)
-        self.pixels = self._file.width * self._file.height
-
-    def decode(self, background: str, at_least: int | None = None) -> Picture:
-        """Decode to upright 8-bit RGB; can be called once.
-
-        16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
-        `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
-
-        Args:
-            background: "#rrggbb" for transparent pixels.
-            at_least: a side in pixels that is enough: a JPEG is then decoded at a half, quarter or eighth of its size.
-
-        Raises:
-            ImageTooComplex, CorruptImage
-        """
-        with _pillow_errors(), self._file as image:
-            if at_least is not None:
-                image.draft(None, (at_least, at_least))
-            image.load()
-            turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
-            rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
-            return Picture(rgb, self.format, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
-
-
-def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
-    """Read the header and decode, in one go; see `Undecoded`."""
-    return Undecoded(data, max_pixels).decode(background, at_least)
+    name = sniff(data)
+    structure.check(data, name)
+    with _pillow_errors(), _open(data, name, max_pixels) as image:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
+        rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
+        return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
 
 
 def check(data: bytes, max_pixels: int) -> None:

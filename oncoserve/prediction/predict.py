@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from oncoserve.inference.backend import InferenceBackend, Tensors
-from oncoserve.pictures.decode import Picture, Undecoded
+from oncoserve.pictures.decode import Picture, decode
 from oncoserve.pictures.scrub import without_metadata
 from oncoserve.prediction.admission import Admission
 from oncoserve.prediction.caller import Caller
@@ -18,10 +18,7 @@ from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.base import SMALL_PIXELS, Parameters, Plan, ServedModel, Stored
-
-SMALL_BYTES = 2**17
-"""Of a PNG or JPEG that is decoded in milliseconds, unless its pixels are too many."""
+from oncoserve.tasks.base import Parameters, Plan, ServedModel, Stored
 
 Read = Callable[[], Awaitable[tuple[bytes, Parameters]]]
 """Fetches the picture, encoded, and the parameters of the model's task. Called once, when the model has room."""
@@ -35,13 +32,11 @@ class Limits:
         max_image_pixels: width times height.
         infer_timeout_s: seconds that one inference request may take.
         max_tiles_in_flight: inference requests of one picture at once.
-        small_bytes: of an upload that may be read on the event loop, see `Predict._open`.
     """
 
     max_image_pixels: int
     infer_timeout_s: float
     max_tiles_in_flight: int
-    small_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ class Predict:
 
     async def _answer(self, question: Question, timings: Timings, caller: Caller) -> Answer:
         model, results = question.model, self._store.of(caller.owner)
-        opened = await self._open(question, results, timings)
+        opened = await self._threads.run(self._open, question, results, timings)
         if isinstance(opened, bytes):
             return Answer(Entry(json.loads(opened), model, results), cached=True)
         picture, plan, requests = opened
@@ -128,33 +123,15 @@ class Predict:
         timings.lap("store")
         return Answer(Entry(fresh.document, model, results, fresh), cached=False)
 
-    async def _open(self, question: Question, results: ResultStore, timings: Timings) -> "bytes | _Opened":
-        """The stored document, or else everything up to the inference.
-
-        Where other processes use the other cores, a small picture is read right here, on the event loop: to hand it to
-        a thread and back takes as long, and the interpreter's lock then goes to and fro between the two.
-        """
-        if len(question.data) > self._limits.small_bytes or not question.model.task.brief(question.model):
-            return await self._threads.run(self._open_in_one_go, question, results, timings)
-        found = self._find(question, results, timings)
-        if isinstance(found, bytes):
-            return found
-        if found.pixels > SMALL_PIXELS:
-            return await self._threads.run(self._prepare, question, found, timings)
-        return self._prepare(question, found, timings)
-
-    def _open_in_one_go(self, question: Question, results: ResultStore, timings: Timings) -> "bytes | _Opened":
-        found = self._find(question, results, timings)
-        return found if isinstance(found, bytes) else self._prepare(question, found, timings)
-
-    def _find(self, question: Question, results: ResultStore, timings: Timings) -> bytes | Undecoded:
+    def _open(self, question: Question, results: ResultStore, timings: Timings) -> "bytes | _Opened":
+        """The stored document, or else everything up to the inference. Does CPU work; called from a thread."""
         timings.lap("queue")
         stored = results.find(question.id)
         timings.lap("lookup")
-        return Undecoded(question.data, self._limits.max_image_pixels) if stored is None else stored
-
-    def _prepare(self, question: Question, file: Undecoded, timings: Timings) -> "_Opened":
-        picture = file.decode(question.model.card.preprocessing.background)
+        if stored is not None:
+            return stored
+        background = question.model.card.preprocessing.background
+        picture = decode(question.data, self._limits.max_image_pixels, background)
         timings.lap("decode")
         plan = question.model.task.plan(picture, question.model, question.parameters)
         requests = plan.requests()

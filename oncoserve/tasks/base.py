@@ -13,9 +13,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Picture, Warn
 from oncoserve.tasks.card import Card, Weights
 
-SMALL_PIXELS = 2**19
-"""Pixels that are decoded or resized in a few milliseconds."""
-
 
 class Parameters(BaseModel):
     """A task's parameters as the caller gives them; unknown names are refused."""
@@ -185,10 +182,6 @@ class Task(Protocol):
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""
-        ...
-
-    def brief(self, model: ServedModel) -> bool:
-        """Whether the requests for a small picture are made in a few milliseconds."""
         ...
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Any) -> Plan:  # noqa: ANN401 - its `parameters`

@@ -13,7 +13,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.resize import resize
 from oncoserve.tasks.base import (
-    SMALL_PIXELS,
     Layer,
     OverlayOptions,
     Parameters,
@@ -74,10 +73,6 @@ class Classification:
                 f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
             )
         return found
-
-    def brief(self, model: ServedModel) -> bool:
-        """Where the model's own size is small."""
-        return one_small_resize(model.configuration)
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""
@@ -158,12 +153,6 @@ def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list
     if configuration.output(PROBABILITIES) != probabilities:
         found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
     return found
-
-
-def one_small_resize(configuration: ModelConfiguration) -> bool:
-    """Whether making the request of a small picture takes milliseconds: a resize to at most `SMALL_PIXELS`."""
-    height, width, _ = configuration.inputs[0].dims
-    return height * width <= SMALL_PIXELS
 
 
 def _is_image(spec: TensorSpec) -> bool:

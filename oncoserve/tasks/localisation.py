@@ -21,7 +21,6 @@ from oncoserve.tasks.classification import (
     ClassificationPlan,
     classifier_mismatches,
     in_words,
-    one_small_resize,
     to_npy,
 )
 from oncoserve.tasks.heat import grid, heat_layer, lay_over, legend, strengths
@@ -114,10 +113,6 @@ class Localisation:
         elif card.localisation.nothing not in (names := [each.name for each in card.classes]):
             found.append(f"card.json: expected localisation.nothing among {names}, got {card.localisation.nothing!r}")
         return found
-
-    def brief(self, model: ServedModel) -> bool:
-        """Where the model's own size is small."""
-        return one_small_resize(model.configuration)
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "LocalisationPlan":
         """Start work on a picture; there are no parameters."""

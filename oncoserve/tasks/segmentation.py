@@ -136,11 +136,6 @@ class Segmentation:
             found.append(f"card.json: expected classes {list(CLASS_VALUES)}, got {names}")
         return found
 
-    def brief(self, model: ServedModel) -> bool:
-        """Never: tissue and stains are looked for in the whole picture first."""
-        del model
-        return False
-
     def plan(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> "SegmentationPlan":
         """Find tissue and stains in the whole picture."""
         return SegmentationPlan(picture, model, parameters)

@@ -1,7 +1,6 @@
-"""Pictures on their way through the pipeline: of several tiles, and small ones."""
+"""Pictures of several tiles on their way through the use case."""
 
 import asyncio
-import threading
 
 import numpy as np
 import pytest
@@ -9,17 +8,14 @@ from PIL import Image
 
 from oncoserve.errors import DeadlineExceeded, TooBusy
 from oncoserve.prediction.admission import Admission, Lane
-from oncoserve.prediction.predict import SMALL_BYTES, Limits, Predict
+from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.base import Parameters, ServedModel
-from oncoserve.tasks.classification import Classification
 from oncoserve.tasks.segmentation import ANSWER, TissueParameters
-from testbed.encoded_pictures import encoded, noise
-from testbed.fakes import FakeBackend, card, classifier
+from testbed.encoded_pictures import encoded
 from tests.unit.oncoserve.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3
@@ -64,7 +60,7 @@ class Asker:
     """The use case on a backend, asked about one upload."""
 
     def __init__(self, backend, folder, threads):
-        limits = Limits(10**8, 30.0, IN_FLIGHT, SMALL_BYTES)
+        limits = Limits(10**8, 30.0, IN_FLIGHT)
         self.admission = Admission(1, 30.0, SharedCounts(None, len(Lane)))
         self.use_case = Predict(backend, ResultStore(folder), self.admission, threads, Metrics(), limits)
 
@@ -117,32 +113,3 @@ async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
         await asking
     assert backend.now == 0
     busy.admission.check(ONE)
-
-
-class Watched(Classification):
-    """Knows in which thread each picture was read."""
-
-    def __init__(self):
-        self.read_in = []
-
-    def plan(self, picture, model, parameters):
-        self.read_in.append(threading.current_thread())
-        return super().plan(picture, model, parameters)
-
-
-@pytest.mark.parametrize(
-    ("picture", "side", "small"),
-    [
-        (noise((200, 200)), 8, True),
-        (noise((300, 300)), 8, False),  # too many bytes
-        (Image.new("RGB", (1000, 600)), 8, False),  # few bytes, too many pixels
-        (noise((200, 200)), 1000, False),  # becomes too large
-    ],
-)
-async def test_small_pictures_need_no_thread(tmp_path, threads, picture, side, small):
-    task, configuration = Watched(), classifier(size=(side, side))
-    served = ServedModel(card(), configuration, None, task)
-    busy = Asker(FakeBackend(configuration), tmp_path, threads)
-    answer = await busy.predict(served, encoded(picture), Parameters(), Timings())
-    assert answer.entry.document["label"].startswith("class")
-    assert [each is threading.current_thread() for each in task.read_in] == [small]
