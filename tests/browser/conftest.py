@@ -96,6 +96,12 @@ class Visitor:
         self._opened = []
 
     def open(self, server: FrontendServer, path: str = "/", **context: object) -> tuple[Page, Seen]:
+        page, seen = self.new(server, **context)
+        page.goto(path)
+        return page, seen
+
+    def new(self, server: FrontendServer, **context: object) -> tuple[Page, Seen]:
+        """An empty page that is watched from its first address on."""
         page = self._browser.new_context(base_url=server.url, **context).new_page()
         page.set_default_timeout(PATIENCE_MS)
         seen = Seen()
@@ -103,7 +109,6 @@ class Visitor:
         page.on("pageerror", lambda error: seen.console.append(str(error)))
         page.on("request", seen.count)
         self._opened.append((page, seen, server))
-        page.goto(path)
         return page, seen
 
     def close(self) -> None:
