@@ -37,6 +37,21 @@ class Troubled:
         return call
 
 
+class Watched:
+    """A queue that notes of each lease how often its message has been handed out."""
+
+    def __init__(self, inner):
+        self._inner, self.deliveries = inner, []
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def receive(self, *args):
+        leases = await self._inner.receive(*args)
+        self.deliveries += [lease.deliveries for lease in leases]
+        return leases
+
+
 async def test_a_job_from_queue_to_result(desk):
     job_id = await desk.send(*(encoded(noise(seed=seed)) for seed in range(3)))
     async with desk.worker():
@@ -105,12 +120,14 @@ async def test_what_fails_every_time_is_given_up_with_its_reason(desk, error):
     assert (image.state, image.attempts, image.outcome.fault.code) == (State.FAILED, 3, "attempts_exhausted")
     (letter,) = await desk.queue.dead(9)
     assert "begun 3 times" in letter.reason
+    assert "process ended" not in letter.reason
     assert "secret" not in letter.reason + image.outcome.fault.detail
     assert desk.backend.calls == 3
 
 
 async def test_while_the_server_is_away_jobs_wait_and_it_costs_no_attempts(desk):
-    async with desk.worker():
+    queue = Watched(desk.queue)
+    async with desk.worker(queue=queue):
         await desk.ended(await desk.send())
         desk.backend.reachable = False
         waiting = await desk.send(encoded(noise(seed=2)))
@@ -119,6 +136,7 @@ async def test_while_the_server_is_away_jobs_wait_and_it_costs_no_attempts(desk)
         desk.backend.reachable = True
         job = await desk.ended(waiting)
     assert (job.images[0].state, job.images[0].attempts) == (State.SUCCEEDED, 1)
+    assert queue.deliveries == [1, 1]
 
 
 async def test_an_error_of_the_server_that_is_away_is_not_the_images(desk):
@@ -232,11 +250,12 @@ async def test_a_long_image_keeps_its_lease(desk):
     """Two workers, and an image that takes half as long again as a lease lasts."""
     desk.backend.gate = asyncio.Event()
     job_id = await desk.send()
-    async with desk.worker(), desk.worker():
+    queue = Watched(desk.queue)
+    async with desk.worker(queue=queue), desk.worker(queue=queue):
         await asyncio.sleep(1.5 * LEASE_S)
         desk.backend.gate.set()
         job = await desk.ended(job_id)
-    assert (job.images[0].attempts, len(desk.backend.calls)) == (1, 1)
+    assert (job.images[0].attempts, len(desk.backend.calls), queue.deliveries) == (1, 1, [1])
 
 
 async def test_what_came_before_is_worked_on_alone(desk):
@@ -246,7 +265,7 @@ async def test_what_came_before_is_worked_on_alone(desk):
     await desk.queue.release(lease, 0)
     under_way, seen, get = set(), {}, desk.objects.get
 
-    class Watched(Troubled):
+    class Slow(Troubled):
         async def get(self, key, first_bytes=None):
             under_way.add(key)
             seen[key] = len(under_way)
@@ -256,7 +275,7 @@ async def test_what_came_before_is_worked_on_alone(desk):
             return await get(key, first_bytes)
 
     others = await desk.send(*(encoded(noise(seed=seed)) for seed in range(5)))
-    async with desk.worker(objects=Watched(desk.objects)):
+    async with desk.worker(objects=Slow(desk.objects)):
         await desk.ended(others)
         await desk.ended(suspect)
     assert seen.pop(f"jobs/{suspect}/0") == 1
