@@ -18,7 +18,7 @@ run: $(VENV)/.runtime models  ## Start Triton and the frontend; http://localhost
 models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving graphs (does nothing when they are there).
 	@$(BIN)/python -m model_export
 
-# Tests run side by side, one process a core of a small machine; tests/conftest.py says which of them share servers.
+# Tests run side by side, one process a core of a small machine; tests/distribution.py says which of them share one.
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 quick: lint types models  ## Before each commit: lint, types and the tests that start no server; about a minute.

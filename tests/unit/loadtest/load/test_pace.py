@@ -30,9 +30,11 @@ def test_the_rate_does_not_depend_on_the_number_of_callers(callers):
     pace.start()
     greenlets = [gevent.spawn(call) for _ in range(callers)]
     gevent.sleep(0.4)
+    with gevent.Timeout(60):  # seconds in which even a machine that stands still now and then catches up
+        while len(sent) < 50 * (time.monotonic() - started) - 1:
+            gevent.sleep(0.001)
+    assert len(sent) <= 50 * (time.monotonic() - started) + 1
     gevent.killall(greenlets)
-    due = 50 * (time.monotonic() - started)
-    assert 0.5 * due <= len(sent) <= due + 1
 
 
 def test_moments_that_pass_while_nobody_is_free_are_owed(others):

@@ -13,6 +13,14 @@ from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, card, write_card
 
 LEASE_S = 1.0
+# Pauses as short as they can be: they are for the sake of a server and a storage that recover, which here do at once.
+PAUSES_S = {
+    "worker.RECEIVE_S": 0.1,  # also how long a quiet worker takes to stop
+    "worker.POLL_S": 0.02,
+    "image.LOOK_AGAIN_S": 0.1,
+    "image.LONGEST_BACKOFF_S": 0.1,
+    "patience.FIRST_PAUSE_S": 0.02,
+}
 
 
 class Desk:
@@ -68,7 +76,8 @@ class Desk:
 
 @pytest.fixture
 def make_desk(tmp_path, monkeypatch):
-    monkeypatch.setattr("oncoserve.jobs.worker.RECEIVE_S", 0.1)  # which is also how long a quiet worker takes to stop
+    for name, seconds in PAUSES_S.items():
+        monkeypatch.setattr(f"oncoserve.jobs.{name}", seconds)
     return lambda **settings: Desk(tmp_path, **settings)
 
 

@@ -37,6 +37,21 @@ class Troubled:
         return call
 
 
+class Watched:
+    """A queue that notes of each lease how often its message has been handed out."""
+
+    def __init__(self, inner):
+        self._inner, self.deliveries = inner, []
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def receive(self, *args):
+        leases = await self._inner.receive(*args)
+        self.deliveries += [lease.deliveries for lease in leases]
+        return leases
+
+
 async def test_a_job_from_queue_to_result(desk):
     job_id = await desk.send(*(encoded(noise(seed=seed)) for seed in range(3)))
     async with desk.worker():
@@ -105,20 +120,23 @@ async def test_what_fails_every_time_is_given_up_with_its_reason(desk, error):
     assert (image.state, image.attempts, image.outcome.fault.code) == (State.FAILED, 3, "attempts_exhausted")
     (letter,) = await desk.queue.dead(9)
     assert "begun 3 times" in letter.reason
+    assert "process ended" not in letter.reason
     assert "secret" not in letter.reason + image.outcome.fault.detail
     assert desk.backend.calls == 3
 
 
 async def test_while_the_server_is_away_jobs_wait_and_it_costs_no_attempts(desk):
-    async with desk.worker():
+    queue = Watched(desk.queue)
+    async with desk.worker(queue=queue):
         await desk.ended(await desk.send())
         desk.backend.reachable = False
         waiting = await desk.send(encoded(noise(seed=2)))
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         assert (await desk.store.get(waiting)).images[0].attempts == 0
         desk.backend.reachable = True
         job = await desk.ended(waiting)
     assert (job.images[0].state, job.images[0].attempts) == (State.SUCCEEDED, 1)
+    assert queue.deliveries == [1, 1]
 
 
 async def test_an_error_of_the_server_that_is_away_is_not_the_images(desk):
@@ -229,24 +247,25 @@ async def test_a_worker_that_stops_lets_end_what_ends_in_time(desk):
 
 
 async def test_a_long_image_keeps_its_lease(desk):
-    """Two workers, and an image that takes three times as long as a lease lasts."""
+    """Two workers, and an image that takes half as long again as a lease lasts."""
     desk.backend.gate = asyncio.Event()
     job_id = await desk.send()
-    async with desk.worker(), desk.worker():
-        await asyncio.sleep(3 * LEASE_S)
+    queue = Watched(desk.queue)
+    async with desk.worker(queue=queue), desk.worker(queue=queue):
+        await asyncio.sleep(1.5 * LEASE_S)
         desk.backend.gate.set()
         job = await desk.ended(job_id)
-    assert (job.images[0].attempts, len(desk.backend.calls)) == (1, 1)
+    assert (job.images[0].attempts, len(desk.backend.calls), queue.deliveries) == (1, 1, [1])
 
 
 async def test_what_came_before_is_worked_on_alone(desk):
     """A suspect and five others: nothing else is under way while it is."""
     suspect = await desk.send()
-    await desk.queue.receive("tiny", 1, 1)
-    await asyncio.sleep(1.2 * LEASE_S)
+    (lease,) = await desk.queue.receive("tiny", 1, 1)
+    await desk.queue.release(lease, 0)
     under_way, seen, get = set(), {}, desk.objects.get
 
-    class Watched(Troubled):
+    class Slow(Troubled):
         async def get(self, key, first_bytes=None):
             under_way.add(key)
             seen[key] = len(under_way)
@@ -256,7 +275,7 @@ async def test_what_came_before_is_worked_on_alone(desk):
             return await get(key, first_bytes)
 
     others = await desk.send(*(encoded(noise(seed=seed)) for seed in range(5)))
-    async with desk.worker(objects=Watched(desk.objects)):
+    async with desk.worker(objects=Slow(desk.objects)):
         await desk.ended(others)
         await desk.ended(suspect)
     assert seen.pop(f"jobs/{suspect}/0") == 1
@@ -279,7 +298,7 @@ async def test_a_worker_that_is_for_other_models_leaves_a_job_alone(make_desk):
     desk = make_desk(job_models="other")
     job_id = await desk.send()
     async with desk.worker():
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         assert (await desk.store.get(job_id)).record.progress.state is State.QUEUED
     await desk.jobs.close()
     desk.threads.close()
