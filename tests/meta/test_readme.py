@@ -13,8 +13,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from inference_server.triton_settings import TritonSettings
+from oncoserve.cli.main import COMMANDS
 from oncoserve.settings import Settings
 from testbed.servers import PROJECT, free_port
 
@@ -119,12 +121,34 @@ def test_the_meaning_of_each_setting_is_its_docstring(settings, prefix, text):
         assert docstring[1].rstrip(".") in text, name
 
 
-def test_the_make_targets_it_names_exist():
+def code(text):
+    """What a page shows as code, a piece a line."""
+    fenced = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    prose = fenced.sub("", text)
+    pieces = [*fenced.findall(text), *re.findall(r"^    (.*)$", prose, re.MULTILINE), *re.findall(r"`([^`]+)`", prose)]
+    return "\n".join(pieces)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in DOCUMENTS if page.name != "CHANGELOG.md"],  # which names what is gone
+    ids=lambda path: str(path.relative_to(PROJECT)),
+)
+def test_the_commands_it_names_exist(page):
+    commands = code(page.read_text())
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)) - {("", "")}
-    assert {name for pair in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE) for name in pair} - {
-        ""
-    } <= targets
+    assert set(re.findall(r"^make ([a-z-]+)", commands, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|bin/|-m )oncoserve ([a-z]+)", commands, re.MULTILINE)) <= COMMANDS.keys()
+    ours = {each.name for each in PROJECT.iterdir() if each.is_dir()}
+    for module in set(re.findall(r"python3? -m ([\w.]+)", commands)):
+        place = PROJECT.joinpath(*module.split("."))
+        if module.split(".")[0] in ours - {"build"}:
+            assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), module
+
+
+def test_the_readme_names_commands():
+    assert "make run" in README
+    assert "oncoserve predict" in README
 
 
 def test_the_folders_it_names_exist():
@@ -189,3 +213,13 @@ def test_make_run_and_ctrl_c(embedded_triton, model_repository, tmp_path):
             assert str(tmp_path).encode() not in path.read_bytes(), f"still running: {path}"
         except OSError:
             continue  # it ended just now
+
+
+def test_the_hooks_are_make_targets_and_download_nothing():
+    configuration = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert [source["repo"] for source in configuration["repos"]] == ["local"]
+    hooks = [hook for source in configuration["repos"] for hook in source["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert {hook["entry"] for hook in hooks} == {"make lint", "make types", "make quick"}
+    assert {hook["entry"].removeprefix("make ") for hook in hooks} <= targets
