@@ -1,4 +1,4 @@
-"""What can keep Triton from starting, told in words that say what to do."""
+"""What can keep Triton from starting, in words that say what to do."""
 
 
 class LaunchError(Exception):

@@ -50,7 +50,7 @@ def launch(settings: TritonSettings, command: Sequence[str], say: Callable[[str]
     else:
         return code
     finally:
-        # The command first: it still has answers to wait for.
+        # The command first: it still waits for answers from Triton.
         for child in reversed(children):
             child.stop(settings.stop_grace_s)
         runtime.remove_own_shared_memory()
@@ -63,7 +63,7 @@ def check_repository(settings: TritonSettings) -> None:
         LaunchError: It is not a folder, or there is a space in a path.
     """
     for path in (settings.model_repository.resolve(), settings.home):
-        if " " in str(path):  # Triton starts its Python backend's processes by a line of words; they would hang
+        if " " in str(path):  # Triton starts its Python backend by an unquoted command line; it would hang
             raise LaunchError(f"Triton cannot work in a path with a space: {path}.")
     if not settings.model_repository.is_dir():
         raise LaunchError(
@@ -73,10 +73,10 @@ def check_repository(settings: TritonSettings) -> None:
 
 
 def check_ports(settings: TritonSettings) -> None:
-    """Refuse a taken port at once: Triton itself notices only after every model has been loaded.
+    """Refuse a port in use at once: Triton itself notices only after every model has been loaded.
 
     Raises:
-        LaunchError: A port is taken, or the address is not this machine's.
+        LaunchError: A port is in use, or the address is not this machine's.
     """
     for name in ("grpc_port", "http_port", "metrics_port"):
         port = getattr(settings, name)
@@ -106,7 +106,7 @@ def _start_triton(settings: TritonSettings) -> Child:
 
 
 def _start_command(settings: TritonSettings, command: Sequence[str]) -> Child:
-    """Start the command, which learns Triton's address unless it was told another one."""
+    """Start the command, and tell it Triton's address unless the environment names another one."""
     env = {"ONCO_INFERENCE_URL": f"{settings.local_host}:{settings.grpc_port}", **os.environ}
     try:
         return Child(command, env)

@@ -90,6 +90,6 @@ class Child:
                 self._process.wait(grace_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        with contextlib.suppress(ProcessLookupError):  # most leave nothing
+        with contextlib.suppress(ProcessLookupError):  # most leave no process behind
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -104,7 +104,7 @@ def command_line(settings: TritonSettings, triton: Path, backends: Path) -> list
         "exit-on-error": settings.exit_on_error,
         # Otherwise one model that fails to load keeps the whole server "not ready" for ever.
         "strict-readiness": settings.exit_on_error,
-        # Triton gives up waiting before the launcher gives up on Triton, so that it still cleans up.
+        # Triton gives up before the launcher gives up on Triton, so that Triton still cleans up.
         "exit-timeout-secs": max(1, int(settings.stop_grace_s) - 3),
         "grpc-address": settings.host,
         "grpc-port": settings.grpc_port,
@@ -127,7 +127,7 @@ def command_line(settings: TritonSettings, triton: Path, backends: Path) -> list
 
 
 def _trace_settings(endpoint: str) -> list[str]:
-    """Tell Triton to trace what comes with a traceparent, and nothing of its own accord (rate 0)."""
+    """Tell Triton to trace only requests that bring a traceparent (rate 0)."""
     if not endpoint:
         return []
     url = f"{endpoint.rstrip('/')}/v1/traces"
@@ -154,12 +154,12 @@ def environment(settings: TritonSettings, environ: Mapping[str, str] = os.enviro
 
 
 def shared_memory_prefix(pid: int) -> str:
-    """Return what the names of the shared memory of the launcher `pid` begin with."""
+    """Return the prefix of the shared memory names of the launcher `pid`."""
     return f"{SHARED_MEMORY_PREFIX}{pid}_"
 
 
 def remove_stale_shared_memory() -> None:
-    """Remove what servers left behind that were killed together with their launchers."""
+    """Remove the shared memory of servers that were killed together with their launchers."""
     for region in SHARED_MEMORY.glob(f"{SHARED_MEMORY_PREFIX}*"):
         pid = region.name.removeprefix(SHARED_MEMORY_PREFIX).partition("_")[0]
         if not Path("/proc", pid).exists():

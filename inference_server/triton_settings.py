@@ -60,7 +60,7 @@ class TritonSettings(BaseSettings):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read the settings and refuse what nobody would read.
+        """Read the settings and refuse unknown names.
 
         Raises:
             SettingsError: A variable is unknown, most likely misspelt, or a value is out of bounds.

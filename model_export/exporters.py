@@ -1,4 +1,4 @@
-"""The models that can be exported, and the one way that all of them are."""
+"""The models that can be exported, and the one way in which all of them are exported."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ Report = Callable[[str], None]
 Checks = Mapping[str, Mapping[str, float]]
 
 CPU_FILE: Final = "model.cpu.onnx"
-"""What config.pbtxt names for CPUs: the quantised graph if its gate held, else the same bytes as model.onnx."""
+"""What config.pbtxt names for CPUs: the quantised graph if its gate held, else the bytes of model.onnx."""
 
 
 class Recipe(Protocol):
@@ -118,7 +118,7 @@ def export(exporter: Exporter, layout: Layout, report: Report, *, force: bool = 
     The new files replace the old ones only after every check has passed.
 
     Raises:
-        FetchError: The weights or the samples cannot be had.
+        FetchError: The weights or the samples cannot be fetched.
         CheckError: The new graph is not right.
     """
     folder = layout.version(exporter.name)
@@ -203,7 +203,7 @@ def _source(exporter: Exporter) -> dict[str, str]:
 
 
 def _exported_with() -> dict[str, Any]:
-    """What an export depends on beside its source: the libraries and this package's own code."""
+    """What an export depends on besides its source: the libraries and this package's own code."""
     code = hashlib.sha256()
     for module in sorted(Path(__file__).parent.glob("*.py")):
         code.update(module.read_bytes())

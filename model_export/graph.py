@@ -12,7 +12,7 @@ _Item = TypeVar("_Item")
 
 
 class GraphEditor:
-    """Adds to a graph at its end and takes out what no output needs.
+    """Adds nodes at the end of a graph and removes those that no output needs.
 
     Args:
         graph: Edited in place; its nodes are in topological order and stay so.
@@ -43,7 +43,7 @@ class GraphEditor:
         return output
 
     def prune(self) -> None:
-        """Takes out the nodes and constants that no output of the graph needs."""
+        """Removes the nodes and constants that no output of the graph needs."""
         needed = {output.name for output in self.graph.output}
         nodes = []
         for node in reversed(self.graph.node):

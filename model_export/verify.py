@@ -77,7 +77,7 @@ def run(session: onnxruntime.InferenceSession, batch: Array) -> dict[str, Array]
 
 
 def run_one_by_one(session: onnxruntime.InferenceSession, images: Array) -> dict[str, Array]:
-    """Runs each picture as a batch of one, and gives the outputs laid together again."""
+    """Runs each picture as a batch of one, and gives the outputs joined again."""
     answers = [run(session, images[index : index + 1]) for index in range(len(images))]
     return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
@@ -107,7 +107,7 @@ def all_recognised(probabilities: Array, labels: Array) -> Check:
 
 
 def labels_differing(probabilities: Array, labels: Array) -> Check:
-    """Each picture keeps its label: a quantised graph decides as the one that it was made of."""
+    """Each picture keeps its label: a quantised graph decides like the one that it was made from."""
     differing = np.count_nonzero(probabilities.argmax(axis=1) != labels)
     return require("labels_differing", np.array(differing), np.array(0), 0)
 

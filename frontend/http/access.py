@@ -11,8 +11,8 @@ from oncoserve.errors import PlatformError, TooManyRequests, Unauthorised
 from oncoserve.keys import KeyFile
 
 HEADER = "X-API-Key"
-# What a browser loads before it can have a key, and what orchestrators ask. Everything else needs one, /metrics and
-# addresses that do not exist among it: a new route is closed until it is named here.
+# What a browser loads before it can have a key, and what orchestrators ask. Everything else needs one, even /metrics
+# and addresses that do not exist: a new route is closed until it is named here.
 OPEN = frozenset({"/", "/jobs", "/errors", "/docs", "/openapi.json", "/livez", "/readyz"})
 # Pages below /results/ and /jobs/ are empty where keys are needed; their scripts fetch what is in them with the key.
 OPEN_FOLDERS = ("/results/", "/jobs/", "/static/", "/static-offline-docs/")
@@ -67,7 +67,7 @@ def is_open(path: str) -> bool:
 
 
 def describe(app: FastAPI, *, keys: bool, rates: bool) -> None:
-    """Say in the OpenAPI document what this module does: that operations want a key, and how it refuses."""
+    """Say in the OpenAPI document what this module does: which operations need a key, and how it refuses."""
     refusals = [error for error, used in ((Unauthorised, keys), (TooManyRequests, rates or keys)) if used]
     make = app.openapi
 

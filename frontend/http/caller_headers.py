@@ -17,7 +17,7 @@ from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.deadline import Deadline
 
 MAX_TIMEOUT_S = 3600
-LISTEN_AFTER_S = 0.1  # most answers take less, and who hangs up before is noticed then
+LISTEN_AFTER_S = 0.1  # most answers take less; a caller who hangs up earlier is noticed then
 BACKGROUND_URGENCY = re.compile(r"(?:^|,)\s*u=[67]\s*(?:;[^,]*)?(?:,|$)")
 SECONDS = re.compile(r"\d{1,4}(\.\d{1,6})?", re.ASCII)
 
@@ -41,7 +41,7 @@ HEADERS: tuple[dict[str, Any], ...] = (
 
 
 def lane(headers: Headers) -> Lane:
-    """The lane that `Priority` asks for; as RFC 9218 wants it, what cannot be read is ignored."""
+    """The lane that `Priority` asks for; as RFC 9218 says, a value that cannot be read is ignored."""
     return Lane.BACKGROUND if BACKGROUND_URGENCY.search(headers.get("priority", "")) else Lane.INTERACTIVE
 
 
@@ -62,7 +62,7 @@ def timeout_s(headers: Headers) -> float:
 
 
 def read(request: Request) -> Caller:
-    """What the pipeline has to know.
+    """What the prediction has to know.
 
     Raises:
         InvalidParameter: see `timeout_s`.
@@ -73,7 +73,7 @@ def read(request: Request) -> Caller:
 
 @asynccontextmanager
 async def while_connected(request: Request) -> AsyncIterator[None]:
-    """Cancel the block when the caller hangs up. The body has to be read by then: this listens to what follows it.
+    """Cancel the block when the caller hangs up. The body has to be read before: this listens to what follows it.
 
     Raises:
         ClientDisconnect: it was cancelled.

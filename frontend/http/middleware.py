@@ -20,8 +20,8 @@ from oncoserve.runtime.tracing import Traces
 
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BAD_REQUEST = 400
-CLIENT_CLOSED_REQUEST = 499  # no standard number exists for an answer that nobody waits for
-MIN_BYTES_PER_S = 8 * 1024  # of a body, on average: 256 MiB may take nine hours, and no connection is held for nothing
+CLIENT_CLOSED_REQUEST = 499  # nginx's number; there is no standard one for a caller that hung up
+MIN_BYTES_PER_S = 8 * 1024  # of a body, on average: 256 MiB may take nine hours, but a byte now and then is too slow
 
 log = logging.getLogger("frontend.access")
 
@@ -71,7 +71,7 @@ class RequestContext:
             try:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
-                pass  # nobody is there to answer
+                pass  # the caller has gone
             except Exception:
                 log.exception("unexpected error", extra={"request_id": request_id})
                 state["error_code"] = InternalError.code
@@ -107,7 +107,7 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Counts and times the body while it comes in; a false or missing Content-Length does not help.
+    """Counts and times the body while it arrives, whatever Content-Length says.
 
     Args:
         app: what to wrap.
@@ -143,7 +143,7 @@ class BodyLimit:
                     message = await receive()
             except TimeoutError as error:
                 raise RequestTimeout(self._timeout_s) from error
-            # Only the caller's time counts, not that in which the service was busy with what had come.
+            # Only the caller's time counts, not the time in which the service worked on earlier parts.
             waited_s += time.monotonic() - started
             met += len(message.get("body", b""))
             more = message.get("more_body", False)
@@ -170,7 +170,7 @@ class CloseConnections:
         """Handle one connection event; see the ASGI specification."""
 
         async def send_last(message: Message) -> None:
-            # An error may be told before the body is read: closing then would reset the connection under the answer.
+            # An error may be answered before the body is read: closing then would reset the connection too early.
             if self._draining.active and message["type"] == "http.response.start" and message["status"] < BAD_REQUEST:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)

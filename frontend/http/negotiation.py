@@ -6,7 +6,7 @@ from oncoserve.errors import NotAcceptable
 
 
 def choose(accept: str, offered: Sequence[str]) -> str:
-    """The offered type that the caller likes best; the first when it has no preference.
+    """The offered type that the caller prefers; the first when it has no preference.
 
     Raises:
         NotAcceptable: it takes none of them.

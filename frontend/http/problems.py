@@ -43,7 +43,7 @@ def problem(error: PlatformError, request_id: str) -> Response:
 
 
 def translate(error: Exception) -> PlatformError:
-    """Our error for any exception; unknown ones become a generic 500 and say nothing about the inside."""
+    """Our error for any exception; unknown ones become a generic 500 that reveals nothing."""
     match error:
         case PlatformError():
             return error
@@ -61,7 +61,7 @@ def translate(error: Exception) -> PlatformError:
 
 
 async def handle(request: Request, error: Exception) -> Response:
-    """The answer for anything that a route raises; the request's state is told of it."""
+    """The answer for anything that a route raises; the request's state notes its code."""
     ours = translate(error)
     request.state.error_code = ours.code
     answer = problem(ours, request.state.request_id)
@@ -71,13 +71,13 @@ async def handle(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request, error: Exception) -> str:
-    """The methods of the address; Starlette names those of the first route alone that has it."""
+    """The methods of the address; Starlette names only those of the first route with this address."""
     operations = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
     first = (getattr(error, "headers", None) or {}).get("Allow", "")
     return ", ".join(sorted(method.upper() for method in operations)) or first
 
 
 def install(app: FastAPI) -> None:
-    """Let every error that a route can raise end in `problem`; what is unknown is left to the middleware."""
+    """Let every error that a route can raise end in `problem`; unknown ones are left to the middleware."""
     for kind in (PlatformError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)

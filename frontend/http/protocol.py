@@ -33,9 +33,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, config: Config, **others: Any) -> None:  # noqa: ANN401 - passed on as they are
         super().__init__(config, **others)
-        # uvicorn would refuse in plain text, without Retry-After, and only once a head has come in.
+        # uvicorn would refuse in plain text, without Retry-After, and only after a head has arrived.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
-        self._head_bytes: int | None = None  # of the head that is coming in; None between heads
+        self._head_bytes: int | None = None  # of the head that is arriving; None between heads
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -52,7 +52,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse; in slices as long as a head is coming in, so that one large piece is counted like many small ones."""
+        """Parse; in slices while a head is arriving, so that one large piece is counted like many small ones."""
         view = memoryview(data)
         while view and not self.transport.is_closing():
             size = len(view) if self._in_body() else SLICE_BYTES
@@ -71,13 +71,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._set_deadline("head", self._head_is_late)
 
     def on_headers_complete(self) -> None:
-        """A head has come in; from here on the application measures."""
+        """A head has arrived; from here on the application measures."""
         self._head_bytes = None
         self._clear_deadline("head")
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """A request is answered: what is left of its body, and the next head, have to come in time."""
+        """A request is answered: the rest of its body, and the next head, have to arrive in time."""
         super().on_response_complete()
         if not self._answering():  # otherwise the next request was there already
             self._set_deadline("head", self._head_is_late)
@@ -110,7 +110,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._answering():
             self.cycle.keep_alive = False  # the request before it still gets its answer
         elif self._head_bytes is None:
-            self.transport.close()  # nothing was asked
+            self.transport.close()  # there was no request
         else:
             self._refuse(RequestTimeout(self.timeout_keep_alive))
 

@@ -1,4 +1,4 @@
-"""How many requests a caller may make: a token bucket each, kept as one number (the GCRA of ATM's traffic control)."""
+"""How many requests a caller may make: a token bucket for each, kept as one number (GCRA, from ATM traffic control)."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from oncoserve.errors import TooManyRequests
 
 WINDOW_S = 60.0
-MAX_CALLERS = 2**14  # addresses can be had by the thousand
+MAX_CALLERS = 2**14  # a caller can have thousands of addresses
 PLACES = 8  # of the table, where a caller's bucket may be
 BUCKET = struct.Struct("=8sd")  # who, by a hash, and when the bucket will be full again
 
@@ -56,7 +56,7 @@ class RateLimit:
             place, full_at = self._find(name)
             full_at = max(now, full_at) + WINDOW_S / limit
             wait_s = full_at - WINDOW_S - now
-            if wait_s > 1e-6:  # noqa: PLR2004 - what rounding leaves over
+            if wait_s > 1e-6:  # noqa: PLR2004 - rounding errors
                 raise TooManyRequests(limit, wait_s)
             BUCKET.pack_into(self._table, place, name, full_at)
 

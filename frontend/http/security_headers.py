@@ -12,7 +12,7 @@ PAGE = (
 # Swagger UI writes style attributes, and its style sheet holds pictures as data:.
 DOCS = f"{NOTHING}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 
-REVALIDATE = "no-cache"  # kept by the browser, and asked about each time: a page never runs an earlier version's script
+REVALIDATE = "no-cache"  # kept by the browser, but checked each time: a page never runs an earlier version's script
 KEEP = "public, max-age=31536000, immutable"  # the address has the version in it
 KEEP_NOTHING = "no-store"  # pictures and findings of patients stay out of caches on disk
 
@@ -40,7 +40,7 @@ FOLDERS = (("/results/", FINDINGS), ("/jobs/", FINDINGS), ("/static", STATIC))
 
 
 class SecurityHeaders:
-    """Adds headers that are made once.
+    """Adds headers that were built once.
 
     Args:
         app: what to wrap.

@@ -1,4 +1,4 @@
-"""The shapes of the answers, for the OpenAPI document and for tests that hold the answers against it."""
+"""The shapes of the answers, for the OpenAPI document and for tests that compare the answers with it."""
 
 from typing import Annotated, Any, Literal
 
@@ -207,7 +207,7 @@ class ModelsShape(_Shape):
 
 
 class ReadyShape(_Shape):
-    """Whether the service can answer, and what keeps it from that."""
+    """Whether the service can answer, and what prevents it."""
 
     ready: bool
     models: list[str]

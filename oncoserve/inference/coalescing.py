@@ -1,8 +1,8 @@
-"""Inference requests that are ready at the same moment travel to the server as one.
+"""Inference requests that are ready at the same moment are sent to the server as one.
 
 Most of what a small request costs, on both ends of the gRPC call, does not depend on how many pictures it holds. Up to
 `CALLS_IN_FLIGHT` calls per model leave at once; what comes while these are under way waits here and leaves together.
-Nothing waits for company: there is no delay to tune, and a request that comes alone is sent as it is. Triton's dynamic
+No request is held back for others: there is no delay to tune, and a single one is sent as it is. Triton's dynamic
 batching joins what arrives from several frontends.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from oncoserve.errors import DeadlineExceeded, InferenceFailed
 from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, ModelState, Tensors
 
-CALLS_IN_FLIGHT = 2  # one that is executed, and one that waits so that the server need not
+CALLS_IN_FLIGHT = 2  # one that the server executes, and one that is ready when it has finished
 
 
 class CoalescingBackend:
@@ -49,7 +49,7 @@ class CoalescingBackend:
     ) -> Tensors:
         """Run the model on one batch, perhaps together with others; see the port."""
         room = self._max_batch_sizes.get((model, version), 1)
-        if room < 2 * _rows(inputs):  # no second one would fit
+        if room < 2 * _rows(inputs):  # no second one of this size would fit
             return await self._server.infer(model, version, inputs, outputs, timeout_s)
         key = (model, version, tuple(outputs))
         queue = self._queues.get(key)
@@ -69,7 +69,7 @@ class _Request:
     Attributes:
         until: when its time is over, by the event loop's clock.
         context: what its task knows, such as the span that the call belongs to.
-        call: the task that it travels with, as soon as there is one.
+        call: the call that it is sent with, as soon as there is one.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -90,7 +90,7 @@ class _Queue:
         self._calls = 0
 
     async def ask(self, inputs: Mapping[str, NDArray[Any]], timeout_s: float) -> Tensors:
-        if self._calls < CALLS_IN_FLIGHT:  # then nobody waits whom it could travel with
+        if self._calls < CALLS_IN_FLIGHT:  # then no other request is waiting that could be sent with it
             return await self._ask_alone(inputs, timeout_s)
         loop = asyncio.get_running_loop()
         request = _Request(inputs, loop.time() + timeout_s, loop.create_future())
@@ -102,7 +102,7 @@ class _Queue:
         except TimeoutError:
             raise DeadlineExceeded(self._asked[0], timeout_s) from None
         finally:
-            request.answer.cancel()  # does nothing to one that came
+            request.answer.cancel()  # does nothing to an answer that has arrived
             if request.call is not None:
                 request.call.end_if_nobody_waits()
 
@@ -149,7 +149,7 @@ class _Queue:
         try:
             answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], patience_s)
             self._check(answers, _rows(inputs))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of each
+        except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it
             for request in together:
                 if not request.answer.done():
                     request.answer.set_exception(error)
@@ -163,7 +163,7 @@ class _Queue:
 
     def _check(self, answers: Tensors, rows: int) -> None:
         if any(array.shape[:1] != (rows,) for array in answers.values()):
-            raise InferenceFailed(self._asked[0])  # whose rows they are cannot be told
+            raise InferenceFailed(self._asked[0])  # it is unknown which rows belong to whom
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
             continue
         match = LINE.fullmatch(text)
         if match is None:
-            # The line itself is not told: somebody may have put the key where its hash belongs.
+            # The line itself is not quoted: somebody may have put the key where its hash belongs.
             raise KeyFileError(f"the key file {path}, line {number}: expected `name sha256 [requests per minute]`")
         found.append(Key(match["name"], match["sha256"], None if match["per_min"] is None else int(match["per_min"])))
     return tuple(found)
@@ -95,7 +95,7 @@ class KeyFile:
         self._keys = read_keys(path)
 
     def find(self, secret: bytes) -> Key | None:
-        """The key that was given, or None. Takes the same time whichever it is, and when it is none."""
+        """The key with this secret, or None. Takes the same time whichever key it is, and when there is none."""
         self._renew()
         sha256 = _sha256(secret)
         found = None

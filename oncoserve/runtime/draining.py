@@ -16,7 +16,7 @@ class Draining:
         self.active = False
 
     def begin_on_sigterm(self, delay_s: float) -> None:
-        """Put ourselves before uvicorn's handler of SIGTERM; a second signal does not wait.
+        """Handle SIGTERM before uvicorn's own handler does; a second signal does not wait.
 
         Args:
             delay_s: seconds between the signal and uvicorn's stop, in which requests are still accepted.

@@ -30,7 +30,7 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # What no line of ours holds is not looked for; see "Optimization" in Python's logging HOWTO.
+    # What none of our lines contains is not collected; see "Optimization" in Python's logging HOWTO.
     logging._srcfile = None  # noqa: SLF001 - the documented way
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its steps of starting and stopping are noise here

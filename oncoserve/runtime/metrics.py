@@ -36,7 +36,7 @@ class Metrics:
         )
         self.errors = Counter("oncoserve_errors", "Answers that are errors, by code.", ["code"], registry=registry)
         for error in all_errors():
-            self.errors.labels(error.code)  # a series that begins with its first error would hide it from rate()
+            self.errors.labels(error.code)  # a series that starts with its first error hides that error from rate()
         self.stages = Histogram(
             "oncoserve_stage_seconds",
             "Wall time of a stage of a prediction.",
@@ -69,7 +69,7 @@ class Metrics:
         )
 
     def show_backlog(self, backlog: Mapping[str, Mapping[str, int]]) -> None:
-        """Take in what waits for the workers: numbers of messages by model and state; what is not among them is 0."""
+        """Set what waits for the workers: numbers of messages by model and state; what is missing is 0."""
         self._queues |= backlog.keys()
         for model in self._queues:
             now = backlog.get(model, {})
@@ -87,7 +87,7 @@ class Metrics:
 
 
 def _forget_dead_processes(folder: Path) -> None:
-    """Drop the live gauges of processes that ended without a word."""
+    """Drop the live gauges of processes that ended without cleaning up."""
     pids = {int(match[1]) for path in folder.iterdir() if (match := LIVE_GAUGE.fullmatch(path.name))}
     for pid in pids:
         if not Path(f"/proc/{pid}").exists():

@@ -1,4 +1,4 @@
-"""Numbers that the processes of one service add up: each writes its own and reads everybody's, and nobody waits."""
+"""Numbers that the processes of one service add up: each writes its own and reads those of all, without a lock."""
 
 import fcntl
 import mmap
@@ -10,7 +10,7 @@ FOLDER_VARIABLE = "ONCOSERVE_SHARED_DIR"
 """The environment variable through which `python -m frontend` names their common folder to its processes."""
 
 PROCESSES = 64  # as many as ONCO_WORKERS may be
-NUMBER_BYTES = 8  # a word of the machine, so that a number is read and written in one piece
+NUMBER_BYTES = 8  # of a machine word, so that a number is read and written in one piece
 
 
 def folder_from_environment() -> Path | None:
@@ -47,8 +47,8 @@ class Counts:
 class SharedCounts:
     """Counts by name: a file for each name, mapped into the memory of every process, with a place for each of them.
 
-    A place is held by a lock on a file, which the kernel takes back however a process ends; who takes the place next
-    clears it.
+    A place is held by a lock on a file, which the kernel releases however the process ends; the next process to take
+    the place clears it.
 
     Args:
         folder: of the processes that share; None for a process that is alone.
@@ -72,7 +72,7 @@ class SharedCounts:
         return self._folder is not None
 
     def of(self, name: str) -> Counts:
-        """What is counted under that name. To be asked for once."""
+        """What is counted under that name. Ask for it once and keep it."""
         if self._folder is None:
             everybody = _unshared(self._fields)
         else:

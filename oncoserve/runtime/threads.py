@@ -51,7 +51,7 @@ class CpuThreads:
     def _work(self) -> None:
         while (call := self._waiting.get()) is not None:
             call.do()
-            del call  # and its picture, which would stay until the next one comes
+            del call  # and its picture, which would stay in memory until the next call comes
 
 
 class _Call:
@@ -63,12 +63,12 @@ class _Call:
         self.answer: asyncio.Future[Any] = self._loop.create_future()
 
     def do(self) -> None:
-        """Do it in the calling thread, unless nobody waits any more."""
+        """Do it in the calling thread, unless the caller has stopped waiting."""
         if self.answer.cancelled():
             return
         try:
             settle, outcome = self.answer.set_result, self._function()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the caller's
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
             settle, outcome = self.answer.set_exception, error
         with contextlib.suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._settle, settle, outcome)

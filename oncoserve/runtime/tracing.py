@@ -76,7 +76,7 @@ class Traces:
             begin_ns = end_ns
 
     def close(self) -> None:
-        """Send what has not been sent yet, without letting a collector that does not answer hold up the end."""
+        """Send what has not been sent yet; a collector that does not answer delays the end only briefly."""
         if self.provider is not None:
             sending = threading.Thread(target=self.provider.shutdown, daemon=True)
             sending.start()

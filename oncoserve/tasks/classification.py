@@ -95,7 +95,7 @@ class ClassificationPlan:
     Args:
         picture: the upload.
         model: what is asked.
-        outputs: names of those outputs that are wanted where the model has them.
+        outputs: names of the outputs to ask for, as far as the model has them.
     """
 
     count: int = 1

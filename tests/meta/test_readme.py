@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from inference_server.triton_settings import TritonSettings
+from oncoserve.cli.main import COMMANDS
 from oncoserve.settings import Settings
 from testbed.servers import PROJECT, free_port
 
@@ -127,12 +129,38 @@ def test_the_meaning_of_each_setting_is_its_docstring(settings, prefix, text):
         assert docstring[1].rstrip(".") in text, name
 
 
-def test_the_make_targets_it_names_exist():
+def code(text):
+    """What a page shows as code, a piece a line."""
+    fenced = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    prose = fenced.sub("", text)
+    pieces = [*fenced.findall(text), *re.findall(r"^    (.*)$", prose, re.MULTILINE), *re.findall(r"`([^`]+)`", prose)]
+    return "\n".join(pieces)
+
+
+def unknown_commands(text):
+    """The make targets, subcommands and modules of ours that a page shows and that do not exist."""
+    commands = code(text)
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)) - {("", "")}
-    assert {name for pair in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE) for name in pair} - {
-        ""
-    } <= targets
+    for target in sorted(set(re.findall(r"^make ([a-z-]+)", commands, re.MULTILINE)) - targets):
+        yield f"make {target}"
+    for name in set(re.findall(r"(?:^|bin/|-m )oncoserve ([a-z]+)", commands, re.MULTILINE)) - COMMANDS.keys():
+        yield f"oncoserve {name}"
+    for module in set(re.findall(r"python3? -m ([\w.]+)", commands)):
+        room, place = module.split(".")[0], PROJECT.joinpath(*module.split("."))
+        ours = room != "build" and (PROJECT / room).is_dir()
+        if ours and not (place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()):
+            yield f"python -m {module}"
+
+
+def test_every_command_that_is_named_exists():
+    pages = [page for page in DOCUMENTS if page.name != "CHANGELOG.md"]  # which names what is gone
+    missing = [f"{page.relative_to(PROJECT)}: {each}" for page in pages for each in unknown_commands(page.read_text())]
+    assert missing == []
+
+
+def test_the_readme_names_commands():
+    assert "make run" in README
+    assert "oncoserve predict" in README
 
 
 def test_the_folders_it_names_exist():
@@ -197,3 +225,13 @@ def test_make_run_and_ctrl_c(embedded_triton, model_repository, tmp_path):
             assert str(tmp_path).encode() not in path.read_bytes(), f"still running: {path}"
         except OSError:
             continue  # it ended just now
+
+
+def test_the_hooks_are_make_targets_and_download_nothing():
+    configuration = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert [source["repo"] for source in configuration["repos"]] == ["local"]
+    hooks = [hook for source in configuration["repos"] for hook in source["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert {hook["entry"] for hook in hooks} == {"make lint", "make types", "make quick"}
+    assert {hook["entry"].removeprefix("make ") for hook in hooks} <= targets

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     import onnx_batches
 
-_THREADS = "intra_op_thread_count"  # the parameter that NVIDIA's backend reads, too
+_THREADS = "intra_op_thread_count"  # the parameter that NVIDIA's backend reads as well
 
 _CUDA = "CUDAExecutionProvider"
 _ANY = 0  # the key of a session for all batch sizes
@@ -96,7 +96,7 @@ class TritonPythonModel:
         return [answer for (answer,) in singles]
 
     def _execute_together(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
-        """Run the graph once for all requests; only outputs that somebody asked for are computed."""
+        """Run the graph once for all requests; only outputs that a request asks for are computed."""
         asked = [set(request.requested_output_names()) for request in requests]
         names = sorted(set().union(*asked))
         if not self._batched:
@@ -142,7 +142,7 @@ def _session_options(config: Mapping[str, Any]) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     configured = int(config["parameters"].get(_THREADS, {}).get("string_value", 0))
     options.intra_op_num_threads = configured or int(os.environ["ONCO_TRITON_THREADS"])
-    # Waiting threads must not burn the cores that the frontend decodes images on.
+    # Waiting threads must not keep busy the cores on which the frontend decodes pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
@@ -155,5 +155,5 @@ def _provider(args: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         raise triton.TritonModelException(
             "KIND_GPU needs onnxruntime with CUDA, which is not installed: use NVIDIA's image, or KIND_CPU"
         )
-    # On an H100 as quick as the exhaustive search, and planned in a fifth of its time; see docs/performance.md.
+    # As quick as the exhaustive search on an H100, and planned in a fifth of the time; see docs/performance.md.
     return _CUDA, {"device_id": args["model_instance_device_id"], "cudnn_conv_algo_search": "HEURISTIC"}

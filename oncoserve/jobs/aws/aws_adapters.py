@@ -1,4 +1,4 @@
-"""The adapters of AWS, put together."""
+"""All adapters of AWS."""
 
 from dataclasses import dataclass
 

@@ -79,7 +79,7 @@ class Connection:
         return await self._once("dynamodb", make)
 
     async def close(self) -> None:
-        """Let go of them."""
+        """Close them."""
         await self._open.aclose()
 
     async def _once(self, service: str, make: Callable[[], contextlib.AbstractAsyncContextManager[C]]) -> C:
@@ -92,7 +92,7 @@ class Connection:
 
 @contextlib.contextmanager
 def asking(service: str) -> Iterator[None]:
-    """Around calls of a service: that it cannot be reached, or refuses, becomes our error.
+    """Put around calls of a service: if it cannot be reached, or refuses, that becomes our error.
 
     Raises:
         JobsUnavailable: what the SDK gave up on.

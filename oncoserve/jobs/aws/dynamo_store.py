@@ -1,4 +1,4 @@
-"""The records of jobs in DynamoDB; items.py says how they lie there."""
+"""The records of jobs in DynamoDB; items.py says what the items are."""
 
 import asyncio
 import base64
@@ -137,7 +137,7 @@ class DynamoStore:
         values: dict[str, "UniversalAttributeValueTypeDef"],
     ) -> "Item | None":
         """Change an image if the condition holds; its new item, or None."""
-        names = {"#state": "state", "#ttl": "ttl"}  # words that DynamoDB keeps for itself
+        names = {"#state": "state", "#ttl": "ttl"}  # reserved words of DynamoDB
         given = {":now": {"S": datetime.now(UTC).isoformat()}, ":running": {"S": State.RUNNING}, **values}
         used = update + condition
         with asking("DynamoDB"):
@@ -202,7 +202,7 @@ def _position(cursor: str, owner: str | None) -> dict[str, "UniversalAttributeVa
     try:
         created, _, job_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii").partition(" ")
     except ValueError as error:
-        raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not one of ours.") from error
+        raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not a cursor of this service.") from error
     if not CREATED.fullmatch(created) or not re.fullmatch(ID_PATTERN.strip("^$"), job_id, re.ASCII):
-        raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not one of ours.")
+        raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not a cursor of this service.")
     return {**key(job_id), "user_id": {"S": user(owner)}, "created": {"S": created}}

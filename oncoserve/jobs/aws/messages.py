@@ -1,4 +1,4 @@
-"""What can lie in a queue: our message, alone or in an SNS envelope, and what S3 says when it is told to notify."""
+"""What can lie in a queue: our message, alone or in an SNS envelope, and the notifications that S3 sends."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 
 def unwrap(body: str) -> str | None:
-    """The message in a queue entry's body; whoever reads the message judges it.
+    """The message in a queue entry's body; the reader decides whether it is a valid one.
 
     Args:
         body: as SQS delivered it. With raw delivery it is the message itself; without, SNS's envelope.
@@ -22,7 +22,7 @@ def unwrap(body: str) -> str | None:
 
 
 def uploaded(body: str) -> list[str]:
-    """The keys of the objects that an S3 notification tells of, decoded; empty for any other message."""
+    """The keys of the objects in an S3 notification, decoded; empty for any other message."""
     records = _object_of(body).get("Records")
     # S3 encodes keys as a form does: a space is a plus, everything else a percent sign and two digits.
     return [

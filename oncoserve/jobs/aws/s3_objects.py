@@ -12,7 +12,7 @@ from oncoserve.jobs.aws.clients import Connection, asking, code_of
 from oncoserve.jobs.ports import PresignedUpload
 
 ABSENT = frozenset({"NoSuchKey", "404"})
-CONTENT_TYPE = "application/octet-stream"  # what an upload is, is told by its content
+CONTENT_TYPE = "application/octet-stream"  # the kind of an upload is read from its content
 
 
 class S3Objects:
@@ -35,7 +35,7 @@ class S3Objects:
         await self.put_as(key, data, CONTENT_TYPE)
 
     async def put_as(self, key: str, data: bytes, content_type: str) -> None:
-        """Keep bytes that a browser will be shown.
+        """Keep bytes that a browser will show.
 
         Raises:
             JobsUnavailable
@@ -58,7 +58,7 @@ class S3Objects:
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     raise UploadNotFound from error
-                if code_of(error) == "InvalidRange":  # there are no bytes at all
+                if code_of(error) == "InvalidRange":  # the object is empty
                     return b""
                 raise
 

@@ -1,4 +1,4 @@
-"""The results of jobs in S3, where whoever asks finds them when the worker is long gone."""
+"""The results of jobs in S3, where callers find them long after the worker has ended."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,7 +10,7 @@ from oncoserve.jobs.aws.s3_objects import CONTENT_TYPE, S3Objects
 from oncoserve.jobs.ports import Show
 from oncoserve.results.store import DOCUMENT, RESULT_ID
 
-LINK_LIFE_S = 300  # of an address that a caller is led to at once
+LINK_LIFE_S = 300  # of an address that a caller is redirected to at once
 MEDIA_TYPES = {".json": "application/json", ".geojson": "application/geo+json", ".png": "image/png"}
 
 

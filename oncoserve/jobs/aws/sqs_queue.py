@@ -105,7 +105,7 @@ class SnsSqsQueue:
         await self._hide(lease, delay_s)
 
     async def bury(self, lease: Lease, reason: str) -> None:
-        """See the port; the copy is there before the original goes, so that a crash may double it but not lose it."""
+        """See the port; the copy is made before the original is deleted, so a crash may double it but not lose it."""
         if not await self._hide(lease, self._lease_s):
             return
         with asking("SQS"):
@@ -127,7 +127,7 @@ class SnsSqsQueue:
                 found[model] = Backlog(waiting, in_flight, sum(await self._numbers(model + DEAD)))
             return found
 
-    async def ahead(self, job_id: str, model: str) -> int | None:  # noqa: ARG002 - SQS does not tell
+    async def ahead(self, job_id: str, model: str) -> int | None:  # noqa: ARG002 - SQS does not say
         """See the port."""
         return None
 
@@ -180,13 +180,13 @@ class SnsSqsQueue:
         return int(numbers["ApproximateNumberOfMessages"]), int(numbers["ApproximateNumberOfMessagesNotVisible"])
 
     async def _peek(self, queue: str, limit: int) -> AsyncIterator["MessageTypeDef"]:
-        """Messages that stay where they are; as many as the queue shows before it shows one again."""
+        """Messages without removing them; as many as the queue shows before it repeats one."""
         seen: set[str] = set()
         while len(seen) < limit:
             answer = await (await self._connection.sqs()).receive_message(
                 QueueUrl=await self._url(queue),
                 MaxNumberOfMessages=MAX_BATCH,
-                VisibilityTimeout=2,  # long enough to see the next ones, too short to be in anybody's way
+                VisibilityTimeout=2,  # long enough to see the next ones, too short to disturb others
                 MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["reason"],
             )

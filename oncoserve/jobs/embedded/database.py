@@ -93,7 +93,7 @@ dead_letters = Table(
 
 
 class Database:
-    """Runs transactions in threads of its own, so that one that waits for the lock holds up nothing else.
+    """Runs transactions in threads of its own, so that one that waits for the lock delays nothing else.
 
     Args:
         folder: where the database's files are; made with the first transaction.
@@ -123,7 +123,7 @@ class Database:
         return await self._threads.run(self._transact, "BEGIN IMMEDIATE", work)
 
     async def forget(self) -> None:
-        """Take what was deleted out of the write-ahead log too, as far as nobody reads there just now."""
+        """Remove what was deleted from the write-ahead log too, except where somebody is reading it."""
         await self._threads.run(self._transact, "", lambda connection: connection.execute(CHECKPOINT).all())
 
     def close(self) -> None:
@@ -153,14 +153,14 @@ class Database:
     def _engine(self) -> Engine:
         with self._making:
             if self._made is not None and self._file() != self._opened:
-                # It was removed or replaced under us; our connections would go on with a file that nobody else sees.
+                # It was removed or replaced; our connections would go on with a file that no other process sees.
                 self._made.dispose()
                 self._made = None
             if self._made is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 engine = create_engine(
                     f"sqlite:///{self._folder / FILE}",
-                    isolation_level="AUTOCOMMIT",  # the driver's own idea of when a transaction begins is switched off
+                    isolation_level="AUTOCOMMIT",  # so that the driver does not begin transactions by itself
                     connect_args={"timeout": BUSY_TIMEOUT_S},
                     pool_size=THREADS,
                 )

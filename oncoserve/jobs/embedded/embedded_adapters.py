@@ -1,4 +1,4 @@
-"""The adapters of one machine, put together."""
+"""All adapters of one machine."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class FileObjectStore:
-    """The ObjectStore of one machine: `<folder>/<key>`. It has no addresses of its own.
+    """The ObjectStore of one machine: `<folder>/<key>`. It cannot hand out upload addresses.
 
     Args:
         folder: where the files go; made with the first one.
@@ -32,7 +32,7 @@ class FileObjectStore:
     async def put(self, key: str, data: bytes) -> None:
         """See the port."""
         path = self._path(key)
-        await self._run(lambda: write_whole(path, data, durable=True))  # a job's record counts on it
+        await self._run(lambda: write_whole(path, data, durable=True))  # a job's record relies on it
 
     async def get(self, key: str, first_bytes: int | None = None) -> bytes:
         """See the port."""
@@ -77,13 +77,13 @@ class FileObjectStore:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
             if path.parent != self._folder:
-                with contextlib.suppress(OSError):  # it is not empty, or somebody was quicker
+                with contextlib.suppress(OSError):  # it is not empty, or another process removed it first
                     path.parent.rmdir()
 
     def _sweep(self, before: float) -> int:
         removed = 0
         for path in list(self._folder.rglob("*")):
-            with contextlib.suppress(FileNotFoundError):  # somebody was quicker
+            with contextlib.suppress(FileNotFoundError):  # another process removed it first
                 if path.is_file() and path.stat().st_mtime < before:
                     self._remove(path)
                     removed += 1

@@ -12,7 +12,7 @@ from oncoserve.jobs.embedded.database import Database, dead_letters, messages
 from oncoserve.jobs.job import ImageMessage
 from oncoserve.jobs.ports import Backlog, DeadLetter, Lease
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at an empty queue
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between two checks of an empty queue
 
 
 class SqliteQueue:
@@ -42,7 +42,7 @@ class SqliteQueue:
         """See the port."""
         until, pause_s = time.monotonic() + wait_s, FIRST_PAUSE_S
         while True:
-            # A look costs no lock; only what was seen is fought for.
+            # Looking takes no lock; only for what was seen do processes compete.
             if await self._database.read(lambda connection: connection.execute(_ready(model).limit(1)).first()):
                 leases = await self._database.write(lambda connection: self._lease(connection, model, limit))
                 if leases:

@@ -19,7 +19,7 @@ from oncoserve.jobs.ports import Page
 CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})_([0-9a-f]{32})", re.ASCII)
 OUTCOME = TypeAdapter(Outcome)
 OPEN = images.c.state.in_([State.QUEUED, State.RUNNING])
-SWEPT_AT_ONCE = 200  # jobs per transaction, so that others come in between
+SWEPT_AT_ONCE = 200  # jobs per transaction, so that other transactions get a turn
 
 
 class SqliteStore:
@@ -83,7 +83,7 @@ class SqliteStore:
         if cursor is not None:
             match = CURSOR.fullmatch(cursor)
             if match is None:
-                raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not one of ours.")
+                raise InvalidParameter(f"'cursor' is {cursor[:64]!r}, which is not a cursor of this service.")
             newest = newest.where(tuple_(jobs.c.created, jobs.c.id) < tuple_(float(match[1]), match[2]))
         newest = newest.order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit + 1)
 

@@ -39,7 +39,7 @@ def without(labels: NDArray[np.uint8], excluded: Collection[str]) -> NDArray[np.
 
     Args:
         labels: (h, w) uint8 on the object grid.
-        excluded: ids; those that are not there are passed over.
+        excluded: ids; unknown ones are ignored.
     """
     left = labels.copy()
     for name, value in CLASS_VALUES.items():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oncoserve.tasks.tissue.components import Indices, Mask, components
 
 Ring = NDArray[np.int64]
-"""(K, 2) x and y of each corner in pixels, not closed. The inside lies to the right of the way, y points down."""
+"""(K, 2) x and y of each corner in pixels, not closed. Going along it, the inside is to the right; y points down."""
 
 _EAST, _SOUTH, _WEST, _NORTH = range(4)
 

@@ -11,7 +11,7 @@ from oncoserve.tasks.tissue.glass import TISSUE
 
 NO_TISSUE: Final = Warn("no_tissue", "No tissue was found, so there is nothing to segment.")
 NOT_HE_COLOURS: Final = Warn(
-    "not_he_colours", "The colours are not those of haematoxylin and eosin; the model knows no other stain."
+    "not_he_colours", "The colours are not those of haematoxylin and eosin; the model was trained on no other stain."
 )
 
 _LITTLE_SHARE: Final = 0.05  # of the picture

@@ -16,7 +16,7 @@ UM_PER_PX_RANGE: Final = (0.1, 4.0)
 """What a light microscope's picture can have, micrometres per pixel."""
 
 DEFAULT_UM_PER_PX: Final = 0.5
-"""What is assumed when nobody says: the usual 20x scan, micrometres per pixel."""
+"""What is assumed when no resolution is given: the usual 20x scan, micrometres per pixel."""
 COARSEST_UM_PER_PX: Final = 2.5
 """From here on the model's detail is not in the picture, micrometres per pixel."""
 

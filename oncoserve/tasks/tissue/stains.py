@@ -13,7 +13,7 @@ _PERCENTILES: Final = (1, 99)
 _DEFAULT_INTENSITY: Final = 240.0  # of light through glass, where the picture shows no glass
 _STAINS: Final = ("eosin", "hematoxylin")
 _RESIDUAL: Final = 2  # column of the stain matrix
-_ENOUGH_TISSUE: Final = 256  # pixels, 0.001 mm² at the model's resolution; of none at all macenko_pca 1.0.4 dies
+_ENOUGH_TISSUE: Final = 256  # pixels, 0.001 mm² at the model's resolution; with none at all macenko_pca 1.0.4 panics
 _ENOUGH_GLASS: Final = 100  # pixels
 _BAND_ROWS: Final = 256
 
@@ -71,7 +71,7 @@ def _macenko(pixels: NDArray[np.uint8], intensity: float, white: Mask) -> NDArra
         raise StainsNotFound("there is too little tissue")
     try:
         matrix = macenko_pca.rgb_separate_stains_macenko_pca(pixels, bg_int=[intensity], mask_out=white)
-    except BaseException as error:  # a Rust panic (no pixel is dark enough) derives from nothing narrower
+    except BaseException as error:  # a Rust panic (no pixel is dark enough) has no narrower base class
         if type(error).__name__ != "PanicException":
             raise
         raise StainsNotFound("nothing is stained") from error

@@ -24,7 +24,7 @@ class Prepared:
         um_per_px: micrometres per ORIGINAL pixel.
         regions: (h, w) uint8 on the model grid; see `glass`.
         channels: (h, w, 3) uint8; eosin, haematoxylin, optical density.
-        parameters: of the stains, None where there are none to be found.
+        parameters: of the stains, None where none were found.
         grid: of the tiles.
         positions: (top, left) of the tiles that have to be inferred; empty where there is no tissue.
         warnings: what makes the result doubtful.
