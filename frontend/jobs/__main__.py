@@ -1,9 +1,12 @@
-"""The old spelling of `oncoserve worker`, for one release."""
+"""`python -m frontend.jobs`, the old spelling: says so and runs `oncoserve worker`. For one release."""
 
+import os
 import sys
 
-from oncoserve.cli.main import main
-
 if __name__ == "__main__":
-    print("oncoserve: `python -m frontend.jobs` is now `oncoserve worker`; this spelling goes away.", file=sys.stderr)
-    sys.exit(main(["worker", *sys.argv[1:]]))
+    print(
+        "python -m frontend.jobs is now spelt `oncoserve worker`; the old spelling goes with the next release.",
+        file=sys.stderr,
+    )
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "oncoserve", "worker", *sys.argv[1:]])  # noqa: S606 - ours
