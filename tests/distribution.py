@@ -21,7 +21,7 @@ SUITES = (
     "tests/hostile/",
     "tests/contract/",
     "tests/integration/observability/",
-    "tests/integration/client/",
+    "tests/integration/cli/",
     "tests/compose/",
     "tests/meta/test_readme.py",
 )

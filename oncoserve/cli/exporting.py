@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from model_export.__main__ import main
 from model_export.exporters import EXPORTERS
 from oncoserve.cli.home_folder import Home, lay
+from oncoserve.cli.installed import EXPORT, require
 
 
 def export(home: Home, models: Sequence[str] = (), *, force: bool = False) -> int:
@@ -19,8 +20,10 @@ def export(home: Home, models: Sequence[str] = (), *, force: bool = False) -> in
         The exit code; what went wrong has been told.
 
     Raises:
+        UsageError: Packages are missing.
         OSError: The folder cannot be written.
     """
+    require("models export", EXPORT)
     if home.lays:
         lay(home, MODELS)
     return main([*models, *(["--force"] if force else [])], root=home.path)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from oncoserve import NOTICE, __version__
-from oncoserve.cli.client.client_errors import EXIT_INTERRUPTED, EXIT_USAGE, ClientError, UsageError
+from oncoserve.cli.client.client_errors import EXIT_INTERRUPTED, EXIT_USAGE, ClientError
 from oncoserve.cli.client.printing import say
+from oncoserve.cli.installed import missing_packages
 
 # Each is a module here with a function `main(arguments) -> exit code`. Nothing of it is imported before it is called
 # for: where only the client's packages are installed there is no worker, and where those of a worker are no client.
@@ -71,8 +72,7 @@ def _call(arguments: Sequence[str]) -> int:
         package = (error.name or "").split(".")[0]
         if package in OWN:
             raise
-        words = f"`oncoserve {name}` needs the package {package}, which {sys.prefix} does not have"
-        raise UsageError(f"{words}; docs/command_line.md says how to install what a command needs.") from error
+        raise missing_packages(name, [package]) from error
     return code
 
 

@@ -1,7 +1,6 @@
 """`oncoserve run`: the service on this machine, all of it, from a checkout or from an installed wheel."""
 
 import argparse
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,7 @@ from typing import NoReturn
 from oncoserve import NOTICE
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
 from oncoserve.cli.home_folder import CHECKOUT, Home, find_home
-
-# Modules that only the whole service has, and what brings them; each stands for a group of pyproject.toml.
-NEEDED = {"fastapi": "frontend", "tritonclient": "frontend", "onnx": "export", "onnxruntime": "triton"}
+from oncoserve.cli.installed import RUN, require
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,20 +50,13 @@ def _check_machine() -> None:
     Raises:
         UsageError: it cannot.
     """
-    missing = sorted({group for module, group in NEEDED.items() if importlib.util.find_spec(module) is None})
-    if missing:
-        raise UsageError(
-            f"`oncoserve run` needs packages that {sys.prefix} does not have ({', '.join(missing)}). In a checkout "
-            "`make run` installs them; for an installed wheel see docs/command_line.md."
-        )
-    from inference_server.errors import LaunchError  # noqa: PLC0415
-
-    from inference_server import runtime  # noqa: PLC0415 - its packages have just been looked for
+    require("run", RUN)
+    from inference_server import launch_errors, runtime  # noqa: PLC0415 - their packages have just been looked for
 
     try:
         runtime.find_stub(runtime.locate())
         runtime.find_libpython()
-    except LaunchError as error:
+    except launch_errors.LaunchError as error:
         raise UsageError(str(error)) from error
 
 

@@ -185,7 +185,7 @@ def test_a_model_that_was_not_exported_says_make_models(repository, tmp_path, wh
     server = TritonServer(repository, tmp_path)
     server.start()
     assert server.wait() == 1
-    assert "Run `make models`." in server.output().splitlines()[-1]
+    assert "in a checkout `make models`." in server.output().splitlines()[-1]
     assert "tiny" in server.output()
 
 

@@ -31,8 +31,8 @@ GPU = 'E1122 21:48:39.352431 5189 server.cc:241] "CudaDriverHelper has not been 
     ("line", "meaning"),
     [
         (PORT, "Port 18000 on 127.0.0.1 is taken."),
-        (NO_VERSION, "Run `make models`."),
-        (NO_GRAPH, "Run `make models`."),
+        (NO_VERSION, "Run `oncoserve models export`, in a checkout `make models`."),
+        (NO_GRAPH, "Run `oncoserve models export`, in a checkout `make models`."),
         (NO_GPU, "unset ONCO_TRITON_MODEL_CONFIG_NAME"),
         (LIBPYTHON, "libpython3.11.so.1.0 is missing"),
         ("ModuleNotFoundError: No module named 'onnxruntime'", "The package onnxruntime is not installed"),
