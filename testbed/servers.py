@@ -28,17 +28,25 @@ class Server:
     """One server process, a context manager: entering starts it and waits until it is ready, leaving stops it.
 
     Args:
-        argv: The command, run in the project's folder.
+        argv: The command.
         ready_url: Ready when GET answers 200.
         env: Variables beside the ones of this process, from which every ONCO_* is taken away.
         log: The file that gets its output.
         ready_timeout_s: How long it may take to become ready.
+        cwd: The folder that it is run in.
     """
 
     def __init__(
-        self, argv: Sequence[str], ready_url: str, env: dict[str, str], log: Path, ready_timeout_s: float = 240
+        self,
+        argv: Sequence[str],
+        ready_url: str,
+        env: dict[str, str],
+        log: Path,
+        ready_timeout_s: float = 240,
+        cwd: Path = PROJECT,
     ):
         self.argv, self.ready_url, self.log, self.ready_timeout_s = list(argv), ready_url, log, ready_timeout_s
+        self.cwd = cwd
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
         self.env = {**inherited, **env}
         self.process: subprocess.Popen[bytes] | None = None
@@ -60,7 +68,7 @@ class Server:
     def start(self) -> None:
         """Start it and return at once."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.argv, cwd=PROJECT, env=self.env, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(self.argv, cwd=self.cwd, env=self.env, stdout=log, stderr=subprocess.STDOUT)
 
     def wait_ready(self) -> None:
         """Wait until it is ready; fails with the end of its log if it dies or takes too long."""
