@@ -27,12 +27,11 @@ def test_a_data_folder_that_cannot_be_written(start, tmp_path):
 def test_the_command_that_make_writes_runs_the_code_of_its_checkout(tmp_path, where):
     """Called by its path, by a link, and beside a folder that is called like a package of ours."""
     checkout, elsewhere = tmp_path / "a checkout", tmp_path / "elsewhere"
-    (checkout / ".venv/bin").mkdir(parents=True)
-    (checkout / ".venv/bin/python").symlink_to("/usr/bin/env")  # -P and -m are refused by env: never reached below
+    python = checkout / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$PYTHONPATH" "$@"\n')
+    python.chmod(0o755)
     subprocess.run(["make", "-f", PROJECT / "Makefile", ".venv/bin/oncoserve"], cwd=checkout, check=True)
-    (checkout / ".venv/bin/python").unlink()
-    (checkout / ".venv/bin/python").write_text('#!/bin/sh\necho "$PYTHONPATH" "$@"\n')
-    (checkout / ".venv/bin/python").chmod(0o755)
     elsewhere.mkdir()
     (elsewhere / "link").symlink_to(checkout / ".venv/bin/oncoserve")
     cwd, command = (checkout, ".venv/bin/oncoserve") if where == "the checkout" else (elsewhere, "./link")
