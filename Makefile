@@ -12,8 +12,8 @@ export ORT_DISABLE_TELEMETRY = 1
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.runtime models  ## Start Triton and the frontend; http://localhost:5000/ (Ctrl-C stops both).
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m inference_server -- python -m frontend
+run: $(VENV)/.runtime  ## Export the models, start Triton and the frontend; http://localhost:5000/ (Ctrl-C stops all).
+	@$(BIN)/oncoserve run
 
 models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving graphs (does nothing when they are there).
 	@$(BIN)/python -m model_export

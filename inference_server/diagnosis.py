@@ -28,7 +28,7 @@ _MEANINGS = (
     ),
     (
         r"No module named '(?P<module>\w+)'",
-        "The package {module} is missing where Triton runs the models. Run `make run`, or see docs/command_line.md.",
+        "The package {module} is not installed where Triton runs models. Run `make run`, or see docs/command_line.md.",
     ),
     (
         r"No space left on device|Failed to increase the shared memory|Bus error",

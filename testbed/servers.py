@@ -41,17 +41,25 @@ class Server:
     """One server process, a context manager: entering starts it and waits until it is ready, leaving stops it.
 
     Args:
-        argv: The command, run in the project's folder.
+        argv: The command.
         ready_url: Ready when GET answers 200.
         env: Variables beside the ones of this process, from which every ONCO_* is taken away.
         log: The file that gets its output.
         ready_timeout_s: How long it may take to become ready.
+        cwd: The folder that it is run in.
     """
 
     def __init__(
-        self, argv: Sequence[str], ready_url: str, env: Mapping[str, str], log: Path, ready_timeout_s: float = 240
+        self,
+        argv: Sequence[str],
+        ready_url: str,
+        env: Mapping[str, str],
+        log: Path,
+        ready_timeout_s: float = 240,
+        cwd: Path = PROJECT,
     ) -> None:
         self.argv, self.ready_url, self.log, self.ready_timeout_s = list(argv), ready_url, log, ready_timeout_s
+        self.cwd = cwd
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
         self.env = {**inherited, **env}
         self.process: subprocess.Popen[bytes] | None = None
@@ -82,7 +90,7 @@ class Server:
         """Start it and return at once."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - servers of this project
-                self.argv, cwd=PROJECT, env=self.env, stdout=log, stderr=subprocess.STDOUT
+                self.argv, cwd=self.cwd, env=self.env, stdout=log, stderr=subprocess.STDOUT
             )
 
     def wait_ready(self) -> None:

@@ -66,8 +66,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, help="folder of the results, new or of the run to go on with")
     run.add_argument("--recursive", action="store_true", help="take the folders in it too")
     run.add_argument("--files", nargs="+", action="extend", default=[], choices=FILES, help="beside result.json")
-    run.add_argument("--job-images", type=positive, default=Order.max_images, help="a job; default: %(default)s")
-    run.add_argument("--job-mb", type=positive, default=Order.max_bytes // 10**6, help="a job; default: %(default)s")
+    run.add_argument(
+        "--job-images",
+        type=positive,
+        default=Order.max_images,
+        metavar="N",
+        help="most pictures of a job; default: %(default)s",
+    )
+    run.add_argument(
+        "--job-mb",
+        type=positive,
+        default=Order.max_bytes // 10**6,
+        metavar="N",
+        help="most MB of a job; default: %(default)s",
+    )
     add_options(parser)
     return parser
 

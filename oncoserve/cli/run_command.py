@@ -23,8 +23,8 @@ def main(arguments: Sequence[str]) -> int:
         ClientError: the service cannot run here.
     """
     given = _parser().parse_args(arguments)
-    _check_machine()
     home = find_home(given.data, os.environ)
+    _check_machine(home)
     code = _make_ready(home)
     return code or _become_launcher(home)
 
@@ -44,12 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_machine() -> None:
+def _check_machine(home: Home) -> None:
     """Find out before anything is fetched whether the service can run here.
 
     Raises:
         UsageError: it cannot.
     """
+    repository = home.repository(os.environ)
+    if " " in f"{home.path}{repository}":
+        raise UsageError(f"Triton cannot work in a path with a space, such as {home.path}; name another with --data.")
     require("run", RUN)
     from inference_server import launch_errors, runtime  # noqa: PLC0415 - their packages have just been looked for
 

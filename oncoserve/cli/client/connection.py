@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--patience-s",
         type=positive,
         default=120,
+        metavar="N",
         help="how long it may be away or busy, once it has answered; default: %(default)s",
     )
 

@@ -173,7 +173,7 @@ class ServiceClient:
                 limited = again.status == TOO_MANY  # the service is well; it is us who have to wait
                 if not limited and time.monotonic() - failing_since > patience_s:
                     raise Unreachable(f"No answer from {self.url} for {patience_s:g} s: {again}") from again
-                if attempt == 0 and not self._answered:
+                if attempt == 0 and not (self._answered or limited):
                     self._tell(f"{self.url} gives no answer yet ({again}); trying for {patience_s:g} s.")
                 self.sleep(again.wait_s or min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S))
                 failing_since = time.monotonic() if limited else failing_since
@@ -199,6 +199,7 @@ class ServiceClient:
             raise _Again(refusal.detail, answer.status_code, _retry_after_s(answer))
         if answer.is_server_error and answer.status_code != httpx.codes.NOT_IMPLEMENTED and not repeatable:
             raise Lost(str(refusal))
+        self._answered = True
         raise refusal
 
 

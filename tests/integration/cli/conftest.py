@@ -40,8 +40,8 @@ def client(service, tmp_path):
     started = []
 
     def start(folder, *arguments):
-        command = [sys.executable, "-m", "client", folder, "--model", "brain_mri", "--out", tmp_path / "out"]
-        command += ["--url", service.url, *arguments]
+        command = [sys.executable, "-m", "oncoserve", "predict", folder, "--model", "brain_mri"]
+        command += ["--out", tmp_path / "out", "--url", service.url, *arguments]
         process = subprocess.Popen(
             [str(each) for each in command], cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True
         )

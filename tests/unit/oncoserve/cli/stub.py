@@ -1,5 +1,6 @@
-"""A small service on loopback that speaks the interface of jobs, and breaks off or refuses when told to."""
+"""A small service on loopback that speaks the interface, and breaks off, refuses or keeps waiting when told to."""
 
+import asyncio
 import hashlib
 import itertools
 import json
@@ -40,10 +41,13 @@ class Stub:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         routes = [
+            ("/v1/models", "GET", self.models),
             ("/v1/models/{model}", "GET", self.model),
+            ("/v1/models/{model}/predict", "POST", self.predict),
             ("/v1/jobs", "POST", self.create),
             ("/v1/jobs", "GET", self.list),
             ("/v1/jobs/{job}", "GET", self.job),
+            ("/v1/jobs/{job}", "DELETE", self.delete),
             ("/v1/uploads", "POST", self.upload),
             ("/store/{upload}", "PUT", self.put),
             ("/v1/results/{result}", "GET", self.result),
@@ -77,6 +81,21 @@ class Stub:
             return problem(404, "model_not_found", "There is no such model; served are: tiny.")
         return JSONResponse({"name": "tiny"})
 
+    async def models(self, request):
+        card = {"task": "classification", "title": "Tiny"}
+        ready = [{"name": "tiny", "version": "1", "card": card}]
+        return JSONResponse({"models": ready, "not_ready": {"large": "it has no card"}})
+
+    async def predict(self, request):
+        async with request.form() as form:
+            data, parameters = await form["image"].read(), {name: form[name] for name in form if name != "image"}
+        self.received[data] += 1
+        if data.startswith(BAD):
+            return problem(422, "corrupt_image", "It cannot be decoded.")
+        result = hashlib.sha256(data).hexdigest()[:32]
+        self.bytes[result] = data
+        return JSONResponse(self._document(result, **parameters))
+
     async def create(self, request):
         body = await request.body()
         if len(body) > self.limit_bytes:
@@ -91,7 +110,8 @@ class Stub:
         job = {
             "id": f"{number:032x}", "state": "QUEUED", "model": fields["model"], "created": f"2026-11-23T{number:06}",
             "parameters": {name: value for name, value in fields.items() if name not in {"model", "uploads"}},
-            "progress": {"total": len(images)}, "images": images,
+            "progress": {"total": len(images), "succeeded": 0, "failed": 0}, "images": images, "position": 0,
+            "expires": "2026-11-30T00:00:00",
         }  # fmt: skip
         self.jobs[job["id"]] = job
         self.received.update(data for _, data in given)
@@ -125,6 +145,11 @@ class Stub:
             image["state"] = "SUCCEEDED"
         return JSONResponse(job)
 
+    async def delete(self, request):
+        if self.jobs.pop(request.path_params["job"], None) is None:
+            return problem(404, "job_not_found", "There is no such job.")
+        return Response(status_code=204)
+
     async def upload(self, request):
         wanted = await request.json()
         if not self.uploads:
@@ -144,14 +169,17 @@ class Stub:
         return Response()
 
     async def result(self, request):
-        result = request.path_params["result"]
-        document = {
+        return Response(json.dumps(self._document(request.path_params["result"])), media_type="application/json")
+
+    def _document(self, result, **parameters):
+        return {
             "id": result, "model": "tiny", "task": "classification", "label": "=glioma",
             "probabilities": {"=glioma": 0.75, "other": 0.25}, "warnings": [{"code": "small", "message": "Small."}],
-            "provenance": {"input_sha256": hashlib.sha256(self.bytes[result]).hexdigest()},
+            "provenance": {
+                "input_sha256": hashlib.sha256(self.bytes[result]).hexdigest(), "parameters": parameters,
+            },
             "links": {"self": "/v1/results/x", "overlay": f"/v1/results/{result}/overlay.png"},
         }  # fmt: skip
-        return Response(json.dumps(document), media_type="application/json")
 
     async def overlay(self, request):
         return Response(b"overlay of " + self.bytes[request.path_params["result"]])
@@ -174,6 +202,24 @@ def cut_after(call):
         return Response(b"", headers={"Content-Length": "1000"})
 
     return fault
+
+
+class Waiting:
+    """A fault: no answer until it is released; knows when a request has come."""
+
+    def __init__(self):
+        self.came, self._released = threading.Event(), threading.Event()
+
+    async def __call__(self, _):
+        self.came.set()
+        await asyncio.to_thread(self._released.wait)
+        return Response(status_code=500)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._released.set()
 
 
 async def cut(_):

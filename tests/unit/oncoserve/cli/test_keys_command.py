@@ -1,4 +1,4 @@
-"""`python -m oncoserve.keys`, as an operator types it."""
+"""`oncoserve keys`, as an operator types it."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def path(tmp_path):
 def command(path):
     def run(*arguments, **variables):
         env = os.environ | {"ONCO_API_KEYS_FILE": str(path)} | variables
-        argv = [sys.executable, "-m", "oncoserve.keys", *arguments]
+        argv = [sys.executable, "-m", "oncoserve", "keys", *arguments]
         return subprocess.run(argv, cwd=PROJECT, env=env, capture_output=True, text=True)
 
     return run
@@ -48,8 +48,10 @@ def test_a_name_gets_a_second_key_only_when_told_so(command, path):
     ("arguments", "variables", "message"),
     [
         (["new", "../x"], {}, "expected"),
-        (["new", "lab"], {"ONCO_API_KEYS_FILE": ""}, "say which file"),
+        (["new", "lab"], {"ONCO_API_KEYS_FILE": ""}, "Say which file"),
         (["new", "lab"], {"ONCO_API_KEYS_FILE": "/proc/none/keys"}, "No such file"),
+        (["new", "lab", "--per-min", "-5"], {}, "expected"),
+        (["new", "lab", "--per-min", "1000001"], {}, "from 0 to 1000000, got '1000001'"),
         ([], {}, "required"),
     ],
 )

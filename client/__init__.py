@@ -1,0 +1,1 @@
+"""The old spelling `python -m client` of `oncoserve predict`, for one release."""
