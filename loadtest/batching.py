@@ -18,7 +18,7 @@ import onnxruntime
 
 from loadtest.compare import contenders, tables, tiny_cnn
 from loadtest.compare.photographs import base_pictures
-from loadtest.compare.runner import DifferentAnswers, Plan, run
+from loadtest.compare.runner import DifferentAnswers, RunPlan, run
 from loadtest.compare.served import Served, without_batching
 from testbed.servers import PROJECT
 
@@ -40,7 +40,7 @@ def main() -> int:
             f"ONNX Runtime here has no {GPU_PROVIDER}: install onnxruntime-gpu on a machine with a GPU, or try --cpu."
         )
         return 1
-    plan = Plan(given.connections, given.rounds, given.seconds)
+    plan = RunPlan(given.connections, given.rounds, given.seconds)
     with tempfile.TemporaryDirectory(prefix="oncoserve-batching-") as folder:
         repositories = {name: Path(folder) / name for name in (ON, OFF)}
         for name, repository in repositories.items():

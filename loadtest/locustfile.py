@@ -14,10 +14,10 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 from locust.stats import StatsEntry
 
-from loadtest.load.limits import Figures, Limits
+from loadtest.load.limits import Figures, RunLimits
 from loadtest.load.load_shapes import ClosedLoop, FixedRate, Load, Step, Steps
 from loadtest.load.pace import Pace
-from loadtest.load.users import REFUSED, Caller, DirectCaller, Supply, Uploader, read_models
+from loadtest.load.users import REFUSED, DirectCaller, PacedUser, Supply, Uploader, read_models
 
 __all__ = ["DirectCaller", "Run", "Uploader"]  # Locust takes callers and the shape from this module's names
 
@@ -48,7 +48,7 @@ def prepare(environment: Environment, **_: object) -> None:
         _give_up("Rates and limits are for one run of one process: --headless, without --processes and --master.")
     if options.steps and not (options.rate > 0 and options.step_factor > 1):
         _give_up("--steps needs --rate, the first step's, and a --step-factor over 1.")
-    host = options.host or Caller.host
+    host = options.host or PacedUser.host
     try:
         models = read_models(host)
     except OSError as error:
@@ -59,7 +59,7 @@ def prepare(environment: Environment, **_: object) -> None:
         _give_up(f"{host} serves no such model; {host}/readyz says what is missing.")
     if DirectCaller in environment.user_classes:
         _check_triton(options.triton)
-    Caller.supply = Supply(models, options.seed, Pace(options.rate), options.triton)
+    PacedUser.supply = Supply(models, options.seed, Pace(options.rate), options.triton)
 
 
 def _check_triton(address: str) -> None:
@@ -88,11 +88,12 @@ class Run(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         """Called once a second: (users, users started per second), or None to stop."""
-        assert self.runner is not None  # noqa: S101 - Locust sets it before the first call
+        if self.runner is None:
+            raise RuntimeError("Locust sets the runner before it asks for the first tick")
         options = _options(self.runner.environment)
         if self.load is None:
             self.load = make_load(options)
-            Caller.supply.pace.start()
+            PacedUser.supply.pace.start()
         if not self.load.look(time.perf_counter() - self.start_time, read_figures(self.runner.stats.entries.values())):
             return None
         return options.num_users, options.num_users if options.rate else options.spawn_rate
@@ -100,8 +101,8 @@ class Run(LoadTestShape):
 
 def make_load(options: argparse.Namespace) -> Load:
     """The load that the options ask for."""
-    limits = Limits(options.max_fail_ratio, options.max_refused_ratio, options.min_requests, options.max_p95_ms)
-    seconds, pace = options.run_time, Caller.supply.pace
+    limits = RunLimits(options.max_fail_ratio, options.max_refused_ratio, options.min_requests, options.max_p95_ms)
+    seconds, pace = options.run_time, PacedUser.supply.pace
     if options.steps:
         return Steps(
             seconds, limits, pace, options.step_factor, options.step_seconds, lambda step: print(step, file=sys.stderr)

@@ -30,7 +30,7 @@ import httpx
 import psutil
 
 from loadtest.shared.process_family import resident_mib
-from testbed.http_callers import Answer, Callers
+from testbed.http_callers import Callers, Reply
 from testbed.servers import PROJECT, FrontendServer, TritonServer
 from testbed.timed_model import write_sleeper
 
@@ -183,7 +183,7 @@ async def with_pauses(url: str, model: str, seconds: float) -> list[float]:
     return seconds_of(caller.with_status(HTTPStatus.OK))
 
 
-def rate_of(answers: Sequence[Answer]) -> float:
+def rate_of(answers: Sequence[Reply]) -> float:
     """Answers per second, as the slope of their number: they come by batches, so a count depends on where it ends.
 
     Of fewer than two moments there is no slope, and the rate is given as 0.
@@ -194,7 +194,7 @@ def rate_of(answers: Sequence[Answer]) -> float:
     return statistics.linear_regression(ended, range(len(ended))).slope
 
 
-def seconds_of(answers: Sequence[Answer]) -> list[float]:
+def seconds_of(answers: Sequence[Reply]) -> list[float]:
     """How long each took."""
     return [each.seconds for each in answers]
 

@@ -3,7 +3,7 @@
 - `servers`: the real Triton, the frontend and the whole service, started on free ports and ended.
 - `in_process`, `fakes`: the application without a socket, with a stand-in for Triton.
 - `tiny_models`, `timed_model`, `model_folder`: models that cost next to nothing.
-- `picture_files`: pictures of every kind that a caller may send.
+- `encoded_pictures`: pictures of every kind that a caller may send.
 - `http_callers`: callers that keep asking, and what they met.
 - `aws_emulator`, `aws_environment`, `aws_template`: the project's stack on an emulator of AWS.
 - `chromium`: the browser.

@@ -20,7 +20,7 @@ _CONDITION_S: Final = 60.0
 
 
 @dataclass
-class Answer:
+class Reply:
     """What a caller met.
 
     Attributes:
@@ -59,7 +59,7 @@ class Callers:
         self.size = size
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self.http = httpx.AsyncClient(base_url=url, timeout=60, limits=limits)
-        self.answers: list[Answer] = []
+        self.answers: list[Reply] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,19 +71,19 @@ class Callers:
         """A PNG that nobody sent before: one met before would be answered from the store."""
         return encoded(noise((self.size, self.size), secrets.randbits(63)))
 
-    async def ask(self, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    async def ask(self, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
         """Send one request, with a new picture if none is given, and keep its answer."""
         content = content or self.picture()
         began = time.monotonic()
         try:
             response = await self.http.post(self.path, content=content, headers=headers)
         except httpx.TransportError as error:
-            answer = Answer(0, began, time.monotonic() - began, text=repr(error))
+            answer = Reply(0, began, time.monotonic() - began, text=repr(error))
         else:
             seconds = time.monotonic() - began
             code = response.json()["code"] if response.headers.get("content-type") == _PROBLEM else None
             retry_after = response.headers.get("retry-after")
-            answer = Answer(response.status_code, began, seconds, code, retry_after, response.text)
+            answer = Reply(response.status_code, began, seconds, code, retry_after, response.text)
         self.answers.append(answer)
         return answer
 
@@ -122,7 +122,7 @@ class Callers:
 
         await until(arrived)
 
-    def with_status(self, *statuses: int) -> list[Answer]:
+    def with_status(self, *statuses: int) -> list[Reply]:
         """The answers with one of these statuses, in the order in which they came."""
         return [each for each in self.answers if each.status in statuses]
 

@@ -16,7 +16,7 @@ OPSET: Final = 17
 """Known to ONNX Runtime 1.12 and newer, so to every Triton of the last years."""
 
 
-class Served(nn.Module):
+class ServedGraph(nn.Module):
     """The contract: RGB bytes in; calibrated probabilities, heat and boxes out."""
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
@@ -34,7 +34,7 @@ class Served(nn.Module):
 
 def export(network: nn.Module, temperature: float) -> bytes:
     """The serialised graph: batch normalisation folded, kernels stored as float16, arithmetic in float32."""
-    served = Served(network.float().cpu(), temperature).eval()
+    served = ServedGraph(network.float().cpu(), temperature).eval()
     outputs = ("probabilities", "heatmap", "boxes")
     written = io.BytesIO()
     with warnings.catch_warnings():

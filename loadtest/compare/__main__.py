@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from loadtest.compare import scenarios, tables
-from loadtest.compare.runner import DifferentAnswers, Plan, Point, run
+from loadtest.compare.runner import DifferentAnswers, Point, RunPlan, run
 from testbed.servers import PROJECT
 
 OUT = PROJECT / "build/compare"
@@ -39,7 +39,7 @@ def main() -> int:
     settings = dict(pair.split("=", 1) for pair in given.set)
     mode = "real" if given.real else given.sweep or "peers"
     build = {"peers": scenarios.peers, "real": scenarios.real, **scenarios.SWEEPS}[mode]
-    plan = Plan(
+    plan = RunPlan(
         given.connections or CONNECTIONS.get(mode, [1, 8, 32]), given.rounds, given.seconds or SECONDS.get(mode, 5.0)
     )
     out = given.out / mode if mode != "peers" else given.out
@@ -76,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _text(points: list[Point], plan: Plan, settings: dict[str, str], baselines: list[str]) -> str:
+def _text(points: list[Point], plan: RunPlan, settings: dict[str, str], baselines: list[str]) -> str:
     machine = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
     method = f"{plan.rounds} rounds of {plan.seconds:g} s a point, medians"
     own = " ".join(f"{name}={value}" for name, value in settings.items()) or "defaults"

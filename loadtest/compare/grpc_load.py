@@ -8,9 +8,9 @@ import asyncio
 import itertools
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, Self
+from typing import Final, Self
 
 import grpc
 import numpy as np
@@ -19,8 +19,11 @@ from tritonclient.grpc import service_pb2
 
 from loadtest.compare.window import Window
 
-_METHOD = "/inference.GRPCInferenceService/ModelInfer"
-_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+_METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
+_UNLIMITED: Final = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+
+Infer = Callable[[bytes], Awaitable[service_pb2.ModelInferResponse]]
+"""Sends one serialised request."""
 
 
 def serialise(model: str, pixels: NDArray[np.uint8]) -> bytes:
@@ -101,11 +104,12 @@ def _ask_alone(url: str, requests: Sequence[bytes], connections: int, window: Wi
     return window
 
 
-def _method(channel: Any) -> Any:  # noqa: ANN401 - grpc publishes no types
-    return channel.unary_unary(_METHOD, response_deserializer=service_pb2.ModelInferResponse.FromString)
+def _method(channel: grpc.aio.Channel) -> Infer:
+    infer: Infer = channel.unary_unary(_METHOD, response_deserializer=service_pb2.ModelInferResponse.FromString)
+    return infer
 
 
-async def _keep_asking(infer: Any, turns: "itertools.cycle[bytes]", window: Window) -> None:  # noqa: ANN401
+async def _keep_asking(infer: Infer, turns: Iterator[bytes], window: Window) -> None:
     while window.running():
         sent = time.perf_counter()
         try:

@@ -46,7 +46,7 @@ class Target:
         return [head + part + comment, rest, end]
 
 
-class Connection(asyncio.Protocol):
+class RawConnection(asyncio.Protocol):
     """One keep-alive connection; one request at a time.
 
     Attributes:
@@ -109,14 +109,14 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def connect(target: Target) -> Connection:
+async def connect(target: Target) -> RawConnection:
     """Open a connection.
 
     Raises:
         OSError: Nobody listens.
     """
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(Connection, "127.0.0.1", target.port)
+    _, connection = await loop.create_connection(RawConnection, "127.0.0.1", target.port)
     return connection
 
 

@@ -27,7 +27,7 @@ class DifferentAnswers(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """How long and how often.
 
     Attributes:
@@ -69,7 +69,7 @@ class Point:
     first_error: str
 
 
-def run(contenders: Sequence[Contender], plan: Plan, raw: Path) -> list[Point]:
+def run(contenders: Sequence[Contender], plan: RunPlan, raw: Path) -> list[Point]:
     """Measure everything; every point is written to the file `raw` as soon as it is there.
 
     Raises:
@@ -92,7 +92,7 @@ def run(contenders: Sequence[Contender], plan: Plan, raw: Path) -> list[Point]:
     return points
 
 
-def _turn(contender: Contender, plan: Plan, turn: int, folder: Path) -> list[Point]:
+def _turn(contender: Contender, plan: RunPlan, turn: int, folder: Path) -> list[Point]:
     print(f"round {turn}/{plan.rounds}, {contender.name}:", end=" ", file=sys.stderr, flush=True)
     with contender.start(folder) as running:
         points = uvloop.run(_measure_all(contender, running, plan, turn))
@@ -100,7 +100,7 @@ def _turn(contender: Contender, plan: Plan, turn: int, folder: Path) -> list[Poi
     return points
 
 
-async def _measure_all(contender: Contender, running: Running, plan: Plan, turn: int) -> list[Point]:
+async def _measure_all(contender: Contender, running: Running, plan: RunPlan, turn: int) -> list[Point]:
     await check_answers(contender, running)
     await running.load(max(plan.connections), Window(min(WARM_UP_S, plan.seconds)))
     points = []

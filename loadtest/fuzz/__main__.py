@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from loadtest.fuzz.fuzzing import Report, fuzz
+from loadtest.fuzz.fuzzing import FuzzReport, fuzz
 from testbed.servers import PROJECT, FrontendServer, TritonServer
 from testbed.tiny_models import write_classifier
 
@@ -48,7 +48,7 @@ def main() -> int:
     return 0 if report.good() else 1
 
 
-def show(report: Report) -> None:
+def show(report: FuzzReport) -> None:
     """Print the table."""
     answers = sorted({answer for _, answer in report.answers})
     names = sorted({name for name, _ in report.answers})

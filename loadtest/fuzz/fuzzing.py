@@ -22,7 +22,7 @@ TIMEOUT_S: Final = 60
 
 
 @dataclass
-class Report:
+class FuzzReport:
     """What came back.
 
     Attributes:
@@ -56,12 +56,12 @@ class Report:
         return self.unchanged and not self.bad and self.end_mib - self.start_mib < MAX_GROWTH_MIB
 
 
-def fuzz(frontend: FrontendServer, seed: int, count: int) -> Report:
+def fuzz(frontend: FrontendServer, seed: int, count: int) -> FuzzReport:
     """Warm the service up, send `count` mutants, and see that it answers as before."""
-    report = Report()
+    report = FuzzReport()
     with httpx.Client(base_url=frontend.url, timeout=TIMEOUT_S) as http:
         before = [_answer(http, data) for data in originals()]
-        _send(frontend, mutants(WARM_UP_SEED, WARM_UP_FILES), Report())
+        _send(frontend, mutants(WARM_UP_SEED, WARM_UP_FILES), FuzzReport())
         report.start_mib = resident_mib(frontend.pid)
         _send(frontend, mutants(seed, count), report)
         after = [_answer(http, data) for data in originals()]
@@ -70,7 +70,7 @@ def fuzz(frontend: FrontendServer, seed: int, count: int) -> Report:
     return report
 
 
-def _send(frontend: FrontendServer, files: Iterable[Mutant], report: Report) -> None:
+def _send(frontend: FrontendServer, files: Iterable[Mutant], report: FuzzReport) -> None:
     """Send every file, a few at once, and note the answers."""
     lock = threading.Lock()
     turns = iter(files)

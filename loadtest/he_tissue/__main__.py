@@ -25,13 +25,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.he_tissue", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of the first measurement")
     parser.add_argument("--megapixels", type=int, nargs="+", default=[1, 5, 10, 25, 50, 100])
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the CSV and the plot")
     given = parser.parse_args()
     print(f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as name, TritonServer(PROJECT / "model_repository", Path(name)) as triton:
         tissue_costs.compare(triton, Path(name), given.rounds)
         tissue_costs.redraw(triton, Path(name))
         rows = tissue_costs.grow(triton, Path(name), given.megapixels)
-    tissue_costs.write(rows, OUT)
+    tissue_costs.write(rows, given.out)
     return 0
 
 

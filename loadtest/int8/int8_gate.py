@@ -41,7 +41,7 @@ Ask = Callable[[Images], object]
 
 
 @dataclass
-class Timings:
+class RoundTimes:
     """Of one precision: wall seconds and CPU seconds of one image, a value a round."""
 
     wall: list[float] = field(default_factory=list)
@@ -103,7 +103,9 @@ def compare(sessions: Mapping[str, onnxruntime.InferenceSession], images: Images
     return agreement >= LEAST_AGREEMENT and accuracy["FP32"] - accuracy["INT8"] <= LARGEST_LOSS
 
 
-def time_rounds(ask: Mapping[str, Ask], cpu_s: Callable[[], float], images: Images, rounds: int) -> dict[str, Timings]:
+def time_rounds(
+    ask: Mapping[str, Ask], cpu_s: Callable[[], float], images: Images, rounds: int
+) -> dict[str, RoundTimes]:
     """Time one image at a time, two a round and precision, in turn; a first round is not counted.
 
     Args:
@@ -112,7 +114,7 @@ def time_rounds(ask: Mapping[str, Ask], cpu_s: Callable[[], float], images: Imag
         images: What is asked about, in turn.
         rounds: How many rounds are counted.
     """
-    timings = {name: Timings() for name in ask}
+    timings = {name: RoundTimes() for name in ask}
     for turn in range(rounds + 1):
         for name, run in ask.items():
             used, started = cpu_s(), time.perf_counter()
@@ -142,7 +144,7 @@ def through_triton(folder: Path, images: Images, rounds: int, threads: int) -> f
         return report("through Triton", time_rounds(ask, Family(server.pid).cpu_s, images, rounds))
 
 
-def report(where: str, timings: Mapping[str, Timings]) -> float:
+def report(where: str, timings: Mapping[str, RoundTimes]) -> float:
     """Print both precisions, and give the median of the rounds' speed-ups."""
     for name, each in timings.items():
         print(

@@ -9,9 +9,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from loadtest.jobs.poisoned_worker import POISON
@@ -23,13 +24,14 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
 
-POLL_S = 0.25
-SENDERS = 16
-MODEL = "tiny"
+POLL_S: Final = 0.25
+STOP_S: Final = 60.0
+SENDERS: Final = 16
+MODEL: Final = "tiny"
 
 
 @dataclass(frozen=True)
-class Report:
+class ChaosReport:
     """What came of it.
 
     Attributes:
@@ -101,11 +103,27 @@ class Workers:
         self.killed += 1
 
     def stop(self) -> None:
-        """SIGTERM to all, and wait."""
+        """SIGTERM to all, and wait; SIGKILL to who does not end."""
         for process in self._running:
             process.terminate()
         for process in self._running:
-            process.wait(60)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def _in_environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """The settings and the credentials in this process's environment, for the length of the block."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager
@@ -116,7 +134,9 @@ def _kept(workers: Workers) -> Iterator[Workers]:
         workers.stop()
 
 
-async def chaos(settings: Mapping[str, str], folder: Path, count: int, workers: int, kill_every_s: float) -> Report:
+async def chaos(
+    settings: Mapping[str, str], folder: Path, count: int, workers: int, kill_every_s: float
+) -> ChaosReport:
     """Run it.
 
     Args:
@@ -126,33 +146,22 @@ async def chaos(settings: Mapping[str, str], folder: Path, count: int, workers: 
         workers: number of processes.
         kill_every_s: mean time between two kills; longer when nothing has ended since the one before.
     """
-    os.environ |= settings
-    made = Settings.from_environment()
-    adapters = open_adapters(made)
-    started = time.monotonic()
-    sent = await _send(adapters, made, count)
-    sending_s = time.monotonic() - started
     log = folder / "workers.log"
-    chance = random.Random(1)  # noqa: S311 - reproducible, not secret
-    started = next_kill = time.monotonic()
-    left_at_kill = count
-    with _kept(Workers(workers, settings, log)) as running:
-        while left := await _left(adapters):
-            running.keep()
-            # Only after progress: on a busy machine workers would be killed before they have begun, for ever.
-            if time.monotonic() > next_kill and left < left_at_kill:
-                next_kill, left_at_kill = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every_s, left
-                await asyncio.sleep(POLL_S)
-                running.kill(chance)
-            await asyncio.sleep(POLL_S)
-        working_s = time.monotonic() - started
-    jobs = [await adapters.store.get(job_id) for job_id in sent]
-    dead = list(await adapters.queue.dead(count))
-    await adapters.close()
-    ended = _count(jobs)
-    return Report(
+    with _in_environment(settings):
+        made = Settings.from_environment()
+        async with AsyncExitStack() as stack:
+            adapters = open_adapters(made)
+            stack.push_async_callback(adapters.close)
+            started = time.monotonic()
+            sent = await _send(adapters, made, count)
+            sending_s = time.monotonic() - started
+            with _kept(Workers(workers, settings, log)) as running:
+                working_s = await _kill_until_done(adapters, running, count, kill_every_s)
+            jobs = [await adapters.store.get(job_id) for job_id in sent]
+            dead = list(await adapters.queue.dead(count))
+    return ChaosReport(
         jobs=count,
-        **ended,
+        **_count(jobs),
         dead=dead,
         attempts=dict(sorted(Counter(job.images[0].attempts for job in jobs if job).items())),
         ended_twice=_ended_twice(log),
@@ -161,6 +170,22 @@ async def chaos(settings: Mapping[str, str], folder: Path, count: int, workers: 
         sending_s=sending_s,
         working_s=working_s,
     )
+
+
+async def _kill_until_done(adapters: Adapters, running: Workers, count: int, kill_every_s: float) -> float:
+    """Keep the workers running and kill one now and then until nothing is left; gives the seconds that it took."""
+    chance = random.Random(1)  # noqa: S311 - reproducible, not secret
+    started = next_kill = time.monotonic()
+    left_at_kill = count
+    while left := await _left(adapters):
+        running.keep()
+        # Only after progress: on a busy machine workers would be killed before they have begun, for ever.
+        if time.monotonic() > next_kill and left < left_at_kill:
+            next_kill, left_at_kill = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every_s, left
+            await asyncio.sleep(POLL_S)
+            running.kill(chance)
+        await asyncio.sleep(POLL_S)
+    return time.monotonic() - started
 
 
 async def _send(adapters: Adapters, settings: Settings, count: int) -> list[str]:

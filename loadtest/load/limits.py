@@ -75,7 +75,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """What a run has to keep; None is no limit.
 
     Attributes:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from loadtest.load.limits import Figures, Limits, Verdict, judge_rate
+from loadtest.load.limits import Figures, RunLimits, Verdict, judge_rate
 from loadtest.load.pace import Pace
 
 
@@ -31,7 +31,7 @@ class ClosedLoop:
         limits: What the run has to keep.
     """
 
-    def __init__(self, seconds: float | None, limits: Limits) -> None:
+    def __init__(self, seconds: float | None, limits: RunLimits) -> None:
         self._seconds, self._limits = seconds, limits
         self.elapsed_s = 0.0
 
@@ -55,7 +55,7 @@ class FixedRate(ClosedLoop):
         rate: Requests per second that the pace was set to.
     """
 
-    def __init__(self, seconds: float | None, limits: Limits, rate: float) -> None:
+    def __init__(self, seconds: float | None, limits: RunLimits, rate: float) -> None:
         super().__init__(seconds, limits)
         self._rate = rate
 
@@ -92,7 +92,7 @@ class Steps:
     def __init__(
         self,
         seconds: float | None,
-        limits: Limits,
+        limits: RunLimits,
         pace: Pace,
         factor: float,
         step_s: float,

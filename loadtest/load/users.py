@@ -16,7 +16,7 @@ from locust.contrib.fasthttp import FastResponse
 
 from loadtest.load.pace import Pace
 from loadtest.shared.answer_checks import Model, tensor_fault, upload_fault
-from loadtest.shared.distinct_uploads import SIDES, Picture, Pictures
+from loadtest.shared.distinct_uploads import SIDES, EncodedPicture, Pictures
 from loadtest.shared.model_mix import choose
 
 # Locust has patched the standard library when it was imported; gRPC has to be told before its first channel.
@@ -50,13 +50,13 @@ class Supply:
         """A model, those that answer quickly more often."""
         return choose(self._models, self._random)
 
-    def upload(self) -> tuple[Model, Picture]:
+    def upload(self) -> tuple[Model, EncodedPicture]:
         """A model and a picture for it that was never uploaded before."""
         model = self.model()
         return model, self._pictures[model.task].next()
 
 
-class Caller(User):
+class PacedUser(User):
     """Sends when a request is due."""
 
     abstract = True
@@ -73,7 +73,7 @@ class Caller(User):
         return 0.0
 
 
-class Uploader(Caller, FastHttpUser):
+class Uploader(PacedUser, FastHttpUser):
     """Uploads pictures through the frontend, each of them once, and checks the answers."""
 
     weight = 3
@@ -102,7 +102,7 @@ class Uploader(Caller, FastHttpUser):
                 response.success()
 
 
-class DirectCaller(Caller):
+class DirectCaller(PacedUser):
     """Sends tensors straight to Triton, for comparison, and checks the answers."""
 
     def on_start(self) -> None:

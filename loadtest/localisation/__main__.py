@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from loadtest.localisation.pointing import Answer, Slice, ask, figures, read_slices
+from loadtest.localisation.pointing import Slice, SliceAnswer, ask, figures, read_slices
 from testbed.servers import PROJECT, WholeService
 
 LIMITS: Final = MappingProxyType(
@@ -44,7 +44,7 @@ def main() -> int:
     return int(any(found[name] < limit for name, limit in LIMITS.items()))
 
 
-def ask_own_service(slices: Sequence[Slice]) -> list[Answer]:
+def ask_own_service(slices: Sequence[Slice]) -> list[SliceAnswer]:
     """Start the service for as long as it is asked."""
     with (
         tempfile.TemporaryDirectory(prefix="oncoserve-localisation-") as folder,

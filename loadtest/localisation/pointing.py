@@ -54,7 +54,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SliceAnswer:
     """What the service said of a picture; the place in fractions of it."""
 
     label: str
@@ -62,7 +62,7 @@ class Answer:
     box: Box | None
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> "Answer":
+    def from_document(cls, document: Mapping[str, Any]) -> "SliceAnswer":
         """Read a result."""
         width, height = document["image"]["width"], document["image"]["height"]
         place, peak = document["localisation"]["box"], document["localisation"]["peak"]
@@ -86,7 +86,7 @@ def read_slices(folder: Path) -> list[Slice]:
     return found
 
 
-def figures(slices: Sequence[Slice], answers: Sequence[Answer]) -> dict[str, float]:
+def figures(slices: Sequence[Slice], answers: Sequence[SliceAnswer]) -> dict[str, float]:
     """What was right, as fractions; an answer without a box has an IoU of 0.
 
     Args:
@@ -107,20 +107,20 @@ def figures(slices: Sequence[Slice], answers: Sequence[Answer]) -> dict[str, flo
     return found
 
 
-async def ask(url: str, slices: Sequence[Slice]) -> list[Answer]:
+async def ask(url: str, slices: Sequence[Slice]) -> list[SliceAnswer]:
     """Ask about every picture, a few at once.
 
     Raises:
         httpx.HTTPStatusError: an answer other than 200.
     """
-    answers: list[Answer | None] = [None] * len(slices)
+    answers: list[SliceAnswer | None] = [None] * len(slices)
     turns = iter(enumerate(slices))
     async with httpx.AsyncClient(base_url=url, timeout=60) as client, asyncio.TaskGroup() as group:
 
         async def work() -> None:
             for place, each in turns:
                 response = await client.post(f"/v1/models/{MODEL}/predict", content=each.path.read_bytes())
-                answers[place] = Answer.from_document(response.raise_for_status().json())
+                answers[place] = SliceAnswer.from_document(response.raise_for_status().json())
 
         for _ in range(AT_ONCE):
             group.create_task(work())

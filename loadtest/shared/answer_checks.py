@@ -75,8 +75,10 @@ def upload_fault(body: str, cache_status: str, model: Model, expected: str) -> s
     return f"Cache-Status is {cache_status!r}, not a {expected}"
 
 
-def fault(document: Any, model: Model) -> str:  # noqa: ANN401 - whatever was answered
+def fault(document: object, model: Model) -> str:
     """Say what is wrong with a result; empty when nothing is. No answer, however odd, raises."""
+    if not isinstance(document, Mapping):
+        return f"not a result: {document!r:.100}"
     try:
         return _result_fault(document, model)
     except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -31,13 +31,13 @@ _PNG_HEADER_BYTES: Final = 33  # signature and IHDR, which has to come first
 
 
 @dataclass(frozen=True)
-class Picture:
+class EncodedPicture:
     """An encoded picture and the media type to send it with."""
 
     data: bytes
     media_type: str
 
-    def with_comment(self, text: str) -> "Picture":
+    def with_comment(self, text: str) -> "EncodedPicture":
         """The same pixels in another file.
 
         Args:
@@ -46,11 +46,11 @@ class Picture:
         comment = text.encode("ascii")
         if self.media_type == "image/jpeg":
             segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
-            return Picture(self.data[:2] + segment + self.data[2:], self.media_type)
+            return EncodedPicture(self.data[:2] + segment + self.data[2:], self.media_type)
         body = b"tEXtComment\0" + comment
         chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
         at = _PNG_HEADER_BYTES
-        return Picture(self.data[:at] + chunk + self.data[at:], self.media_type)
+        return EncodedPicture(self.data[:at] + chunk + self.data[at:], self.media_type)
 
 
 class Pictures:
@@ -72,7 +72,7 @@ class Pictures:
         self._run = uuid.uuid4().hex
         self._numbers = itertools.count()
 
-    def next(self) -> Picture:
+    def next(self) -> EncodedPicture:
         """A picture that was never uploaded before."""
         (picture,) = self._random.choices(self._pictures, self._weights)
         return picture.with_comment(f"{self._run} {next(self._numbers)}")
@@ -91,7 +91,7 @@ def _draw(
     return pixels
 
 
-def _encode(pixels: NDArray[np.uint8], kind: str) -> Picture:
+def _encode(pixels: NDArray[np.uint8], kind: str) -> EncodedPicture:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "JPEG" else {"compress_level": 1}))
-    return Picture(buffer.getvalue(), f"image/{kind.lower()}")
+    return EncodedPicture(buffer.getvalue(), f"image/{kind.lower()}")

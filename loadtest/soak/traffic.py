@@ -3,9 +3,9 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import numpy as np
@@ -13,7 +13,7 @@ import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException
 
 from loadtest.shared.answer_checks import Model, tensor_fault, upload_fault
-from loadtest.shared.distinct_uploads import Picture, Pictures
+from loadtest.shared.distinct_uploads import EncodedPicture, Pictures
 from loadtest.shared.model_mix import choose
 from testbed.encoded_pictures import png_header
 
@@ -82,7 +82,7 @@ class Traffic:
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._generator = np.random.default_rng(seed)
         self._pictures = {task: Pictures(seed, task, SIDES) for task in {each.task for each in models}}
-        self._uploads: deque[tuple[Model, Picture]] = deque(maxlen=REMEMBERED)
+        self._uploads: deque[tuple[Model, EncodedPicture]] = deque(maxlen=REMEMBERED)
         self._results: deque[dict[str, str]] = deque(maxlen=REMEMBERED)
         self._bad = bad_inputs(self._models[0].name, self._pictures[self._models[0].task].next())
         self.tally = Tally()
@@ -126,7 +126,7 @@ class Traffic:
         if self._uploads:
             await self._upload(*self._random.choice(self._uploads), cache="hit")
 
-    async def _upload(self, model: Model, picture: Picture, cache: str) -> dict[str, str]:
+    async def _upload(self, model: Model, picture: EncodedPicture, cache: str) -> dict[str, str]:
         """Upload as the page does it, and return the result's links; none when something was wrong."""
         answer = await self._ask(
             f"predict {model.name}, {'new' if cache == 'miss' else 'again'}",
@@ -184,11 +184,13 @@ class Traffic:
         *,
         status: int = 200,
         check: Callable[[httpx.Response], str] = lambda _: "",
-        **body: Any,  # noqa: ANN401 - httpx's own arguments
+        content: bytes | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> httpx.Response | None:
         """GET, or POST when there is a body; returns the answer when nothing is wrong with it."""
         try:
-            answer = await self._http.request("POST" if body else "GET", path, **body)
+            method = "GET" if content is None and files is None else "POST"
+            answer = await self._http.request(method, path, content=content, files=files)
             wrong = check(answer) if answer.status_code == status else f"expected {status}: {answer.text[:200]}"
         except (httpx.HTTPError, ValueError, KeyError) as error:
             self.tally.add(kind, CONNECTION, repr(error))
@@ -198,7 +200,7 @@ class Traffic:
         return None if wrong else answer
 
 
-def bad_inputs(model: str, good: Picture) -> list[BadInput]:
+def bad_inputs(model: str, good: EncodedPicture) -> list[BadInput]:
     """What a careless or hostile caller sends."""
     predict = f"/v1/models/{model}/predict"
     return [

@@ -1,5 +1,7 @@
 """The measurements of `python -m loadtest.viewer`, each in a page of its own."""
 
+import itertools
+import math
 import statistics
 import time
 from typing import Final
@@ -16,6 +18,7 @@ from testbed.servers import PROJECT, FrontendServer
 MRI: Final = PROJECT / "build/samples/brain_mri/glioma"
 WINDOW: Final = ViewportSize(width=1300, height=1000)
 _QUALITY: Final = 85  # of the JPEG files
+_FOLLOWING: Final = (("width", 5), ("height", 4))  # tiles across and down that follow the first, if there are as many
 
 # When the answer came, when its words were there, and when everything in sight was drawn; milliseconds of the page.
 WATCH: Final = """() => {
@@ -102,14 +105,15 @@ def large(browser: Browser, frontend: FrontendServer, megapixels: int) -> None:
     tiles = f"{frontend.url}/v1/results/{result}/tiles/image"
     before_mib = resident_mib(frontend.pid)
     with httpx.Client(timeout=120) as http:
-        levels = http.get(f"{frontend.url}/v1/results/{result}/tiles").json()["levels"]
+        described = http.get(f"{frontend.url}/v1/results/{result}/tiles").raise_for_status().json()
+        columns, rows = (min(count, math.ceil(described[side] / described["tile"])) for side, count in _FOLLOWING)
         start = time.perf_counter()
         http.get(f"{tiles}/0/0_0").raise_for_status()
         print(f"{megapixels} megapixels, first tile: {time.perf_counter() - start:.2f} s")
         times = []
-        for index in range(20):
+        for place in itertools.product(range(columns), range(rows)):
             start = time.perf_counter()
-            http.get(f"{tiles}/{levels - 1}/{index % 5}_{index // 5}").raise_for_status()
+            http.get(f"{tiles}/{described['levels'] - 1}/{place[0]}_{place[1]}").raise_for_status()
             times.append(1000 * (time.perf_counter() - start))
         tell(f"{megapixels} megapixels, following tiles", times)
     page = opened(browser, frontend, f"/#result={result}")

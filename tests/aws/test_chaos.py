@@ -1,7 +1,5 @@
 """Workers that are killed at random, and one picture that kills its worker; on S3, SQS and DynamoDB."""
 
-import os
-
 import pytest
 
 from loadtest.jobs.chaos import MODEL, chaos
@@ -19,7 +17,7 @@ def tiny(embedded_triton, tmp_path):
         yield running
 
 
-async def test_nothing_is_lost_and_nothing_doubled(tiny, emulator, tmp_path, monkeypatch):
+async def test_nothing_is_lost_and_nothing_doubled(tiny, emulator, tmp_path):
     stack = Stack(emulator, "chaos", {"Model": MODEL}, storage_only=True)
     settings = stack.settings | {
         "inference_url": tiny.grpc_url,
@@ -28,7 +26,6 @@ async def test_nothing_is_lost_and_nothing_doubled(tiny, emulator, tmp_path, mon
         "job_lease_s": "2",
         "job_max_attempts": "2",
     }
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # chaos adds the settings to it
     environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
     report = await chaos(environment, tmp_path, COUNT, workers=2, kill_every_s=120)
     assert report.sound, report

@@ -43,8 +43,8 @@ def test_accuracy_and_agreement(quantised, truth, held):
 
 
 def test_the_speed_up_is_the_median_of_the_rounds():
-    exact = int8_gate.Timings([1.0, 2.0, 9.0], [1.0, 1.0, 1.0])
-    quantised = int8_gate.Timings([0.5, 0.5, 1.0], [0.5, 0.5, 0.5])
+    exact = int8_gate.RoundTimes([1.0, 2.0, 9.0], [1.0, 1.0, 1.0])
+    quantised = int8_gate.RoundTimes([0.5, 0.5, 1.0], [0.5, 0.5, 0.5])
     assert int8_gate.report("here", {"FP32": exact, "INT8": quantised}) == 4
 
 

@@ -7,7 +7,7 @@ from loadtest.jobs.chaos import chaos
 COUNT = 60
 
 
-async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path, monkeypatch):
+async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path):
     settings = {
         "ONCO_INFERENCE_URL": server.grpc_url,
         "ONCO_MODEL_REPOSITORY": str(repository),
@@ -15,9 +15,10 @@ async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path,
         "ONCO_JOB_LEASE_S": "2",
         "ONCO_JOB_MAX_ATTEMPTS": "4",
     }
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # chaos adds the settings to it
+    before = dict(os.environ)
     report = await chaos(settings, tmp_path, COUNT, workers=2, kill_every_s=3)
     assert report.sound, report
+    assert dict(os.environ) == before
     assert report.succeeded == COUNT - 1
     assert max(1, 4 - report.killed) <= report.died <= 4  # a kill at random may take the poison's worker, too
     assert report.killed > 0

@@ -1,11 +1,11 @@
 import pytest
 
 from loadtest.overload import percentile, rate_of
-from testbed.http_callers import Answer
+from testbed.http_callers import Reply
 
 
 def answers(*ended):
-    return [Answer(200, at - 1, 1.0) for at in ended]
+    return [Reply(200, at - 1, 1.0) for at in ended]
 
 
 def test_the_rate_is_a_slope():

@@ -11,7 +11,7 @@ from training import losses  # noqa: E402
 from training.augmentation import places  # noqa: E402
 from training.augmentation.augment import Augmentation  # noqa: E402
 from training.augmentation.chance import Chance  # noqa: E402
-from training.export import Served, export  # noqa: E402
+from training.export import ServedGraph, export  # noqa: E402
 from training.network import Network  # noqa: E402
 from training.run_settings import SIDE  # noqa: E402
 
@@ -26,7 +26,7 @@ def test_graph_answers_like_the_network():
     onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
     said = onnxruntime.InferenceSession(graph).run(None, {"image": images})
     with torch.no_grad():
-        wanted = Served(network, 1.5)(torch.from_numpy(images))
+        wanted = ServedGraph(network, 1.5)(torch.from_numpy(images))
     assert all(np.allclose(one, other, atol=1e-2) for one, other in zip(said, wanted, strict=True))
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.load.limits import Figures, Limits, judge_rate, percentile_95
+from loadtest.load.limits import Figures, RunLimits, judge_rate, percentile_95
 
 MET = Figures(answered=100, failed=2, refused=25, times_ms={"quick": {1: 95, 9: 5}, "slow": {100: 10, 500: 1}})
 
@@ -8,12 +8,12 @@ MET = Figures(answered=100, failed=2, refused=25, times_ms={"quick": {1: 95, 9: 
 @pytest.mark.parametrize(
     ("limits", "broken"),
     [
-        (Limits(0.02, 0.2, 100, 500), []),
-        (Limits(0.01, 0.2, 100, 500), ["failed: 2.00% of 100 answered, at most 1.00%"]),
-        (Limits(0.02, 0.1, 100, 500), ["refused: 20.00% of 125 sent, at most 10.00%"]),
-        (Limits(0.02, 0.2, 101, 500), ["answered: 100 requests, at least 101"]),
-        (Limits(0.02, 0.2, 100, 499), ["p95 of the slowest kind: 500 ms, at most 499 ms"]),
-        (Limits(0.02, 0.2, 100, None), []),
+        (RunLimits(0.02, 0.2, 100, 500), []),
+        (RunLimits(0.01, 0.2, 100, 500), ["failed: 2.00% of 100 answered, at most 1.00%"]),
+        (RunLimits(0.02, 0.1, 100, 500), ["refused: 20.00% of 125 sent, at most 10.00%"]),
+        (RunLimits(0.02, 0.2, 101, 500), ["answered: 100 requests, at least 101"]),
+        (RunLimits(0.02, 0.2, 100, 499), ["p95 of the slowest kind: 500 ms, at most 499 ms"]),
+        (RunLimits(0.02, 0.2, 100, None), []),
     ],
 )
 def test_each_limit_alone_is_broken_by_one_too_much(limits, broken):
@@ -21,7 +21,9 @@ def test_each_limit_alone_is_broken_by_one_too_much(limits, broken):
 
 
 def test_nothing_answered_breaks_the_default_limits():
-    assert [each.text for each in Limits().judge(Figures()) if not each.holds] == ["answered: 0 requests, at least 1"]
+    assert [each.text for each in RunLimits().judge(Figures()) if not each.holds] == [
+        "answered: 0 requests, at least 1"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.load.limits import Figures, Limits
+from loadtest.load.limits import Figures, RunLimits
 from loadtest.load.load_shapes import ClosedLoop, FixedRate, Steps
 from loadtest.load.pace import Pace
 
@@ -23,13 +23,13 @@ def climb(steps, pace, capacity, time_ms=5):
 
 @pytest.mark.parametrize("seconds", [None, 5])
 def test_a_closed_loop_runs_as_long_as_it_was_told(seconds):
-    load = ClosedLoop(seconds, Limits())
+    load = ClosedLoop(seconds, RunLimits())
     assert load.look(4.9, Figures())
     assert load.look(5.0, Figures()) is (seconds is None)
 
 
 def test_a_fixed_rate_has_to_be_reached():
-    load = FixedRate(10, Limits(), rate=4)
+    load = FixedRate(10, RunLimits(), rate=4)
     load.look(10, Figures(answered=40))
     assert broken(load, Figures(answered=40)) == []
     assert broken(load, Figures(answered=20)) == ["rate: 2.00 of 4.00 requests/s, at least 90%"]
@@ -38,7 +38,7 @@ def test_a_fixed_rate_has_to_be_reached():
 def test_steps_rise_until_the_service_does_not_follow():
     told = []
     pace = Pace(10)
-    steps = Steps(None, Limits(), pace, 2, STEP_S, told.append)
+    steps = Steps(None, RunLimits(), pace, 2, STEP_S, told.append)
     assert climb(steps, pace, capacity=50) == [10, 20, 40, 80]
     assert [verdict.text for verdict in steps.judge(Figures())] == ["capacity: 40.00 requests/s, p95 5 ms"]
     assert broken(steps, Figures()) == []
@@ -47,14 +47,14 @@ def test_steps_rise_until_the_service_does_not_follow():
 
 def test_steps_end_at_the_time_and_say_that_more_may_be_possible():
     pace = Pace(10)
-    steps = Steps(25, Limits(), pace, 2, STEP_S, print)
+    steps = Steps(25, RunLimits(), pace, 2, STEP_S, print)
     assert climb(steps, pace, capacity=50) == [10, 20, 40]
     assert [verdict.text for verdict in steps.judge(Figures())] == ["capacity: at least 20.00 requests/s, p95 5 ms"]
 
 
 def test_a_first_step_that_breaks_a_limit_fails_the_run():
     pace = Pace(10)
-    steps = Steps(None, Limits(max_p95_ms=4), pace, 2, STEP_S, print)
+    steps = Steps(None, RunLimits(max_p95_ms=4), pace, 2, STEP_S, print)
     assert climb(steps, pace, capacity=50) == [10]
     assert broken(steps, Figures()) == ["capacity: below the first step"]
     assert "p95 of the slowest kind: 5 ms, at most 4 ms" in str(steps.steps[0])

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.localisation.pointing import Answer, Box, Slice, figures, read_slices
+from loadtest.localisation.pointing import Box, Slice, SliceAnswer, figures, read_slices
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_answers_are_in_fractions():
             "certainty": 1, "peak": {"x": 50, "y": 50}, "box": {"x": 20, "y": 10, "width": 40, "height": 20}
         },
     }  # fmt: skip
-    answer = Answer.from_document(document)
+    answer = SliceAnswer.from_document(document)
     assert answer.peak == (0.25, 0.5)
     assert (answer.box.left, answer.box.top, answer.box.right, answer.box.bottom) == pytest.approx((0.1, 0.1, 0.3, 0.3))
 
@@ -45,12 +45,12 @@ def test_figures():
     slices = [Slice(path, "glioma", box)] * 4 + [Slice(path, "notumor", None)] * 2
     inside, outside = (0.3, 0.3), (0.5, 0.3)
     answers = [
-        Answer("glioma", inside, box),
-        Answer("notumor", inside, None),
-        Answer("glioma", outside, Box(0.3, 0.2, 0.5, 0.4)),
-        Answer("glioma", inside, box),
-        Answer("notumor", inside, None),
-        Answer("pituitary", inside, box),
+        SliceAnswer("glioma", inside, box),
+        SliceAnswer("notumor", inside, None),
+        SliceAnswer("glioma", outside, Box(0.3, 0.2, 0.5, 0.4)),
+        SliceAnswer("glioma", inside, box),
+        SliceAnswer("notumor", inside, None),
+        SliceAnswer("pituitary", inside, box),
     ]
     found = figures(slices, answers)
     assert list(found.values()) == pytest.approx([0.75, 0.75, (1 + 0 + 1 / 3 + 1) / 4, 0.25, 0.5])
