@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -8,10 +9,10 @@ from oncoserve.cli.main import main
 def test_those_that_are_ready_and_why_others_are_not(call):
     code, out, _ = call("models")
     assert code == 0
-    assert [line.split(maxsplit=3) for line in out.splitlines()] == [
+    assert [re.split(r"  +", line) for line in out.splitlines()] == [
         ["MODEL", "VERSION", "TASK", "TITLE"],
         ["tiny", "1", "classification", "Tiny"],
-        ["large", "-", "not", "ready  it has no card"],
+        ["large", "-", "not ready", "it has no card"],
     ]
     assert call("models", "list")[1] == out
 

@@ -126,14 +126,18 @@ async def test_what_fails_every_time_is_given_up_with_its_reason(desk, error):
 
 
 async def test_while_the_server_is_away_jobs_wait_and_it_costs_no_attempts(desk):
-    queue = Watched(desk.queue)
+    server, queue = desk.backend, Watched(desk.queue)
+    desk.backend = Troubled(server, models=[])
     async with desk.worker(queue=queue):
         await desk.ended(await desk.send())
-        desk.backend.reachable = False
+        server.reachable = False
+        looks = desk.backend.calls
+        while desk.backend.calls < looks + 2:  # with the second, the worker knows
+            await asyncio.sleep(0.01)
         waiting = await desk.send(encoded(noise(seed=2)))
         await asyncio.sleep(0.5)
         assert (await desk.store.get(waiting)).images[0].attempts == 0
-        desk.backend.reachable = True
+        server.reachable = True
         job = await desk.ended(waiting)
     assert (job.images[0].state, job.images[0].attempts) == (State.SUCCEEDED, 1)
     assert queue.deliveries == [1, 1]

@@ -33,6 +33,16 @@ def segment(prepared, answer):
     return Segmentation(prepared.shape, prepared.um_per_px, blender.finish(), prepared.regions)
 
 
+@pytest.fixture(scope="module")
+def prepared_slide(slide):
+    return prepare(slide, 0.499)
+
+
+@pytest.fixture(scope="module")
+def segmented_slide(prepared_slide, model):
+    return segment(prepared_slide, model)
+
+
 def test_a_sharp_he_picture_is_not_doubted(histo):
     assert codes(histo) == []
 
@@ -118,17 +128,16 @@ def moved(grid, pixels):
     return Grid(grid.shape, starts(grid.tops, grid.shape[0]), starts(grid.lefts, grid.shape[1]))
 
 
-def test_moving_the_tiles_by_half_a_tile_changes_few_labels(slide, model):
-    prepared = prepare(slide, 0.499)
-    grid = moved(prepared.grid, SIDE // 2)
-    again = replace(prepared, grid=grid, positions=grid.positions(prepared.regions != GLASS))
-    first, second = (segment(each, model).labels(0.5) for each in (prepared, again))
+def test_moving_the_tiles_by_half_a_tile_changes_few_labels(prepared_slide, segmented_slide, model):
+    grid = moved(prepared_slide.grid, SIDE // 2)
+    again = replace(prepared_slide, grid=grid, positions=grid.positions(prepared_slide.regions != GLASS))
+    first, second = segmented_slide.labels(0.5), segment(again, model).labels(0.5)
     assert {1, 2, 3} <= set(np.unique(first).tolist())
     assert np.mean(first != second) < 0.02
 
 
-def test_glass_around_tissue_is_not_lumen(slide, model):
-    segmentation = segment(prepare(slide, 0.499), model)
-    assert 0.55 < np.mean(segmentation.labels(0.5) == 0) < 0.65
-    found = segmentation.areas(segmentation.labels(0.5))
+def test_glass_around_tissue_is_not_lumen(segmented_slide):
+    labels = segmented_slide.labels(0.5)
+    assert 0.55 < np.mean(labels == 0) < 0.65
+    found = segmented_slide.areas(labels)
     assert found["lumen"].fraction < 0.15
