@@ -67,7 +67,7 @@ def test_the_document_and_every_file_say_what_made_them(http, model, picture, re
     renderings = [each for task in TASKS if task.kind == result["task"] for each in task.all_renderings]
     assert renderings
     for each in renderings:
-        found = provenance_in(http.get(result["links"][each.link]))
+        found = provenance_in(http.get(result["links"][each.kind]))
         drawn_with = found.pop("drawn_with")
         assert drawn_with.keys() >= each.options().model_dump().keys(), each.name
         assert found == expected, each.name
