@@ -34,18 +34,20 @@ class Contender:
     start: Callable[[Path], AbstractContextManager[Running]] = field(repr=False)
 
 
-def ours(served: Served, settings: Mapping[str, str], name: str = "ours") -> Contender:
+def ours(served: Served, settings: Mapping[str, str], name: str = "ours", checkout: Path = PROJECT) -> Contender:
     """This service: the launcher, the embedded Triton and the frontend, as `make run` starts them.
 
     Args:
         served: What it serves.
         settings: More ONCO_* variables.
         name: For several of them with other settings.
+        checkout: The folder whose code is run.
     """
 
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
         server = WholeService(served.repository, folder)
+        server.cwd = checkout
         server.env |= settings
         with server:
             target = Target(server.port, f"/v1/models/{served.model}/predict")

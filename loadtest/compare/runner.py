@@ -105,7 +105,7 @@ async def _measure_all(contender: Contender, running: Running, plan: RunPlan, tu
     await running.load(max(plan.connections), Window(min(WARM_UP_S, plan.seconds)))
     points = []
     for connections in plan.connections:
-        point = await _measure(contender, running, connections, plan.seconds, turn)
+        point = await measure(contender, running, connections, plan.seconds, turn)
         points.append(point)
         print(f"{connections}: {point.throughput:.1f}/s", end="  ", file=sys.stderr, flush=True)
     return points
@@ -130,7 +130,8 @@ async def check_answers(contender: Contender, running: Running) -> None:
             raise DifferentAnswers(f"{contender.name}, picture {number}: expected {right}, got {got} ({names})")
 
 
-async def _measure(contender: Contender, running: Running, connections: int, seconds: float, turn: int) -> Point:
+async def measure(contender: Contender, running: Running, connections: int, seconds: float, turn: int) -> Point:
+    """Load a server that is up for `seconds`, beside a ramp before; see `Point`."""
     family = Family(running.pid) if running.pid is not None else None
     window = Window(seconds)
     load = asyncio.create_task(running.load(connections, window))
