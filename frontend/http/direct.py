@@ -18,7 +18,7 @@ class DirectRoute(APIRoute):
     """Calls its endpoint with the path's parameters, as text, and the request; it has to return a response.
 
     The endpoint is in the OpenAPI document like any other. What FastAPI does for others before and after the call
-    (resolving dependencies, building a model of the answer) is a tenth of what a small upload costs.
+    (resolving dependencies, building a model of the answer) costs a small upload a few percent: decision 13.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
