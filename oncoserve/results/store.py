@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from oncoserve.errors import ResultNotFound, StorageUnavailable
-from oncoserve.results.archive import archive
 from oncoserve.runtime.files import write_whole
 
 DOCUMENT = "result.json"
@@ -67,7 +67,7 @@ class ResultStore:
         Raises:
             StorageUnavailable: the folder cannot be written.
         """
-        content = archive({DOCUMENT: document, **files})
+        content = _archive({DOCUMENT: document, **files})
         try:
             write_whole(self._path(result), content)
         except OSError as error:
@@ -197,6 +197,15 @@ class ResultStore:
 
     def _notes_path(self, result: str) -> Path:
         return self._path(result).with_suffix(".json")
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    """A ZIP archive of `files`, in their order, without compression."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return content.getvalue()
 
 
 @contextlib.contextmanager

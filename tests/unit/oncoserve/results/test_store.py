@@ -42,13 +42,14 @@ def test_other_names_never_reach_the_disk(tmp_path, name):
         store.files(name)
 
 
-def test_a_damaged_file_is_told(tmp_path):
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-8], lambda whole: whole.replace(b"pixels", b"pixel5")])
+def test_a_damaged_file_is_told(tmp_path, damage):
     store = ResultStore(tmp_path)
     store.save(ID, b"{}", {"picture": b"pixels"})
     file = next(tmp_path.rglob(f"{ID}.zip"))
-    file.write_bytes(file.read_bytes()[:-8])
+    file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(StorageUnavailable, match="damaged"):
-        store.document(ID)
+        store.files(ID)
     store.save(ID, b"{}", {"picture": b"pixels"})
     assert store.find(ID) == b"{}"
 
