@@ -7,7 +7,6 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from frontend.http.forms import SMALL_BYTES, lone_picture
 from oncoserve.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
 from oncoserve.tasks.base import Parameters
 
@@ -26,17 +25,11 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
     Raises:
         EmptyUpload, MissingImage, MalformedRequest, UploadTooLarge
     """
-    content_type = request.headers.get("content-type", "")
     if not is_multipart(request):
         body = await request.body()
         if not body:
             raise EmptyUpload
         return body, []
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) <= SMALL_BYTES:
-        picture = lone_picture(content_type, await request.body())
-        if picture:
-            return picture, []
     try:
         async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
             return await picture_in(form)
