@@ -6,8 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from grpc import StatusCode
+from grpc import StatusCode, aio, method_handlers_generic_handler, unary_unary_rpc_method_handler
 from grpc.aio import AioRpcError, Metadata
+from tritonclient.grpc import service_pb2 as messages
 
 from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
 from oncoserve.inference.triton import TritonBackend, translate
@@ -168,6 +169,46 @@ async def test_a_server_that_is_slow_to_greet_is_not_away(server):
         await backend.close()
         slow.close()
         await asyncio.gather(*passing)
+
+
+def answer(*outputs):
+    """A serialised response: name, shape and bytes of each output, all FP32."""
+    response = messages.ModelInferResponse()
+    for name, shape, raw in outputs:
+        response.outputs.add(name=name, datatype="FP32", shape=shape)
+        if raw is not None:
+            response.raw_output_contents.append(raw)
+    return response.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(b"\xff", id="no message"),
+        pytest.param(answer(("other", [1, 2], bytes(8))), id="another output"),
+        pytest.param(answer(("probabilities", [1, 2], bytes(12))), id="more than the shape says"),
+        pytest.param(answer(("probabilities", [1, 2], bytes(7))), id="half a number"),
+        pytest.param(answer(("probabilities", [1, 2], None)), id="no bytes"),
+    ],
+)
+async def test_an_answer_that_is_not_what_it_says(given):
+    """No Triton answers so; what stands between, or another version, might."""
+
+    async def model_infer(*_):
+        return given
+
+    server = aio.server()
+    handlers = {"ModelInfer": unary_unary_rpc_method_handler(model_infer)}
+    server.add_generic_rpc_handlers([method_handlers_generic_handler("inference.GRPCInferenceService", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    backend = TritonBackend(f"127.0.0.1:{port}")
+    try:
+        with pytest.raises(InferenceFailed):
+            await infer(backend, random_images(1, SIZE))
+    finally:
+        await backend.close()
+        await server.stop(None)
 
 
 @pytest.mark.parametrize(
