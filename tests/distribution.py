@@ -24,6 +24,9 @@ SUITES = (
     "tests/integration/cli/",
     "tests/compose/",
     "tests/meta/test_readme.py",
+    "tests/unit/oncoserve/tasks/tissue/",
+    "tests/unit/oncoserve/jobs/",
+    "tests/unit/model_export/",
 )
 
 
