@@ -23,7 +23,7 @@ import uvloop
 from loadtest.compare import contenders, scenarios, tables
 from loadtest.compare.contenders import Contender
 from loadtest.compare.drivers import Running
-from loadtest.compare.runner import WARM_UP_S, DifferentAnswers, Plan, Point, check_answers, measure
+from loadtest.compare.runner import WARM_UP_S, DifferentAnswers, Point, RunPlan, check_answers, measure
 from loadtest.compare.window import Window
 from loadtest.shared.process_family import Family
 from testbed.failures import ServerFailed
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 1 if a version does not start, or its answers differ from those of the graph."""
     given = _arguments(arguments)
     settings = dict(pair.split("=", 1) for pair in given.set)
-    plan = Plan(given.connections, given.rounds, given.seconds)
+    plan = RunPlan(given.connections, given.rounds, given.seconds)
     with tempfile.TemporaryDirectory(prefix="oncoserve-versions-") as folder:
         served = scenarios.tiny(Path(folder) / "models")
         names = unique_names(given.checkouts)
@@ -82,7 +82,7 @@ def unique_names(checkouts: Sequence[Path]) -> list[str]:
     ]
 
 
-def run(versions: Sequence[Contender], plan: Plan, folder: Path) -> Sitting:
+def run(versions: Sequence[Contender], plan: RunPlan, folder: Path) -> Sitting:
     """Measure everything.
 
     Args:
@@ -113,7 +113,7 @@ def _subfolder(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=folder))
 
 
-async def _round(started: Sequence[tuple[Contender, Running]], plan: Plan, turn: int) -> Sitting:
+async def _round(started: Sequence[tuple[Contender, Running]], plan: RunPlan, turn: int) -> Sitting:
     for version, running in started:
         await check_answers(version, running)
         await running.load(max(plan.connections), Window(WARM_UP_S))
@@ -136,7 +136,7 @@ def _cpu_s(servers: Sequence[Running]) -> float:
     return sum(Family(server.pid).cpu_s() for server in servers if server.pid is not None)
 
 
-def summary(sitting: Sitting, plan: Plan) -> str:
+def summary(sitting: Sitting, plan: RunPlan) -> str:
     """Markdown: the medians of every version, then each against the first one."""
     names = list(dict.fromkeys(point.server for point in sitting.points))
     first, *others = names
@@ -174,7 +174,7 @@ def _select(points: Sequence[Point], server: str, connections: int) -> list[Poin
     return [point for point in points if point.server == server and point.connections == connections]
 
 
-def _method(plan: Plan) -> str:
+def _method(plan: RunPlan) -> str:
     machine = f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
     return f"{machine}; {plan.rounds} interleaved rounds of {plan.seconds:g} s a point"
 

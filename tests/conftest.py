@@ -1,6 +1,7 @@
 """Options and servers that every test may use."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def pytest_addoption(parser):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
     parser.addoption("--update-links", action="store_true", help="write the line numbers of functions into docs")
+
+
+def pytest_configure():
+    """Let the processes that tests start hear Ctrl-C, also where a shell started this one in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
