@@ -3,7 +3,7 @@ import json
 import pytest
 
 from loadtest import versions
-from loadtest.compare.runner import Plan, Point
+from loadtest.compare.runner import Point, RunPlan
 from testbed.servers import PROJECT
 
 QUICK = ["--rounds", "1", "--seconds", "0.3", "--connections", "2"]
@@ -60,6 +60,6 @@ def test_ratios_are_those_of_the_rounds():
     after = [point(turn, "after", speed, 5) for turn, speed in enumerate((150, 220, 240), 1)]
     # As they come: the second round takes the versions in the other order.
     found = [before[0], after[0], after[1], before[1], before[2], after[2]]
-    text = versions.summary(versions.Sitting(found, 0.0123), Plan([8], 3, 1.0))
+    text = versions.summary(versions.Sitting(found, 0.0123), RunPlan([8], 3, 1.0))
     assert "| after | 8 | 1.100 | 1.100 | 0.800..1.500 | 0.500 | 0.500 | 0.909 |" in text.splitlines()
     assert "at most 1.2% of one core" in text
