@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,11 +72,14 @@ def read(request: Request) -> Caller:
 
 
 @asynccontextmanager
-async def while_connected(request: Request) -> AsyncIterator[None]:
-    """Cancel the block when the caller hangs up. The body has to be read before: this listens to what follows it.
+async def while_connected(request: Request) -> AsyncIterator[Callable[[], None]]:
+    """Cancel the block when the caller hangs up.
+
+    Yields:
+        What begins to listen; to be called when the body has been read, since only what follows it tells.
 
     Raises:
-        ClientDisconnect: it was cancelled.
+        ClientDisconnect: the block was cancelled.
     """
     work = asyncio.current_task()
     gone = False
@@ -89,18 +92,19 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
         if work is not None:
             work.cancel()
 
-    listening: list[asyncio.Task[None]] = []
-    # A task for each request would cost more than what is saved by noticing a little earlier.
-    timer = asyncio.get_running_loop().call_later(
-        LISTEN_AFTER_S, lambda: listening.append(asyncio.create_task(listen()))
-    )
+    waiting: list[asyncio.TimerHandle | asyncio.Task[None]] = []
+
+    def begin() -> None:
+        # A task for each request would cost more than what is saved by noticing a little earlier.
+        loop = asyncio.get_running_loop()
+        waiting.append(loop.call_later(LISTEN_AFTER_S, lambda: waiting.append(loop.create_task(listen()))))
+
     try:
-        yield
+        yield begin
     except asyncio.CancelledError:
         if gone and work is not None and not work.uncancel():
             raise ClientDisconnect from None
         raise
     finally:
-        timer.cancel()
-        for task in listening:
-            task.cancel()
+        for each in waiting:
+            each.cancel()

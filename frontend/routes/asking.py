@@ -1,7 +1,6 @@
 """A request that asks a model: what the HTTP route and the page's form have in common."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
 from fastapi import Request
 
@@ -25,11 +24,11 @@ async def ask(
         ClientDisconnect: it hung up.
         PlatformError: see `Predict.predict`.
     """
-    async with AsyncExitStack() as listening:
+    async with while_connected(request) as listen:
 
         async def read_and_listen() -> tuple[bytes, Parameters]:
             question = await read()
-            await listening.enter_async_context(while_connected(request))  # only what follows the body says so
+            listen()
             return question
 
         return await use_case.predict(model, read_and_listen, request.state.timings, caller)

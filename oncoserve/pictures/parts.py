@@ -7,8 +7,7 @@ functions below raise `struct.error` or `IndexError` where it ends inside a part
 import re
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 PNG_HEADER: Final = 8
 """Bytes before the first chunk of a PNG."""
@@ -23,8 +22,7 @@ WITH_LENGTH: Final = frozenset(range(0x100)) - WITHOUT_LENGTH - {0xFF}
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A chunk of a PNG, at `data[start:end]` with its length and checksum; `size` counts its content alone, bytes."""
 
     kind: bytes
@@ -47,8 +45,7 @@ def png_chunks(data: bytes) -> Iterator[Chunk]:
         position = end
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A segment of a JPEG, at `data[start:end]` with its marker.
 
     Compressed data follows a scan's header (`SOS`), up to the start of the next segment. `STRAY` is a byte outside of

@@ -53,7 +53,8 @@ def request(*messages):
 async def test_hanging_up_cancels_the_work():
     cancelled = asyncio.Event()
 
-    async def work():
+    async def work(listen):
+        listen()
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
@@ -61,27 +62,33 @@ async def test_hanging_up_cancels_the_work():
             raise
 
     with pytest.raises(ClientDisconnect):
-        async with callers.while_connected(request("http.request", "http.disconnect")):
-            await work()
+        async with callers.while_connected(request("http.request", "http.disconnect")) as listen:
+            await work(listen)
     assert cancelled.is_set()
     await asyncio.sleep(0)  # would raise, were the task still being cancelled
 
 
 async def test_who_stays_is_not_disturbed():
     before = len(asyncio.all_tasks())
-    async with callers.while_connected(request("http.request")):
+    async with callers.while_connected(request("http.request")) as listen:
+        listen()
         await let_others_run()
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == before
 
 
 async def test_errors_and_cancellation_from_elsewhere_pass():
-    with pytest.raises(KeyError):
-        async with callers.while_connected(request()):
+    async def fail():
+        async with callers.while_connected(request()) as listen:
+            listen()
             raise KeyError
 
+    with pytest.raises(KeyError):
+        await fail()
+
     async def work():
-        async with callers.while_connected(request()):
+        async with callers.while_connected(request()) as listen:
+            listen()
             await asyncio.sleep(5)
 
     task = asyncio.create_task(work())
