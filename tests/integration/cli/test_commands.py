@@ -40,8 +40,8 @@ def test_pictures_of_each_task(call, tmp_path):
 
 def test_a_parameter_that_is_not_known_is_the_callers(call, tmp_path):
     (tmp_path / "noise.png").write_bytes(encoded(noise()))
-    code, out, _ = call("predict", tmp_path / "noise.png", "--model", "brain_mri", "--set", "nonsense=1")
-    assert (code, "invalid_parameter" in out) == (1, True), out
+    code, out, told = call("predict", tmp_path / "noise.png", "--model", "brain_mri", "--set", "nonsense=1")
+    assert (code, out, "invalid_parameter" in told) == (2, "", True), told
 
 
 def test_a_job_is_listed_shown_and_taken_back(call, client, pictures, jobs):
