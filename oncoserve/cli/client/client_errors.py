@@ -40,7 +40,8 @@ class Refused(ClientError):
     """
 
     def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(f"The service refuses ({status} {code}): {detail}")
+        hint = " Here that is --key-file, or the variable ONCO_API_KEY." if code == "unauthorised" else ""
+        super().__init__(f"The service refuses ({status} {code}): {detail}{hint}")
         self.status, self.code, self.detail = status, code, detail
         self.by_service = not code.startswith(OTHERS)
         self.exit_code = EXIT_USAGE if status < 500 else EXIT_UNREACHABLE  # noqa: PLR2004 - server errors

@@ -47,6 +47,7 @@ class Collector:
             ClientError: it cannot go on; the state says how far it came.
         """
         pool = ThreadPoolExecutor(FETCHES_AT_ONCE)
+        wait = True
         try:
             # Files that an earlier run was not asked for, or that somebody has deleted since.
             earlier = {name: each.result for name, each in self._state.done.items() if each.result}
@@ -54,9 +55,11 @@ class Collector:
             again = dict(zip(earlier, endings, strict=True))
             self._state.note_done({name: each for name, each in again.items() if each != self._state.done[name]})
             self._collect(pool)
+        except KeyboardInterrupt:
+            wait = False  # answers that are still on their way may take minutes
+            raise
         finally:
-            # Whoever stops it does not wait for answers that are still on their way: they may take minutes.
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait, cancel_futures=True)
 
     def _collect(self, pool: ThreadPoolExecutor) -> None:
         unfinished = [job for job, names in self._state.jobs.items() if not self._state.done.keys() >= set(names)]

@@ -56,7 +56,7 @@ def _ask(service: ServiceClient, model: str, parameters: Mapping[str, str], pict
         if error.status == NOT_FOUND and not error.by_service:
             words = f"{service.url} does not answer about single pictures ({error}); with --out they go as a job."
             raise UsageError(words) from error
-        if error.status not in OF_THE_PICTURE:
+        if error.status not in OF_THE_PICTURE or error.code == "invalid_parameter":  # it would be so for all
             raise
         return {"error": {"code": error.code, "detail": error.detail}}
 

@@ -105,3 +105,14 @@ def test_ctrl_c_ends_it(service):
     with pytest.raises(httpx.ConnectError):
         httpx.get(service.url)
     assert not Path(f"/proc/{service.pid}").exists()
+
+
+def test_ctrl_c_while_the_launcher_is_being_loaded(service):
+    """The moment when the command has become the launcher, which knows of no signals yet."""
+    service.log.unlink()
+    service.start()
+    command = Path(f"/proc/{service.pid}/cmdline")
+    while b"inference_server" not in command.read_bytes():
+        assert service.process.poll() is None, service.output()
+    assert service.stop(signal.SIGINT) == 0
+    assert "Traceback" not in service.output()

@@ -1,4 +1,5 @@
 import hashlib
+import venv
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,12 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
     require_sha256(path, actual)
     with pytest.raises(FetchError, match=f"expected sha256 {'0' * 64}, got {actual}"):
         require_sha256(path, "0" * 64)
+
+
+def test_an_environment_without_pip_is_told(registry: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv makes them; everything else is installed there."""
+    (registry / PINNED.filename).write_bytes(GOOD)
+    venv.create(registry.parent / "bare", with_pip=False)
+    monkeypatch.setattr("sys.executable", str(registry.parent / "bare/bin/python"))
+    with pytest.raises(FetchError, match=r"is fetched by pip, which .* does not have: install it there"):
+        fetch_wheel(PINNED, cache, lambda _: None)

@@ -143,7 +143,7 @@ def test_the_key_of_a_file(run, stub, tmp_path):
 def test_refused_for_the_key(run, stub):
     stub.faults["GET", "/v1/models/tiny"].append(answer(problem(401, "unauthorised", "There is no header X-API-Key.")))
     code, text = run(stub)
-    assert (code, "There is no header X-API-Key." in text) == (2, True)
+    assert (code, "There is no header X-API-Key. Here that is --key-file" in text) == (2, True)
 
 
 def test_ctrl_c_says_how_to_go_on(stub, folder, tmp_path, monkeypatch):
