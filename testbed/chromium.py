@@ -25,4 +25,6 @@ def find() -> str | None:
 
 def launch(browser_type: BrowserType, path: str, env: Mapping[str, str] | None = None) -> Browser:
     """Start the browser at `path` without a window, with the variables of `env` instead of this process's."""
-    return browser_type.launch(executable_path=path, args=ARGUMENTS, env=env, timeout=120_000)
+    return browser_type.launch(
+        executable_path=path, args=ARGUMENTS, env=None if env is None else {**env}, timeout=120_000
+    )

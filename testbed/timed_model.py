@@ -6,6 +6,31 @@ from typing import Final
 from testbed.model_folder import CLASSES, PLAIN_BATCHING, card, config, write_card
 
 
+class Gate:
+    """Stands before a sleeper, whose pictures wait until it is open: a test decides when the model goes on.
+
+    Args:
+        folder: Holds the files through which the model learns of it, as long as the model is served.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.passed_path = folder / "open", folder / "passed"
+        self.open()
+
+    def open(self) -> None:
+        """Let what waits and what comes pass."""
+        self.path.touch()
+
+    def close(self) -> None:
+        """Let nothing pass from now on."""
+        self.path.unlink(missing_ok=True)
+
+    @property
+    def passed(self) -> int:
+        """Number of pictures that have passed, which are those that the model works on or has worked on."""
+        return self.passed_path.stat().st_size if self.passed_path.exists() else 0
+
+
 def write_sleeper(
     repository: Path,
     name: str,
@@ -14,6 +39,7 @@ def write_sleeper(
     size: int = 16,
     max_batch_size: int = 1,
     batching: str = PLAIN_BATCHING,
+    gate: Gate | None = None,
 ) -> Path:
     """Write a classifier that finds every class equally likely, and takes so many seconds a picture by the clock.
 
@@ -26,13 +52,15 @@ def write_sleeper(
         size: Height and width in pixels.
         max_batch_size: The model's.
         batching: The line of config.pbtxt about batching.
+        gate: The seconds begin when it is open; without one at once.
 
     Returns:
         The model's folder: config.pbtxt, card.json, 1/model.py.
     """
     folder = repository / name
     (folder / "1").mkdir(parents=True)
-    (folder / "1/model.py").write_text(_SLEEPER.format(seconds=seconds, classes=len(CLASSES)))
+    paths = (str(gate.path), str(gate.passed_path)) if gate else (None, None)
+    (folder / "1/model.py").write_text(_SLEEPER.format(seconds=seconds, classes=len(CLASSES), paths=paths))
     text = config(
         max_batch_size,
         inputs={"image": ("TYPE_UINT8", [size, size, 3])},
@@ -48,6 +76,7 @@ def write_sleeper(
 # Tensors pass through DLPack, as in this project's backend, and a request that was cancelled is not worked on.
 _SLEEPER: Final = """
 import ctypes
+import os
 import time
 
 import numpy as np
@@ -55,6 +84,7 @@ import triton_python_backend_utils as triton
 
 rename = ctypes.pythonapi.PyCapsule_SetName
 rename.argtypes = (ctypes.py_object, ctypes.c_char_p)
+GATE, PASSED = {paths}
 
 
 class TritonPythonModel:
@@ -65,9 +95,17 @@ class TritonPythonModel:
         if request.is_cancelled():
             return triton.InferenceResponse(error=triton.TritonError("cancelled", triton.TritonError.CANCELLED))
         count = len(np.from_dlpack(triton.get_input_tensor_by_name(request, "image")))
+        if GATE:
+            self.pass_the_gate(count)
         time.sleep({seconds} * count)
         capsule = np.full((count, {classes}), 1 / {classes}, np.float32).__dlpack__()
         tensor = triton.Tensor.from_dlpack("probabilities", capsule)
         rename(capsule, b"used_dltensor")
         return triton.InferenceResponse([tensor])
+
+    def pass_the_gate(self, count):
+        while not os.path.exists(GATE):
+            time.sleep(0.005)
+        with open(PASSED, "ab") as passed:
+            passed.write(bytes(count))
 """

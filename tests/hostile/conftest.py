@@ -1,11 +1,13 @@
 """The real frontend on the real Triton with a tiny model: what it is sent here is hostile, its defaults are real."""
 
-import httpx
 import pytest
 
 from testbed.encoded_pictures import encoded, noise
 from testbed.servers import FrontendServer, TritonServer
 from testbed.tiny_models import write_classifier
+from tests.hostile.wire import PREDICT, talk
+
+PICTURE = encoded(noise((16, 16)))
 
 
 @pytest.fixture(scope="package")
@@ -41,5 +43,4 @@ def patient(tiny):
 def still_works(service):
     """After the test the service answers a picture as ever."""
     yield
-    with httpx.Client(base_url=service.url, timeout=60) as http:
-        assert http.post("/v1/models/tiny/predict", content=encoded(noise((16, 16)))).status_code == 200
+    assert talk(service.port, PREDICT + b"Content-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE).status == 200

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,45 +15,63 @@ PATIENCE_S = 1  # ONCO_RECEIVE_TIMEOUT_S of the fixture
 SOON_S = PATIENCE_S + 3  # far above it, for a busy machine, and far below what a caller could do without a limit
 
 
-@pytest.mark.parametrize(
-    ("sent", "ways"),
-    [
-        (b"Content-Length: 1000\r\n\r\n" + bytes(10), "a body that stops"),
-        (b"Content-Length: 1000\r\n\r\n", "a body that never begins"),
-        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc", "a chunk that stops"),
-        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", "no last chunk"),
-        (b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\nContent-Disp", "a part"),
-        (b"X-Other: a", "a head that stops"),
-        (b"X-Other: a\r\n", "a head that stops between two headers"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_silence_ends_with_408(service, sent, ways):
-    answer = talk(service.port, PREDICT + sent)
+PICTURE = encoded(noise((80, 70), 3))
+STEADY = [PREDICT + b"Content-Length: %d\r\n\r\n" % len(PICTURE),
+          *(PICTURE[place : place + 2500] for place in range(0, len(PICTURE), 2500))]  # fmt: skip
+
+SILENT = {
+    "a body that stops": PREDICT + b"Content-Length: 1000\r\n\r\n" + bytes(10),
+    "a body that never begins": PREDICT + b"Content-Length: 1000\r\n\r\n",
+    "a chunk that stops": PREDICT + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+    "no last chunk": PREDICT + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+    "a part": PREDICT + b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\nConten",
+    "a head that stops": PREDICT + b"X-Other: a",
+    "a head that stops between two headers": PREDICT + b"X-Other: a\r\n",
+    "half a request line": b"POST /v1/mod",
+}
+NOW_AND_THEN = {
+    "body": PREDICT + b"Content-Length: 1000\r\n\r\n",
+    "headers": PREDICT,
+    "request line": b"POST /v1/models/tiny/predict",
+}
+
+
+@pytest.fixture(scope="module")
+def answers(service):
+    """What they were answered. All of them call at once, since the time of each is its own."""
+    callers = {name: ([sent], 0.0) for name, sent in SILENT.items()}
+    callers |= {name: ([head, *[b"a"] * 100], 0.1) for name, head in NOW_AND_THEN.items()}
+    callers |= {"nothing": ([], 0.0), "steady": (STEADY, 0.25)}
+    with ThreadPoolExecutor(len(callers)) as pool:
+        asked = {name: pool.submit(talk, service.port, *pieces, pause_s=pause_s)
+                 for name, (pieces, pause_s) in callers.items()}  # fmt: skip
+    return {name: answer.result() for name, answer in asked.items()}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_silence_ends_with_408(answers, name):
+    answer = answers[name]
     assert (answer.status, answer.code, answer.closed) == (408, "request_timeout", True)
     assert PATIENCE_S * 0.9 < answer.seconds < SOON_S
 
 
-def test_half_a_request_line_ends_with_408(service):
-    answer = talk(service.port, b"POST /v1/mod")
+@pytest.mark.parametrize("name", NOW_AND_THEN)
+def test_a_byte_now_and_then_is_not_enough(answers, name):
+    answer = answers[name]
     assert (answer.status, answer.code, answer.closed) == (408, "request_timeout", True)
+    assert answer.seconds < SOON_S
 
 
-def test_a_connection_without_a_request_is_closed(service):
-    answer = talk(service.port)
+def test_a_connection_without_a_request_is_closed(answers):
+    answer = answers["nothing"]
     assert (answer.status, answer.closed) == (None, True)
     assert answer.seconds < SOON_S
 
 
-@pytest.mark.parametrize(
-    "head",
-    [PREDICT + b"Content-Length: 1000\r\n\r\n", PREDICT, b"POST /v1/models/tiny/predict"],
-    ids=["body", "headers", "request line"],
-)
-def test_a_byte_now_and_then_is_not_enough(service, head):
-    answer = talk(service.port, head, *[b"a"] * 100, pause_s=0.1)
-    assert (answer.status, answer.code, answer.closed) == (408, "request_timeout", True)
-    assert answer.seconds < SOON_S
+def test_a_steady_slow_body_within_the_rate_is_taken(answers):
+    answer = answers["steady"]
+    assert answer.status == 200
+    assert answer.seconds > PATIENCE_S * 1.5
 
 
 def test_a_refused_body_may_not_come_for_ever(service):
@@ -77,16 +96,8 @@ def test_a_caller_that_does_not_read_is_let_go(service):
         assert _seconds_until_closed(connection, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20) < 2 * SOON_S
 
 
-def test_a_steady_slow_body_within_the_rate_is_taken(service):
-    picture = encoded(noise((120, 100), 3))
-    pieces = [picture[place : place + 3000] for place in range(0, len(picture), 3000)]
-    answer = talk(service.port, PREDICT + b"Content-Length: %d\r\n\r\n" % len(picture), *pieces, pause_s=0.25)
-    assert answer.status == 200
-    assert answer.seconds > PATIENCE_S * 1.5
-
-
 def test_others_are_served_while_many_are_slow_and_above_the_limit_refused(tiny):
-    patience_s = 5  # in which all of them have to come
+    patience_s = 3  # in which all of them have to come
     with tiny(receive_timeout_s=patience_s, max_connections=40) as service, contextlib.ExitStack() as open_ones:
 
         def connect():

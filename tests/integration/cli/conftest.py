@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 
 import httpx
 import pytest
@@ -21,13 +22,13 @@ def service(triton, tmp_path_factory):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder with so many small pictures, none of them like another's."""
+    """A folder with so many small pictures; neither they nor their names are like those of another seed."""
 
     def make(count, seed):
-        folder = tmp_path / "pictures"
+        folder = tmp_path / f"pictures-{seed}"
         folder.mkdir()
         for number in range(count):
-            (folder / f"{number:03}.png").write_bytes(encoded(noise(seed=1000 * seed + number)))
+            (folder / f"{seed}-{number:03}.png").write_bytes(encoded(noise(seed=1000 * seed + number)))
         return folder
 
     return make
@@ -39,9 +40,9 @@ def client(service, tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
     started = []
 
-    def start(folder, *arguments):
+    def start(folder, *arguments, out=tmp_path / "out"):
         command = [sys.executable, "-m", "oncoserve", "predict", folder, "--model", "brain_mri"]
-        command += ["--out", tmp_path / "out", "--url", service.url, *arguments]
+        command += ["--out", out, "--url", service.url, *arguments]
         process = subprocess.Popen(
             [str(each) for each in command], cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True
         )
@@ -56,12 +57,14 @@ def client(service, tmp_path):
 
 
 @pytest.fixture
-def jobs(service):
-    """All jobs of the service with their images, newest first."""
+def sent(service):
+    """How often a picture with each of the names of a seed is an image of a job of the service."""
 
-    def read():
+    def read(seed):
         with httpx.Client(base_url=service.url, timeout=60) as http:
             listed = http.get("/v1/jobs", params={"limit": 100}).raise_for_status().json()["jobs"]
-            return [http.get(f"/v1/jobs/{job['id']}").raise_for_status().json() for job in listed]
+            jobs = [http.get(f"/v1/jobs/{job['id']}").raise_for_status().json() for job in listed]
+        names = Counter(image["name"] for job in jobs for image in job["images"])
+        return {name: count for name, count in names.items() if name.startswith(f"{seed}-")}
 
     return read

@@ -4,7 +4,7 @@ import csv
 import json
 import signal
 import time
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -36,7 +36,7 @@ def test_a_folder_with_good_and_bad_pictures(service, client, pictures, tmp_path
     }  # fmt: skip
     assert "not sent" in table["vaster.png"]["detail"]
     for number in range(3):
-        name = f"{number:03}.png"
+        name = f"1-{number:03}.png"
         with httpx.Client(base_url=service.url, timeout=PATIENCE_S) as http:
             direct = http.post("/v1/models/brain_mri/predict", files={"image": (folder / name).read_bytes()})
         assert direct.headers["cache-status"] == "oncoserve; hit"
@@ -51,24 +51,32 @@ def _timings(files):
     return json.loads((files / "result.json").read_text())["timings_ms"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
-def test_interrupted_again_and_again_nothing_is_doubled_and_nothing_lost(client, pictures, jobs, tmp_path, how):
-    """It is stopped while it sends (twice) and while it fetches, and its state is never ahead of the service's."""
-    before = {job["id"] for job in jobs()}
-    folder, out = pictures(24, seed=how), tmp_path / "out"
-    stops = [lambda s: len(s.jobs) >= 3, lambda s: len(s.jobs) >= 7, lambda s: len(s.done) >= 4]
-    for stop_here in stops:
-        process = client(folder, "--job-images", "2", "--files", "overlay.png")
-        _wait(process, out, stop_here)
-        process.send_signal(how)
-        _, words = process.communicate(timeout=PATIENCE_S)
-        assert (process.returncode, "the same command goes on" in words) in {(130, True), (-9, False), (0, False)}
-    process = client(folder, "--job-images", "2", "--files", "overlay.png")
-    assert process.wait(PATIENCE_S) == 0, process.communicate()
-    names = Counter(image["name"] for job in jobs() if job["id"] not in before for image in job["images"])
-    assert names == dict.fromkeys([f"{number:03}.png" for number in range(24)], 1)
-    assert {row["state"] for row in rows(out).values()} == {"SUCCEEDED"}
-    assert len(rows(out)) == len([*out.glob("images/*/result.json")]) == len([*out.glob("images/*/overlay.png")]) == 24
+def test_interrupted_again_and_again_nothing_is_doubled_and_nothing_lost(client, pictures, sent, tmp_path):
+    """It is stopped while it sends (twice) and while it fetches, and its state is never ahead of the service's.
+
+    By Ctrl-C and by kill -9, side by side.
+    """
+
+    def interrupt(how):
+        folder, out = pictures(24, seed=how), tmp_path / f"out-{how}"
+        arguments = (folder, "--job-images", "2", "--files", "overlay.png")
+        for stop_here in (lambda s: len(s.jobs) >= 3, lambda s: len(s.jobs) >= 7, lambda s: len(s.done) >= 4):
+            process = client(*arguments, out=out)
+            _wait(process, out, stop_here)
+            process.send_signal(how)
+            _, words = process.communicate(timeout=PATIENCE_S)
+            assert (process.returncode, "the same command goes on" in words) in {(130, True), (-9, False), (0, False)}
+        process = client(*arguments, out=out)
+        assert process.wait(PATIENCE_S) == 0, process.communicate()
+        assert sent(seed=how) == dict.fromkeys([f"{how}-{number:03}.png" for number in range(24)], 1)
+        assert {row["state"] for row in rows(out).values()} == {"SUCCEEDED"}
+        assert len(rows(out)) == len([*out.glob("images/*/result.json")]) == 24
+        assert len([*out.glob("images/*/overlay.png")]) == 24
+
+    with ThreadPoolExecutor() as pool:
+        ways = [pool.submit(interrupt, int(how)) for how in (signal.SIGINT, signal.SIGKILL)]
+    for way in ways:
+        way.result()
 
 
 def _state(path):
@@ -89,16 +97,15 @@ def _wait(process, out, condition, timeout_s=PATIENCE_S):
     pytest.fail("it did not come so far")
 
 
-def test_the_service_goes_away_in_the_middle_and_comes_back(service, client, pictures, jobs, tmp_path):
-    before = {job["id"] for job in jobs()}
+def test_the_service_goes_away_in_the_middle_and_comes_back(service, client, pictures, sent, tmp_path):
     folder, out = pictures(12, seed=5), tmp_path / "out"
     process = client(folder, "--job-images", "2")
     _wait(process, out, lambda state: len(state.jobs) >= 2)
     service.kill()
-    time.sleep(1)
+    assert len(_state(out / states.FILE).jobs) < 6, "all had been sent before the service went away"
     service.start()
     service.wait_ready()
     assert process.wait(PATIENCE_S) == 0, process.communicate()
-    names = Counter(image["name"] for job in jobs() if job["id"] not in before for image in job["images"])
+    names = sent(seed=5)
     assert len(rows(out)) == len(names) == 12
     assert max(names.values()) == 1

@@ -1,20 +1,26 @@
 import signal
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
 from testbed.servers import FrontendServer, TritonServer
-from testbed.timed_model import write_sleeper
+from testbed.timed_model import Gate, write_sleeper
 from testbed.tiny_models import write_classifier
 
 
 @pytest.fixture(scope="package")
-def repository(tmp_path_factory):
-    """`tiny` answers at once, in batches; a picture at a time, `slow` takes 0.1 s, `steady` 0.5 s and `slower` 1 s."""
+def door(tmp_path_factory):
+    return Gate(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.fixture(scope="package")
+def repository(door, tmp_path_factory):
+    """`tiny` answers at once, in batches; one by one, `slow` takes 0.1 s, `gated` that from its gate on."""
     folder = tmp_path_factory.mktemp("repository")
     write_classifier(folder, "tiny")
     write_sleeper(folder, "slow", 0.1)
-    write_sleeper(folder, "steady", 0.5)
-    write_sleeper(folder, "slower", 1.0)
+    write_sleeper(folder, "gated", 0.1, gate=door)
     return folder
 
 
@@ -26,17 +32,24 @@ def server(embedded_triton, repository, tmp_path_factory):
 
 
 @pytest.fixture
+def gate(door):
+    """The gate of the model `gated`, closed."""
+    door.close()
+    yield door
+    door.open()
+
+
+@pytest.fixture
 def start(repository, tmp_path):
-    """Starts a frontend; the test's end stops it. Call it as `start(grpc_url, setting=...)`."""
+    """Starts a frontend; the test's end stops it. Call it as `start(grpc_url, setting=...)`, in threads if you like."""
     running = []
 
     def enter(grpc_url, ready_url="/readyz", **settings):
         values = {"model_repository": repository, "results_dir": tmp_path / "results"} | settings
-        folder = tmp_path / f"frontend{len(running)}"
-        folder.mkdir()
-        running.append(FrontendServer(grpc_url, folder, **values))
-        running[-1].ready_url = running[-1].url + ready_url
-        return running[-1].__enter__()
+        service = FrontendServer(grpc_url, Path(mkdtemp(prefix="frontend", dir=tmp_path)), **values)
+        service.ready_url = service.url + ready_url
+        running.append(service)
+        return service.__enter__()
 
     yield enter
     for each in running:

@@ -4,11 +4,9 @@ The models take their time by the clock, so that the bounds hold on a busy machi
 """
 
 import asyncio
-import re
 import statistics
 import time
 
-import httpx
 import psutil
 import pytest
 
@@ -26,26 +24,19 @@ def service(server, repository, tmp_path_factory):
         yield running
 
 
-async def computed_s(server, model):
-    """Seconds that Triton has spent on a model's executions."""
-    async with httpx.AsyncClient() as client:
-        text = (await client.get(f"http://127.0.0.1:{server.metrics_port}/metrics")).text
-    return float(re.search(rf'compute_infer_duration_us\{{model="{model}",version="1"\}} (\S+)', text)[1]) / 1e6
-
-
 async def test_three_times_the_capacity(service):
     async with Callers(service.url) as callers:
         stop = asyncio.Event()
         asking = [asyncio.create_task(callers.keep_asking(stop)) for _ in range(4)]
         began = time.monotonic()
-        await asyncio.sleep(3)
+        await asyncio.sleep(1.5)
         stop.set()
         await asyncio.gather(*asking)
         capacity = len(callers.answers) / (time.monotonic() - began)
     resident = psutil.Process(service.pid).memory_info().rss
     async with Callers(service.url) as callers:
         began = time.monotonic()
-        await callers.arrive(3 * capacity, 4)
+        await callers.arrive(3 * capacity, 2.5)
         goodput = len(callers.with_status(OK)) / (time.monotonic() - began)
     refused = callers.with_status(REFUSED)
     assert len(refused) + len(callers.with_status(OK)) == len(callers.answers)
@@ -55,7 +46,7 @@ async def test_three_times_the_capacity(service):
     # At once: an answer waits for four that take a tenth of a second each.
     answered_s = [each.seconds for each in callers.with_status(OK)]
     assert statistics.median(each.seconds for each in refused) < max(0.2, statistics.median(answered_s) / 2)
-    assert max(answered_s) < 5  # the last of all that came would wait for 8 s
+    assert max(answered_s) < 3  # the last of all that came would wait for 5 s
     assert goodput > 0.7 * capacity
     assert psutil.Process(service.pid).memory_info().rss - resident < 30 * 2**20
 
@@ -73,28 +64,31 @@ async def test_a_refused_upload_is_told_so_and_its_connection_goes_on(service):
     assert caller.with_status(REFUSED)
 
 
-async def test_who_hangs_up_frees_the_place_and_is_not_computed(service, server):
-    async with Callers(service.url, "slower") as callers:
-        start = await computed_s(server, "slower")
-        await callers.ask()
-        before = await computed_s(server, "slower")
+async def test_who_hangs_up_frees_the_place_and_is_not_computed(service, gate):
+    async with Callers(service.url, "gated") as callers:
         staying = asyncio.create_task(callers.ask())
         await callers.all_in(1)
         leaving = [asyncio.create_task(callers.ask()) for _ in range(3)]
-        await callers.all_in(4)
-        await asyncio.sleep(0.1)  # from the head of a request to its place
-        assert (await callers.ask()).status == REFUSED  # four are in, so all of them have been admitted
+        await until(lambda: is_full(callers))
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
+        await callers.all_in(1)
+        following = [asyncio.create_task(callers.ask()) for _ in range(3)]
+        await until(lambda: is_full(callers))
+        passed = gate.passed
+        gate.open()
+        assert {each.status for each in await asyncio.gather(staying, *following)} == {OK}
+        assert gate.passed - passed == 4  # none of those who left
 
-        async def let_in():
-            return (await callers.ask()).status == OK
 
-        await until(let_in)
-        assert callers.answers[-1].began < (await staying).ended
-        # Of five two were computed; Triton's counters of requests and executions do not tell.
-        assert await computed_s(server, "slower") - before < 2.9 * (before - start)
+async def is_full(callers):
+    """Whether a request is refused; one that is let in, since another is on its way to its place, is taken back."""
+    asking = asyncio.create_task(callers.ask())
+    await asyncio.wait([asking], timeout=0.5)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    return not asking.cancelled() and asking.result().status == REFUSED
 
 
 async def test_the_callers_own_deadline(service):
@@ -115,31 +109,33 @@ async def test_the_callers_own_deadline(service):
 
 async def test_the_background_gives_way(service):
     async with Callers(service.url) as interactive, Callers(service.url) as background:
-        for _ in range(6):
+        for _ in range(4):
             await interactive.ask()
         alone = sorted(each.seconds for each in interactive.answers[1:])
         interactive.answers.clear()
         stop = asyncio.Event()
         crowd = [asyncio.create_task(background.keep_asking(stop, headers=BACKGROUND)) for _ in range(8)]
         await until(lambda: asyncio.sleep(0, bool(background.with_status(REFUSED))))
-        for _ in range(8):
+        for _ in range(6):
             await interactive.ask()
-            await asyncio.sleep(0.2)
+            done = len(background.with_status(OK))
+            await until(lambda done=done: asyncio.sleep(0, len(background.with_status(OK)) > done))
         stop.set()
         await asyncio.gather(*crowd)
     assert {each.status for each in interactive.answers} == {OK}
     assert statistics.median(each.seconds for each in interactive.answers) < 3 * alone[-1] + 0.1
-    assert background.with_status(OK)
     assert {each.code for each in background.with_status(REFUSED)} == {"too_busy"}
 
 
-async def test_interactive_callers_come_first(service):
+async def test_interactive_callers_come_first(service, gate):
     """Four in the background came before, and all but the one that runs wait until the interactive ones are done."""
-    async with Callers(service.url, "steady") as interactive, Callers(service.url, "steady") as background:
-        await interactive.ask()
+    async with Callers(service.url, "gated") as interactive, Callers(service.url, "gated") as background:
         earlier = [asyncio.create_task(background.ask(headers=BACKGROUND)) for _ in range(4)]
         await background.all_in(4)
-        mine = await asyncio.gather(*(interactive.ask() for _ in range(2)))
+        mine = [asyncio.create_task(interactive.ask()) for _ in range(2)]
+        await interactive.all_in(6)
+        gate.open()
         answers = await asyncio.gather(*earlier)
+        mine = await asyncio.gather(*mine)
     assert {each.status for each in [*mine, *answers]} == {OK}
     assert sum(each.ended < max(each.ended for each in mine) for each in answers) <= 1

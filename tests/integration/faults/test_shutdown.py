@@ -4,12 +4,10 @@ import asyncio
 import signal
 import time
 
-import pytest
-
 from testbed.http_callers import Callers, until
 from tests.integration.faults.proxy import Proxy
 
-DRAIN_S = 3
+DRAIN_S = 2
 
 
 async def is_leaving(callers):
@@ -19,12 +17,20 @@ async def is_leaving(callers):
     return all(each == (503, {"frontend": "shutting down"}) for each in said)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_not_ready_first_and_what_runs_is_finished(server, start, workers):
-    service = start(server.grpc_url, drain_s=DRAIN_S, workers=workers)
+async def test_not_ready_first_and_what_runs_is_finished(server, start):
+    """With one process and with two, side by side."""
+    services = await start_side_by_side(start, [{"workers": 1}, {"workers": 2}], server.grpc_url, drain_s=DRAIN_S)
+    await asyncio.gather(*map(leaves_in_order, services))
+
+
+async def start_side_by_side(start, each, *arguments, **settings):
+    return await asyncio.gather(*(asyncio.to_thread(start, *arguments, **settings, **own) for own in each))
+
+
+async def leaves_in_order(service):
     stop = asyncio.Event()
     async with Callers(service.url) as callers, asyncio.TaskGroup() as group:
-        for _ in range(3):
+        for _ in range(2):
             group.create_task(callers.keep_asking(stop))
         await until(lambda: asyncio.sleep(0, len(callers.with_status(200)) > 3))
         service.process.send_signal(signal.SIGTERM)
@@ -52,7 +58,7 @@ async def test_a_second_signal_does_not_wait(server, start):
 
 
 async def test_a_rolling_restart_loses_nothing(server, start):
-    services = [start(server.grpc_url, drain_s=1) for _ in range(2)]
+    services = await start_side_by_side(start, [{}, {}], server.grpc_url, drain_s=1)
     stop = asyncio.Event()
     async with (
         Proxy([each.port for each in services]) as proxy,

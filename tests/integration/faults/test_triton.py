@@ -20,12 +20,12 @@ async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path,
     triton = TritonServer(repository, tmp_path)
     await asyncio.to_thread(triton.__enter__)
     try:
-        service = start(triton.grpc_url)
+        service = start(triton.grpc_url, poll_interval_s=0.2)
         stop = asyncio.Event()
         async with Callers(service.url) as callers, asyncio.TaskGroup() as group:
             for _ in range(4):
                 group.create_task(callers.keep_asking(stop))
-            await asyncio.sleep(1)
+            await until(lambda: asyncio.sleep(0, len(callers.with_status(200)) >= 4))
             triton.triton_process().kill()
             killed = time.monotonic()
             await until(lambda: asyncio.sleep(0, len(callers.with_status(503)) >= 20))
@@ -43,7 +43,7 @@ async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path,
         assert hit
         assert max(each.ended for each in hit) - killed < 10  # the deadline is 30 s
     finally:
-        triton.stop()
+        triton.end()
 
 
 async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
@@ -53,6 +53,7 @@ async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
             assert (await callers.ask()).status == 200
             triton.triton_process().send_signal(signal.SIGSTOP)
             try:
+                looking = asyncio.create_task(callers.http.get("/readyz"))
                 answers = await asyncio.gather(
                     *(callers.ask() for _ in range(3)), callers.ask(headers={"Request-Timeout": "1"})
                 )
@@ -61,7 +62,7 @@ async def test_frozen_and_thawed(embedded_triton, repository, tmp_path, start):
                 assert 1 <= by_caller < 2.5
                 assert all(3 <= each < 6 for each in by_setting)
                 assert (await callers.http.get("/livez")).status_code == 200
-                unready = await callers.http.get("/readyz")
+                unready = await looking
                 assert (unready.status_code, unready.json()["ready"]) == (503, False)
                 assert "does not answer" in unready.json()["problems"]["inference_server"]
             finally:
@@ -88,14 +89,14 @@ async def test_garbage_is_502_and_the_service_lives(wire, start):
 
 
 async def test_slow_answers_end_at_the_deadline(wire, start):
-    service = start(wire.grpc_url, infer_timeout_s=2)
+    service = start(wire.grpc_url, infer_timeout_s=1)
     async with Callers(service.url, "tiny") as callers:
-        wire.answer_with("truth", delay_s=0.3)
+        wire.answer_with("truth", delay_s=0.2)
         assert (await callers.ask()).status == 200
         wire.answer_with("truth", delay_s=30)
         answer = await callers.ask()
         assert (answer.status, answer.code) == (504, "deadline_exceeded")
-        assert 2 <= answer.seconds < 6
+        assert 1 <= answer.seconds < 5
         await until(lambda: asyncio.sleep(0, wire.cancelled == 1), 15)
 
 

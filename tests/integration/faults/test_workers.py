@@ -1,10 +1,10 @@
 """Several worker processes of one frontend are one service: what is limited is limited for all of them together."""
 
 import asyncio
+import re
 
 import httpx
 import psutil
-import pytest
 
 from testbed.http_callers import Callers, until
 
@@ -19,42 +19,61 @@ def workers_of(service):
     return [each for each in children if any("spawn_main" in word for word in each.cmdline())]
 
 
-async def ask_at_once(service, count):
-    """So many requests, each over a connection of its own, which whichever process takes."""
-    async with Callers(service.url, "slower") as callers:
-        await asyncio.gather(*(callers.ask() for _ in range(count)))
-        return callers
+async def come(callers, count):
+    """So many requests before a closed gate, each over a connection of its own, which whichever process takes.
+
+    Returns the tasks when as many as can be let in at most are still under way, and all others have been answered.
+    """
+    known = len(callers.answers)
+    tasks = [asyncio.create_task(callers.ask()) for _ in range(count)]
+
+    async def settled():
+        answered = len(callers.answers) - known  # first: what is answered meanwhile makes the sum smaller, not larger
+        text = (await callers.http.get("/metrics")).text
+        under_way = int(float(re.search(r"^oncoserve_in_flight (\S+)$", text, re.MULTILINE)[1])) - 1
+        return answered + under_way == count and under_way < PLACES + WORKERS
+
+    await until(settled)
+    return tasks
 
 
-async def test_places_are_counted_over_all_workers(start, server):
+async def test_places_are_counted_over_all_workers(start, server, gate):
     service = start(server.grpc_url, workers=WORKERS)
-    callers = await ask_at_once(service, 24)
-    let_in = len(callers.with_status(OK))
-    # Processes that look at the same moment may both take the last place.
-    assert PLACES <= let_in < PLACES + WORKERS
-    assert len(callers.with_status(REFUSED)) == 24 - let_in
-    assert (await ask_at_once(service, 1)).with_status(OK)
+    async with Callers(service.url, "gated") as callers:
+        tasks = await come(callers, 24)
+        gate.open()
+        await asyncio.gather(*tasks)
+        let_in = len(callers.with_status(OK))
+        # Processes that look at the same moment may both take the last place.
+        assert PLACES <= let_in < PLACES + WORKERS
+        assert len(callers.with_status(REFUSED)) == 24 - let_in
+        assert (await callers.ask()).status == OK
 
 
-async def test_workers_that_die_leave_no_place_taken(start, server):
+async def test_workers_that_die_leave_no_place_taken(start, server, gate):
     service = start(server.grpc_url, workers=WORKERS)
-    asking = asyncio.create_task(ask_at_once(service, PLACES))
-    await asyncio.sleep(0.5)
-    killed = workers_of(service)
-    assert len(killed) == WORKERS
-    for each in killed:
-        each.kill()
-    assert len((await asking).with_status(0)) == PLACES
+    async with Callers(service.url, "gated") as callers:
+        tasks = await come(callers, PLACES)
+        killed = workers_of(service)
+        assert len(killed) == WORKERS
+        for each in killed:
+            each.kill()
+        assert {each.status for each in await asyncio.gather(*tasks)} == {0}
+        gate.open()
 
-    async def all_places_are_free():
-        return service.is_ready() and len((await ask_at_once(service, PLACES)).with_status(OK)) == PLACES
+        async def all_places_are_free():
+            if not await asyncio.to_thread(service.is_ready):
+                return False
+            gate.close()
+            tasks = await come(callers, PLACES)
+            gate.open()
+            return {each.status for each in await asyncio.gather(*tasks)} == {OK}
 
-    await until(all_places_are_free, 60)
+        await until(all_places_are_free)
 
 
-@pytest.mark.parametrize("workers", [1, WORKERS])
-async def test_requests_are_counted_over_all_workers(start, server, workers):
-    service = start(server.grpc_url, workers=workers, rate_limit_per_min=10)
+async def test_requests_are_counted_over_all_workers(start, server):
+    service = start(server.grpc_url, workers=WORKERS, rate_limit_per_min=10)
 
     async def ask():
         async with httpx.AsyncClient(base_url=service.url, timeout=60) as http:

@@ -70,7 +70,7 @@ class Wire(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def RepositoryIndex(self, request, context):  # noqa: N802 - the service's own name
         index = service_pb2.RepositoryIndexResponse()
-        for name in ("tiny", "slow", "steady", "slower"):
+        for name in ("tiny", "slow", "gated"):
             index.models.add(name=name, version="1", state="READY")
         return index
 

@@ -109,7 +109,7 @@ def test_tiles_are_sent_together(http, triton):
         (stats,) = client.get_inference_statistics("he_tissue").model_stats
         return np.array([stats.inference_stats.queue.ns, stats.inference_stats.compute_infer.ns, stats.inference_count])
 
-    wide = Image.open(HISTO).convert("RGB").resize((1400, 840))
+    wide = Image.open(HISTO).convert("RGB").resize((600, 600))
     before = waiting_and_count()
     predict(http, encoded(wide), um_per_px=2.0)
     queued_ns, computed_ns, tiles = waiting_and_count() - before
@@ -153,15 +153,19 @@ def test_threshold_out_of_range(http, value):
         assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
 
 
-def test_both_models_at_once(http):
+def test_both_models_at_once(http, triton):
     """A long segmentation does not stop classifications, and neither gets the other's answer."""
-    wide = encoded(Image.open(HISTO).convert("RGB").resize((1500, 800)).rotate(180))
+    wide = encoded(Image.open(HISTO).convert("RGB").resize((900, 540)).rotate(180))
     mri = sorted((PROJECT / "build/samples/brain_mri").glob("*/*.jpg"))[:4]
     with ThreadPoolExecutor(5) as pool:
+        before = inferences(triton)
         slow = pool.submit(http.post, PREDICT, content=wide, params={"um_per_px": 2.0})
-        time.sleep(0.3)
+        while inferences(triton) == before:
+            assert not slow.done()
+            time.sleep(0.02)
         quick = list(pool.map(lambda path: http.post("/v1/models/brain_mri/predict", content=path.read_bytes()), mri))
         assert [each.json()["label"] for each in quick] == [path.parent.name for path in mri]
+        assert not slow.done()  # of twelve tiles one was done when they came
         assert slow.result().json()["task"] == "segmentation"
 
 

@@ -1,5 +1,6 @@
 """The real processes around the main job: readiness, restarts, several workers, other models, bad input on the wire."""
 
+import itertools
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import pytest
 from oncoserve.keys import LOOK_EVERY_S, new_key
 from testbed.encoded_pictures import encoded, noise
 from testbed.model_folder import CLASSES
-from testbed.servers import FrontendServer, TritonServer, free_port
+from testbed.servers import FrontendServer, TritonServer
 from testbed.tiny_models import expected_probabilities, write_classifier
 
 SIZE = 16
@@ -49,10 +50,15 @@ def wait_for(condition, seconds=60):
         time.sleep(0.1)
 
 
-def test_an_added_folder_with_another_model_is_served_without_a_line_of_python(tiny, repository, tmp_path):
-    with frontend(tiny, repository, tmp_path) as service:
-        response = httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture())
-    result = response.json()
+@pytest.fixture(scope="module")
+def service(tiny, repository, tmp_path_factory):
+    """A frontend for the tests that leave it as it was."""
+    with frontend(tiny, repository, tmp_path_factory.mktemp("service"), max_upload_bytes=4096) as running:
+        yield running
+
+
+def test_an_added_folder_with_another_model_is_served_without_a_line_of_python(service):
+    result = httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture()).json()
     expected = expected_probabilities(np.asarray(noise((SIZE, SIZE)))[np.newaxis])[0]
     assert list(result["probabilities"]) == list(CLASSES)
     assert list(result["probabilities"].values()) == pytest.approx(expected.tolist(), abs=2e-6)
@@ -78,37 +84,35 @@ def test_metrics_are_those_of_all_workers(tiny, repository, tmp_path):
         assert float(counted[1]) == uploads
 
 
-def test_triton_killed_and_back(repository, embedded_triton, tmp_path):
-    with TritonServer(repository, tmp_path) as triton, frontend(triton, repository, tmp_path) as service:
-        predict = f"{service.url}/v1/models/tiny/predict"
-        assert httpx.post(predict, content=picture(1)).status_code == 200
-        triton.triton_process().kill()
-        triton.wait()
-        response = httpx.post(predict, content=picture(2))
+def test_triton_comes_late_and_dies_and_comes_back(repository, embedded_triton, tmp_path):
+    triton = TritonServer(repository, tmp_path)
+    service = frontend(triton, repository, tmp_path, poll_interval_s=0.2)
+    predict = f"{service.url}/v1/models/tiny/predict"
+
+    def is_away():
+        response = httpx.post(predict, content=picture(9))
         assert (response.status_code, response.json()["code"]) == (503, "inference_unavailable")
         assert int(response.headers["retry-after"]) >= 1
         ready = httpx.get(f"{service.url}/readyz")
         assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        assert "does not answer" in ready.json()["problems"]["inference_server"]
         assert httpx.get(f"{service.url}/livez").status_code == 200
-        assert httpx.post(predict, content=picture(1)).status_code == 200  # stored, needs no Triton
-        triton.start()
-        triton.wait_ready()
-        wait_for(lambda: httpx.post(predict, content=picture(3)).status_code == 200)
-        wait_for(service.is_ready)
 
-
-def test_the_frontend_may_start_before_triton(repository, embedded_triton, tmp_path):
-    triton = TritonServer(repository, tmp_path)
-    service = frontend(triton, repository, tmp_path)
     service.start()
     try:
         wait_for(lambda: _status(f"{service.url}/livez") == 200)
-        assert httpx.get(f"{service.url}/readyz").status_code == 503
-        response = httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture())
-        assert (response.status_code, response.json()["code"]) == (503, "inference_unavailable")
+        is_away()
         with triton:
             wait_for(service.is_ready)
-            assert httpx.post(f"{service.url}/v1/models/tiny/predict", content=picture()).status_code == 200
+            assert httpx.post(predict, content=picture(1)).status_code == 200
+            triton.triton_process().kill()
+            triton.wait()
+            is_away()
+            assert httpx.post(predict, content=picture(1)).status_code == 200  # stored, needs no Triton
+            triton.start()
+            triton.wait_ready()
+            wait_for(lambda: httpx.post(predict, content=picture(3)).status_code == 200)
+            wait_for(service.is_ready)
     finally:
         service.stop()
 
@@ -130,19 +134,25 @@ def test_a_card_that_does_not_fit_is_not_ready_with_the_reason(tiny, repository,
         service.stop()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_stopped_by_sigterm_and_sigint(tiny, repository, tmp_path, workers):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        service = frontend(tiny, repository, tmp_path, workers=workers)
+def test_stopped_by_sigterm_and_sigint(tiny, repository, tmp_path):
+    """With one process and with two; all side by side."""
+
+    def stop(workers, signum):
+        folder = tmp_path / f"{workers}-{signum}"
+        temporary = folder / "temporary"
+        temporary.mkdir(parents=True)
+        service = frontend(tiny, repository, folder, workers=workers)
         service.env["TMPDIR"] = str(temporary)
         with service:
             assert list(temporary.iterdir())
-            service.stop(signum)
+            assert service.stop(signum) == 0
         assert "Traceback" not in service.output()
-        assert service.process.returncode == 0
         assert not list(temporary.iterdir())
+
+    with ThreadPoolExecutor() as pool:
+        ways = [pool.submit(stop, *way) for way in itertools.product((1, 2), (signal.SIGTERM, signal.SIGINT))]
+    for way in ways:
+        way.result()
 
 
 @pytest.mark.parametrize(
@@ -169,7 +179,7 @@ def test_keys_and_expiry_with_several_workers(tiny, repository, tmp_path):
     file.write_text(f"{made[0][1]}\n")
     ward, lab = ({"X-API-Key": secret} for secret, _ in made)
     results = tmp_path / "results"
-    with frontend(tiny, repository, tmp_path, workers=3, api_keys_file=file, results_ttl_s=48) as service:
+    with frontend(tiny, repository, tmp_path, workers=3, api_keys_file=file, results_ttl_s=24) as service:
 
         def ask(headers, path="/v1/models"):
             return httpx.get(f"{service.url}{path}", headers=headers).status_code
@@ -208,19 +218,18 @@ def test_port_taken(tmp_path):
 
 
 @pytest.mark.parametrize("sent", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(50), encoded(noise((9, 9)), "GIF")])
-def test_bad_input_on_the_wire_leaves_the_service_working(tiny, repository, tmp_path, sent):
+def test_bad_input_on_the_wire_leaves_the_service_working(service, sent):
     def chunked():
         yield from (sent[i : i + 7] for i in range(0, len(sent), 7))
 
-    with frontend(tiny, repository, tmp_path, max_upload_bytes=4096) as service:
-        predict = f"{service.url}/v1/models/tiny/predict"
-        for request in ({"content": sent}, {"content": chunked()}, {"files": {"image": ("x.png", sent)}}):
-            response = httpx.post(predict, **request)
-            assert response.status_code in (400, 415, 422)
-            assert response.headers["content-type"] == "application/problem+json"
-        too_long = httpx.post(predict, content=(bytes(1000) for _ in range(10)))
-        assert (too_long.status_code, too_long.json()["code"]) == (413, "upload_too_large")
-        assert httpx.post(predict, content=picture()).status_code == 200
+    predict = f"{service.url}/v1/models/tiny/predict"
+    for request in ({"content": sent}, {"content": chunked()}, {"files": {"image": ("x.png", sent)}}):
+        response = httpx.post(predict, **request)
+        assert response.status_code in (400, 415, 422)
+        assert response.headers["content-type"] == "application/problem+json"
+    too_long = httpx.post(predict, content=(bytes(1000) for _ in range(10)))
+    assert (too_long.status_code, too_long.json()["code"]) == (413, "upload_too_large")
+    assert httpx.post(predict, content=picture(100 + len(sent))).status_code == 200
 
 
 def _status(url):
@@ -228,13 +237,3 @@ def _status(url):
         return httpx.get(url).status_code
     except httpx.TransportError:
         return None
-
-
-def test_nothing_listens_where_triton_should_be(repository, tmp_path):
-    service = FrontendServer(f"127.0.0.1:{free_port()}", tmp_path, model_repository=repository)
-    service.start()
-    try:
-        wait_for(lambda: _status(f"{service.url}/livez") == 200)
-        assert "does not answer" in httpx.get(f"{service.url}/readyz").json()["problems"]["inference_server"]
-    finally:
-        service.stop()

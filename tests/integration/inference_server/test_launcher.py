@@ -1,5 +1,6 @@
 """The launcher with the real Triton: it starts, explains, stops and never leaves anything behind."""
 
+import shutil
 import signal
 import socket
 import sys
@@ -41,36 +42,7 @@ def wait_for_output(server, text, timeout_s=120):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_the_command_and_triton(repository, tmp_path, signum):
-    with TritonServer(repository, tmp_path, SLEEP) as server:
-        wait_for_output(server, "command runs")
-        family, shared_memory = server.family(), server.shared_memory()
-        assert {process.name() for process in family} >= {"tritonserver", "triton_python_backend_stub"}
-        assert shared_memory
-        assert server.stop(signum) == 0
-        assert ended(family, timeout_s=5)
-        assert not [region for region in shared_memory if region.exists()]
-        lines = server.output().splitlines()
-        assert [line.split(" (")[0] for line in lines] == [
-            f"Triton loads and warms up the models of {repository} ...",
-            f"Triton 2.51.0 is ready: gRPC 127.0.0.1:{server.grpc_port}, HTTP 127.0.0.1:{server.http_port}",
-            "command runs",
-            "Stopping ...",
-        ]
-
-
-def test_a_signal_while_models_load_stops_triton(repository, tmp_path):
-    server = TritonServer(repository, tmp_path)
-    server.start()
-    wait_for_output(server, "loads")
-    family = server.family()
-    assert server.stop(signal.SIGINT) == 0
-    assert ended(family, timeout_s=5)
-    assert "Traceback" not in server.output()
-
-
-def test_the_command_stops_before_triton(repository, tmp_path):
+def test_a_signal_stops_the_command_and_after_it_triton(repository, tmp_path):
     goodbye = """
 import signal, sys, time, urllib.request
 def leave(*_):
@@ -85,22 +57,51 @@ time.sleep(600)
     server.argv += ["--", sys.executable, "-c", goodbye, server.ready_url]
     with server:
         wait_for_output(server, "command runs")
+        family, shared_memory = server.family(), server.shared_memory()
+        assert {process.name() for process in family} >= {"tritonserver", "triton_python_backend_stub"}
+        assert shared_memory
         assert server.stop() == 0
-        assert "Triton still answers 200" in server.output()
+        assert ended(family, timeout_s=5)
+        assert not [region for region in shared_memory if region.exists()]
+        lines = server.output().splitlines()
+        assert [line.split(" (")[0] for line in lines] == [
+            f"Triton loads and warms up the models of {repository} ...",
+            f"Triton 2.51.0 is ready: gRPC 127.0.0.1:{server.grpc_port}, HTTP 127.0.0.1:{server.http_port}",
+            "command runs",
+            "Stopping ...",
+            "Triton still answers 200",
+        ]
 
 
-@pytest.mark.parametrize("code", [0, 7])
-def test_the_end_of_the_command_ends_triton_with_its_exit_code(repository, tmp_path, code):
-    program = "import os, sys; print(os.environ['ONCO_INFERENCE_URL'], flush=True); sys.exit(int(sys.argv[1]))"
-    server = TritonServer(repository, tmp_path, (sys.executable, "-c", program, str(code)))
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_models_load_stops_triton(repository, tmp_path, signum):
+    server = TritonServer(repository, tmp_path)
     server.start()
-    assert server.wait() == code
-    assert server.grpc_url in server.output().splitlines()
-    assert not server.is_ready()
+    wait_for_output(server, "loads")
+    family = server.family()
+    assert server.stop(signum) == 0
+    assert ended(family, timeout_s=5)
+    assert server.output().splitlines()[-1] == "Stopping ..."
+    assert "Traceback" not in server.output()
+
+
+def test_the_end_of_the_command_ends_triton_with_its_exit_code(repository, tmp_path):
+    program = "import os, sys; print(os.environ['ONCO_INFERENCE_URL'], flush=True); sys.exit(int(sys.argv[1]))"
+    started = {}
+    for code in (0, 7):  # side by side: each waits for its Triton
+        folder = tmp_path / str(code)
+        folder.mkdir()
+        command = (sys.executable, "-c", program, str(code))
+        started[code] = TritonServer(repository, folder, command, stop_grace_s=1)
+        started[code].start()
+    for code, server in started.items():
+        assert server.wait() == code
+        assert server.grpc_url in server.output().splitlines()
+        assert not server.is_ready()
 
 
 def test_a_command_that_does_not_exist_is_named(repository, tmp_path):
-    server = TritonServer(repository, tmp_path, ("no-such-command",))
+    server = TritonServer(repository, tmp_path, ("no-such-command",), stop_grace_s=1)
     server.start()
     assert server.wait() == 1
     assert "Cannot start no-such-command: No such file or directory" in server.output()
@@ -147,9 +148,10 @@ def test_the_next_start_removes_what_a_killed_server_left(repository, tmp_path):
         for process in [psutil.Process(server.pid), *family]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        server.wait()
         assert ended(family)
+        # Before `wait` the killed launcher has its entry in /proc: no start of another test removes what it left.
         assert [region for region in shared_memory if region.exists()], "nothing was left that could be removed"
+        server.wait()
     with TritonServer(repository, tmp_path / "next"):
         assert not [region for region in shared_memory if region.exists()]
 
@@ -157,7 +159,8 @@ def test_the_next_start_removes_what_a_killed_server_left(repository, tmp_path):
 def test_two_servers_run_side_by_side_and_end_on_their_own(repository, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    with TritonServer(repository, tmp_path / "one") as one, TritonServer(repository, tmp_path / "two") as two:
+    one, two = (TritonServer(repository, tmp_path / name, stop_grace_s=1) for name in ("one", "two"))
+    with one, two:
         assert one.shared_memory()
         assert two.shared_memory()
         assert one.stop() == 0
@@ -178,41 +181,59 @@ def test_a_taken_port_is_named_at_once(repository, tmp_path, name):
     assert not server.triton_log
 
 
-@pytest.mark.parametrize("what", ["1/model.onnx", "1"])
-def test_a_model_that_was_not_exported_says_make_models(repository, tmp_path, what):
-    path = repository / "tiny" / what
-    path.rename(tmp_path / "away")
-    server = TritonServer(repository, tmp_path)
-    server.start()
-    assert server.wait() == 1
-    assert "in a checkout `make models`." in server.output().splitlines()[-1]
-    assert "tiny" in server.output()
+def without_the_graph(model):
+    (model / "1/model.onnx").unlink()
 
 
-def test_a_configuration_that_contradicts_the_graph_is_explained(repository, tmp_path):
-    config = repository / "tiny/config.pbtxt"
-    config.write_text(config.read_text().replace("[16, 16, 3]", "[16, 17, 3]").replace("TYPE_FP32", "TYPE_INT8"))
-    server = TritonServer(repository, tmp_path)
-    server.start()
-    assert server.wait() == 1
-    assert "image is [-1, 16, 17, 3] in config.pbtxt and [-1, 16, 16, 3] in the graph" in server.output()
-    assert "probabilities is TYPE_INT8 in config.pbtxt and tensor(float) in the graph" in server.output()
-    assert "config.pbtxt of tiny and its graph contradict each other" in server.output().splitlines()[-1]
+def without_a_version(model):
+    shutil.rmtree(model / "1")
 
 
-def test_a_gpu_configuration_is_refused_without_a_gpu(repository, tmp_path):
-    (repository / "tiny/configs").mkdir()
-    config = (repository / "tiny/config.pbtxt").read_text().replace("KIND_CPU", "KIND_GPU")
-    (repository / "tiny/configs/gpu.pbtxt").write_text(config)
-    server = TritonServer(repository, tmp_path, model_config_name="gpu")
-    server.start()
-    assert server.wait() == 1
-    assert "no GPU that Triton can use: unset ONCO_TRITON_MODEL_CONFIG_NAME" in server.output()
+def with_another_shape(model):
+    config = (model / "config.pbtxt").read_text()
+    (model / "config.pbtxt").write_text(config.replace("[16, 16, 3]", "[16, 17, 3]").replace("TYPE_FP32", "TYPE_INT8"))
+
+
+def with_a_gpu(model):
+    (model / "configs").mkdir()
+    (model / "configs/gpu.pbtxt").write_text((model / "config.pbtxt").read_text().replace("KIND_CPU", "KIND_GPU"))
+
+
+@pytest.fixture(scope="module")
+def failed(embedded_triton, tmp_path_factory):
+    """What launchers said whose Triton cannot load its model, by what was done to it; they ran side by side."""
+    started = {}
+    for spoil in (without_the_graph, without_a_version, with_another_shape, with_a_gpu):
+        folder = tmp_path_factory.mktemp(spoil.__name__)
+        spoil(tiny_models.write_classifier(folder / "models"))
+        configuration = "gpu" if spoil is with_a_gpu else ""
+        started[spoil] = TritonServer(folder / "models", folder, model_config_name=configuration)
+        started[spoil].start()
+    codes = [server.wait() for server in started.values()]
+    assert codes == [1] * len(codes)
+    return {spoil: server.output() for spoil, server in started.items()}
+
+
+@pytest.mark.parametrize("spoil", [without_the_graph, without_a_version])
+def test_a_model_that_was_not_exported_says_make_models(failed, spoil):
+    assert "in a checkout `make models`." in failed[spoil].splitlines()[-1]
+    assert "tiny" in failed[spoil]
+
+
+def test_a_configuration_that_contradicts_the_graph_is_explained(failed):
+    output = failed[with_another_shape]
+    assert "image is [-1, 16, 17, 3] in config.pbtxt and [-1, 16, 16, 3] in the graph" in output
+    assert "probabilities is TYPE_INT8 in config.pbtxt and tensor(float) in the graph" in output
+    assert "config.pbtxt of tiny and its graph contradict each other" in output.splitlines()[-1]
+
+
+def test_a_gpu_configuration_is_refused_without_a_gpu(failed):
+    assert "no GPU that Triton can use: unset ONCO_TRITON_MODEL_CONFIG_NAME" in failed[with_a_gpu]
 
 
 def test_exit_on_error_false_serves_the_other_models(repository, tmp_path):
     (tiny_models.write_classifier(repository, "broken") / "1/model.onnx").unlink()
-    server = TritonServer(repository, tmp_path, SLEEP, exit_on_error=False)
+    server = TritonServer(repository, tmp_path, SLEEP, exit_on_error=False, stop_grace_s=1)
     server.ready_url = f"http://127.0.0.1:{server.http_port}/v2/models/tiny/ready"
     with server:
         wait_for_output(server, "command runs")

@@ -4,7 +4,7 @@ import os
 
 from loadtest.jobs.chaos import chaos
 
-COUNT = 60
+COUNT = 40
 
 
 async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path):
@@ -12,11 +12,11 @@ async def test_nothing_is_lost_and_nothing_doubled(server, repository, tmp_path)
         "ONCO_INFERENCE_URL": server.grpc_url,
         "ONCO_MODEL_REPOSITORY": str(repository),
         "ONCO_RESULTS_DIR": str(tmp_path / "results"),
-        "ONCO_JOB_LEASE_S": "2",
+        "ONCO_JOB_LEASE_S": "1",
         "ONCO_JOB_MAX_ATTEMPTS": "4",
     }
     before = dict(os.environ)
-    report = await chaos(settings, tmp_path, COUNT, workers=2, kill_every_s=3)
+    report = await chaos(settings, tmp_path, COUNT, workers=2, kill_every_s=1.5)
     assert report.sound, report
     assert dict(os.environ) == before
     assert report.succeeded == COUNT - 1

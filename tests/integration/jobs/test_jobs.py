@@ -4,12 +4,14 @@ import asyncio
 import signal
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
 import pytest
 
 from frontend.http.job_shapes import JobShape
+from oncoserve.jobs.embedded.database import BUSY_TIMEOUT_S
 from testbed.encoded_pictures import encoded, noise
 from testbed.servers import TritonServer
 
@@ -20,33 +22,40 @@ def pictures(count, first=0):
     return [("images", (f"{seed}.png", encoded(noise(seed=seed)))) for seed in range(first, first + count)]
 
 
-def submit(service, files):
-    answer = httpx.post(f"{service.url}/v1/jobs", data={"model": "tiny"}, files=files, timeout=60)
+def submit(service, files, model="tiny"):
+    answer = httpx.post(f"{service.url}/v1/jobs", data={"model": model}, files=files, timeout=60)
     assert answer.status_code == 202, answer.text
     return service.url + answer.headers["location"]
 
 
-def ended(address, within_s=PATIENCE_S):
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        job = JobShape.model_validate(httpx.get(address, timeout=60).json())
-        if job.state not in {"QUEUED", "RUNNING"}:
-            return job
-        time.sleep(0.1)
-    pytest.fail(f"not ended: {job.progress}")
+def look(address):
+    return JobShape.model_validate(httpx.get(address, timeout=60).json())
 
 
-def worker_of(service):
-    """The worker process, when there is one."""
+def ended(address):
+    return wait_for(address, lambda job: job.state not in {"QUEUED", "RUNNING"})
+
+
+def wait_for(address, condition):
+    """The job when the condition holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition(job := look(address)):
+        assert time.monotonic() < deadline, f"it did not come so far: {job.progress}"
+        time.sleep(0.05)
+    return job
+
+
+def worker_of(service, but=()):
+    """The worker process, when there is one with none of these numbers."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for process in service.family():
             try:
-                if "worker" in process.cmdline():
+                if process.pid not in but and "worker" in process.cmdline():
                     return process
             except psutil.Error:
                 continue
-        time.sleep(0.1)
+        time.sleep(0.05)
     pytest.fail("no worker")
 
 
@@ -76,67 +85,91 @@ async def test_from_upload_to_results(server, start):
         assert "\noncoserve_ready 1.0\n" in metrics
 
 
-def test_a_worker_that_is_killed_is_replaced_and_all_ends(server, start):
-    service = start(server.grpc_url)
-    address = submit(service, pictures(40))
-    victims = set()
-    for _ in range(2):
-        victim = worker_of(service)
-        victims.add(victim.pid)
-        time.sleep(1)
-        victim.kill()
-    assert ended(address).progress.succeeded == 40
-    assert worker_of(service).pid not in victims
+def test_processes_that_end(server, start, gate):
+    """A worker is killed, a frontend with a worker is killed, and another is stopped; side by side."""
 
-
-def test_the_worker_ends_with_a_frontend_that_is_killed(server, start):
-    service = start(server.grpc_url)
-    worker = worker_of(service)
-    service.kill()
-    worker.wait(PATIENCE_S)
-
-
-def test_a_frontend_that_is_stopped_stops_its_worker(server, start):
-    service = start(server.grpc_url)
-    worker = worker_of(service)
-    assert service.stop(signal.SIGINT) == 0
-    assert not worker.is_running()
-
-
-def test_triton_dies_and_comes_back(embedded_triton, repository, tmp_path, start):
-    with TritonServer(repository, tmp_path) as triton:
-        service = start(triton.grpc_url, job_lease_s=10)  # no heartbeat comes too late, which would be an attempt
-        assert ended(submit(service, pictures(1))).state == "SUCCEEDED"
-        triton.triton_process().kill()
-        triton.wait()
-        address = submit(service, pictures(20, first=1))
-        time.sleep(3)
-        waiting = JobShape.model_validate(httpx.get(address, timeout=60).json())
-        assert waiting.progress.succeeded + waiting.progress.failed == 0
-        triton.start()
-        triton.wait_ready()
+    def kill_the_worker():
+        """It is killed when it works on some of the images, and so is the first that replaces it."""
+        service = start(server.grpc_url, job_lease_s=1)
+        address = submit(service, pictures(12), "gated")
+        wait_for(address, lambda job: job.progress.running)
+        victims = set()
+        for _ in range(2):
+            victim = worker_of(service, but=victims)
+            victims.add(victim.pid)
+            victim.kill()
+        worker_of(service, but=victims)
+        gate.open()
         job = ended(address)
-        assert (job.progress.succeeded, {image.attempts for image in job.images}) == (20, {1})
+        assert job.progress.succeeded == 12
+        assert max(image.attempts for image in job.images) > 1
+
+    def kill_the_frontend():
+        service = start(server.grpc_url)
+        worker = worker_of(service)
+        service.kill()
+        worker.wait(PATIENCE_S)
+
+    def stop_the_frontend():
+        service = start(server.grpc_url)
+        worker = worker_of(service)
+        assert service.stop(signal.SIGINT) == 0
+        assert not worker.is_running()
+
+    side_by_side(kill_the_worker, kill_the_frontend, stop_the_frontend)
 
 
-def test_a_database_that_is_locked_and_a_results_folder_that_is_away_only_take_longer(server, start, tmp_path):
-    """Longer than the busy timeout; then the results' folder is a file for a while."""
-    service = start(server.grpc_url, job_lease_s=5)  # shorter than the lock, longer than any heartbeat is late
-    first, second = submit(service, pictures(30)), None
-    holder = sqlite3.connect(tmp_path / "results/jobs/jobs.sqlite", isolation_level=None, timeout=30)
-    holder.execute("BEGIN IMMEDIATE")
-    time.sleep(6)
-    holder.execute("ROLLBACK")
-    holder.close()
-    assert ended(first).progress.succeeded == 30
-    blocked = [tmp_path / f"results/{number:02x}" for number in range(256)]
-    for path in blocked:
-        if not path.exists():
+def test_what_is_away_for_a_while_only_makes_it_take_longer(embedded_triton, repository, tmp_path, server, start, gate):
+    """Triton, the database, which is locked for longer than its busy timeout, and the results' folder; side by side."""
+
+    def kill_triton():
+        with TritonServer(repository, tmp_path) as triton:
+            service = start(triton.grpc_url, job_lease_s=10)  # no heartbeat comes too late, which would be an attempt
+            assert ended(submit(service, pictures(1))).state == "SUCCEEDED"
+            triton.triton_process().kill()
+            triton.wait()
+            address = submit(service, pictures(20, first=1))
+            time.sleep(1.5)  # more than the worker's pause before it would try one of them again
+            waiting = look(address)
+            assert waiting.progress.succeeded + waiting.progress.failed == 0
+            triton.start()
+            triton.wait_ready()
+            job = ended(address)
+            assert (job.progress.succeeded, {image.attempts for image in job.images}) == (20, {1})
+
+    def lock_the_database():
+        service = start(server.grpc_url, job_lease_s=5)  # shorter than the lock, longer than any heartbeat is late
+        address = submit(service, pictures(30), "gated")
+        wait_for(address, lambda job: job.progress.running)
+        holder = sqlite3.connect(service.results / "jobs/jobs.sqlite", isolation_level=None, timeout=30)
+        holder.execute("BEGIN IMMEDIATE")
+        gate.open()
+        time.sleep(BUSY_TIMEOUT_S + 1)
+        assert look(address).progress.succeeded == 0
+        holder.execute("ROLLBACK")
+        holder.close()
+        assert ended(address).progress.succeeded == 30
+
+    def put_files_in_the_place_of_folders():
+        service = start(server.grpc_url, job_lease_s=5)
+        service.results.mkdir(exist_ok=True)
+        blocked = [service.results / f"{number:02x}" for number in range(256)]
+        for path in blocked:
             path.write_text("a file where a folder has to be")
-    second = submit(service, pictures(30, first=100))
-    time.sleep(3)
-    for path in blocked:
-        if path.is_file():
+        address = submit(service, pictures(30))
+        time.sleep(3)
+        assert look(address).progress.succeeded == 0
+        for path in blocked:
             path.unlink()
-    job = ended(second)
-    assert (job.progress.succeeded, {image.attempts for image in job.images}) == (30, {1})
+        job = ended(address)
+        assert (job.progress.succeeded, {image.attempts for image in job.images}) == (30, {1})
+
+    side_by_side(kill_triton, lock_the_database, put_files_in_the_place_of_folders)
+
+
+def side_by_side(*parts):
+    """Run in threads what waits most of the time, and raise what one of them raises."""
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(part) for part in parts]
+    for each in running:
+        each.result()

@@ -1,5 +1,6 @@
 """A real Prometheus with the project's configuration scrapes the real servers: every series that is used exists."""
 
+import contextlib
 import math
 import shutil
 import time
@@ -16,12 +17,12 @@ from tests.integration.observability.promql import CONFIGURATION, RULES, alerts,
 # Nothing to see while nothing fails; everything else must be there on a service that works.
 PANELS_ONLY_ON_FAILURE = {"Errors by code"}
 SERIES_ONLY_ON_FAILURE = {'oncoserve_requests_total{route=~"/v1/.*",status=~"5.."}'}
-SCRAPE_S = 2  # also how long one may take
+SCRAPE_S = 1  # also how long one may take
 PANELS = [title for title, _ in panel_expressions()]
 
 
 class Prometheus(Server):
-    """Prometheus with the project's rules and its configuration, which asks these servers, every two seconds."""
+    """Prometheus with the project's rules and its configuration, which asks these servers, every second."""
 
     def __init__(self, folder, frontend, triton):
         text = CONFIGURATION.read_text()
@@ -40,9 +41,14 @@ class Prometheus(Server):
         argv = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={self.url.removeprefix('http://')}", "--log.level=warn"]  # fmt: skip
         super().__init__(argv, f"{self.url}/-/ready", {}, folder / "prometheus.log")
+        self._http = httpx.Client(base_url=f"{self.url}/api/v1/", timeout=60)
+
+    def __exit__(self, *error):
+        self._http.close()
+        super().__exit__(*error)
 
     def get(self, path, **parameters):
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60).json()
+        answer = self._http.get(path, params=parameters).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
@@ -71,12 +77,13 @@ class Service:
         return httpx.post(self.predict, content=content, headers={"Prefer": "respond-async"}, timeout=60).status_code
 
     def use(self):
-        """A little traffic before and after a scrape: a rate needs two values that differ."""
-        for _ in range(3):
-            assert self.upload() == 200
-            assert self.upload_later() == 202
-            done = time.time()
-            self.wait_for(lambda done=done: min(self.prometheus.values("timestamp(up)")) > done)
+        """A little traffic and a scrape after it; a rate needs two of them."""
+        assert self.upload() == 200
+        assert self.upload_later() == 202
+        done = time.time()
+        self.wait_for(
+            lambda: [scraped > done for scraped in self.prometheus.values("timestamp(up) * up")] == [True, True]
+        )
 
     def fail(self):
         """Errors of every kind that an alert asks for: refused for load, and a results folder that is broken."""
@@ -99,7 +106,7 @@ class Service:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.2)
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +118,17 @@ def service(embedded_triton, prometheus_programs, tmp_path_factory):
         "results_dir": folder / "results",
         "max_batches_in_flight": 1,
     }
-    with (
-        TritonServer(folder / "repository", folder) as triton,
-        FrontendServer(triton.grpc_url, folder, **settings) as frontend,
-        Prometheus(folder, frontend, triton) as prometheus,
-    ):
+    triton = TritonServer(folder / "repository", folder)
+    frontend = FrontendServer(triton.grpc_url, folder, **settings)
+    prometheus = Prometheus(folder, frontend, triton)
+    prometheus.start()  # first, since it asks nobody in its first five seconds
+    with contextlib.ExitStack() as stack:
+        stack.push(prometheus)
+        stack.enter_context(triton)
+        stack.enter_context(frontend)
+        prometheus.wait_ready()
         running = Service(folder, prometheus, frontend)
-        running.wait_for(lambda: prometheus.values("up") == [1, 1])
+        running.use()
         running.use()
         yield running
 
@@ -133,6 +144,7 @@ def missing_before(service):
     panels = {title for title, expression in panel_expressions() if not service.prometheus.values(expression)}
     series = {selector for selector in used_series() if not service.prometheus.values(selector)}
     service.fail()
+    service.use()
     service.use()
     return panels, series
 
