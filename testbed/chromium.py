@@ -1,7 +1,6 @@
 """Debian's Chromium, driven by Playwright."""
 
 import shutil
-from collections.abc import Mapping
 from typing import Final
 
 from playwright.sync_api import Browser, BrowserType
@@ -23,8 +22,6 @@ def find() -> str | None:
     return shutil.which("chromium")
 
 
-def launch(browser_type: BrowserType, path: str, env: Mapping[str, str] | None = None) -> Browser:
-    """Start the browser at `path` without a window, with the variables of `env` instead of this process's."""
-    return browser_type.launch(
-        executable_path=path, args=ARGUMENTS, env=None if env is None else {**env}, timeout=120_000
-    )
+def launch(browser_type: BrowserType, path: str) -> Browser:
+    """Start the browser at `path` without a window."""
+    return browser_type.launch(executable_path=path, args=ARGUMENTS, timeout=120_000)

@@ -83,20 +83,11 @@ def served(page: Page, path: str) -> NDArray[np.int64]:
     return shot
 
 
-# Brings the picture into sight without the bar of the scale, and tells where it is on the page.
-BARE = """() => {
-    document.getElementById("scale").style.visibility = "hidden";
-    const picture = document.getElementById("viewport");
-    picture.scrollIntoView({ block: "nearest" });
-    const { x, y, width, height } = picture.getBoundingClientRect();
-    return { x: x + scrollX, y: y + scrollY, width, height };
-}"""
-
-
 def _shot(page: Page) -> NDArray[np.int64]:
     page.mouse.move(0, 0)  # away from any object
-    shot = page.screenshot(clip=page.evaluate(BARE), animations="disabled")
-    page.evaluate("() => { document.getElementById('scale').style.visibility = ''; }")
+    page.locator("#scale").evaluate("bar => { bar.style.visibility = 'hidden'; }")
+    shot = page.locator("#viewport").screenshot(animations="disabled")
+    page.locator("#scale").evaluate("bar => { bar.style.visibility = ''; }")
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int64)
 
 

@@ -49,8 +49,8 @@ def test_nothing_is_wider_than_the_screen(visit, samples, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_page_is_small(visitor, frontend):
-    page, seen = visitor.open(frontend, fresh=True)
+def test_page_is_small(visit):
+    page, seen = visit
     page.wait_for_load_state("networkidle")
     own = [request for request in seen.requests if "/v1/samples/" not in request.url]
     assert {request.resource_type for request in own} >= {"document", "stylesheet", "script"}
@@ -58,8 +58,8 @@ def test_page_is_small(visitor, frontend):
     assert sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes) < LIMIT_BYTES
 
 
-def test_a_second_visit_loads_no_file_again(visitor, frontend):
-    page, _ = visitor.open(frontend, fresh=True)
+def test_a_second_visit_loads_no_file_again(visit):
+    page, _ = visit
     page.wait_for_load_state("networkidle")
     transferred = """() => performance.getEntriesByType("resource")
         .filter(({ name }) => /[/]static[/].*[.](js|css)$/.test(name)).map(({ transferSize }) => transferSize)"""
