@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from testbed.encoded_pictures import encoded, noise
@@ -44,13 +45,13 @@ def test_a_parameter_that_is_not_known_is_the_callers(call, tmp_path):
     assert (code, out, "invalid_parameter" in told) == (2, "", True), told
 
 
-def test_a_job_is_listed_shown_and_taken_back(call, client, pictures, jobs):
+def test_a_job_is_listed_shown_and_taken_back(call, client, pictures, service):
     assert client(pictures(2, seed=90)).wait(240) == 0
-    newest = jobs()[0]["id"]
+    newest = httpx.get(f"{service.url}/v1/jobs", timeout=60).raise_for_status().json()["jobs"][0]["id"]
     assert call("jobs", "--limit", "1")[1].splitlines()[1].split()[:5] == [newest, "SUCCEEDED", "brain_mri", "2/2", "0"]
     code, out, _ = call("jobs", "show", newest)
     assert (code, [line.split()[:2] for line in out.splitlines()[-2:]]) == (
-        0, [["000.png", "SUCCEEDED"], ["001.png", "SUCCEEDED"]],
+        0, [["90-000.png", "SUCCEEDED"], ["90-001.png", "SUCCEEDED"]],
     )  # fmt: skip
     assert call("jobs", "cancel", newest)[0] == 0
     code, _, told = call("jobs", "show", newest)
