@@ -22,7 +22,7 @@ models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving gra
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 quick: lint types models  ## Before each commit: lint, types and the tests that start no server; about a minute.
-	@$(PYTEST) -n $(WORKERS) -m "not servers" tests/unit tests/meta $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) -m "not servers and not slow" tests/unit tests/meta $(PYTEST_ARGS)
 
 test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton; T=tests/unit for a part.
 	@$(PYTEST) -n $(WORKERS) $(if $(T),,--cov --cov-report=term:skip-covered) $(T) $(PYTEST_ARGS)
