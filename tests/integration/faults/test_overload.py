@@ -24,6 +24,7 @@ def service(server, repository, tmp_path_factory):
         yield running
 
 
+@pytest.mark.alone
 async def test_three_times_the_capacity(service):
     async with Callers(service.url) as callers:
         stop = asyncio.Event()
