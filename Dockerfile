@@ -43,6 +43,7 @@ LABEL org.opencontainers.image.title="oncoserve-triton" \
 COPY --from=triton-environment /opt/venv /opt/venv
 COPY --from=export /app/model_repository model_repository
 COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
 COPY --chmod=755 inference_server inference_server
 USER 10001:10001
 CMD ["python", "-m", "inference_server"]
@@ -62,6 +63,7 @@ COPY --from=frontend-environment /opt/venv /opt/venv
 COPY --from=export /app/build/samples build/samples
 COPY --from=export /records .
 COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
 COPY --chmod=755 oncoserve oncoserve
 COPY --chmod=755 frontend frontend
 USER 10001:10001

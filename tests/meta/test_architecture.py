@@ -44,8 +44,9 @@ ROOMS = (
     "oncoserve.errors",
     "oncoserve",  # the version, and the notice
     "inference_server",
+    "supervision",
 )
-PRODUCT = {"frontend", "oncoserve", "inference_server", "model_export"}
+PRODUCT = {"frontend", "oncoserve", "inference_server", "model_export", "supervision"}
 OURS = tuple(f"/v1/{name}" for name in ("jobs", "models", "results", "samples", "uploads"))
 MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_FILES_IN_A_ROOM = 300, 50, 14
 

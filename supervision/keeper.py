@@ -1,0 +1,155 @@
+"""Keeps one part running: brings back what died or hangs, with growing pauses, until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from supervision.child import Child
+from supervision.heartbeat import Heartbeat
+
+
+class Cause(StrEnum):
+    """Why a part had to be brought back."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    HUNG = "hung"
+    START = "start"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A part that ended, or could not be started, and will be started again.
+
+    Attributes:
+        part: Its name.
+        cause: Why.
+        detail: The same in words.
+        pause_s: Seconds until it is started again.
+    """
+
+    part: str
+    cause: Cause
+    detail: str
+    pause_s: float
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long is waited for what.
+
+    Attributes:
+        first_pause_s, longest_pause_s: Seconds before a part is started again; doubled with each loss in a row.
+        settled_s: A part that ran so long begins again with the first pause.
+        look_s: Seconds between two looks at its heartbeat.
+        silent_looks: It hangs when so many looks in a row found no beat. Looks are counted, not seconds: where a whole
+            machine was suspended, nobody looked either.
+        first_looks: The same until its first beat, which comes after imports and start-up.
+    """
+
+    first_pause_s: float = 0.2
+    longest_pause_s: float = 10.0
+    settled_s: float = 30.0
+    look_s: float = 1.0
+    silent_looks: int = 10
+    first_looks: int = 60
+
+
+class Keeper:
+    """Starts a part, watches it, and starts it again.
+
+    Args:
+        part: Its name.
+        start: Starts it.
+        report: Told of each loss, before the pause.
+        heartbeat: Its sign of life; None for a part that gives none.
+        is_final: Whether an exit code is an end that is not a loss, such as that of a part that refuses its settings;
+            gets the exit code and the seconds that the part ran.
+        patience: How long is waited for what.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        start: Callable[[], Child],
+        report: Callable[[Loss], None],
+        heartbeat: Heartbeat | None = None,
+        is_final: Callable[[int, float], bool] = lambda _code, _ran_s: False,
+        patience: Patience = Patience(),
+    ) -> None:
+        self.part = part
+        self.child: Child | None = None
+        self._start = start
+        self._report = report
+        self._heartbeat = heartbeat
+        self._is_final = is_final
+        self._patience = patience
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> int:
+        """Keep it running until `stop`, or until it ends in a way that is final.
+
+        Returns:
+            Its last exit code; 0 where it was never started.
+        """
+        losses = 0
+        code = 0
+        while not self._stopping.is_set():
+            loss = None
+            try:
+                self.child = self._start()
+            except OSError as error:
+                loss = Cause.START, error.strerror or str(error)
+            else:
+                hung = await self._watch(self.child)
+                code = await self.child.kill()  # and what it left in its group
+                ran_s = time.monotonic() - self.child.started
+                if self._stopping.is_set() or (not hung and self._is_final(code, ran_s)):
+                    break
+                if ran_s > self._patience.settled_s:
+                    losses = 0
+                loss = (Cause.HUNG, "it gave no sign of life") if hung else _cause(code)
+            pause_s = min(self._patience.first_pause_s * 2**losses, self._patience.longest_pause_s)
+            losses += 1
+            self._report(Loss(self.part, *loss, pause_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopping.wait()
+        return code
+
+    async def stop(self, grace_s: float) -> None:
+        """End it, and start it no more: SIGTERM, after `grace_s` seconds SIGKILL."""
+        self._stopping.set()
+        if self.child is not None:
+            await self.child.stop(grace_s)
+
+    async def _watch(self, child: Child) -> bool:
+        """Wait for its end; returns whether it was ended because it hung."""
+        if self._heartbeat is None:
+            await child.exited()
+            return False
+        ending = asyncio.ensure_future(child.exited())
+        first, last, silent = self._heartbeat.count, self._heartbeat.count, 0
+        while not (await asyncio.wait([ending], timeout=self._patience.look_s))[0]:
+            count = self._heartbeat.count
+            silent = silent + 1 if count == last else 0
+            last = count
+            allowed = self._patience.first_looks if count == first else self._patience.silent_looks
+            if silent >= allowed:
+                await child.kill()
+                return True
+        return False
+
+
+def _cause(code: int) -> tuple[Cause, str]:
+    if code <= 128:  # noqa: PLR2004 - where a shell's codes for signals begin
+        return Cause.EXIT, f"it ended with exit code {code}"
+    try:
+        name = signal.Signals(code - 128).name
+    except ValueError:
+        return Cause.EXIT, f"it ended with exit code {code}"
+    return Cause.SIGNAL, f"it was ended by {name}"
