@@ -184,12 +184,20 @@ def write_every_type(repository: Path, name: str = "every_type") -> Path:
     )
 
 
-def write_slow(repository: Path, name: str = "slow", *, steps: int = 8, batching: str = PLAIN_BATCHING) -> Path:
-    """Write a model that keeps a core busy: `seed` FP32 [1] -> `result` FP32 [1], about 20 ms a step."""
+def write_slow(
+    repository: Path,
+    name: str = "slow",
+    *,
+    steps: int = 8,
+    max_batch_size: int = 1,
+    batching: str = PLAIN_BATCHING,
+) -> Path:
+    """Write a model that keeps a core busy: `seed` FP32 [1] -> `result` FP32 [1], about 20 ms a step and batch."""
     width = 1000
     body = [helper.make_node("MatMul", [f"m{step}", "matrix"], [f"m{step + 1}"]) for step in range(steps)]
     nodes = [
-        helper.make_node("Mul", ["matrix", "seed"], ["m0"]),
+        helper.make_node("ReduceMax", ["seed"], ["largest"], keepdims=0),
+        helper.make_node("Mul", ["matrix", "largest"], ["m0"]),
         *body,
         helper.make_node("ReduceSum", [f"m{steps}"], ["total"], keepdims=0),
         helper.make_node("Add", ["seed", "total"], ["result"]),
@@ -201,7 +209,12 @@ def write_slow(repository: Path, name: str = "slow", *, steps: int = 8, batching
         {"matrix": np.eye(width, dtype=np.float32) / width},
         inputs={"seed": (TensorProto.FLOAT, ["N", 1])},
         outputs={"result": (TensorProto.FLOAT, ["N", 1])},
-        config=config(1, inputs={"seed": ("TYPE_FP32", [1])}, outputs={"result": ("TYPE_FP32", [1])}, extra=batching),
+        config=config(
+            max_batch_size,
+            inputs={"seed": ("TYPE_FP32", [1])},
+            outputs={"result": ("TYPE_FP32", [1])},
+            extra=batching,
+        ),
     )
 
 

@@ -65,7 +65,8 @@ class TritonPythonModel:
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer the requests of one dynamic batch, in order, with as few executions as their shapes allow."""
-        responses: list[Any] = [_error("cancelled by the client", triton.TritonError.CANCELLED)] * len(requests)
+        # An object for each: one that answered two requests ended Triton with a segmentation fault.
+        responses = [_error("cancelled by the client", triton.TritonError.CANCELLED) for _ in requests]
         waiting = [position for position, request in enumerate(requests) if not request.is_cancelled()]
         tensors = [self._read(requests[position]) for position in waiting]
         for group in onnx_batches.group_by_shape(tensors, batched=self._batched):

@@ -16,6 +16,7 @@ def tiny_triton(embedded_triton, tmp_path_factory):
     tiny_models.write_classifier(repository, "unbatched", max_batch_size=0, batching="")
     tiny_models.write_lookup(repository)
     tiny_models.write_slow(repository, steps=20)
+    tiny_models.write_slow(repository, "slow_batches", steps=10, max_batch_size=8)
     tiny_models.write_every_type(repository)
     with TritonServer(repository, folder) as server:
         yield server

@@ -124,6 +124,32 @@ def test_a_cancelled_request_is_not_computed(client, tiny_triton):
     assert answers.count(None) == 1
 
 
+def test_cancelled_requests_that_meet_in_a_batch_do_no_harm(client, tiny_triton):
+    """Each is handed a response of its own: one response to two requests ended Triton with a segmentation fault."""
+    backend, seed = backend_of(tiny_triton, "slow_batches"), [tensor("seed", np.ones((1, 1), np.float32))]
+    triton = tiny_triton.triton_process()
+    client.infer("slow_batches", seed)
+    for _ in range(6):
+        answers, before = [], backend.cpu_times().user
+
+        def ask(into=answers):
+            return client.async_infer("slow_batches", seed, lambda result, error: into.append(error))
+
+        def computed_for(seconds, since=before):
+            wait_until(lambda: backend.cpu_times().user >= since + seconds)
+
+        ask()
+        computed_for(0.02)
+        gone = [ask() for _ in range(8)]
+        computed_for(0.08)  # by now these are the next batch, which Triton has ready
+        for call in gone:
+            call.cancel()
+        wait_until(lambda answers=answers: len(answers) == 9)
+        assert answers.count(None) == 1
+        assert client.infer("slow_batches", seed).as_numpy("result").shape == (1, 1)
+    assert triton.is_running()
+
+
 def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
