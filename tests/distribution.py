@@ -17,6 +17,7 @@ SUITES = (
     "tests/integration/jobs/",
     "tests/integration/frontend/",
     "tests/load/",
+    "tests/integration/wheel/",
     "tests/aws/",
     "tests/hostile/",
     "tests/contract/",

@@ -73,6 +73,7 @@ def tree(path):
     return ast.parse(path.read_text())
 
 
+@cache
 def imports(path):
     """The names that a file imports, wherever in it: modules, and what is taken from them."""
     names = set()
@@ -84,6 +85,7 @@ def imports(path):
     return names
 
 
+@cache
 def own_imports(path):
     """The modules of this repository among them; of a package and a module in it, the module alone."""
     found = imports(path) & modules().keys()
