@@ -5,9 +5,11 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from oncoserve.inference.backend import InferenceBackend
+from oncoserve.inference.canary import Canaries
 from oncoserve.inference.coalescing import CoalescingBackend
 from oncoserve.jobs.embedded.embedded_adapters import open_embedded
 from oncoserve.jobs.image import Handler, Rules
@@ -15,7 +17,7 @@ from oncoserve.jobs.ports import Adapters, Show
 from oncoserve.jobs.service import JobLimits, Jobs
 from oncoserve.jobs.worker import Worker
 from oncoserve.prediction.admission import Admission, Lane
-from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.prediction.catalogue import SERVER, Catalogue, Snapshot
 from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.store import ResultStore
@@ -77,10 +79,11 @@ def worker_core(settings: Settings, backend: InferenceBackend | None = None, sha
 
 
 def _core(settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None) -> Core:
-    server = CoalescingBackend(backend or _triton(settings, traces))
     metrics = Metrics()
+    canaries = Canaries(backend or _triton(settings, traces), lambda model: metrics.canaries_failed.labels(model).inc())
+    server = CoalescingBackend(canaries)
     threads = CpuThreads(settings.cpu_threads)
-    catalogue = Catalogue(server, settings.model_repository, lambda found: metrics.ready.set(found.ready))
+    catalogue = Catalogue(server, settings.model_repository, partial(_show, metrics), canaries)
     store = ResultStore(settings.results_dir, settings.results_ttl_s)
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     return Core(
@@ -94,6 +97,12 @@ def _core(settings: Settings, admission: Admission, traces: Traces, backend: Inf
         Gallery(store, catalogue.get, threads, settings.max_image_pixels),
         Predict(server, store, admission, threads, metrics, limits),
     )
+
+
+def _show(metrics: Metrics, found: Snapshot) -> None:
+    metrics.ready.set(found.ready)
+    known = {*found.models, *found.problems} - {SERVER}
+    metrics.show_models({name: found.reachable and name in found.models for name in known})
 
 
 def _triton(settings: Settings, traces: Traces) -> InferenceBackend:

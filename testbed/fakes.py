@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
-from oncoserve.inference.backend import ModelConfiguration, ModelState, Tensors, TensorSpec
+from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady, PlatformError
+from oncoserve.inference.backend import CanaryAnswer, ModelConfiguration, ModelState, Tensors, TensorSpec
 from oncoserve.tasks.card import Card
 from testbed.tiny_models import expected_probabilities
 
@@ -102,6 +102,7 @@ class FakeBackend:
         versions: Of each model that is ready.
         calls: What `infer` was called with, in order.
         gate: Answers wait until this is set; None lets them come at once.
+        sick: What a canary gets, by the model's name; nothing wrong by default.
     """
 
     def __init__(self, *configurations: ModelConfiguration) -> None:
@@ -111,19 +112,27 @@ class FakeBackend:
         self.versions: tuple[str, ...] = ("1",)
         self.calls: list[Call] = []
         self.gate: asyncio.Event | None = None
+        self.sick: dict[str, PlatformError] = {}
 
     async def models(self) -> Sequence[ModelState]:
         """See the port."""
         self._require_reachable()
-        return [
-            ModelState(name, self.versions) if name in self.loaded else ModelState(name, (), "not loaded")
-            for name in self.configurations
-        ]
+        return [ModelState(name, self.versions) for name in self.configurations if name in self.loaded]
 
     async def configuration(self, model: str, version: str) -> ModelConfiguration:
         """See the port."""
-        self._require_ready(model, version)
+        self._require_ready(model, version or self.versions[-1])
         return replace(self.configurations[model], version=version)
+
+    async def canary(
+        self, model: ModelConfiguration, inputs: Mapping[str, NDArray[Any]], *, full: bool, timeout_s: float
+    ) -> CanaryAnswer:
+        """See the port. The gate does not hold it up."""
+        del inputs, full, timeout_s
+        self._require_ready(model.name, model.version)
+        if model.name in self.sick:
+            raise self.sick[model.name]
+        return CanaryAnswer()
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str], timeout_s: float

@@ -60,7 +60,10 @@ def write_sleeper(
     folder = repository / name
     (folder / "1").mkdir(parents=True)
     paths = (str(gate.path), str(gate.passed_path)) if gate else (None, None)
-    (folder / "1/model.py").write_text(_SLEEPER.format(seconds=seconds, classes=len(CLASSES), paths=paths))
+    # What stands at its gate is no model that hangs.
+    longest_s = 3600 if gate else seconds * max_batch_size
+    model = _SLEEPER.format(seconds=seconds, longest_s=longest_s, classes=len(CLASSES), paths=paths)
+    (folder / "1/model.py").write_text(model)
     text = config(
         max_batch_size,
         inputs={"image": ("TYPE_UINT8", [size, size, 3])},
@@ -73,9 +76,11 @@ def write_sleeper(
     return folder
 
 
-# Tensors pass through DLPack, as in this project's backend, and a request that was cancelled is not worked on.
+# As in this project's backend, tensors pass through DLPack, a canary is answered at once, and a request that was
+# cancelled is not worked on.
 _SLEEPER: Final = """
 import ctypes
+import json
 import os
 import time
 
@@ -94,11 +99,17 @@ class TritonPythonModel:
     def answer(self, request):
         if request.is_cancelled():
             return triton.InferenceResponse(error=triton.TritonError("cancelled", triton.TritonError.CANCELLED))
+        if "oncoserve_canary" in request.parameters():
+            said = dict(oncoserve_canary=1, whole=True, sha256=None, loaded="", longest_s={longest_s})
+            return self.response(np.frombuffer(bytearray(json.dumps(said).encode()), np.uint8)[np.newaxis])
         count = len(np.from_dlpack(triton.get_input_tensor_by_name(request, "image")))
         if GATE:
             self.pass_the_gate(count)
         time.sleep({seconds} * count)
-        capsule = np.full((count, {classes}), 1 / {classes}, np.float32).__dlpack__()
+        return self.response(np.full((count, {classes}), 1 / {classes}, np.float32))
+
+    def response(self, array):
+        capsule = array.__dlpack__()
         tensor = triton.Tensor.from_dlpack("probabilities", capsule)
         rename(capsule, b"used_dltensor")
         return triton.InferenceResponse([tensor])

@@ -13,7 +13,8 @@ PlatformError
 │   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
 │   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
-    ├── InternalError 500, AttemptsExhausted 500, UploadsNotSupported 501, InferenceFailed 502
+    ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
+    ├── InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
     ├── TooManyConnections 503, JobsUnavailable 503
     └── DeadlineExceeded 504
@@ -59,6 +60,7 @@ from oncoserve.errors.service_errors import (
     InternalError,
     JobsUnavailable,
     ModelNotReady,
+    ModelProcessEnded,
     StorageUnavailable,
     TooBusy,
     TooManyConnections,
@@ -88,6 +90,7 @@ __all__ = [
     "MissingImages",
     "ModelNotFound",
     "ModelNotReady",
+    "ModelProcessEnded",
     "NotAcceptable",
     "PlatformError",
     "RenderingNotAvailable",

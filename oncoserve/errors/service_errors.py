@@ -33,7 +33,7 @@ class InferenceUnavailable(ServiceError):
 
 
 class ModelNotReady(ServiceError):
-    """Triton answers, but this model is not loaded, or its configuration contradicts its card."""
+    """Triton answers, but this model is not loaded, cannot answer, or is not what its card and its record say."""
 
     status, code, title = 503, "model_not_ready", "The model is not ready"
     advice = "Try again in a moment; /readyz says what is missing."
@@ -41,6 +41,7 @@ class ModelNotReady(ServiceError):
 
     def __init__(self, model: str, reason: str) -> None:
         super().__init__(f"Model {model!r} is not ready: {reason}.")
+        self.reason = reason
 
 
 class TooBusy(ServiceError):
@@ -90,6 +91,17 @@ class AttemptsExhausted(ServiceError):
 
     def __init__(self, attempts: int, reason: str) -> None:
         super().__init__(f"Work on it was begun {attempts} times. {reason}")
+
+
+class ModelProcessEnded(ServiceError):
+    """The model's process ended or hung each time that it worked on this image of a job alone, and was well before."""
+
+    status, code, title = 500, "model_process_ended", "The model's process ended on this image"
+    advice = "Do not send it again as it is; please report it with the job's id."
+    retry_after_s = None
+
+    def __init__(self, model: str, times: int) -> None:
+        super().__init__(f"Model {model!r} worked on this image alone {times} times, and its process ended each time.")
 
 
 class UploadsNotSupported(ServiceError):

@@ -1,7 +1,7 @@
 """The port to an inference server: what the frontend needs of it, in its own words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +24,13 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelConfiguration:
-    """A model as the server runs it; `file` is the graph's name in the version's folder."""
+    """A model as the server runs it.
+
+    Attributes:
+        name, version, platform, max_batch_size, inputs, outputs: as the server says.
+        file: the graph's name in the version's folder.
+        labels: name of the file that names the classes, in the model's or the version's folder; empty for none.
+    """
 
     name: str
     version: str
@@ -33,6 +39,7 @@ class ModelConfiguration:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     file: str = "model.onnx"
+    labels: str = ""
 
     def output(self, name: str) -> TensorSpec | None:
         """The output of that name, if there is one."""
@@ -41,11 +48,34 @@ class ModelConfiguration:
 
 @dataclass(frozen=True)
 class ModelState:
-    """A model in the server's repository: the versions that are ready, oldest first, or none and the reason."""
+    """A model that the server has loaded.
+
+    Attributes:
+        name: the model's.
+        versions: those that are loaded, oldest first.
+        executions: of each version, the number of executions since it was loaded; what is missing is 0.
+    """
 
     name: str
     versions: tuple[str, ...]
-    reason: str = ""
+    executions: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CanaryAnswer:
+    """What the server says to a canary.
+
+    Attributes:
+        whole: whether the graph was run.
+        sha256: of the graph that is served; None where the server cannot tell.
+        loaded: changes whenever the model is loaded anew.
+        longest_s: seconds that the longest of the last executions took; 0 where that is not known.
+    """
+
+    whole: bool = True
+    sha256: str | None = None
+    loaded: str = ""
+    longest_s: float = 0.0
 
 
 class InferenceBackend(Protocol):
@@ -55,14 +85,31 @@ class InferenceBackend(Protocol):
     """
 
     async def models(self) -> Sequence[ModelState]:
-        """All models in the server's repository, loaded or not."""
+        """All models that the server has loaded."""
         ...
 
     async def configuration(self, model: str, version: str) -> ModelConfiguration:
         """A loaded model's configuration.
 
         Raises:
-            ModelNotReady: the server does not have it loaded.
+            ModelNotReady: the server does not have it loaded; the reason is what it says of it.
+        """
+        ...
+
+    async def canary(
+        self, model: ModelConfiguration, inputs: Mapping[str, NDArray[Any]], *, full: bool, timeout_s: float
+    ) -> CanaryAnswer:
+        """Ask a model whether it answers.
+
+        Args:
+            model: as the server runs it.
+            inputs: of a batch of one.
+            full: run the graph; otherwise it is left out, where the server's backend can do that.
+            timeout_s: as in `infer`.
+
+        Raises:
+            ModelNotReady, DeadlineExceeded: as in `infer`.
+            InferenceFailed: as in `infer`; or numbers that are none, or other tensors than configured.
         """
         ...
 
@@ -82,7 +129,7 @@ class InferenceBackend(Protocol):
             The outputs wanted, each with a leading batch dimension.
 
         Raises:
-            ModelNotReady: the server does not have the model loaded.
+            ModelNotReady: the server does not have the model loaded, or the model's process has ended or hangs.
             DeadlineExceeded: no answer within `timeout_s`.
             InferenceFailed: the server refused the tensors or the model raised.
         """

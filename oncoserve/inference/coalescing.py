@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oncoserve.errors import DeadlineExceeded, InferenceFailed
-from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, ModelState, Tensors
+from oncoserve.inference.backend import CanaryAnswer, InferenceBackend, ModelConfiguration, ModelState, Tensors
 
 CALLS_IN_FLIGHT = 2  # one that the server executes, and one that is ready when it has finished
 
@@ -56,6 +56,12 @@ class CoalescingBackend:
         if queue is None or queue.room != room:
             queue = self._queues[key] = _Queue(self._server, *key, room)
         return await queue.ask(inputs, timeout_s)
+
+    async def canary(
+        self, model: ModelConfiguration, inputs: Mapping[str, NDArray[Any]], *, full: bool, timeout_s: float
+    ) -> CanaryAnswer:
+        """See the port."""
+        return await self._server.canary(model, inputs, full=full, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """See the port."""

@@ -1,5 +1,6 @@
 """The inference server port on NVIDIA Triton's gRPC service. The only module that knows tritonclient and gRPC."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import triton_to_np_dtype
 
 from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady, PlatformError
-from oncoserve.inference.backend import ModelConfiguration, ModelState, Tensors, TensorSpec
+from oncoserve.inference.backend import CanaryAnswer, ModelConfiguration, ModelState, Tensors, TensorSpec
 from oncoserve.runtime.tracing import Traces
 
 INFER = "inference.GRPCInferenceService/ModelInfer"
-CONTROL_TIMEOUT_S = 5.0  # questions about readiness and configuration are answered from Triton's memory
+CONTROL_TIMEOUT_S = 3.0  # questions about readiness and configuration are answered from Triton's memory
+CANARY = "oncoserve_canary"  # parameter of a request that our backend answers at once; first word of its answer
 
 CHANNEL_ARGUMENTS = [
     ("grpc.max_send_message_length", -1),  # the frontend has limits of its own, in the caller's words
@@ -46,22 +48,16 @@ class TritonBackend:
         self._stub = GRPCInferenceServiceStub(self._channel)
 
     async def models(self) -> Sequence[ModelState]:
-        """All models in the repository, with the versions of each that are ready."""
+        """All models that are loaded. Told by the statistics, which a Triton that guards its repository gives too."""
+        asked = messages.ModelStatisticsRequest()
         try:
-            index = await self._stub.RepositoryIndex(messages.RepositoryIndexRequest(), timeout=CONTROL_TIMEOUT_S)
+            answer = await self._stub.ModelStatistics(asked, timeout=CONTROL_TIMEOUT_S)
         except aio.AioRpcError as error:
             raise InferenceUnavailable from error
-        ready: dict[str, set[str]] = {}
-        reasons: dict[str, str] = {}
-        for entry in index.models:
-            if entry.state == "READY":
-                ready.setdefault(entry.name, set()).add(entry.version)
-            else:
-                reasons[entry.name] = entry.reason or entry.state.lower() or "not loaded"
-        return [
-            ModelState(name, tuple(sorted(ready.get(name, ()), key=int)), "" if name in ready else reasons[name])
-            for name in sorted({*ready, *reasons})
-        ]
+        found: dict[str, dict[str, int]] = {}
+        for each in answer.model_stats:
+            found.setdefault(each.name, {})[each.version] = each.execution_count
+        return [ModelState(name, tuple(sorted(found[name], key=int)), found[name]) for name in sorted(found)]
 
     async def configuration(self, model: str, version: str) -> ModelConfiguration:
         """The configuration that Triton runs the model with, its own completions included."""
@@ -79,6 +75,7 @@ class TritonBackend:
             inputs=tuple(_spec(tensor) for tensor in config.input),
             outputs=tuple(_spec(tensor) for tensor in config.output),
             file=config.default_model_filename or "model.onnx",
+            labels=next((tensor.label_filename for tensor in config.output if tensor.label_filename), ""),
         )
 
     async def infer(
@@ -92,13 +89,30 @@ class TritonBackend:
                 answer = await self._stub.ModelInfer(asked, timeout=timeout_s, metadata=tuple((metadata or {}).items()))
         except aio.AioRpcError as error:
             raise translate(error, model, timeout_s) from error
-        if answer is None:  # no message: gRPC logs that it cannot be read, and gives this
-            raise InferenceFailed(model)
+        return _outputs(answer, model, outputs)
+
+    async def canary(
+        self, model: ModelConfiguration, inputs: Mapping[str, NDArray[Any]], *, full: bool, timeout_s: float
+    ) -> CanaryAnswer:
+        """Ask a model whether it answers; see the port. Not traced: nobody waits for it."""
+        asked = _request(model.name, model.version, inputs, [spec.name for spec in model.outputs])
+        if not full:
+            asked.parameters[CANARY].bool_param = True
         try:
-            found = _tensors(answer)
-            return {name: found[name] for name in outputs}
-        except (KeyError, ValueError) as error:  # not what was asked for, or not what it says it is
-            raise InferenceFailed(model) from error
+            answer = await self._stub.ModelInfer(asked, timeout=timeout_s)
+        except aio.AioRpcError as error:
+            raise translate(error, model.name, timeout_s) from error
+        if not full and (short := _short_answer(answer)):
+            return short
+        found = _outputs(answer, model.name, [spec.name for spec in model.outputs])
+        for spec in model.outputs:
+            array = found[spec.name]
+            fits = len(array.shape) == 1 + len(spec.dims) and all(
+                size in (-1, got) for size, got in zip((1, *spec.dims), array.shape, strict=True)
+            )
+            if not fits or array.dtype != spec.dtype or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+                raise InferenceFailed(model.name)
+        return CanaryAnswer()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -124,6 +138,30 @@ def _request(
     for name in outputs:
         request.outputs.add(name=name)
     return request
+
+
+def _outputs(answer: messages.ModelInferResponse | None, model: str, outputs: Sequence[str]) -> Tensors:
+    """The outputs that were asked for.
+
+    Raises:
+        InferenceFailed: they are not there, or not what they say they are.
+    """
+    if answer is None:  # no message: gRPC logs that it cannot be read, and gives this
+        raise InferenceFailed(model)
+    try:
+        found = _tensors(answer)
+        return {name: found[name] for name in outputs}
+    except (KeyError, ValueError) as error:
+        raise InferenceFailed(model) from error
+
+
+def _short_answer(answer: messages.ModelInferResponse | None) -> CanaryAnswer | None:
+    """What our backend says to a canary: JSON in place of an output. None for what is a model's own answer."""
+    raw = answer.raw_output_contents[0] if answer is not None and len(answer.raw_output_contents) == 1 else b""
+    if not raw.startswith(b'{"%s":' % CANARY.encode()):
+        return None
+    said = json.loads(raw)
+    return CanaryAnswer(said["whole"], said["sha256"], said["loaded"], said["longest_s"])
 
 
 def _tensors(response: messages.ModelInferResponse) -> Tensors:
@@ -154,6 +192,8 @@ def translate(error: aio.AioRpcError, model: str, timeout_s: float) -> PlatformE
     status, message = error.code(), error.details() or ""
     if status is StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(model, timeout_s)
+    if "Stub process" in message:  # of the Python backend: it has ended, or has been silent for a second
+        return ModelNotReady(model, "its process in the inference server has ended or hangs")
     if status is StatusCode.NOT_FOUND or (status is StatusCode.UNAVAILABLE and "ready state" in message):
         return ModelNotReady(model, message)
     if status in {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,13 +18,17 @@ from pydantic import ValidationError
 
 from oncoserve.errors import (
     AttemptsExhausted,
+    DeadlineExceeded,
+    InferenceFailed,
     InferenceUnavailable,
     InvalidParameter,
     JobsUnavailable,
     ModelNotFound,
     ModelNotReady,
+    ModelProcessEnded,
     PlatformError,
     RequestError,
+    ServiceError,
     StorageUnavailable,
     TooBusy,
 )
@@ -42,9 +47,16 @@ from oncoserve.tasks.base import Parameters, ServedModel
 
 # What says nothing about the image. ModelNotFound: the model went away between the look and the question.
 NOT_ITS_FAULT = (InferenceUnavailable, ModelNotFound, ModelNotReady, TooBusy, StorageUnavailable)
+# Triton has gone, or the model's process in it.
+GONE = (InferenceUnavailable, ModelNotReady)
+# What the picture may have done, or the model: a canary decides.
+DOUBTFUL = (InferenceFailed, DeadlineExceeded)
 LONGEST_BACKOFF_S = 60.0
 LOOK_AGAIN_S = 1.0
 DIED = "The worker's process ended each time."
+# How often the model's process may end while an image is alone there. Once may be chance: it was asked just before, and
+# answered, but a process can be killed at any moment.
+DEATHS = 2
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +108,7 @@ class Handler:
         self._rules = rules
         self._metrics = metrics
         self._gate = Gate()
+        self._deaths: Counter[tuple[str, int]] = Counter()  # of what computed, by the image that was alone there
         self._insist = Patience().insist
 
     async def handle(self, lease: Lease) -> None:
@@ -110,7 +123,7 @@ class Handler:
         suspect = lease.deliveries > 1
         try:
             async with self._heartbeat(lease), self._gate.alone() if suspect else self._gate.shared():
-                if suspect and not await self._ready(message.model):
+                if suspect and not await self._catalogue.ask(message.model, full=False):
                     await self._insist(partial(self._to.queue.release, lease, LOOK_AGAIN_S))
                 else:
                     await self._attempt(lease, message, alone=suspect)
@@ -127,7 +140,7 @@ class Handler:
         if attempt > self._rules.max_attempts:
             # This one was never made: the record shall not count it.
             await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=False))
-            await self._give_up(lease, message, attempt - 1, DIED)
+            await self._give_up(lease, message, AttemptsExhausted(attempt - 1, DIED))
             return
         try:
             outcome = await self._ask(message)
@@ -175,30 +188,37 @@ class Handler:
         self, lease: Lease, message: ImageMessage, attempt: int, error: Exception, *, alone: bool
     ) -> None:
         """Try again later, or give up. What says nothing about the image does not count as an attempt."""
-        # A server that was there for this image alone, and then was not, perhaps died of it.
-        counted = not isinstance(error, NOT_ITS_FAULT) or (alone and isinstance(error, InferenceUnavailable))
         if not isinstance(error, PlatformError):
             log.error("unexpected error", extra={"job": message.job_id, "index": message.index}, exc_info=error)
-        if counted and attempt >= self._rules.max_attempts:
-            reason = error.detail if isinstance(error, PlatformError) else type(error).__name__
-            await self._give_up(lease, message, attempt, reason)
+        well = not isinstance(error, DOUBTFUL) or await self._catalogue.ask(message.model, full=True)
+        # The model was there for this image alone, and then was not: perhaps it died of it.
+        died = alone and (isinstance(error, GONE) or not well)
+        counted = died or (well and not isinstance(error, NOT_ITS_FAULT))
+        if final := self._final(message, attempt, error, died=died) if counted else None:
+            await self._give_up(lease, message, final)
             return
         await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=counted))
         # Half of it is chance, so that images which failed together do not come again together.
         longest_s = min(LONGEST_BACKOFF_S, 2.0**attempt) if counted else LOOK_AGAIN_S
         await self._insist(partial(self._to.queue.release, lease, longest_s * random.uniform(0.5, 1)))  # noqa: S311 - no secret
 
-    async def _give_up(self, lease: Lease, message: ImageMessage, attempts: int, reason: str) -> None:
-        error = AttemptsExhausted(attempts, reason)
+    def _final(self, message: ImageMessage, attempt: int, error: Exception, *, died: bool) -> ServiceError | None:
+        """Why an image is not tried again; None if it is."""
+        if died:
+            image = message.job_id, message.index
+            self._deaths[image] += 1
+            if self._deaths[image] >= DEATHS:
+                return ModelProcessEnded(message.model, self._deaths.pop(image))
+        if attempt < self._rules.max_attempts:
+            return None
+        return AttemptsExhausted(attempt, error.detail if isinstance(error, PlatformError) else type(error).__name__)
+
+    async def _give_up(self, lease: Lease, message: ImageMessage, error: ServiceError) -> None:
+        reason = error.args[0]
         log.error("an image was given up", extra={"job": message.job_id, "index": message.index, "reason": reason})
         await self._finish(message, Outcome(fault=Fault.of(error)))
         await self._insist(partial(self._to.objects.delete, message.object))
-        await self._insist(partial(self._to.queue.bury, lease, f"{error.args[0]}"))
-
-    async def _ready(self, model: str) -> bool:
-        """The word of the server itself, not that of the last look."""
-        found = await self._catalogue.refresh()
-        return found.reachable and model in found.models
+        await self._insist(partial(self._to.queue.bury, lease, reason))
 
     @asynccontextmanager
     async def _heartbeat(self, lease: Lease) -> AsyncIterator[None]:

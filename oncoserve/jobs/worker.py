@@ -68,9 +68,8 @@ class Worker:
         insist = Patience().insist
         own: set[asyncio.Task[None]] = set()
         while not stop.is_set():
-            now = self._catalogue.snapshot
-            # While the server is away messages stay in the queue, where they cost no attempts.
-            if not now.reachable or model not in now.models:
+            # While the server is away, or the model in it, messages stay in the queue, where they cost no attempts.
+            if not self._catalogue.answers(model):
                 await asyncio.sleep(POLL_S)
                 continue
             room = self._rules.images_in_flight - len(own)

@@ -1,4 +1,7 @@
-"""Which models are served: the server's word and the cards, compared. A mismatch is not ready, with the reason."""
+"""Which models are served: the server's word, the cards and what each model answers, compared.
+
+A model that cannot answer, or that is not what its files say, is not ready, with the reason.
+"""
 
 import asyncio
 import contextlib
@@ -10,13 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError, VersionNotFound
-from oncoserve.inference.backend import InferenceBackend, ModelState
-from oncoserve.prediction.model_files import read_cards, served_file
+from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, ModelState
+from oncoserve.inference.canary import Canaries, Vitals
+from oncoserve.prediction.model_files import Graphs, label_mismatch, read_cards
 from oncoserve.tasks import task_of_kind
-from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.base import ServedModel, Task
 from oncoserve.tasks.card import Card
 
 log = logging.getLogger(__name__)
+
+SERVER = "inference_server"  # among the problems, beside the models
 
 EMPTY: Mapping[str, Mapping[str, ServedModel]] = MappingProxyType({})
 
@@ -53,15 +59,23 @@ class Catalogue:
         backend: the inference server.
         model_repository: the folder with the cards.
         report: told of every look.
+        canaries: hear of every answer of `backend`; left out, of none.
     """
 
     def __init__(
-        self, backend: InferenceBackend, model_repository: Path, report: Callable[[Snapshot], None] = lambda _: None
+        self,
+        backend: InferenceBackend,
+        model_repository: Path,
+        report: Callable[[Snapshot], None] = lambda _: None,
+        canaries: Canaries | None = None,
     ) -> None:
         self._backend = backend
         self._folder = model_repository
         self._report = report
-        self.snapshot = Snapshot(problems={"inference_server": "not asked yet"})
+        self._canaries = canaries or Canaries(backend)
+        self._graphs = Graphs()
+        self._vitals: dict[str, list[Vitals]] = {}
+        self.snapshot = Snapshot(problems={SERVER: "not asked yet"})
 
     def get(self, name: str, version: str | None = None) -> ServedModel:
         """The model of that name, ready to use; its newest version where none is given.
@@ -74,14 +88,32 @@ class Catalogue:
         """
         now = self.snapshot
         if name in now.versions:
+            if problem := self._problem(name):
+                raise ModelNotReady(name, problem) if now.reachable else InferenceUnavailable
             if version is not None and version not in now.versions[name]:
                 raise VersionNotFound(name, version, now.versions[name])
             return now.models[name] if version is None else now.versions[name][version]
-        if name in now.problems and name != "inference_server":
+        if name in now.problems and name != SERVER:
             raise ModelNotReady(name, now.problems[name])
         if not now.reachable:
             raise InferenceUnavailable
         raise ModelNotFound(name, now.models)
+
+    def answers(self, name: str) -> bool:
+        """Whether the model is ready, as far as is known at this moment."""
+        now = self.snapshot
+        return now.reachable and name in now.models and not self._problem(name)
+
+    async def ask(self, name: str, *, full: bool) -> bool:
+        """Whether the model answers a canary that is sent now; `full`: one that runs the graph."""
+        await self.refresh()
+        if not self.answers(name):
+            return False
+        return all(await asyncio.gather(*(vitals.ask(full=full) for vitals in self._vitals[name])))
+
+    def _problem(self, name: str) -> str:
+        """Why the model cannot answer at this moment; empty if it can."""
+        return next((vitals.problem for vitals in self._vitals.get(name, ()) if vitals.problem), "")
 
     async def refresh(self) -> Snapshot:
         """Look again, and keep what was found. Never raises for what the server or the cards do."""
@@ -90,7 +122,7 @@ class Catalogue:
         except PlatformError as error:
             # The models stay known: a request then gets the error of the server that is away, not "unknown model".
             known = self.snapshot.versions
-            found = Snapshot(reachable=False, versions=known, problems={"inference_server": error.detail})
+            found = Snapshot(reachable=False, versions=known, problems={SERVER: error.detail})
         else:
             found = await self._compare(states)
         if found.problems != self.snapshot.problems or found.ready != self.snapshot.ready:
@@ -101,39 +133,77 @@ class Catalogue:
 
     async def _compare(self, states: Sequence[ModelState]) -> Snapshot:
         cards, problems = await asyncio.to_thread(read_cards, self._folder)
-        models: dict[str, Mapping[str, ServedModel]] = {}
         known = {state.name: state for state in states}
-        for name in sorted(cards.keys() - known.keys()):
-            problems[name] = "expected the model in the inference server's repository, got none of that name"
-        for name, state in known.items():
-            if not state.versions:
-                problems[name] = f"the inference server did not load it: {state.reason}"
-            elif name not in cards:
-                problems.setdefault(name, "expected a card.json, got none")
-            else:
-                try:
-                    models[name] = {each: await self._join(cards[name], each) for each in state.versions}
-                except PlatformError as error:
-                    problems[name] = error.detail
-                except ValueError as error:
-                    problems[name] = str(error)
-        if not known and not cards:
-            problems["inference_server"] = "expected at least one model, got none"
+        names = sorted(cards.keys() | known.keys())
+        looks = await asyncio.gather(*(self._look(name, cards.get(name), known.get(name)) for name in names))
+        models = {name: found for name, found in zip(names, looks, strict=True) if not isinstance(found, str)}
+        for name, found in zip(names, looks, strict=True):
+            if isinstance(found, str):
+                problems.setdefault(name, found)
+        if not names:
+            problems[SERVER] = "expected at least one model, got none"
         return Snapshot(reachable=True, versions=MappingProxyType(models), problems=problems)
 
-    async def _join(self, card: Card, version: str) -> ServedModel:
-        configuration = await self._backend.configuration(card.name, version)
+    async def _look(self, name: str, card: Card | None, state: ModelState | None) -> Mapping[str, ServedModel] | str:
+        """The model's versions if all of them are ready; if not, the reason."""
+        try:
+            if state is None:
+                await self._backend.configuration(name, "")  # raises, and says what the server knows of it
+                return "the inference server loads it just now"
+            if card is None:
+                return "expected a card.json, got none"
+            return await self._versions(card, state)
+        except ModelNotReady as error:
+            return error.reason if state else f"the inference server did not load it, see its log: {error.reason}"
+        except PlatformError as error:
+            return error.detail
+        except ValueError as error:
+            return str(error)
+
+    async def _versions(self, card: Card, state: ModelState) -> Mapping[str, ServedModel]:
+        """What the server has loaded of a model.
+
+        Raises:
+            ModelNotReady: one of the versions does not answer.
+            ValueError: one of them is not what the card or its export's record says.
+        """
+        task, configurations = await self._fitting(card, state)
+        vitals = [self._canaries.of(each) for each in configurations]
+        await asyncio.gather(*(each.look(state.executions.get(each.configuration.version, 0)) for each in vitals))
+        self._vitals[card.name] = vitals
+        if problem := self._problem(card.name):
+            raise ModelNotReady(card.name, problem)
+        return {each.configuration.version: await self._join(card, each, task) for each in vitals}
+
+    async def _fitting(self, card: Card, state: ModelState) -> tuple[Task, list[ModelConfiguration]]:
+        """The model's task, and the configuration of each version.
+
+        Raises:
+            ValueError: they do not fit the card.
+        """
         task = task_of_kind(card.task)
         if task is None:
             raise ValueError(f"card.json: expected a task that this version knows, got {card.task!r}")
-        mismatches = task.mismatches(card, configuration)
-        if mismatches:
-            raise ValueError("; ".join(mismatches))
-        old = self.snapshot.versions.get(card.name, {}).get(version)
-        if old and (old.card, old.configuration) == (card, configuration):
-            return old  # hashing a large model file again at every look would be work for nothing
-        served = await asyncio.to_thread(served_file, self._folder, card.name, version, configuration.file)
-        return ServedModel(card, configuration, served.sha256, task, served.precision, served.weights)
+        found = [await self._backend.configuration(card.name, version) for version in state.versions]
+        for each in found:
+            labels = await asyncio.to_thread(label_mismatch, self._folder / card.name, each.version, each.labels, card)
+            if mismatches := [*task.mismatches(card, each), *filter(None, [labels])]:
+                raise ValueError("; ".join(mismatches))
+        return task, found
+
+    async def _join(self, card: Card, vitals: Vitals, task: Task) -> ServedModel:
+        """One version.
+
+        Raises:
+            ValueError: its graph is not the one that its export's record describes.
+        """
+        configuration = vitals.configuration
+        folder = self._folder / card.name / configuration.version
+        sha256 = vitals.served.sha256 if vitals.served else None
+        served = await asyncio.to_thread(self._graphs.served, folder, configuration.file, sha256)
+        model = ServedModel(card, configuration, served.sha256, task, served.precision, served.weights)
+        old = self.snapshot.versions.get(card.name, {}).get(configuration.version)
+        return old if old == model else model
 
     @contextlib.asynccontextmanager
     async def watch(self, interval_s: float) -> AsyncIterator[None]:
@@ -155,3 +225,4 @@ class Catalogue:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
+            await self._canaries.stop()

@@ -67,6 +67,27 @@ class Metrics:
         self.ready = Gauge(
             "oncoserve_ready", "1 when every model is ready.", registry=registry, multiprocess_mode="livemin"
         )
+        self._model_ready = Gauge(
+            "oncoserve_model_ready",
+            "1 when the model answers and is what its card says.",
+            ["model"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._models: set[str] = set()
+        self.canaries_failed = Counter(
+            "oncoserve_canary_failures",
+            "Requests of our own that a model should have answered and did not.",
+            ["model"],
+            registry=registry,
+        )
+
+    def show_models(self, ready: Mapping[str, bool]) -> None:
+        """Set which models are ready; one that is not there any more is not."""
+        self._models |= ready.keys()
+        for model in self._models:
+            self._model_ready.labels(model).set(ready.get(model, False))
+            self.canaries_failed.labels(model)  # a series that starts with its first failure hides it from rate()
 
     def show_backlog(self, backlog: Mapping[str, Mapping[str, int]]) -> None:
         """Set what waits for the workers: numbers of messages by model and state; what is missing is 0."""

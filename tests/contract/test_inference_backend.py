@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,16 +52,52 @@ async def backend(request):
     await made.close()
 
 
+@pytest.fixture
+async def triton(server):
+    made = TritonBackend(server.grpc_url)
+    yield made
+    await made.close()
+
+
 async def infer(backend, images, *, model="tiny", timeout_s=10.0):
     return await backend.infer(model, "1", {"image": images}, OUTPUTS, timeout_s)
 
 
-async def test_models_with_their_state(backend):
+async def test_models_that_are_loaded(backend):
     states = {each.name: each for each in await backend.models()}
-    assert states.keys() == {"tiny", "slow", "broken"}
-    assert (states["tiny"].versions, states["tiny"].reason) == (("1", "10"), "")
-    assert states["broken"].versions == ()
-    assert states["broken"].reason
+    assert states.keys() == {"tiny", "slow"}
+    assert states["tiny"].versions == ("1", "10")
+
+
+async def test_executions_are_counted_from_the_loading_on(triton):
+    (before,) = [each.executions for each in await triton.models() if each.name == "tiny"]
+    await infer(triton, random_images(1, SIZE))
+    (after,) = [each.executions for each in await triton.models() if each.name == "tiny"]
+    assert (after["1"], after["10"]) == (before["1"] + 1, before["10"])
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_canary_comes_back(backend, full):
+    model = await backend.configuration("tiny", "1")
+    answer = await backend.canary(model, {"image": random_images(1, SIZE)}, full=full, timeout_s=10.0)
+    assert answer.whole or not full
+
+
+async def test_a_canary_says_what_is_served(server, triton):
+    graph = server.folder / "models/tiny/1/model.onnx"
+    model = await triton.configuration("tiny", "1")
+    await infer(triton, random_images(1, SIZE))
+    answer = await triton.canary(model, {"image": random_images(1, SIZE)}, full=False, timeout_s=10.0)
+    assert answer.sha256 == hashlib.sha256(graph.read_bytes()).hexdigest()
+    assert not answer.whole
+    assert answer.longest_s > 0
+    assert answer.loaded
+
+
+async def test_a_canary_to_a_model_that_is_not_loaded(backend):
+    model = replace(await backend.configuration("tiny", "1"), name="broken")
+    with pytest.raises(ModelNotReady, match="broken"):
+        await backend.canary(model, {"image": random_images(1, SIZE)}, full=False, timeout_s=10.0)
 
 
 async def test_configuration(backend):
@@ -96,6 +134,9 @@ async def test_model_that_is_not_loaded(backend, model):
         await infer(backend, random_images(1, SIZE), model=model)
     with pytest.raises(ModelNotReady, match=model):
         await backend.configuration(model, "1")
+    with pytest.raises(ModelNotReady) as told:
+        await backend.configuration(model, "")
+    assert told.value.reason
 
 
 @pytest.mark.parametrize(
@@ -222,6 +263,7 @@ async def test_an_answer_that_is_not_what_it_says(given):
         (StatusCode.CANCELLED, "Locally cancelled by application!", InferenceUnavailable),
         (StatusCode.INVALID_ARGUMENT, "unexpected shape for input 'image'", InferenceFailed),
         (StatusCode.INTERNAL, "the model raised", InferenceFailed),
+        (StatusCode.INTERNAL, "Stub process 'x_0_0' is not healthy.", ModelNotReady),
         (StatusCode.UNKNOWN, None, InferenceFailed),
     ],
 )

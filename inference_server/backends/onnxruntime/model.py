@@ -5,8 +5,10 @@ file from its backend directory, where `onnx_batches` lies beside it and the pac
 """
 
 import ctypes
+import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,10 @@ _THREADS = "intra_op_thread_count"  # the parameter that NVIDIA's backend reads 
 
 _CUDA = "CUDAExecutionProvider"
 _ANY = 0  # the key of a session for all batch sizes
+
+# A request with this parameter asks whether the model answers; it says so without running the graph.
+_CANARY = "oncoserve_canary"
+_FORGETTING = 0.99  # of the longest execution at each further one: the last hundred or so count
 
 _CONSUMED = b"used_dltensor"
 _set_capsule_name = ctypes.pythonapi.PyCapsule_SetName
@@ -54,6 +60,8 @@ class TritonPythonModel:
         self._sessions = {
             size: onnxruntime.InferenceSession(path, _session_options(config), [provider]) for size in sizes
         }
+        self._about = {_CANARY: 1, "whole": False, "sha256": _sha256(path), "loaded": f"{os.getpid()} {time.time_ns()}"}
+        self._longest_s = 0.0
         session = self._sessions[sizes[0]]
         self._inputs = [entry["name"] for entry in config["input"]]
         problems = _mismatches(config["input"], session.get_inputs(), batched=self._batched)
@@ -67,7 +75,12 @@ class TritonPythonModel:
         """Answer the requests of one dynamic batch, in order, with as few executions as their shapes allow."""
         # An object for each: one that answered two requests ended Triton with a segmentation fault.
         responses = [_error("cancelled by the client", triton.TritonError.CANCELLED) for _ in requests]
-        waiting = [position for position, request in enumerate(requests) if not request.is_cancelled()]
+        waiting = []
+        for position, request in enumerate(requests):
+            if _CANARY in request.parameters():  # JSON, and nearly always empty
+                responses[position] = self._answer_canary(request)
+            elif not request.is_cancelled():
+                waiting.append(position)
         tensors = [self._read(requests[position]) for position in waiting]
         for group in onnx_batches.group_by_shape(tensors, batched=self._batched):
             members = [waiting[place] for place in group]
@@ -75,6 +88,12 @@ class TritonPythonModel:
             for member, answer in zip(members, answers, strict=True):
                 responses[member] = answer
         return responses
+
+    def _answer_canary(self, request: Any) -> Any:  # noqa: ANN401 - as below
+        """Say what is served: JSON in place of an output, since responses have no parameters in Triton 2.51."""
+        about = json.dumps({**self._about, "longest_s": self._longest_s}).encode()
+        name = min(request.requested_output_names())
+        return triton.InferenceResponse([_tensor(name, np.frombuffer(bytearray(about), np.uint8)[np.newaxis])])
 
     def _read(self, request: Any) -> dict[str, "Tensor"]:  # noqa: ANN401 - Triton's types are not published
         """View the inputs in shared memory.
@@ -101,7 +120,7 @@ class TritonPythonModel:
         asked = [set(request.requested_output_names()) for request in requests]
         names = sorted(set().union(*asked))
         if not self._batched:
-            answers = [dict(zip(names, self._sessions[_ANY].run(names, tensors[0]), strict=True))]
+            answers = [dict(zip(names, self._run(_ANY, names, tensors[0]), strict=True))]
         else:
             answers = self._run_batch(names, tensors)
         return [
@@ -115,8 +134,14 @@ class TritonPythonModel:
         if size > sum(rows):
             rows.append(size - sum(rows))
             tensors = [*tensors, onnx_batches.zeros(tensors[0], rows[-1])]
-        outputs = self._sessions[size].run(names, onnx_batches.concatenate(tensors))
+        outputs = self._run(size, names, onnx_batches.concatenate(tensors))
         return onnx_batches.split(dict(zip(names, outputs, strict=True)), rows)
+
+    def _run(self, size: int, names: Sequence[str], inputs: Mapping[str, "Tensor"]) -> Sequence["Tensor"]:
+        started = time.monotonic()
+        outputs: Sequence[Tensor] = self._sessions[size].run(names, inputs)
+        self._longest_s = max(time.monotonic() - started, _FORGETTING * self._longest_s)
+        return outputs
 
 
 def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
@@ -132,6 +157,11 @@ def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
 
 def _error(message: str, code: int) -> Any:  # noqa: ANN401
     return triton.InferenceResponse(error=triton.TritonError(message, code))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mismatches(entries: Sequence[Mapping[str, object]], nodes: Sequence[Any], *, batched: bool) -> list[str]:

@@ -68,11 +68,11 @@ class Wire(service_pb2_grpc.GRPCInferenceServiceServicer):
         """What the next inference requests get: "truth" or a name from NONSENSE, so many seconds later."""
         self._kind, self._delay_s = kind, delay_s
 
-    def RepositoryIndex(self, request, context):  # noqa: N802 - the service's own name
-        index = service_pb2.RepositoryIndexResponse()
+    def ModelStatistics(self, request, context):  # noqa: N802 - the service's own name
+        answer = service_pb2.ModelStatisticsResponse()
         for name in ("tiny", "slow", "gated"):
-            index.models.add(name=name, version="1", state="READY")
-        return index
+            answer.model_stats.add(name=name, version="1")
+        return answer
 
     def ModelConfig(self, request, context):  # noqa: N802
         config = model_config_pb2.ModelConfig(name=request.name, backend="onnxruntime", max_batch_size=8)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from oncoserve.errors import InferenceFailed, InferenceUnavailable, JobsUnavailable
+from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, JobsUnavailable, ModelNotReady
 from oncoserve.jobs.job import State
 from oncoserve.prediction.admission import Lane
 from oncoserve.results.store import ResultStore
@@ -151,13 +151,44 @@ async def test_an_error_of_the_server_that_is_away_is_not_the_images(desk):
     assert (job.images[0].state, job.images[0].attempts) == (State.SUCCEEDED, 1)
 
 
-async def test_a_server_that_goes_away_whenever_an_image_is_there_alone_is_spared_it_in_the_end(desk):
-    desk.backend = Troubled(desk.backend, infer=[InferenceUnavailable() for _ in range(99)])
+@pytest.mark.parametrize("error", [InferenceUnavailable(), ModelNotReady("tiny", "its process has ended")])
+async def test_what_computes_goes_away_whenever_an_image_is_there_alone_and_is_spared_it_in_the_end(desk, error):
+    desk.backend = Troubled(desk.backend, infer=[error] * 99)
     job_id = await desk.send()
     async with desk.worker():
         job = await desk.ended(job_id)
-    assert (job.images[0].state, job.images[0].outcome.fault.code) == (State.FAILED, "attempts_exhausted")
-    assert desk.backend.calls == 4  # the first did not count: others may have been under way
+        await desk.empty()
+    assert (job.images[0].state, job.images[0].outcome.fault.code) == (State.FAILED, "model_process_ended")
+    assert desk.backend.calls == 3  # the first did not count: others may have been under way
+    (letter,) = await desk.queue.dead(9)
+    assert "worked on this image alone 2 times" in letter.reason
+
+
+@pytest.mark.parametrize("error", [InferenceFailed("tiny"), DeadlineExceeded("tiny", 30)])
+async def test_an_image_that_fails_while_the_model_does_not_answer_waits_and_it_costs_no_attempt(desk, error):
+    server, queue = desk.backend, Watched(desk.queue)
+
+    class Sick(Troubled):
+        """Falls ill with the first request."""
+
+        async def infer(self, *args):
+            server.sick["tiny"] = InferenceFailed("tiny")
+            self.calls += 1
+            raise error
+
+    desk.backend = Sick(server)
+    first, second = await desk.send(), await desk.send(encoded(noise(seed=2)))
+    async with desk.worker(queue=queue):
+        while not desk.backend.calls:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1)  # more than what five attempts of each would take
+        jobs = [await desk.store.get(each) for each in (first, second)]
+        assert {image.attempts for job in jobs for image in job.images} <= {0}
+        assert len(queue.deliveries) <= 4  # what was received before it was known, and once more
+        desk.backend.infer = server.infer
+        server.sick.clear()
+        jobs = [await desk.ended(each) for each in (first, second)]
+    assert {(image.state, image.attempts) for job in jobs for image in job.images} == {(State.SUCCEEDED, 1)}
 
 
 @pytest.mark.parametrize(

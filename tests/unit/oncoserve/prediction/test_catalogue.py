@@ -65,7 +65,7 @@ async def test_zero_models_is_not_ready(tmp_path):
 
 async def test_card_without_model_and_model_without_card(tmp_path):
     _, catalogue = await look(tmp_path, classifier("served"), cards=[card("described")])
-    assert "got none of that name" in catalogue.snapshot.problems["described"]
+    assert "did not load it" in catalogue.snapshot.problems["described"]
     assert "expected a card.json" in catalogue.snapshot.problems["served"]
 
 
