@@ -40,6 +40,8 @@ def write_sleeper(
     max_batch_size: int = 1,
     batching: str = PLAIN_BATCHING,
     gate: Gate | None = None,
+    longest_s: float | None = None,
+    deadly: bool = False,
 ) -> Path:
     """Write a classifier that finds every class equally likely, and takes so many seconds a picture by the clock.
 
@@ -53,6 +55,8 @@ def write_sleeper(
         max_batch_size: The model's.
         batching: The line of config.pbtxt about batching.
         gate: The seconds begin when it is open; without one at once.
+        deadly: A picture that is all white ends the model's process.
+        longest_s: What it says of its longest execution; left out, what is true, and with a gate an hour.
 
     Returns:
         The model's folder: config.pbtxt, card.json, 1/model.py.
@@ -60,9 +64,9 @@ def write_sleeper(
     folder = repository / name
     (folder / "1").mkdir(parents=True)
     paths = (str(gate.path), str(gate.passed_path)) if gate else (None, None)
-    # What stands at its gate is no model that hangs.
-    longest_s = 3600 if gate else seconds * max_batch_size
-    model = _SLEEPER.format(seconds=seconds, longest_s=longest_s, classes=len(CLASSES), paths=paths)
+    if longest_s is None:  # what stands at its gate does not hang
+        longest_s = 3600 if gate else seconds * max_batch_size
+    model = _SLEEPER.format(seconds=seconds, longest_s=longest_s, classes=len(CLASSES), paths=paths, deadly=deadly)
     (folder / "1/model.py").write_text(model)
     text = config(
         max_batch_size,
@@ -82,6 +86,7 @@ _SLEEPER: Final = """
 import ctypes
 import json
 import os
+import signal
 import time
 
 import numpy as np
@@ -102,7 +107,10 @@ class TritonPythonModel:
         if "oncoserve_canary" in request.parameters():
             said = dict(oncoserve_canary=1, whole=True, sha256=None, loaded="", longest_s={longest_s})
             return self.response(np.frombuffer(bytearray(json.dumps(said).encode()), np.uint8)[np.newaxis])
-        count = len(np.from_dlpack(triton.get_input_tensor_by_name(request, "image")))
+        images = np.from_dlpack(triton.get_input_tensor_by_name(request, "image"))
+        if {deadly} and images.min() == 255:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count = len(images)
         if GATE:
             self.pass_the_gate(count)
         time.sleep({seconds} * count)

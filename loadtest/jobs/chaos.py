@@ -1,6 +1,7 @@
 """Sends jobs straight into the queue, kills workers at random until the last image has ended, and counts."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -8,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
+
+import psutil
+from PIL import Image
 
 from loadtest.jobs.poisoned_worker import POISON
 from loadtest.shared.distinct_uploads import Pictures
@@ -23,6 +27,7 @@ from oncoserve.jobs.service import JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
+from testbed.encoded_pictures import encoded
 
 POLL_S: Final = 0.25
 STOP_S: Final = 60.0
@@ -43,6 +48,8 @@ class ChaosReport:
         ended_twice: images that more than one worker says it has ended.
         killed: workers killed at random.
         died: workers that died of the poison.
+        models_killed: processes of the model killed at random.
+        poisons: pictures that end a process, the worker's or the model's.
         sending_s, working_s: wall time.
     """
 
@@ -56,14 +63,22 @@ class ChaosReport:
     ended_twice: int
     killed: int
     died: int
+    models_killed: int
+    poisons: int
     sending_s: float
     working_s: float
 
     @property
     def sound(self) -> bool:
-        """All but the poison have a result, each its own; the poison alone is dead."""
-        good = self.jobs - 1
-        return (self.succeeded, self.results, self.failed, len(self.dead), self.ended_twice) == (good, good, 1, 1, 0)
+        """All but the poisons have a result, each its own; the poisons alone are dead."""
+        good, bad = self.jobs - self.poisons, self.poisons
+        return (self.succeeded, self.results, self.failed, len(self.dead), self.ended_twice) == (
+            good,
+            good,
+            bad,
+            bad,
+            0,
+        )
 
 
 class Workers:
@@ -134,8 +149,17 @@ def _kept(workers: Workers) -> Iterator[Workers]:
         workers.stop()
 
 
+ModelProcesses = Callable[[], Sequence[psutil.Process]]
+"""Gives the processes of the model that run at this moment."""
+
+
 async def chaos(
-    settings: Mapping[str, str], folder: Path, count: int, workers: int, kill_every_s: float
+    settings: Mapping[str, str],
+    folder: Path,
+    count: int,
+    workers: int,
+    kill_every_s: float,
+    model_processes: ModelProcesses | None = None,
 ) -> ChaosReport:
     """Run it.
 
@@ -145,6 +169,8 @@ async def chaos(
         count: number of jobs, of one image each; the last third begins with the poison.
         workers: number of processes.
         kill_every_s: mean time between two kills; longer when nothing has ended since the one before.
+        model_processes: who may be killed in turn with a worker. Somebody else brings them back; and the model's
+            process ends on a picture that is all white (`testbed.timed_model`), which is sent too.
     """
     log = folder / "workers.log"
     with _in_environment(settings):
@@ -153,10 +179,11 @@ async def chaos(
             adapters = open_adapters(made)
             stack.push_async_callback(adapters.close)
             started = time.monotonic()
-            sent = await _send(adapters, made, count)
+            sent = await _send(adapters, made, count, deadly=model_processes is not None)
             sending_s = time.monotonic() - started
             with _kept(Workers(workers, settings, log)) as running:
-                working_s = await _kill_until_done(adapters, running, count, kill_every_s)
+                killer = _Killer(running, model_processes)
+                working_s = await _kill_until_done(adapters, killer, count, kill_every_s)
             jobs = [await adapters.store.get(job_id) for job_id in sent]
             dead = list(await adapters.queue.dead(count))
     return ChaosReport(
@@ -167,28 +194,51 @@ async def chaos(
         ended_twice=_ended_twice(log),
         killed=running.killed,
         died=running.died,
+        models_killed=killer.models_killed,
+        poisons=1 if model_processes is None else 2,
         sending_s=sending_s,
         working_s=working_s,
     )
 
 
-async def _kill_until_done(adapters: Adapters, running: Workers, count: int, kill_every_s: float) -> float:
-    """Keep the workers running and kill one now and then until nothing is left; gives the seconds that it took."""
+class _Killer:
+    """Kills a worker, or the model's process, in turn."""
+
+    def __init__(self, workers: Workers, model_processes: ModelProcesses | None) -> None:
+        self.workers = workers
+        self.models_killed = 0
+        self._model_processes = model_processes
+        self._turns = 0
+
+    def kill(self, chance: random.Random) -> None:
+        """SIGKILL to one of them."""
+        self._turns += 1
+        victims = self._model_processes() if self._model_processes and self._turns % 2 == 0 else []
+        if victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                chance.choice(victims).kill()
+                self.models_killed += 1
+        else:
+            self.workers.kill(chance)
+
+
+async def _kill_until_done(adapters: Adapters, killer: _Killer, count: int, kill_every_s: float) -> float:
+    """Keep the workers running and kill now and then until nothing is left; gives the seconds that it took."""
     chance = random.Random(1)  # noqa: S311 - reproducible, not secret
     started = next_kill = time.monotonic()
     left_at_kill = count
     while left := await _left(adapters):
-        running.keep()
+        killer.workers.keep()
         # Only after progress: on a busy machine workers would be killed before they have begun, for ever.
         if time.monotonic() > next_kill and left < left_at_kill:
             next_kill, left_at_kill = time.monotonic() + chance.uniform(0.5, 1.5) * kill_every_s, left
             await asyncio.sleep(POLL_S)
-            running.kill(chance)
+            killer.kill(chance)
         await asyncio.sleep(POLL_S)
     return time.monotonic() - started
 
 
-async def _send(adapters: Adapters, settings: Settings, count: int) -> list[str]:
+async def _send(adapters: Adapters, settings: Settings, count: int, *, deadly: bool) -> list[str]:
     threads = CpuThreads(2)
     limits = JobLimits(settings.jobs_ttl_s, 1, settings.max_image_pixels, settings.max_upload_bytes)
     jobs = Jobs(adapters, limits, threads)
@@ -197,9 +247,10 @@ async def _send(adapters: Adapters, settings: Settings, count: int) -> list[str]
 
     async def send(number: int) -> str:
         picture = pictures.next().with_comment(POISON if number == 2 * count // 3 else uuid4().hex)
+        data = encoded(Image.new("RGB", (64, 64), "white")) if deadly and number == count // 3 else picture.data
 
         async def read() -> bytes:
-            return picture.data
+            return data
 
         async with places:
             job = await jobs.submit(None, MODEL, {}, [Submission("", read)])

@@ -94,14 +94,17 @@ class AttemptsExhausted(ServiceError):
 
 
 class ModelProcessEnded(ServiceError):
-    """The model's process ended or hung each time that it worked on this image of a job alone, and was well before."""
+    """The model's process, well before, ended or hung while it worked on this image of a job alone, and again."""
 
     status, code, title = 500, "model_process_ended", "The model's process ended on this image"
     advice = "Do not send it again as it is; please report it with the job's id."
     retry_after_s = None
 
-    def __init__(self, model: str, times: int) -> None:
-        super().__init__(f"Model {model!r} worked on this image alone {times} times, and its process ended each time.")
+    def __init__(self, model: str, attempts: int) -> None:
+        super().__init__(
+            f"Work on it was begun {attempts} times, and the process of model {model!r} ended while it worked on this "
+            "image alone."
+        )
 
 
 class UploadsNotSupported(ServiceError):

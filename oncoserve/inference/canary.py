@@ -95,7 +95,7 @@ class Vitals:
             executions: the server's count for this model, of everybody's requests; less than last time after a reload.
         """
         if executions < self._executions:
-            self.served, self._full_wanted = None, True
+            self.served, self._full_wanted, self._asked_at = None, True, -np.inf
         elif executions > self._executions:
             self._progress_at = _now()
         self._executions = executions

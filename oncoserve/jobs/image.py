@@ -207,8 +207,9 @@ class Handler:
         if died:
             image = message.job_id, message.index
             self._deaths[image] += 1
-            if self._deaths[image] >= DEATHS:
-                return ModelProcessEnded(message.model, self._deaths.pop(image))
+            if self._deaths[image] >= DEATHS or attempt >= self._rules.max_attempts:
+                del self._deaths[image]
+                return ModelProcessEnded(message.model, attempt)
         if attempt < self._rules.max_attempts:
             return None
         return AttemptsExhausted(attempt, error.detail if isinstance(error, PlatformError) else type(error).__name__)

@@ -1,9 +1,11 @@
 import asyncio
+import hashlib
+import json
 
 import numpy as np
 import pytest
 
-from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, VersionNotFound
+from oncoserve.errors import InferenceFailed, InferenceUnavailable, ModelNotFound, ModelNotReady, VersionNotFound
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.prediction.catalogue import Catalogue
 from testbed.fakes import FakeBackend, card, classifier, write_card
@@ -96,6 +98,64 @@ async def test_server_away_and_back(tmp_path):
     assert catalogue.get("tiny").name == "tiny"  # known still; asking it gives the error of the server that is away
     backend.reachable = True
     assert (await catalogue.refresh()).ready
+
+
+async def test_a_model_that_does_not_answer_leaves_the_other(tmp_path):
+    backend, catalogue = await look(tmp_path, classifier("a"), classifier("b"), cards=[card("a"), card("b")])
+    assert catalogue.answers("a")
+    backend.sick["a"] = ModelNotReady("a", "its process has ended")
+    assert await catalogue.ask("b", full=False)
+    assert not await catalogue.ask("c", full=False)
+    assert not await catalogue.ask("a", full=False)
+    with pytest.raises(ModelNotReady, match="its process has ended"):
+        catalogue.get("a")  # at once, before the next look
+    assert catalogue.snapshot.ready
+    assert (catalogue.answers("a"), catalogue.answers("b")) == (False, True)
+    snapshot = await catalogue.refresh()
+    assert (snapshot.ready, list(snapshot.models), dict(snapshot.problems)) == (
+        False, ["b"], {"a": "its process has ended"},
+    )  # fmt: skip
+    backend.sick.clear()
+    async with asyncio.timeout(60):
+        while not (await catalogue.refresh()).ready:
+            await asyncio.sleep(0.05)
+    assert catalogue.get("a").name == "a"
+
+
+async def test_one_version_that_does_not_answer_is_the_models_problem(tmp_path):
+    backend, catalogue = await look(tmp_path)
+    backend.versions = ("1", "2")
+    canary = backend.canary
+
+    async def first_alone(model, inputs, **given):
+        if model.version == "2":
+            raise InferenceFailed("tiny")
+        return await canary(model, inputs, **given)
+
+    backend.canary = first_alone
+    assert "fails on a picture of noise" in (await catalogue.refresh()).problems["tiny"]
+
+
+async def test_classes_in_another_order_than_the_labels_are_not_ready(tmp_path):
+    write_card(tmp_path, card())
+    (tmp_path / "tiny/labels.txt").write_text("class0\nclass2\nclass1\n")
+    catalogue = Catalogue(FakeBackend(), tmp_path)
+    snapshot = await catalogue.refresh()
+    assert snapshot.problems == {"tiny": "card.json: expected class 2 to be class2 as in labels.txt, got class1"}
+
+
+async def test_a_graph_that_changes_is_stated_and_one_that_its_record_does_not_know_is_not_ready(tmp_path):
+    _, catalogue = await look(tmp_path)
+    first = catalogue.get("tiny")
+    assert first.model_sha256 == hashlib.sha256(b"tiny").hexdigest()
+    await catalogue.refresh()
+    assert catalogue.get("tiny") is first
+    (tmp_path / "tiny/1/model.onnx").write_bytes(b"another")
+    await catalogue.refresh()
+    assert catalogue.get("tiny").model_sha256 == hashlib.sha256(b"another").hexdigest()
+    files = {"model.onnx": {"sha256": first.model_sha256, "precision": "FP32"}}
+    (tmp_path / "tiny/1/export.json").write_text(json.dumps({"files": files}))
+    assert "expected the graph that export.json records" in (await catalogue.refresh()).problems["tiny"]
 
 
 async def test_server_never_seen(tmp_path):

@@ -1,10 +1,8 @@
-import hashlib
 import json
 
 import pytest
 
-from oncoserve.prediction.model_files import ServedFile, read_cards, served_file
-from oncoserve.tasks.card import Weights
+from oncoserve.prediction.model_files import read_cards
 from testbed.fakes import card, write_card
 
 
@@ -48,25 +46,3 @@ def test_folder_without_card_and_text_that_is_no_json(tmp_path):
     assert "expected a readable file" in problems["bare"]
     assert "Invalid JSON" in problems["text"]
     assert "not a folder" in next(iter(read_cards(tmp_path / "missing")[1].values()))
-
-
-def test_the_served_file_is_the_one_that_the_server_names(tmp_path):
-    write_card(tmp_path, card())
-    assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile(hashlib.sha256(b"tiny").hexdigest())
-    files = {
-        "model.onnx": {"sha256": "abc", "precision": "FP32"},
-        "model.cpu.onnx": {"sha256": "def", "precision": "INT8"},
-    }
-    (tmp_path / "tiny" / "1" / "export.json").write_text(json.dumps({"files": files}))
-    assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile("abc", "FP32")
-    assert served_file(tmp_path, "tiny", "1", "model.cpu.onnx") == ServedFile("def", "INT8")
-    assert served_file(tmp_path, "tiny", "2", "model.onnx") == ServedFile()
-
-
-def test_the_record_of_a_version_says_which_weights_it_was_made_from(tmp_path):
-    write_card(tmp_path, card())
-    source = {"package": "training", "version": "abc", "sha256": "f" * 64, "licence": "MIT"}
-    record = {"files": {"model.onnx": {"sha256": "abc", "precision": "FP32"}}, "source": source}
-    (tmp_path / "tiny" / "1" / "export.json").write_text(json.dumps(record))
-    weights = Weights("training abc", "f" * 64)
-    assert served_file(tmp_path, "tiny", "1", "model.onnx") == ServedFile("abc", "FP32", weights)

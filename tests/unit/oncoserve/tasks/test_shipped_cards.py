@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from oncoserve.prediction.model_files import read_cards, served_file
+from oncoserve.prediction.model_files import Graphs, read_cards
 from testbed.servers import PROJECT
 
 REPOSITORY = PROJECT / "model_repository"
@@ -34,7 +34,7 @@ def test_the_origin_is_that_of_the_newest_version(name):
     if version is None:
         pytest.skip("not exported; run `make models`")
     origin = CARDS[name].origin
-    recorded = served_file(REPOSITORY, name, version.name, "model.onnx").weights
+    recorded = Graphs().served(version, "model.onnx", None).weights
     assert (recorded.package, recorded.sha256) == (f"{origin.package} {origin.version}", origin.sha256)
     source = json.loads((version / "export.json").read_bytes())["source"]
     assert (source["file"], source["licence"]) == (origin.file, origin.licence)
