@@ -57,11 +57,14 @@ class Vitals:
         """Why it cannot answer; empty if it can."""
         if self._fault:
             return self._fault
-        if self._silent_since is not None:
-            silent_s = _now() - max(self._silent_since, self._progress_at)
-            if silent_s > self.patience_s:
-                return f"it gave no answer for {silent_s:.1f} s"
+        if self._silent_s > self.patience_s:
+            return f"it gave no answer for {self._silent_s:.1f} s"
         return "" if self.served else "it has not answered yet"
+
+    @property
+    def _silent_s(self) -> float:
+        """Seconds in which neither a canary came back nor anybody's request was executed."""
+        return 0.0 if self._silent_since is None else _now() - max(self._silent_since, self._progress_at)
 
     @property
     def patience_s(self) -> float:
@@ -106,17 +109,19 @@ class Vitals:
             await asyncio.wait({self._pending}, timeout=self.patience_s if first else GLANCE_S)
 
     async def ask(self, *, full: bool) -> bool:
-        """Whether it answers a canary that is sent now; `full`: one that runs the graph."""
-        if self._pending is not None:  # it was sent before
-            await asyncio.wait({self._pending}, timeout=self.patience_s)
+        """Whether it answers a canary that is sent now; `full`: one that runs the graph. A busy one is waited for."""
+        await self._settled(self._pending)  # it was sent before
         self._full_wanted |= full
         if self._pending is None:
             self._send()
         pending = self._pending
-        if pending is None:
-            return False
-        await asyncio.wait({pending}, timeout=self.patience_s)
-        return pending.done() and not pending.cancelled() and pending.result()
+        await self._settled(pending)
+        return pending is not None and pending.done() and not pending.cancelled() and pending.result()
+
+    async def _settled(self, pending: "asyncio.Task[bool] | None") -> None:
+        """Wait for a canary until it comes back or its silence is a fault."""
+        while pending is not None and not pending.done() and self._silent_s <= self.patience_s:
+            await asyncio.wait({pending}, timeout=GLANCE_S)
 
     async def close(self) -> None:
         """End what is under way."""

@@ -67,20 +67,8 @@ class Metrics:
         self.ready = Gauge(
             "oncoserve_ready", "1 when every model is ready.", registry=registry, multiprocess_mode="livemin"
         )
-        self._model_ready = Gauge(
-            "oncoserve_model_ready",
-            "1 when the model answers and is what its card says.",
-            ["model"],
-            registry=registry,
-            multiprocess_mode="livemin",
-        )
+        self._model_ready, self.canaries_failed = _models(registry)
         self._models: set[str] = set()
-        self.canaries_failed = Counter(
-            "oncoserve_canary_failures",
-            "Requests of our own that a model should have answered and did not.",
-            ["model"],
-            registry=registry,
-        )
 
     def show_models(self, ready: Mapping[str, bool]) -> None:
         """Set which models are ready; one that is not there any more is not."""
@@ -105,6 +93,24 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+def _models(registry: CollectorRegistry) -> tuple[Gauge, Counter]:
+    """Whether each model is ready, and the canaries that it did not answer."""
+    ready = Gauge(
+        "oncoserve_model_ready",
+        "1 when the model answers and is what its card says.",
+        ["model"],
+        registry=registry,
+        multiprocess_mode="livemin",
+    )
+    failed = Counter(
+        "oncoserve_canary_failures",
+        "Requests of our own that a model should have answered and did not.",
+        ["model"],
+        registry=registry,
+    )
+    return ready, failed
 
 
 def _forget_dead_processes(folder: Path) -> None:
