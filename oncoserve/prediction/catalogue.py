@@ -13,9 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError, VersionNotFound
-from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, ModelState
+from oncoserve.inference.backend import InferenceBackend, ModelState
 from oncoserve.inference.canary import Canaries, Vitals
-from oncoserve.prediction.model_files import Graphs, label_mismatch, read_cards
+from oncoserve.prediction.model_files import Graphs, check_labels, read_cards
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import ServedModel, Task
 from oncoserve.tasks.card import Card
@@ -167,43 +167,37 @@ class Catalogue:
             ModelNotReady: one of the versions does not answer.
             ValueError: one of them is not what the card or its export's record says.
         """
-        task, configurations = await self._fitting(card, state)
+        task = task_of_kind(card.task)
+        if task is None:
+            raise ValueError(f"card.json: expected a task that this version knows, got {card.task!r}")
+        asked = (self._backend.configuration(card.name, version) for version in state.versions)
+        configurations = await asyncio.gather(*asked)
+        for each in configurations:
+            if mismatches := task.mismatches(card, each):
+                raise ValueError("; ".join(mismatches))
         vitals = [self._canaries.of(each) for each in configurations]
         await asyncio.gather(*(each.look(state.executions.get(each.configuration.version, 0)) for each in vitals))
         self._vitals[card.name] = vitals
         if problem := self._problem(card.name):
             raise ModelNotReady(card.name, problem)
-        return {each.configuration.version: await self._join(card, each, task) for each in vitals}
+        return await asyncio.to_thread(self._join, card, vitals, task)
 
-    async def _fitting(self, card: Card, state: ModelState) -> tuple[Task, list[ModelConfiguration]]:
-        """The model's task, and the configuration of each version.
-
-        Raises:
-            ValueError: they do not fit the card.
-        """
-        task = task_of_kind(card.task)
-        if task is None:
-            raise ValueError(f"card.json: expected a task that this version knows, got {card.task!r}")
-        found = [await self._backend.configuration(card.name, version) for version in state.versions]
-        for each in found:
-            labels = await asyncio.to_thread(label_mismatch, self._folder / card.name, each.version, each.labels, card)
-            if mismatches := [*task.mismatches(card, each), *filter(None, [labels])]:
-                raise ValueError("; ".join(mismatches))
-        return task, found
-
-    async def _join(self, card: Card, vitals: Vitals, task: Task) -> ServedModel:
-        """One version.
+    def _join(self, card: Card, vitals: Sequence[Vitals], task: Task) -> Mapping[str, ServedModel]:
+        """The versions, as the files of the model's folder describe them. Reads files; called from a thread.
 
         Raises:
-            ValueError: its graph is not the one that its export's record describes.
+            ValueError: the classes are not those of the labels, or a graph is not the one of its export's record.
         """
-        configuration = vitals.configuration
-        folder = self._folder / card.name / configuration.version
-        sha256 = vitals.served.sha256 if vitals.served else None
-        served = await asyncio.to_thread(self._graphs.served, folder, configuration.file, sha256)
-        model = ServedModel(card, configuration, served.sha256, task, served.precision, served.weights)
-        old = self.snapshot.versions.get(card.name, {}).get(configuration.version)
-        return old if old == model else model
+        models = {}
+        for each in vitals:
+            configuration, folder = each.configuration, self._folder / card.name
+            check_labels(folder, configuration.version, configuration.labels, card)
+            sha256 = each.served.sha256 if each.served else None
+            served = self._graphs.served(folder / configuration.version, configuration.file, sha256)
+            model = ServedModel(card, configuration, served.sha256, task, served.precision, served.weights)
+            old = self.snapshot.versions.get(card.name, {}).get(configuration.version)
+            models[configuration.version] = old if old == model else model
+        return models
 
     @contextlib.asynccontextmanager
     async def watch(self, interval_s: float) -> AsyncIterator[None]:

@@ -94,23 +94,27 @@ class Graphs:
         return known[1]
 
 
-def label_mismatch(model_folder: Path, version: str, labels: str, card: Card) -> str:
-    """Where the card's classes are not those of the file that names the model's outputs; empty if they are.
+def check_labels(model_folder: Path, version: str, labels: str, card: Card) -> None:
+    """Compare the card's classes, by name and order, with the file that names the model's outputs, if there is one.
 
     Args:
         model_folder: has the file, or the version's folder in it has it.
         version: the version that is served.
         labels: the file's name in the model's configuration; empty stands for labels.txt.
         card: the model's.
+
+    Raises:
+        ValueError: they differ; says where first.
     """
     name = labels or "labels.txt"
     paths = (model_folder / version / name, model_folder / name)
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
-        return ""
+        return
     found = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
     expected = [each.name for each in card.classes]
     for place, (ours, theirs) in enumerate(itertools.zip_longest(expected, found), start=1):
         if ours != theirs:
-            return f"card.json: expected class {place} to be {theirs or 'none'} as in {name}, got {ours or 'none'}"
-    return ""
+            raise ValueError(
+                f"card.json: expected class {place} to be {theirs or 'none'} as in {name}, got {ours or 'none'}"
+            )

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from oncoserve.prediction.model_files import Graphs, ServedFile, label_mismatch
+from oncoserve.prediction.model_files import Graphs, ServedFile, check_labels
 from oncoserve.tasks.card import Weights
 from testbed.fakes import card
 
@@ -62,11 +62,16 @@ def test_a_file_is_hashed_again_when_it_has_changed(tmp_path):
     assert graphs.served(tmp_path, "model.onnx", None).sha256 == OTHER
 
 
+@pytest.mark.parametrize("lines", ["class0\nclass1\nclass2\n", "\ufeffclass0\r\nclass1 \r\nclass2"])
+def test_classes_that_are_those_of_the_labels(tmp_path, lines):
+    (tmp_path / "labels.txt").write_text(lines)
+    check_labels(tmp_path, "1", "", card())
+    check_labels(tmp_path, "1", "labels.txt", card())
+
+
 @pytest.mark.parametrize(
     ("lines", "found"),
     [
-        ("class0\nclass1\nclass2\n", ""),
-        ("\ufeffclass0\r\nclass1 \r\nclass2", ""),
         ("class0\nclass2\nclass1\n", "expected class 2 to be class2 as in labels.txt, got class1"),
         ("class0\nclass1\n", "expected class 3 to be none as in labels.txt, got class2"),
         ("class0\nclass1\nclass2\nclass3\n", "expected class 4 to be class3 as in labels.txt, got none"),
@@ -75,8 +80,9 @@ def test_a_file_is_hashed_again_when_it_has_changed(tmp_path):
 )
 def test_classes_are_compared_by_name_and_order(tmp_path, lines, found):
     (tmp_path / "labels.txt").write_text(lines)
-    assert found in label_mismatch(tmp_path, "1", "", card())
-    assert bool(label_mismatch(tmp_path, "1", "labels.txt", card())) == bool(found)
+    for name in ("", "labels.txt"):
+        with pytest.raises(ValueError, match=found):
+            check_labels(tmp_path, "1", name, card())
 
 
 def test_the_versions_own_labels_come_first_and_a_named_file_alone_counts(tmp_path):
@@ -84,7 +90,9 @@ def test_the_versions_own_labels_come_first_and_a_named_file_alone_counts(tmp_pa
     (tmp_path / "labels.txt").write_text("another\n")
     (tmp_path / "1/labels.txt").write_text("class0\nclass1\nclass2\n")
     (tmp_path / "names.txt").write_text("third\n")
-    assert label_mismatch(tmp_path, "1", "", card()) == ""
-    assert "another" in label_mismatch(tmp_path, "2", "", card())
-    assert "third as in names.txt" in label_mismatch(tmp_path, "1", "names.txt", card())
-    assert label_mismatch(tmp_path, "1", "missing.txt", card()) == ""
+    check_labels(tmp_path, "1", "", card())
+    check_labels(tmp_path, "1", "missing.txt", card())
+    with pytest.raises(ValueError, match=r"another as in labels\.txt"):
+        check_labels(tmp_path, "2", "", card())
+    with pytest.raises(ValueError, match=r"third as in names\.txt"):
+        check_labels(tmp_path, "1", "names.txt", card())
