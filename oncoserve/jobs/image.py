@@ -193,7 +193,9 @@ class Handler:
         well = not isinstance(error, DOUBTFUL) or await self._catalogue.ask(message.model, full=True)
         # The model was there for this image alone, and then was not: perhaps it died of it.
         died = alone and (isinstance(error, GONE) or not well)
-        counted = died or (well and not isinstance(error, NOT_ITS_FAULT))
+        # An image that others were beside may have had no time left for their sake.
+        in_time = alone or not isinstance(error, DeadlineExceeded)
+        counted = died or (well and in_time and not isinstance(error, NOT_ITS_FAULT))
         if final := self._final(message, attempt, error, died=died) if counted else None:
             await self._give_up(lease, message, final)
             return

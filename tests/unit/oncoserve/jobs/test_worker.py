@@ -109,6 +109,15 @@ async def test_a_failure_that_may_pass_is_tried_again(desk, failures):
     assert (job.images[0].state, job.images[0].attempts) == (State.SUCCEEDED, failures + 1)
 
 
+async def test_an_image_that_takes_too_long_when_it_is_alone_is_given_up(desk):
+    desk.backend = Troubled(desk.backend, infer=[DeadlineExceeded("tiny", 30) for _ in range(99)])
+    job_id = await desk.send()
+    async with desk.worker():
+        job = await desk.ended(job_id)
+    assert (job.images[0].attempts, job.images[0].outcome.fault.code) == (3, "attempts_exhausted")
+    assert desk.backend.calls == 4
+
+
 @pytest.mark.parametrize("error", [InferenceFailed("tiny"), ZeroDivisionError("secret")])
 async def test_what_fails_every_time_is_given_up_with_its_reason(desk, error):
     desk.backend = Troubled(desk.backend, infer=[error] * 99)
@@ -143,8 +152,9 @@ async def test_while_the_server_is_away_jobs_wait_and_it_costs_no_attempts(desk)
     assert queue.deliveries == [1, 1]
 
 
-async def test_an_error_of_the_server_that_is_away_is_not_the_images(desk):
-    desk.backend = Troubled(desk.backend, infer=[InferenceUnavailable()])
+@pytest.mark.parametrize("error", [InferenceUnavailable(), DeadlineExceeded("tiny", 30)])
+async def test_an_error_of_a_server_that_is_away_or_busy_is_not_the_images(desk, error):
+    desk.backend = Troubled(desk.backend, infer=[error])
     job_id = await desk.send()
     async with desk.worker():
         job = await desk.ended(job_id)
