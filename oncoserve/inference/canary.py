@@ -58,7 +58,7 @@ class Vitals:
         if self._fault:
             return self._fault
         if self._silent_s > self.patience_s:
-            return f"it gave no answer for {self._silent_s:.1f} s"
+            return f"it gave no answer for more than {self.patience_s:.1f} s"
         return "" if self.served else "it has not answered yet"
 
     @property

@@ -149,12 +149,14 @@ class Catalogue:
         try:
             if state is None:
                 await self._backend.configuration(name, "")  # raises, and says what the server knows of it
-                return "the inference server loads it just now"
+                return "the inference server has loaded it just now"
             if card is None:
                 return "expected a card.json, got none"
             return await self._versions(card, state)
         except ModelNotReady as error:
-            return error.reason if state else f"the inference server did not load it, see its log: {error.reason}"
+            if state is None:
+                return f"the inference server has not loaded it; if that stays so, its log says why: {error.reason}"
+            return error.reason
         except PlatformError as error:
             return error.detail
         except ValueError as error:

@@ -67,7 +67,7 @@ async def test_zero_models_is_not_ready(tmp_path):
 
 async def test_card_without_model_and_model_without_card(tmp_path):
     _, catalogue = await look(tmp_path, classifier("served"), cards=[card("described")])
-    assert "did not load it" in catalogue.snapshot.problems["described"]
+    assert "has not loaded it" in catalogue.snapshot.problems["described"]
     assert "expected a card.json" in catalogue.snapshot.problems["served"]
 
 
