@@ -157,10 +157,8 @@ class Catalogue:
             if state is None:
                 return f"the inference server has not loaded it; if that stays so, its log says why: {error.reason}"
             return error.reason
-        except PlatformError as error:
-            return error.detail
-        except ValueError as error:
-            return str(error)
+        except (PlatformError, ValueError) as error:
+            return error.detail if isinstance(error, PlatformError) else str(error)
 
     async def _versions(self, card: Card, state: ModelState) -> Mapping[str, ServedModel]:
         """What the server has loaded of a model.
