@@ -1,6 +1,5 @@
 """What is served is what the service says is served, whatever was changed on the disk."""
 
-import asyncio
 import hashlib
 import json
 import shutil
@@ -26,34 +25,42 @@ async def stated_sha256(callers):
 
 
 async def test_a_graph_that_is_swapped_on_the_disk(embedded_triton, tmp_path, start):
-    models = tmp_path / "models"
+    """Of two frontends one has the models' folder, the other, as in Compose, one with the records and no graph."""
+    models, records = tmp_path / "models", tmp_path / "records"
     folder = write_classifier(models, "tiny")
     other = write_classifier(tmp_path / "others", "other")
     old, new = sha256(folder / "1/model.onnx"), sha256(other / "1/model.onnx")
     assert old != new
+    shutil.copytree(models, records, ignore=shutil.ignore_patterns("*.onnx"))
     with TritonServer(models, tmp_path) as triton:
-        service = start(triton.grpc_url, model_repository=models)
-        async with Callers(service.url, "tiny") as callers:
-            assert await stated_sha256(callers) == old
+        services = [start(triton.grpc_url, model_repository=each) for each in (models, records)]
+        async with Callers(services[0].url, "tiny") as first, Callers(services[1].url, "tiny") as second:
+            both = (first, second)
+            assert [await stated_sha256(each) for each in both] == [old, old]
             shutil.copy(other / "1/model.onnx", folder / "1/model.onnx")
-            assert await problems(callers) == {}
-            assert await stated_sha256(callers) == old  # which Triton serves still
+            assert [await problems(each) for each in both] == [{}, {}]
+            assert [await stated_sha256(each) for each in both] == [old, old]  # which Triton serves still
 
             triton.end()
             triton.start()
             triton.wait_ready()
-
-            async def told():
+            for callers in both:
                 expected = f"the graph that export.json records, sha256 {old}, got one with {new}"
-                return expected in (await problems(callers)).get("tiny", "")
+                await until(lambda callers=callers, expected=expected: says(callers, expected))
+                refused = await callers.ask()
+                assert (refused.status, refused.code) == (503, "model_not_ready")
 
-            await until(told)
-            refused = await callers.ask()
-            assert (refused.status, refused.code) == (503, "model_not_ready")
+            for each in (models, records):
+                shutil.copy(other / "1/export.json", each / "tiny/1/export.json")
+            for callers in both:
+                await until(lambda callers=callers: says(callers, ""))
+                assert await stated_sha256(callers) == new
 
-            shutil.copy(other / "1/export.json", folder / "1/export.json")
-            await until(lambda: asyncio.to_thread(service.is_ready))
-            assert await stated_sha256(callers) == new
+
+async def says(callers, problem):
+    """Whether a frontend has this problem with `tiny`, or none if it is empty."""
+    found = (await problems(callers)).get("tiny", "")
+    return problem in found and bool(problem) == bool(found)
 
 
 async def test_classes_in_another_order_than_the_labels(server, repository, tmp_path, start):
