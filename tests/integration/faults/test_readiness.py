@@ -1,6 +1,8 @@
 """A model that cannot answer is not ready within 5 s, whatever it suffers; one that is merely busy stays ready."""
 
 import asyncio
+import contextlib
+import os
 import signal
 import time
 
@@ -45,6 +47,16 @@ def process_of(triton, model):
     return next(stub for stub in stubs if any(f"/{model}/" in word for word in stub.cmdline()))
 
 
+@contextlib.contextmanager
+def held(pid):
+    """A process that is stopped for the length of the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 @pytest.mark.alone
 async def test_a_process_of_a_model_that_is_killed_and_one_that_is_frozen(embedded_triton, tmp_path, start):
     models = tmp_path / "models"
@@ -52,27 +64,34 @@ async def test_a_process_of_a_model_that_is_killed_and_one_that_is_frozen(embedd
         write_classifier(models, name)
     with TritonServer(models, tmp_path) as triton:
         service = start(triton.grpc_url, model_repository=models)
-        process_of(triton, "killed").kill()
-        process_of(triton, "frozen").send_signal(signal.SIGSTOP)
-        problems, seconds = await problems_of(service, "killed", "frozen")
-        assert seconds < IN_TIME_S
-        assert {"has ended or hangs" in each for each in problems.values()} == {True}
-        async with Callers(service.url, "killed") as callers, Callers(service.url, "well") as others:
-            answer = await callers.ask()
-            assert (answer.status, answer.code) == (503, "model_not_ready")
-            assert "has ended or hangs" in answer.text
-            assert int(answer.retry_after) >= 1
-            assert answer.seconds < 1
-            assert (await others.ask()).status == 200
-            metrics = (await callers.http.get("/metrics")).text
-            assert 'oncoserve_model_ready{model="killed"} 0.0' in metrics
-            assert 'oncoserve_model_ready{model="well"} 1.0' in metrics
-            assert 'oncoserve_canary_failures_total{model="killed"} 0.0' not in metrics
+        with held(triton.pid):  # the launcher, so that nobody brings a process back meanwhile
+            await lose_two(triton, service)
+        async with Callers(service.url, "killed") as callers:
             triton.end()
             triton.start()
             triton.wait_ready()
             await until(lambda: ready(service))
             assert (await callers.ask()).status == 200
+
+
+async def lose_two(triton, service):
+    """One process is killed, one frozen; a third goes on."""
+    process_of(triton, "killed").kill()
+    process_of(triton, "frozen").send_signal(signal.SIGSTOP)
+    problems, seconds = await problems_of(service, "killed", "frozen")
+    assert seconds < IN_TIME_S
+    assert {"has ended or hangs" in each for each in problems.values()} == {True}
+    async with Callers(service.url, "killed") as callers, Callers(service.url, "well") as others:
+        answer = await callers.ask()
+        assert (answer.status, answer.code) == (503, "model_not_ready")
+        assert "has ended or hangs" in answer.text
+        assert int(answer.retry_after) >= 1
+        assert answer.seconds < 1
+        assert (await others.ask()).status == 200
+        metrics = (await callers.http.get("/metrics")).text
+        assert 'oncoserve_model_ready{model="killed"} 0.0' in metrics
+        assert 'oncoserve_model_ready{model="well"} 1.0' in metrics
+        assert 'oncoserve_canary_failures_total{model="killed"} 0.0' not in metrics
 
 
 async def test_a_model_that_answers_nonsense(start):
