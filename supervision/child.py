@@ -78,6 +78,10 @@ class Child:
             await asyncio.sleep(POLL_S)
         return code
 
+    def signal(self, number: int) -> None:
+        """Send it a signal; nothing happens if it has ended."""
+        self._process.send_signal(number)
+
     async def stop(self, grace_s: float) -> int:
         """End it with SIGTERM, after `grace_s` seconds with SIGKILL, and whatever it left in its group with SIGKILL.
 

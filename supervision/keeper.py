@@ -121,6 +121,11 @@ class Keeper:
                     await self._stopping.wait()
         return code
 
+    def signal(self, number: int) -> None:
+        """Send the part a signal, if it runs."""
+        if self.child is not None:
+            self.child.signal(number)
+
     async def stop(self, grace_s: float) -> None:
         """End it, and start it no more: SIGTERM, after `grace_s` seconds SIGKILL."""
         self._stopping.set()

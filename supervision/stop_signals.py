@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -12,10 +13,15 @@ def stop_requested() -> asyncio.Event:
     Signals that were blocked until now, so that none could come too early, are taken.
     """
     event = asyncio.Event()
-    for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, event.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    on_stop_signals(lambda _: event.set())
     return event
+
+
+def on_stop_signals(then: Callable[[int], object]) -> None:
+    """Call a function in the running loop with the number of each stop signal, as `stop_requested` does with one."""
+    for number in STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, then, number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def block_stop_signals() -> None:
