@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oncoserve.errors import TooManyRequests
+from oncoserve.runtime.sharing import map_file
 
 WINDOW_S = 60.0
 MAX_CALLERS = 2**14  # a caller can have thousands of addresses
@@ -32,10 +33,11 @@ class RateLimit:
         self._clock = clock
         size = MAX_CALLERS * BUCKET.size
         self._file = -1  # none
-        if folder is not None:
-            self._file = os.open(folder / "rates", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            os.truncate(self._file, size)
-        self._table = mmap.mmap(self._file, size)
+        if folder is None:
+            self._table = mmap.mmap(-1, size)
+        else:
+            self._table = map_file(folder / "rates", size)
+            self._file = os.open(folder / "rates", os.O_RDWR | os.O_CLOEXEC)  # to be locked
 
     def take(self, caller: str, per_min: int | None = None) -> None:
         """Count one request.

@@ -5,9 +5,11 @@ left out. A key is 256 random bits, which nobody can guess or find from its hash
 slow and salted hashes are for secrets that people choose.
 """
 
+import contextlib
 import hashlib
 import hmac
 import logging
+import os
 import re
 import secrets
 import time
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOK_EVERY_S = 1.0
+LAST_GOOD = "keys"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # also the name of a folder
 LINE = re.compile(rf"(?P<name>{NAME.pattern})\s+(?P<sha256>[0-9a-f]{{64}})(?:\s+(?P<per_min>\d{{1,7}}))?")
 
@@ -77,22 +80,32 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 class KeyFile:
     """The keys of a file, read again when it changes.
 
-    A file that cannot be used any more leaves the last good keys in force.
+    A file that cannot be used any more leaves the last good keys in force, also for processes that are brought back.
 
     Args:
         path: the file.
         clock: seconds.
+        shared: folder where the processes of one service keep a copy of it, as it was when it could be used last; None
+            for a process that is alone.
 
     Raises:
-        KeyFileError: the file cannot be used at the start.
+        KeyFileError: the file cannot be used at the start, and there is no copy.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, shared: Path | None = None) -> None:
         self._path = path
+        self._last_good = None if shared is None else shared / LAST_GOOD
         self._clock = clock
         self._next_look = clock() + LOOK_EVERY_S
         self._stamp = _stamp(path)
-        self._keys = read_keys(path)
+        self._trouble = ""
+        try:
+            self._keys = self._read()
+        except KeyFileError as error:
+            if self._last_good is None or not self._last_good.exists():
+                raise
+            self._keys = read_keys(self._last_good)
+            self._keep_earlier(error)
 
     def find(self, secret: bytes) -> Key | None:
         """The key with this secret, or None. Takes the same time whichever key it is, and when there is none."""
@@ -114,10 +127,26 @@ class KeyFile:
             return
         self._stamp = stamp  # taken before reading: a change in between is seen at the next look
         try:
-            self._keys = read_keys(self._path)
+            self._keys = self._read()
+            self._trouble = ""
             log.info("API keys read again", extra={"keys": len(self._keys)})
         except KeyFileError as error:
-            log.error("API keys not read again, the earlier ones stay", extra={"reason": str(error)})  # noqa: TRY400
+            self._keep_earlier(error)
+
+    def _keep_earlier(self, error: KeyFileError) -> None:
+        self._stamp = None  # look again: the reason may lie in this process, which has no descriptor left
+        if str(error) != self._trouble:
+            self._trouble = str(error)
+            log.error("API keys not read again, the earlier ones stay", extra={"reason": self._trouble})
+
+    def _read(self) -> tuple[Key, ...]:
+        keys = read_keys(self._path)
+        if self._last_good is not None:
+            with contextlib.suppress(OSError):  # the copy before stays
+                aside = self._last_good.with_name(f"{self._last_good.name}.{os.getpid()}")
+                aside.write_text("".join(f"{key}\n" for key in keys))
+                aside.replace(self._last_good)
+        return keys
 
 
 def _sha256(secret: bytes) -> str:

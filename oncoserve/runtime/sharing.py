@@ -1,16 +1,87 @@
 """Numbers that the processes of one service add up: each writes its own and reads those of all, without a lock."""
 
+import contextlib
 import fcntl
 import mmap
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 FOLDER_VARIABLE = "ONCOSERVE_SHARED_DIR"
 """The environment variable through which `python -m frontend` names their common folder to its processes."""
 
+# Files are mapped there, and what fills the folder for temporary files (large uploads) must not reach them: a page of
+# a map that finds no room on the disk ends its process.
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, for nobody else to read
+PREFIX = "oncoserve-"
+
 PROCESSES = 64  # as many as ONCO_WORKERS may be
 NUMBER_BYTES = 8  # of a machine word, so that a number is read and written in one piece
+
+
+@dataclass(frozen=True)
+class SharedFolder:
+    """The folder of the processes of one service.
+
+    Attributes:
+        path: where it is.
+        lock: a descriptor that says that somebody uses it; processes that inherit it use it, too.
+    """
+
+    path: Path
+    lock: int
+
+
+@contextmanager
+def shared_folder(memory: Path = MEMORY) -> Iterator[SharedFolder]:
+    """A new folder in memory, removed at the end; those of services that were killed are removed first.
+
+    Raises:
+        OSError: there is no room, or no such file system.
+    """
+    for path in memory.glob(f"{PREFIX}*"):
+        # In use, or somebody else's, or just removed by somebody else: not ours to care for.
+        with contextlib.suppress(OSError), _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(path)
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=memory))
+        with _locked(path, fcntl.LOCK_EX) as lock:
+            if not path.exists():  # another service found it before it was locked
+                continue
+            try:
+                yield SharedFolder(path, lock)
+            finally:
+                shutil.rmtree(path, ignore_errors=True)
+            return
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def map_file(path: Path, size: int) -> mmap.mmap:
+    """Map a file that has room for every byte, so that no write to the map can fail; a new one is made of zeros.
+
+    Raises:
+        OSError: there is no room.
+    """
+    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(file, 0, size)
+        return mmap.mmap(file, size)
+    finally:
+        os.close(file)
 
 
 def folder_from_environment() -> Path | None:
@@ -94,11 +165,7 @@ def _take_place(folder: Path) -> int:
 
 
 def _mapped(path: Path, fields: int) -> "memoryview[int]":
-    size = fields * PROCESSES * NUMBER_BYTES
-    with path.open("ab") as file:
-        file.truncate(size)  # zeros, where it is new
-    with path.open("r+b") as file:
-        return memoryview(mmap.mmap(file.fileno(), size)).cast("q")
+    return memoryview(map_file(path, fields * PROCESSES * NUMBER_BYTES)).cast("q")
 
 
 def _unshared(fields: int) -> "memoryview[int]":

@@ -2,6 +2,7 @@ import hashlib
 import hmac
 import logging
 import os
+import resource
 
 import pytest
 
@@ -106,6 +107,39 @@ def test_a_change_that_keeps_size_and_time_is_seen_by_its_inode(path):
     os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
     other.replace(path)
     clock.now = LOOK_EVERY_S
+    assert file.find(b"secret").name == "b"
+
+
+def test_a_process_that_is_brought_back_has_the_last_good_keys_until_the_file_is_right_again(path, tmp_path):
+    clock, shared = Clock(), tmp_path / "shared"
+    shared.mkdir()
+    path.write_text(f"a {SHA}\n")
+    KeyFile(path, clock, shared)
+    path.write_text(f"b {SHA[:9]}")  # half of it is written
+    again = KeyFile(path, clock, shared)
+    assert again.find(b"secret").name == "a"
+    assert again.find(b"another") is None
+    path.write_text(f"c {SHA}\n")
+    clock.now += LOOK_EVERY_S
+    assert again.find(b"secret").name == "c"
+    path.unlink()
+    assert KeyFile(path, clock, shared).find(b"secret").name == "c"
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_although_it_is_the_same(path):
+    """As by a process that has no descriptor left for a while."""
+    clock = Clock()
+    path.write_text(f"a {SHA}\n")
+    file = KeyFile(path, clock)
+    path.write_text(f"b {SHA}\n")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        clock.now += LOOK_EVERY_S
+        assert file.find(b"secret").name == "a"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    clock.now += LOOK_EVERY_S
     assert file.find(b"secret").name == "b"
 
 

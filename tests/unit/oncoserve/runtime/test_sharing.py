@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from oncoserve.runtime import sharing
-from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts, folder_from_environment
+from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts, folder_from_environment, shared_folder
 
 FIELDS = 2
 NAME = "a model/with an odd name"
@@ -71,6 +73,43 @@ def test_places_are_limited(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="2 processes share"):
         SharedCounts(tmp_path, FIELDS)
     del held
+
+
+def test_every_byte_of_a_map_has_its_room_before_it_is_used(tmp_path):
+    SharedCounts(tmp_path, FIELDS).of(NAME)
+    (path,) = tmp_path.glob("*.counts")
+    assert path.stat().st_blocks * 512 >= path.stat().st_size == sharing.PROCESSES * FIELDS * sharing.NUMBER_BYTES
+
+
+HOLD_AND_WAIT = """
+import subprocess, sys, time
+from pathlib import Path
+from oncoserve.runtime.sharing import shared_folder
+
+with shared_folder(Path(sys.argv[1])) as folder:
+    child = subprocess.Popen(["cat"], stdout=subprocess.DEVNULL, pass_fds=[folder.lock])
+    print(folder.path, flush=True)
+    time.sleep(100)
+"""
+
+
+def test_a_folder_is_removed_at_the_end_and_that_of_a_killed_service_by_the_next(tmp_path):
+    (tmp_path / "another").mkdir()
+    argv = [sys.executable, "-c", HOLD_AND_WAIT, str(tmp_path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as service:
+        left = Path(service.stdout.readline().decode().strip())
+        service.kill()
+        service.wait()
+        with shared_folder(tmp_path) as folder:
+            assert folder.path.exists()
+            assert left.exists(), "a child of the service is still alive"
+        service.stdin.close()
+        service.stdout.close()
+    deadline = time.monotonic() + 60
+    while left.exists() and time.monotonic() < deadline:
+        with shared_folder(tmp_path):
+            time.sleep(0.01)
+    assert [path.name for path in tmp_path.iterdir()] == ["another"]
 
 
 def test_the_folder_comes_from_the_environment(tmp_path, monkeypatch):
