@@ -12,6 +12,7 @@ from starlette.types import Lifespan
 
 from frontend.http import access, direct, problems
 from frontend.http.access import Access
+from frontend.http.leaving import AnswerBeforeTheEnd
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
@@ -62,7 +63,7 @@ def create_app(
             await jobs.close()
 
     app = _application(lifespan, core.traces)
-    _wrap(app, core, draining, address, RateLimit(settings.rate_limit_per_min, shared))
+    _wrap(app, core, draining, address, shared)
     viewer = Viewer(core.gallery, core.threads, PyramidCache(settings.viewer_cache_bytes))
     _include(
         app,
@@ -102,11 +103,12 @@ def _include(app: FastAPI, *routers: APIRouter, shortcuts: bool) -> None:
             direct.shorten(app, router)
 
 
-def _wrap(app: FastAPI, core: Core, draining: Draining, static_address: str, rates: RateLimit) -> None:
+def _wrap(app: FastAPI, core: Core, draining: Draining, static_address: str, shared: Path | None) -> None:
     """Add what surrounds the routes; each wraps what was added before it."""
     settings = core.settings
     app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
-    _guard(app, settings, rates)
+    _guard(app, settings, shared)
+    app.add_middleware(AnswerBeforeTheEnd, draining=draining)
     app.add_middleware(RequestContext, metrics=core.metrics, traces=core.traces)
     app.add_middleware(SecurityHeaders, unchanging=f"{static_address}/")
     app.add_middleware(CloseConnections, draining=draining)
@@ -125,9 +127,10 @@ def _telemetry(traces: Traces) -> TelemetryConfig:
     }
 
 
-def _guard(app: FastAPI, settings: Settings, rates: RateLimit) -> None:
+def _guard(app: FastAPI, settings: Settings, shared: Path | None) -> None:
     """Who may ask, how often, and from pages of which origins."""
-    keys = None if settings.api_keys_file is None else KeyFile(settings.api_keys_file)
+    keys = None if settings.api_keys_file is None else KeyFile(settings.api_keys_file, shared=shared)
+    rates = RateLimit(settings.rate_limit_per_min, shared)
     app.add_middleware(Access, keys=keys, rates=rates)
     access.describe(app, keys=keys is not None, rates=settings.rate_limit_per_min > 0)
     if settings.cors_origins:
@@ -140,11 +143,13 @@ def _guard(app: FastAPI, settings: Settings, rates: RateLimit) -> None:
         )
 
 
-def create_from_environment() -> FastAPI:
-    """The application of a worker process (uvicorn's factory)."""
+def create_from_environment(draining: Draining | None = None) -> FastAPI:
+    """The application of a process that serves.
+
+    Args:
+        draining: see `create_app`.
+    """
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
     memory.return_large_buffers()
-    draining = Draining()
-    draining.begin_on_sigterm(settings.drain_s)
     return create_app(settings, draining=draining, shared=folder_from_environment())

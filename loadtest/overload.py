@@ -129,7 +129,7 @@ async def at_rate(
         refused_p99_ms=percentile(took_ms, 99),
         refused_max_ms=max(took_ms, default=0),
         wrong=len(callers.answers) - len(ok) - sum(each.retry_after is not None for each in refused),
-        frontend_mib=round(resident_mib(frontend.pid)),
+        frontend_mib=round(resident_mib(frontend.serving_pid)),
         triton_mib=round(sum(resident_mib(process.pid) for process in triton.family())),
     )
 

@@ -1,9 +1,7 @@
-"""The process of a worker for jobs, until SIGTERM or Ctrl-C, or until the frontend that started it has gone."""
+"""The process of a worker for jobs, until a signal asks it to stop."""
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,31 +14,31 @@ from oncoserve.runtime import logs, memory
 from oncoserve.runtime.sharing import folder_from_environment
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters, open_worker, worker_core
+from supervision.heartbeat import Heartbeat
+from supervision.stop_signals import stop_requested
 
-ALIVE = "worker.alive"  # touched every ALIVE_S, for a health check
+ALIVE = "worker.alive"  # touched every ALIVE_S in the folder of the processes, for a health check
 ALIVE_S = 2.0
 
 
-def run(settings: Settings, show: Show, parent: int | None = None) -> None:
+def run(settings: Settings, show: Show) -> None:
     """Work until a signal comes.
 
     Args:
         settings: limits and addresses.
         show: makes of a stored result's document what callers get.
-        parent: number of the process that started this one; the worker ends with it. None for a worker of its own.
     """
     logs.configure(settings.log_level)
     memory.return_large_buffers()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, show, parent))
+        runner.run(_run(settings, show))
 
 
-async def _run(settings: Settings, show: Show, parent: int | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _signs_of_life(settings.jobs_dir / ALIVE, stop, parent):
-        await work(settings, open_adapters(settings, show), stop)
+async def _run(settings: Settings, show: Show) -> None:
+    stop = stop_requested()
+    adapters = open_adapters(settings, show)
+    async with _signs_of_life():
+        await work(settings, adapters, stop)
 
 
 async def work(
@@ -62,22 +60,20 @@ async def work(
 
 
 @contextlib.asynccontextmanager
-async def _signs_of_life(path: Path, stop: asyncio.Event, parent: int | None) -> AsyncIterator[None]:
-    async def live() -> None:
-        while True:
-            with contextlib.suppress(OSError):  # a folder that cannot be written is told by what needs it
-                await asyncio.to_thread(_touch, path)
-            if parent is not None and os.getppid() != parent:
-                stop.set()
-            await asyncio.sleep(ALIVE_S)
-
-    living = asyncio.create_task(live())
-    try:
+async def _signs_of_life() -> AsyncIterator[None]:
+    """For the parent, and for a health check of the container."""
+    heartbeat, folder = Heartbeat.from_environment(), folder_from_environment()
+    async with contextlib.AsyncExitStack() as stack:
+        if heartbeat is not None:
+            await stack.enter_async_context(heartbeat.beating())
+        if folder is not None:
+            living = asyncio.create_task(_keep_touching(folder / ALIVE))
+            stack.callback(living.cancel)
         yield
-    finally:
-        living.cancel()
 
 
-def _touch(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{time.time()}\n")
+async def _keep_touching(path: Path) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            path.write_text(f"{time.time()}\n")  # noqa: ASYNC240 - in memory
+        await asyncio.sleep(ALIVE_S)

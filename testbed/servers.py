@@ -242,6 +242,20 @@ class FrontendServer(Server):
         values = {"host": "127.0.0.1", "port": self.port, "inference_url": grpc_url, "job_workers": 0, **settings}
         super().__init__(FRONTEND, f"{self.url}/readyz", _variables(values), folder / "frontend.log")
 
+    def processes(self, module: str) -> list[psutil.Process]:
+        """Those of its processes that run a module, such as `frontend.serving`, at this moment."""
+        found = []
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                if process.cmdline()[-2:] == ["-m", module]:
+                    found.append(process)
+        return found
+
+    @property
+    def serving_pid(self) -> int:
+        """Process id of the first process that answers callers; the command itself only keeps it running."""
+        return self.processes("frontend.serving")[0].pid
+
 
 class WholeService(TritonServer):
     """Launcher, embedded Triton and frontend as one command, as `make run` starts them; ready when both are.

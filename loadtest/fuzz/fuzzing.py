@@ -62,11 +62,11 @@ def fuzz(frontend: FrontendServer, seed: int, count: int) -> FuzzReport:
     with httpx.Client(base_url=frontend.url, timeout=TIMEOUT_S) as http:
         before = [_answer(http, data) for data in originals()]
         _send(frontend, mutants(WARM_UP_SEED, WARM_UP_FILES), FuzzReport())
-        report.start_mib = resident_mib(frontend.pid)
+        report.start_mib = resident_mib(frontend.serving_pid)
         _send(frontend, mutants(seed, count), report)
         after = [_answer(http, data) for data in originals()]
     report.unchanged = after == before == ["200"] * len(before)
-    report.end_mib = resident_mib(frontend.pid)
+    report.end_mib = resident_mib(frontend.serving_pid)
     return report
 
 
@@ -86,7 +86,7 @@ def _send(frontend: FrontendServer, files: Iterable[Mutant], report: FuzzReport)
                 answer = _answer(http, mutant.data)
                 seconds = time.perf_counter() - started
                 with lock:
-                    report.note(mutant, answer, seconds, resident_mib(frontend.pid))
+                    report.note(mutant, answer, seconds, resident_mib(frontend.serving_pid))
 
     with ThreadPoolExecutor(CALLERS) as pool:
         for caller in [pool.submit(work) for _ in range(CALLERS)]:

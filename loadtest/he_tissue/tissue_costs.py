@@ -113,9 +113,9 @@ def grow(triton: TritonServer, folder: Path, megapixels: Sequence[int]) -> list[
                 started = time.perf_counter()
                 answer = post(frontend, data, _GROWN_UM_PER_PX).json()
                 seconds = time.perf_counter() - started
-                predicted_mib = peak_mib(frontend.pid)
+                predicted_mib = peak_mib(frontend.serving_pid)
                 httpx.get(frontend.url + answer["links"]["overlay"], timeout=300).raise_for_status()
-                drawn_mib = peak_mib(frontend.pid)
+                drawn_mib = peak_mib(frontend.serving_pid)
             found.append(
                 Grown(
                     count,

@@ -72,7 +72,7 @@ def main() -> int:
         TritonServer(PROJECT / "model_repository", Path(name)) as server,
         FrontendServer(server.grpc_url, Path(name), results_dir=Path(name) / "results") as frontend,
     ):
-        watch = Watch(service_processes(frontend.pid, server.pid))
+        watch = Watch(service_processes(frontend.serving_pid, server.pid))
         print(f"{frontend.url}, Triton {server.grpc_url}: {given.minutes:g} minutes", flush=True)
         traffic = asyncio.run(soak(frontend.url, server.grpc_url, watch, given.minutes * 60, given.callers, given.seed))
     found = trends(watch.samples)

@@ -103,7 +103,7 @@ def large(browser: Browser, frontend: FrontendServer, megapixels: int) -> None:
     """Print times and memory for a large picture."""
     result = tissue(frontend, tiled(megapixels, "JPEG", quality=_QUALITY), 0.1)
     tiles = f"{frontend.url}/v1/results/{result}/tiles/image"
-    before_mib = resident_mib(frontend.pid)
+    before_mib = resident_mib(frontend.serving_pid)
     with httpx.Client(timeout=120) as http:
         described = http.get(f"{frontend.url}/v1/results/{result}/tiles").raise_for_status().json()
         columns, rows = (min(count, math.ceil(described[side] / described["tile"])) for side, count in _FOLLOWING)
@@ -122,7 +122,7 @@ def large(browser: Browser, frontend: FrontendServer, megapixels: int) -> None:
     page.get_by_role("button", name="1:1").click()
     wait_until_drawn(page)
     print(f"{megapixels} megapixels, whole picture to its pixels: {time.perf_counter() - start:.2f} s")
-    after_mib, most_mib = resident_mib(frontend.pid), peak_mib(frontend.pid)
+    after_mib, most_mib = resident_mib(frontend.serving_pid), peak_mib(frontend.serving_pid)
     print(f"frontend's memory: {before_mib:.0f} MiB before, {after_mib:.0f} after, {most_mib:.0f} at most")
     page.close()
 

@@ -3,14 +3,15 @@
 import argparse
 from collections.abc import Sequence
 
-from frontend.http.links import shown
-from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
+from frontend.parent import keep_running
+from oncoserve.cli.client.client_errors import UsageError
+from oncoserve.runtime.logs import dropped_lines
 from oncoserve.settings import Settings
-from oncoserve.worker_process import run
+from supervision.output import unblock_standard_outputs
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the worker.
+    """Keep one worker running.
 
     Returns:
         The process's exit code.
@@ -23,11 +24,10 @@ def main(arguments: Sequence[str]) -> int:
         description="Work on jobs until SIGTERM; `oncoserve run` has a worker of its own.",
         epilog="Settings are environment variables, as those of the frontend: docs/settings.md.",
     )
-    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has gone")
-    given = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
     except ValueError as error:
         raise UsageError(str(error)) from error
-    run(settings, shown, given.parent)
-    return EXIT_FINE
+    unblock_standard_outputs(dropped_lines)
+    return keep_running(settings)

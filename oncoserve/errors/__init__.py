@@ -16,7 +16,7 @@ PlatformError
     ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
     ├── InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
-    ├── TooManyConnections 503, JobsUnavailable 503
+    ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
@@ -61,6 +61,7 @@ from oncoserve.errors.service_errors import (
     JobsUnavailable,
     ModelNotReady,
     ModelProcessEnded,
+    ShuttingDown,
     StorageUnavailable,
     TooBusy,
     TooManyConnections,
@@ -100,6 +101,7 @@ __all__ = [
     "RouteNotFound",
     "SampleNotFound",
     "ServiceError",
+    "ShuttingDown",
     "StorageUnavailable",
     "TileNotFound",
     "TooBusy",

@@ -125,6 +125,16 @@ class DeadlineExceeded(ServiceError):
         super().__init__(f"Model {model!r} did not answer within {timeout_s:.3g} s.")
 
 
+class ShuttingDown(ServiceError):
+    """The process was told to stop, and ONCO_SHUTDOWN_GRACE_S was not enough for this request."""
+
+    status, code, title = 503, "shutting_down", "The service is stopping"
+    advice = "Send the request again."
+
+    def __init__(self) -> None:
+        super().__init__("The process that worked on the request ends.")
+
+
 class TooManyConnections(ServiceError):
     """ONCO_MAX_CONNECTIONS connections are open already."""
 

@@ -25,6 +25,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def dropped_lines(count: int) -> str:
+    """The line that says that others are missing."""
+    record = logging.makeLogRecord({"name": __name__, "msg": "log lines were dropped: nobody read them in time"})
+    record.levelname, record.count = "WARNING", count
+    return JsonFormatter().format(record)
+
+
 def configure(level: str) -> None:
     """Send every log of this process through the formatter, from `level` on."""
     handler = logging.StreamHandler(sys.stderr)

@@ -1,32 +1,108 @@
-"""What Prometheus reads. With several worker processes every one of them answers for all.
+"""What Prometheus reads. With several processes every one that serves answers for all.
 
-prometheus_client keeps the numbers in memory-mapped files when PROMETHEUS_MULTIPROC_DIR is set before it is imported
-(frontend/__main__.py does that); otherwise, as in tests of one process, in memory.
+prometheus_client keeps the numbers in memory-mapped files when FOLDER_VARIABLE names a folder, a set of files for each
+place: a process that is brought back goes on where the one before it ended, so that counters never fall and no files
+are left behind. Otherwise, as in tests of one process, they are in memory.
 """
 
 import os
-import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    values,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from oncoserve.errors import all_errors
+from oncoserve.runtime.sharing import map_file
+from supervision.keeper import Cause
+from supervision.output import UnblockedOutput
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-LIVE_GAUGE = re.compile(r"gauge_live\w+_(\d+)\.db")
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own name."""
+
+PLACE_VARIABLE = "ONCOSERVE_PLACE"
+"""The environment variable through which a process learns which files are its own."""
+
+# As large as all series of one process may become, several times over: a file that grows later might find no room, and
+# that ends its process.
+FILE_BYTES = {
+    "counter": 2**19,
+    "histogram": 2**19,
+    "gauge_livesum": 2**16,
+    "gauge_livemin": 2**16,
+    "gauge_livemostrecent": 2**16,
+}
 
 
-class Metrics:
-    """The frontend's series, in a registry of their own."""
+def make_files(folder: Path, place: str) -> None:
+    """Take the room for the numbers of one process.
+
+    Raises:
+        OSError: there is none.
+    """
+    for kind, size in FILE_BYTES.items():
+        map_file(folder / f"{kind}_{place}.db", size).close()
+
+
+def forget_gauges(folder: Path, place: str) -> None:
+    """Drop what a process that has ended said of itself; what it counted stays."""
+    for path in folder.glob(f"gauge_live*_{place}.db"):
+        with path.open("r+b") as file:
+            file.write(bytes(8))  # how many bytes are used
+
+
+class ProcessMetrics:
+    """The series of any process, also of one that only watches others; in a registry of their own."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        self._folder = os.environ.get(FOLDER_VARIABLE)
+        if self._folder is not None:
+            place = os.environ[PLACE_VARIABLE]
+            values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
+        self.restarts = Counter(
+            "oncoserve_restarts", "Parts brought back, by cause.", ["part", "cause"], registry=self._registry
+        )
+        self.log_lines_dropped = Counter(
+            "oncoserve_log_lines_dropped", "Log lines that nobody read in time.", registry=self._registry
+        )
+        for output in (sys.stdout, sys.stderr):
+            if isinstance(output, UnblockedOutput):
+                output.count_dropped = self.log_lines_dropped.inc
+
+    def expect_restarts(self, parts: Iterable[str]) -> None:
+        """Let the series of these parts begin at 0: one that starts with its first restart hides it from rate()."""
+        for part in parts:
+            for cause in Cause:
+                self.restarts.labels(part, cause)
+
+    def expose(self) -> bytes:
+        """All series of all worker processes in Prometheus' text format."""
+        if self._folder is None:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, path=self._folder)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+class Metrics(ProcessMetrics):
+    """All series of the frontend and of its workers."""
+
+    def __init__(self) -> None:
+        super().__init__()
         registry = self._registry
         self.requests = Counter(
             "oncoserve_requests", "Answered HTTP requests.", ["route", "method", "status"], registry=registry
@@ -85,15 +161,6 @@ class Metrics:
             for state in ("waiting", "in_flight", "dead"):
                 self._job_backlog.labels(model, state).set(now.get(state, 0))
 
-    def expose(self) -> bytes:
-        """All series of all worker processes in Prometheus' text format."""
-        if self._folder is None:
-            return generate_latest(self._registry)
-        _forget_dead_processes(Path(self._folder))
-        together = CollectorRegistry()
-        MultiProcessCollector(together, path=self._folder)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
-
 
 def _models(registry: CollectorRegistry) -> tuple[Gauge, Counter]:
     """Whether each model is ready, and the canaries that it did not answer."""
@@ -111,11 +178,3 @@ def _models(registry: CollectorRegistry) -> tuple[Gauge, Counter]:
         registry=registry,
     )
     return ready, failed
-
-
-def _forget_dead_processes(folder: Path) -> None:
-    """Drop the live gauges of processes that ended without cleaning up."""
-    pids = {int(match[1]) for path in folder.iterdir() if (match := LIVE_GAUGE.fullmatch(path.name))}
-    for pid in pids:
-        if not Path(f"/proc/{pid}").exists():
-            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ SECONDS = 1
 
 async def test_a_sound_service_makes_no_unexpected_error(frontend, triton):
     """The real models; every process is watched, and bad input gets what it has to get."""
-    watch = Watch(service_processes(frontend.pid, triton.pid))
+    watch = Watch(service_processes(frontend.serving_pid, triton.pid))
     traffic = await soak(frontend.url, triton.grpc_url, watch, SECONDS, callers=2, seed=1)
     assert list(traffic.tally.unexpected) == []
     kinds = {kind for kind, _ in traffic.tally.counts}
@@ -27,7 +27,7 @@ async def test_a_sound_service_makes_no_unexpected_error(frontend, triton):
 async def test_wrong_answers_and_a_dead_process_are_unexpected(tiny_triton, tmp_path):
     """No picture passes two kilobytes, and one of the watched processes ends."""
     with frontend_of(tiny_triton, tmp_path, max_upload_bytes=2048) as frontend:
-        watched = service_processes(frontend.pid, tiny_triton.pid)
+        watched = service_processes(frontend.serving_pid, tiny_triton.pid)
         watched["gone"] = psutil.Popen(["true"])
         watched["gone"].wait()
         traffic = await soak(frontend.url, tiny_triton.grpc_url, Watch(watched), SECONDS, callers=2, seed=1)

@@ -11,8 +11,8 @@ async def test_a_full_disk_is_503_and_heals(server, start, tmp_path):
     """RLIMIT_FSIZE stops writes in the middle of a file, as a full disk does, and needs no file system of its own."""
     service = start(server.grpc_url)
     async with Callers(service.url, "tiny") as callers, Callers(service.url, "tiny", LARGE) as large:
-        unlimited = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
+        unlimited = resource.prlimit(service.serving_pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(service.serving_pid, resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
         picture = large.picture()
         assert len(picture) > 100_000
         for _ in range(2):
@@ -23,7 +23,7 @@ async def test_a_full_disk_is_503_and_heals(server, start, tmp_path):
         left = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
         assert [path.suffix for path in left] == [".zip"], "a part of the large one was left"
         assert all(path.stat().st_size for path in left)
-        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, unlimited)
+        resource.prlimit(service.serving_pid, resource.RLIMIT_FSIZE, unlimited)
         assert (await large.ask(picture)).status == 200
         again = await callers.http.post(callers.path, content=picture)
         assert again.headers["cache-status"] == "oncoserve; hit"

@@ -4,19 +4,12 @@ import asyncio
 import re
 
 import httpx
-import psutil
 
 from testbed.http_callers import Callers, until
 
 OK, REFUSED, TOO_MANY = 200, 503, 429
 WORKERS = 3
 PLACES = 4  # of a model whose batch is one
-
-
-def workers_of(service):
-    """The worker processes; multiprocessing has a helper beside them."""
-    children = psutil.Process(service.pid).children()
-    return [each for each in children if any("spawn_main" in word for word in each.cmdline())]
 
 
 async def come(callers, count):
@@ -54,7 +47,7 @@ async def test_workers_that_die_leave_no_place_taken(start, server, gate):
     service = start(server.grpc_url, workers=WORKERS)
     async with Callers(service.url, "gated") as callers:
         tasks = await come(callers, PLACES)
-        killed = workers_of(service)
+        killed = service.processes("frontend.serving")
         assert len(killed) == WORKERS
         for each in killed:
             each.kill()

@@ -51,7 +51,7 @@ def worker_of(service, but=()):
     while time.monotonic() < deadline:
         for process in service.family():
             try:
-                if process.pid not in but and "worker" in process.cmdline():
+                if process.pid not in but and "frontend.working" in process.cmdline():
                     return process
             except psutil.Error:
                 continue

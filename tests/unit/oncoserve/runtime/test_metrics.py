@@ -1,7 +1,9 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.metrics import FOLDER_VARIABLE, PLACE_VARIABLE, Metrics, forget_gauges, make_files
 
 
 def test_the_docs_name_every_series_and_no_other():
@@ -20,3 +22,40 @@ def test_a_model_that_is_not_there_any_more_is_not_ready():
     metrics.show_models({"b": True})
     assert b'oncoserve_model_ready{model="a"} 0.0' in metrics.expose()
     assert b'oncoserve_model_ready{model="b"} 1.0' in metrics.expose()
+
+
+ONE_LIFE = """
+from oncoserve.runtime.metrics import Metrics
+metrics = Metrics()
+metrics.restarts.labels("worker", "hung").inc()
+metrics.duration.labels("/").observe(0.2)
+metrics.show_backlog({"tiny": {"waiting": 4}})
+metrics.ready.set(0)
+"""
+
+
+def test_a_process_that_is_brought_back_goes_on_counting_in_the_same_files(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(PLACE_VARIABLE, "frontend-0")
+    make_files(tmp_path, "frontend-0")
+    make_files(tmp_path, "watching")
+    made = {path: path.stat().st_size for path in tmp_path.iterdir()}
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", ONE_LIFE], check=True)
+    expose = "from oncoserve.runtime.metrics import ProcessMetrics; print(ProcessMetrics().expose().decode())"
+    monkeypatch.setenv(PLACE_VARIABLE, "watching")
+
+    def exposed():
+        return subprocess.run([sys.executable, "-c", expose], check=True, capture_output=True, text=True).stdout
+
+    text = exposed()
+    assert 'oncoserve_restarts_total{cause="hung",part="worker"} 3.0' in text
+    assert 'oncoserve_request_seconds_count{route="/"} 3.0' in text
+    assert 'oncoserve_job_backlog{model="tiny",state="waiting"} 4.0' in text
+    forget_gauges(tmp_path, "frontend-0")
+    text = exposed()
+    assert "oncoserve_job_backlog{" not in text
+    assert "\noncoserve_ready " not in text
+    assert 'oncoserve_restarts_total{cause="hung",part="worker"} 3.0' in text
+    assert {path: path.stat().st_size for path in tmp_path.iterdir()} == made, "another file, or one that has grown"
+    assert all(path.stat().st_blocks * 512 >= size for path, size in made.items())
