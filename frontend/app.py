@@ -23,7 +23,7 @@ from frontend.routes import jobs as job_routes
 from oncoserve import NOTICE, __version__
 from oncoserve.inference.backend import InferenceBackend
 from oncoserve.keys import KeyFile
-from oncoserve.results import expiry
+from oncoserve.results.expiry import Sweeper, sweeping
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.viewer import Viewer
 from oncoserve.runtime import logs, memory
@@ -52,13 +52,14 @@ def create_app(
     """
     draining = draining or Draining()
     core = frontend_core(settings, backend, shared)
-    jobs = open_jobs(settings, open_adapters(settings), core.threads)
+    jobs = open_jobs(settings, open_adapters(settings, clock=core.clock), core.threads, core.disk)
+    sweeper = Sweeper(core.store, settings.results_max_bytes, jobs.results_in_use)
     address = static_files.base_address()
     pages = Pages(settings, address)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with core.running(), expiry.sweeping(core.store, core.threads):
+        async with core.running(), sweeping(sweeper, settings.results_dir):
             yield
             await jobs.close()
 
@@ -72,7 +73,7 @@ def create_app(
         models.router(core.catalogue),
         results.router(core.gallery),
         viewing.router(core.gallery, viewer),
-        health.router(core.catalogue, core.metrics, draining, jobs),
+        health.router(core.catalogue, core.metrics, draining, jobs, core.disk),
         start.router(core.catalogue, core.predict, settings, pages),
         result_pages.router(core.gallery, core.catalogue, pages),
         shortcuts=core.traces.provider is None,  # FastAPI's span of a request gets its route from the router

@@ -55,6 +55,18 @@ class Settings(BaseSettings):
     results_ttl_s: int = Field(default=7 * 24 * 3600, ge=0)
     """Seconds that a result is kept; 0 is for ever."""
 
+    results_max_bytes: int = Field(default=100 * 2**30, ge=0)
+    """Bytes that results may take; the oldest unused ones make room, unless a running job needs them; 0 is no limit."""
+
+    min_free_bytes: int = Field(default=512 * 2**20, ge=0)
+    """Bytes that stay free where results are kept; with less, new work is refused."""
+
+    min_free_inodes: int = Field(default=1000, ge=0)
+    """Files that can still be made where results are kept; with less, new work is refused."""
+
+    storage_timeout_s: float = Field(default=10.0, ge=0.1, le=300)
+    """Longest wait for the disk, in seconds, per file or transaction that a caller waits for."""
+
     job_workers: int = Field(default=1, ge=0, le=64)
     """Processes beside the frontend that work on jobs; 0 where they run elsewhere."""
 
@@ -63,6 +75,12 @@ class Settings(BaseSettings):
 
     max_job_images: int = Field(default=1000, ge=1, le=100_000)
     """Images that one job may have."""
+
+    max_queued_images: int = Field(default=50_000, ge=1)
+    """Images of jobs of all callers that may wait at once."""
+
+    max_queued_images_per_owner: int = Field(default=10_000, ge=1)
+    """Images of one caller's jobs that may wait at once; without API keys all callers are one."""
 
     job_images_in_flight: int = Field(default=8, ge=1, le=1024)
     """Images per model that one worker process has under way at once."""

@@ -14,14 +14,18 @@ from oncoserve.inference.coalescing import CoalescingBackend
 from oncoserve.jobs.embedded.embedded_adapters import open_embedded
 from oncoserve.jobs.image import Handler, Rules
 from oncoserve.jobs.ports import Adapters, Show
+from oncoserve.jobs.queue_room import Room
 from oncoserve.jobs.service import JobLimits, Jobs
 from oncoserve.jobs.worker import Worker
 from oncoserve.prediction.admission import Admission, Lane
 from oncoserve.prediction.catalogue import SERVER, Catalogue, Snapshot
 from oncoserve.prediction.predict import Limits, Predict
+from oncoserve.results.damage import Damage
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.store import ResultStore
+from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.service_clock import Clock, ServiceClock
 from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.tracing import Traces
@@ -41,6 +45,8 @@ class Core:
     threads: CpuThreads
     catalogue: Catalogue
     store: ResultStore
+    disk: Disk
+    clock: Clock
     gallery: Gallery
     predict: Predict
 
@@ -48,8 +54,9 @@ class Core:
     async def running(self) -> AsyncIterator[None]:
         """The length of the process: the models are watched, and at the end everything is let go of."""
         try:
-            async with self.catalogue.watch(self.settings.poll_interval_s):
-                yield
+            with self.disk.watched():
+                async with self.catalogue.watch(self.settings.poll_interval_s):
+                    yield
         finally:
             await self.server.close()
             await asyncio.to_thread(self.threads.close)
@@ -66,25 +73,37 @@ def frontend_core(settings: Settings, backend: InferenceBackend | None = None, s
     """
     counts = SharedCounts(shared, len(Lane))
     admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
-    return _core(settings, admission, Traces(settings.otlp_endpoint), backend)
+    return _core(settings, admission, Traces(settings.otlp_endpoint), backend, ServiceClock(settings.results_dir))
 
 
-def worker_core(settings: Settings, backend: InferenceBackend | None = None, shared: Path | None = None) -> Core:
+def worker_core(
+    settings: Settings, clock: Clock, backend: InferenceBackend | None = None, shared: Path | None = None
+) -> Core:
     """For jobs: a worker decides itself how much it takes on, and refuses nothing of it.
 
-    Beside a frontend, whose folder `shared` is, it gives way to interactive requests. See `frontend_core`.
+    Beside a frontend, whose folder `shared` is, it gives way to interactive requests. `clock` is that of its adapters.
+    See `frontend_core`.
     """
     counts = SharedCounts(shared, len(Lane), publish=False)
-    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), Traces(), backend)
+    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), Traces(), backend, clock)
 
 
-def _core(settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None) -> Core:
+def _core(
+    settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None, clock: Clock
+) -> Core:
     metrics = Metrics()
     canaries = Canaries(backend or _triton(settings, traces), lambda model: metrics.canaries_failed.labels(model).inc())
     server = CoalescingBackend(canaries)
     threads = CpuThreads(settings.cpu_threads)
     catalogue = Catalogue(server, settings.model_repository, partial(_show, metrics), canaries)
-    store = ResultStore(settings.results_dir, settings.results_ttl_s)
+    disk = Disk(
+        settings.results_dir,
+        settings.min_free_bytes,
+        settings.min_free_inodes,
+        settings.storage_timeout_s,
+        clock.tick,
+    )
+    store = ResultStore(settings.results_dir, settings.results_ttl_s, disk, clock, Damage(metrics.damaged.inc))
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     return Core(
         settings,
@@ -94,6 +113,8 @@ def _core(settings: Settings, admission: Admission, traces: Traces, backend: Inf
         threads,
         catalogue,
         store,
+        disk,
+        clock,
         Gallery(store, catalogue.get, threads, settings.max_image_pixels),
         Predict(server, store, admission, threads, metrics, limits),
     )
@@ -111,26 +132,32 @@ def _triton(settings: Settings, traces: Traces) -> InferenceBackend:
     return TritonBackend(settings.inference_url, traces)
 
 
-def open_adapters(settings: Settings, show: Show = dict) -> Adapters:
+def open_adapters(settings: Settings, show: Show = dict, clock: Clock | None = None) -> Adapters:
     """Where jobs are kept, as the settings say; nothing is opened or made before it is needed.
 
     Args:
         settings: which storage, and where it is.
         show: makes of a stored result's document what callers get, where results are published with it.
+        clock: of the process, if it has one already.
     """
     if settings.jobs == "aws":
         from oncoserve.jobs.aws.aws_adapters import open_aws  # noqa: PLC0415 - its packages are not installed everywhere
 
         return open_aws(settings, show)
-    return open_embedded(settings)
+    return open_embedded(settings, clock or ServiceClock(settings.results_dir))
 
 
-def open_jobs(settings: Settings, adapters: Adapters, threads: CpuThreads) -> Jobs:
-    """What callers do with jobs."""
+def open_jobs(settings: Settings, adapters: Adapters, threads: CpuThreads, disk: Disk | None = None) -> Jobs:
+    """What callers do with jobs; `disk` is the one that they are kept on, if it is one of this machine."""
     limits = JobLimits(
-        settings.jobs_ttl_s, settings.max_job_images, settings.max_image_pixels, settings.max_upload_bytes
+        settings.jobs_ttl_s,
+        settings.max_job_images,
+        settings.max_image_pixels,
+        settings.max_upload_bytes,
+        Room(settings.max_queued_images_per_owner, settings.max_queued_images),
+        math.inf if settings.jobs == "aws" else settings.storage_timeout_s,  # AWS has limits of its own
     )
-    return Jobs(adapters, limits, threads)
+    return Jobs(adapters, limits, threads, None if settings.jobs == "aws" else disk)
 
 
 def open_worker(core: Core, adapters: Adapters) -> Worker:
@@ -144,4 +171,4 @@ def open_worker(core: Core, adapters: Adapters) -> Worker:
         settings.only_models,
     )
     handler = Handler(adapters, core.catalogue, core.predict, core.gallery, rules, core.metrics)
-    return Worker(adapters, core.catalogue, handler, rules, settings.jobs_ttl_s)
+    return Worker(adapters, core.catalogue, handler, rules, core.disk)

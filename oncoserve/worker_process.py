@@ -54,7 +54,7 @@ async def work(
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(adapters.close)
-        core = worker_core(settings, backend, folder_from_environment())
+        core = worker_core(settings, adapters.clock, backend, folder_from_environment())
         await stack.enter_async_context(core.running())
         await open_worker(core, adapters).run(stop)
 

@@ -1,10 +1,10 @@
 """Jobs as JSON documents."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from frontend.http.job_shapes import FaultShape, JobImageShape, JobShape, JobsShape, JobSummaryShape, ProgressShape
 from frontend.http.links import JOBS, MODELS, RESULTS, of_result
-from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome
+from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, State
 from oncoserve.jobs.service import Jobs
 
 
@@ -12,22 +12,22 @@ async def job_document(jobs: Jobs, job: Job) -> JobShape:
     """A job with its images."""
     images = [_image(image) for image in job.images]
     position = await jobs.position(job.record)
-    return JobShape(**_summary(job.record, position).model_dump(), images=images)
+    return JobShape(**_summary(job.record, jobs.state(job.record), position).model_dump(), images=images)
 
 
 async def page_document(jobs: Jobs, owner: str | None, cursor: str | None, limit: int) -> JobsShape:
     """Some jobs of an owner."""
     page = await jobs.page(owner, cursor, limit)
     following = None if page.cursor is None else f"{JOBS}?limit={limit}&cursor={page.cursor}"
-    summaries = [_summary(record, await jobs.position(record)) for record in page.jobs]
+    summaries = [_summary(record, jobs.state(record), await jobs.position(record)) for record in page.jobs]
     return JobsShape(jobs=summaries, next=following)
 
 
-def _summary(record: JobRecord, position: int | None) -> JobSummaryShape:
+def _summary(record: JobRecord, state: State, position: int | None) -> JobSummaryShape:
     progress = record.progress
     return JobSummaryShape(
         id=record.id,
-        state=record.state(datetime.now(UTC)).value,
+        state=state.value,
         model=record.model,
         parameters=dict(record.parameters),
         created=_time(record.created),

@@ -57,7 +57,7 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
         summary="Ask a model about many pictures, later",
         status_code=ACCEPTED,
         response_model=JobShape,
-        responses=problems(400, 404, 408, 413, 422, 503),
+        responses=problems(400, 404, 408, 413, 422, 429, 503),
         openapi_extra={"requestBody": FORM},
     )
     async def submit(request: Request) -> Response:
@@ -65,6 +65,7 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
 
         One that is refused fails alone; the others are worked on.
         """
+        await jobs.check(request.state.owner)
         async with read_job(request, jobs.limits.max_images) as form:
             if not form.pictures:
                 raise MissingImages

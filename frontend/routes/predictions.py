@@ -67,6 +67,7 @@ def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs
     routes = APIRouter(tags=["predict"], route_class=DirectRoute)
 
     async def _later(served: ServedModel, request: Request) -> Response:
+        await jobs.check(request.state.owner)
         data, parameters = await read_question(served, request)
 
         async def read() -> bytes:

@@ -10,13 +10,14 @@ PlatformError
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
 │   ├── UnsupportedImage 415
-│   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429
+│   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429, TooManyQueuedImages 429
 │   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
     ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
     ├── InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
     ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503
+    ├── StorageFull 503, QueueFull 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
@@ -45,6 +46,7 @@ from oncoserve.errors.request_errors import (
     RouteNotFound,
     SampleNotFound,
     TooManyImages,
+    TooManyQueuedImages,
     TooManyRequests,
     Unauthorised,
     UnsupportedImage,
@@ -61,7 +63,9 @@ from oncoserve.errors.service_errors import (
     JobsUnavailable,
     ModelNotReady,
     ModelProcessEnded,
+    QueueFull,
     ShuttingDown,
+    StorageFull,
     StorageUnavailable,
     TooBusy,
     TooManyConnections,
@@ -94,6 +98,7 @@ __all__ = [
     "ModelProcessEnded",
     "NotAcceptable",
     "PlatformError",
+    "QueueFull",
     "RenderingNotAvailable",
     "RequestError",
     "RequestTimeout",
@@ -102,12 +107,14 @@ __all__ = [
     "SampleNotFound",
     "ServiceError",
     "ShuttingDown",
+    "StorageFull",
     "StorageUnavailable",
     "TileNotFound",
     "TooBusy",
     "TooManyConnections",
     "TooManyCorrections",
     "TooManyImages",
+    "TooManyQueuedImages",
     "TooManyRequests",
     "Unauthorised",
     "UnknownObjects",

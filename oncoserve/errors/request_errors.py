@@ -243,6 +243,16 @@ class TooManyRequests(RequestError):
         super().__init__(f"{met}; the next is allowed in {wait_s:.3g} s.")
 
 
+class TooManyQueuedImages(RequestError):
+    """ONCO_MAX_QUEUED_IMAGES_PER_OWNER images of the caller's jobs wait already."""
+
+    status, code, title = 429, "too_many_queued_images", "Too many of your images wait"
+    advice, retry_after_s = "Send more when some have ended; GET /v1/jobs tells how far they are.", 60
+
+    def __init__(self, waiting: int, sent: int, limit: int) -> None:
+        super().__init__(f"{waiting} images of your jobs wait, this job has {sent}, and the limit is {limit}.")
+
+
 class HeadTooLarge(RequestError):
     """The request line and the headers together are too long."""
 

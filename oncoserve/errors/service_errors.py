@@ -71,6 +71,17 @@ class StorageUnavailable(ServiceError):
         super().__init__(f"The results folder failed: {reason}.")
 
 
+class StorageFull(StorageUnavailable):
+    """Less room than ONCO_MIN_FREE_BYTES or ONCO_MIN_FREE_INODES is left, so new work is refused."""
+
+    status, code, title = 503, "storage_full", "There is no room for new results"
+    advice = "Try again later; stored results can be read, and the operator has to make room."
+    retry_after_s = 60
+
+    def __init__(self, what: str, free: int, limit: int) -> None:
+        ServiceError.__init__(self, f"{free} {what} are free where results are kept; {limit} are kept free.")
+
+
 class JobsUnavailable(ServiceError):
     """The queue, the records or the pictures of jobs could not be written or read."""
 
@@ -80,6 +91,17 @@ class JobsUnavailable(ServiceError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The storage of jobs failed: {reason}.")
+
+
+class QueueFull(ServiceError):
+    """ONCO_MAX_QUEUED_IMAGES images of jobs of all callers wait already."""
+
+    status, code, title = 503, "queue_full", "Too many images wait"
+    advice = "Try again after the time in Retry-After, or with fewer images."
+    retry_after_s = 60
+
+    def __init__(self, waiting: int, sent: int, limit: int) -> None:
+        super().__init__(f"{waiting} images of jobs wait, this job has {sent}, and the limit is {limit} in all.")
 
 
 class AttemptsExhausted(ServiceError):

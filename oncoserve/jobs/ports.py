@@ -3,12 +3,14 @@
 All raise `JobsUnavailable` when the service behind them does not answer: whoever calls waits and tries again.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from oncoserve.jobs.job import ImageMessage, Job, JobRecord, Outcome
+from oncoserve.jobs.queue_room import Queued, Room
+from oncoserve.runtime.service_clock import Clock
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ class ObjectStore(Protocol):
         """An address that gives the bytes; None where the store has none."""
         ...
 
-    async def sweep(self, before: datetime) -> int:
-        """Remove what was put before this time, if nothing else does so; returns how many.
+    async def sweep(self, known: "Callable[[Sequence[str]], Awaitable[Collection[str]]]") -> int:
+        """Remove pictures of jobs that do not exist, if nothing else does so; returns how many.
 
-        The time lies as far back as no job lives: what is that old was left behind by a process that was killed.
+        A process that is killed while it takes a job leaves them behind. To tell them from those of a job that is being
+        sent, they have to be there, unchanged, over several calls of one process, as long as no job takes.
+
+        Args:
+            known: says which of these jobs exist.
         """
         ...
 
@@ -97,6 +103,10 @@ class JobQueue(Protocol):
 
     async def send(self, messages: Sequence[ImageMessage]) -> None:
         """Add messages; all of them or an error. After an error some may be there, whose job is not."""
+        ...
+
+    async def tidy(self) -> None:
+        """Let messages that are to come much later than any lease lasts come now, if nothing else does so."""
         ...
 
     async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
@@ -151,8 +161,31 @@ class Page:
 class JobStore(Protocol):
     """Records of jobs. Every change of an image's state is conditional, so that each image ends once."""
 
-    async def create(self, job: Job) -> None:
-        """Keep a new job. Images that have an outcome already keep it."""
+    async def create(self, job: Job, messages: Sequence[ImageMessage] = (), room: "Room | None" = None) -> None:
+        """Keep a new job and put its messages into the queue. Images that have an outcome already keep it.
+
+        Whenever the process is killed, no job is shown without its messages.
+
+        Args:
+            job: the job.
+            messages: of its images that wait.
+            room: how many may wait; None where that was asked before.
+
+        Raises:
+            TooManyQueuedImages, QueueFull: too many wait, so nothing was kept.
+        """
+        ...
+
+    async def queued(self, owner: str | None) -> Queued:
+        """Numbers of images that wait."""
+        ...
+
+    async def known(self, job_ids: Sequence[str]) -> Collection[str]:
+        """Which of these jobs exist."""
+        ...
+
+    async def results_in_use(self) -> Collection[str]:
+        """Ids of the results of jobs that have not ended; none where callers read results elsewhere."""
         ...
 
     async def get(self, job_id: str) -> Job | None:
@@ -237,4 +270,5 @@ class Adapters:
     queue: JobQueue
     store: JobStore
     publisher: Publisher
+    clock: Clock
     close: Callable[[], Awaitable[None]]

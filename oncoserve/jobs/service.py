@@ -1,12 +1,14 @@
 """What callers do with jobs: send them, look at them, take them back."""
 
+import asyncio
 import contextlib
+import math
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from oncoserve.errors import (
@@ -21,12 +23,17 @@ from oncoserve.errors import (
 )
 from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
+from oncoserve.jobs.queue_room import Room
 from oncoserve.pictures.decode import check, check_size, sniff
+from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
 
 UPLOAD_LIFE_S = 3600
 NAME_LIMIT = 200
+BACKLOG_S = 2.0  # who asks for it asks again soon
 HEADER_BYTES = 2**18  # of an upload that lies in the store: enough for the header of most pictures
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,16 @@ class JobLimits:
         max_images: their number.
         max_image_pixels: width times height of each.
         max_upload_bytes: of each.
+        room: images that may wait.
+        timeout_s: seconds that a caller waits for each step of the storage.
     """
 
     life_s: int
     max_images: int
     max_image_pixels: int
     max_upload_bytes: int
+    room: Room = field(default_factory=lambda: Room(10_000, 50_000))
+    timeout_s: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,25 @@ class Jobs:
         adapters: queue, records, pictures.
         limits: what a job may be.
         threads: where pictures are looked at.
+        disk: that pictures and records are kept on; None where they are elsewhere.
     """
 
-    def __init__(self, adapters: Adapters, limits: JobLimits, threads: CpuThreads) -> None:
+    def __init__(self, adapters: Adapters, limits: JobLimits, threads: CpuThreads, disk: Disk | None = None) -> None:
         self._to = adapters
         self.limits = limits
         self._threads = threads
+        self._disk = disk
+
+    async def check(self, owner: str | None) -> None:
+        """Refuse a job early, before its pictures are read.
+
+        Raises:
+            StorageFull, StorageUnavailable: the disk has no room, or does not answer.
+            TooManyQueuedImages, QueueFull, JobsUnavailable
+        """
+        if self._disk is not None:
+            self._disk.check()
+        self.limits.room.check(await self._wait(self._to.store.queued(owner)), 1)
 
     async def submit(
         self, owner: str | None, model: str, parameters: Mapping[str, Any], pictures: Sequence[Submission]
@@ -93,22 +117,22 @@ class Jobs:
             raise MissingImages
         if len(pictures) > self.limits.max_images:
             raise TooManyImages(self.limits.max_images)
+        if self._disk is not None:
+            self._disk.check()
         now = datetime.now(UTC)
         job_id = uuid4().hex
         kept: list[JobImage] = []
         try:
             for index, picture in enumerate(pictures):
                 kept.append(await self._keep(picture, f"jobs/{job_id}/{index}", owner))
-            expires = now + timedelta(seconds=self.limits.life_s)
+            expires = datetime.fromtimestamp(self._to.clock.stamp() + self.limits.life_s, UTC)
             progress = Progress.of(image.state for image in kept)
             job = Job(JobRecord(job_id, owner, model, parameters, now, now, expires, progress), tuple(kept))
-            # The record first: a message whose job is not there is thrown away.
-            await self._to.store.create(job)
-            await self._to.queue.send(_messages(job))
+            await self._wait(self._to.store.create(job, _messages(job), self.limits.room))
         except BaseException:
             with contextlib.suppress(JobsUnavailable):  # the sweep takes what stays
+                await self._wait(self._to.store.delete(job_id))
                 await self._remove_pictures(kept)
-                await self._to.store.delete(job_id)
             raise
         return job
 
@@ -117,11 +141,11 @@ class Jobs:
         try:
             if picture.read is None:
                 key = _upload_key(owner, picture.upload)
-                await self._threads.run(self._check_header, await self._to.objects.get(key, HEADER_BYTES))
+                await self._threads.run(self._check_header, await self._wait(self._to.objects.get(key, HEADER_BYTES)))
             else:
                 data = await picture.read()
                 await self._threads.run(check, data, self.limits.max_image_pixels)
-                await self._to.objects.put(key, data)
+                await self._wait(self._to.objects.put(key, data))
         except RequestError as error:
             return JobImage(name, "", State.FAILED, outcome=Outcome(fault=Fault.of(error)))
         return JobImage(name, key)
@@ -135,16 +159,24 @@ class Jobs:
         Raises:
             JobNotFound, JobsUnavailable
         """
-        job = await self._to.store.get(job_id) if re.fullmatch(ID_PATTERN, job_id) else None
+        job = await self._wait(self._to.store.get(job_id)) if re.fullmatch(ID_PATTERN, job_id) else None
         if job is None or job.record.owner != owner:
             raise JobNotFound(job_id)
-        if job.record.state(datetime.now(UTC)) is State.EXPIRED:
+        if self.state(job.record) is State.EXPIRED:
             return replace(job, images=tuple(replace(each, name="", outcome=None) for each in job.images))
         return job
 
     async def page(self, owner: str | None, cursor: str | None, limit: int) -> Page:
         """Some jobs of this owner; see the port."""
-        return await self._to.store.page(owner, cursor, limit)
+        return await self._wait(self._to.store.page(owner, cursor, limit))
+
+    def state(self, record: JobRecord) -> State:
+        """What a job is now."""
+        return record.state(datetime.fromtimestamp(self._to.clock.now(), UTC))
+
+    async def results_in_use(self) -> Collection[str]:
+        """Ids of results that a job which has not ended has; see the port."""
+        return await self._to.store.results_in_use()
 
     async def delete(self, owner: str | None, job_id: str) -> None:
         """Take a job back: what waits is not worked on any more, its pictures and its record are gone.
@@ -153,12 +185,12 @@ class Jobs:
             JobNotFound, JobsUnavailable
         """
         job = await self.get(owner, job_id)
-        await self._to.store.delete(job_id)
+        await self._wait(self._to.store.delete(job_id))
         await self._remove_pictures(job.images)
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """What waits for the workers; see the port."""
-        return await self._to.queue.backlog()
+        return await self._wait(self._to.queue.backlog(), BACKLOG_S)
 
     async def close(self) -> None:
         """Let go of the adapters."""
@@ -168,13 +200,28 @@ class Jobs:
         for image in kept:
             # Where an image has ended the worker has done so, and many deletions take long.
             if image.object and not image.state.ended:
-                await self._to.objects.delete(image.object)
+                await self._wait(self._to.objects.delete(image.object))
 
     async def position(self, record: JobRecord) -> int | None:
         """Images of other jobs that come first, while nothing of this one has begun; None when that is not known."""
-        if record.state(datetime.now(UTC)) is not State.QUEUED:
+        if self.state(record) is not State.QUEUED:
             return None
-        return await self._to.queue.ahead(record.id, record.model)
+        return await self._wait(self._to.queue.ahead(record.id, record.model))
+
+    async def _wait(self, answer: Awaitable[T], at_most_s: float = math.inf) -> T:
+        """The answer of the storage, for as long as a caller waits for it.
+
+        Raises:
+            JobsUnavailable: it takes longer; it may be done all the same.
+        """
+        timeout_s = min(self.limits.timeout_s, at_most_s)
+        try:
+            async with asyncio.timeout(None if math.isinf(timeout_s) else timeout_s) as timer:
+                return await answer
+        except TimeoutError as error:
+            if timer.expired():
+                raise JobsUnavailable(f"it did not answer within {timeout_s:g} s") from error
+            raise
 
     async def upload(
         self, owner: str | None, size_bytes: int, sha256: str | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from oncoserve.errors import JobsUnavailable
@@ -12,10 +12,11 @@ from oncoserve.jobs.job import RECORD_KEPT
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters
 from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.runtime.disk import Disk
 
 POLL_S = 0.2  # between two looks at what is in memory
 RECEIVE_S = 1.0  # longest wait in one call of the queue; also how soon a quiet worker stops
-SWEEPS_PER_LIFE, LONGEST_SWEEP_PAUSE_S = 24, 3600.0
+TIDY_S = 60.0  # between two rounds of tidying
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,15 @@ class Worker:
         catalogue: the models; somebody else watches them.
         handler: works on one lease.
         rules: limits.
-        life_s: seconds after which jobs expire.
+        disk: that results are kept on.
     """
 
-    def __init__(self, adapters: Adapters, catalogue: Catalogue, handler: Handler, rules: Rules, life_s: float) -> None:
+    def __init__(self, adapters: Adapters, catalogue: Catalogue, handler: Handler, rules: Rules, disk: Disk) -> None:
         self._to = adapters
         self._catalogue = catalogue
         self._handler = handler
         self._rules = rules
-        self._life_s = life_s
+        self._disk = disk
         self._handling: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,8 +69,9 @@ class Worker:
         insist = Patience().insist
         own: set[asyncio.Task[None]] = set()
         while not stop.is_set():
-            # While the server is away, or the model in it, messages stay in the queue, where they cost no attempts.
-            if not self._catalogue.answers(model):
+            # While the server is away, or the model in it, or there is no room for results, messages stay in the queue,
+            # where they cost no attempts.
+            if not self._catalogue.answers(model) or self._disk.error is not None:
                 await asyncio.sleep(POLL_S)
                 continue
             room = self._rules.images_in_flight - len(own)
@@ -84,14 +86,15 @@ class Worker:
                 task.add_done_callback(_report)
 
     async def _tidy(self) -> None:
-        """Take expired jobs out, and pictures that were left behind. Several workers may do so at once."""
+        """Take out expired jobs, and pictures and messages that were left behind. Several workers may do so at once."""
         while True:
             with contextlib.suppress(JobsUnavailable):  # the next time may succeed
-                now = datetime.now(UTC)
+                now = datetime.fromtimestamp(self._to.clock.now(), UTC)
                 for key in await self._to.store.sweep(now, now - RECORD_KEPT):
                     await self._to.objects.delete(key)
-                await self._to.objects.sweep(now - timedelta(seconds=self._life_s))
-            await asyncio.sleep(min(self._life_s / SWEEPS_PER_LIFE, LONGEST_SWEEP_PAUSE_S))
+                await self._to.objects.sweep(self._to.store.known)
+                await self._to.queue.tidy()
+            await asyncio.sleep(TIDY_S)
 
 
 def _report(task: "asyncio.Task[None]") -> None:

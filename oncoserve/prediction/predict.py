@@ -10,7 +10,7 @@ from functools import partial
 from oncoserve.inference.backend import InferenceBackend, Tensors
 from oncoserve.pictures.decode import Picture, decode
 from oncoserve.pictures.scrub import without_metadata
-from oncoserve.prediction.admission import Admission
+from oncoserve.prediction.admission import Admission, Lane
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.question import Question
 from oncoserve.results.gallery import Entry
@@ -102,12 +102,15 @@ class Predict:
         caller = caller or Caller()
         async with caller.deadline.enforce(model.name):
             self._admission.check(model, caller.lane, caller.deadline.remaining_s())
+            self._store.disk.check()
             data, parameters = await read()
             timings.lap("receive")
             question = Question(model, data, parameters)
             with self._admission.place(model, caller.lane, caller.deadline.remaining_s()):
                 await self._admission.give_way(model, caller.lane)
                 answer = await self._answer(question, timings, caller)
+                if caller.lane is Lane.BACKGROUND:  # a job's picture is deleted next, so its result has to stay
+                    await self._threads.run(self._store.of(caller.owner).sync, answer.id)
         self._metrics.predictions.labels(model.name, "store" if answer.cached else "inference").inc()
         return answer
 

@@ -19,6 +19,17 @@ def parse(notes: bytes | None) -> Corrections:
     return found
 
 
+def are_whole(notes: bytes) -> bool:
+    """Whether these bytes are what `changed` makes, and not what a damaged disk made of it."""
+    try:
+        found = json.loads(notes)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and all(
+        isinstance(ids, list) and all(isinstance(each, str) for each in ids) for ids in found.values()
+    )
+
+
 def changed(notes: bytes | None, view: Parameters, excluded: frozenset[str]) -> bytes:
     """The notes with these objects, and no others, excluded in `view`.
 

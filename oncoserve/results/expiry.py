@@ -1,37 +1,165 @@
-"""Takes expired results off the disk now and then, in one process of all that share the folder."""
+"""Takes results off the disk that have expired or are too many, in one process of all that share the folder."""
 
 import asyncio
 import contextlib
 import fcntl
 import logging
-from collections.abc import AsyncIterator
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-from oncoserve.results.store import ResultStore
+from oncoserve.errors import JobsUnavailable
+from oncoserve.results.store import OWNERS, ResultStore
 from oncoserve.runtime.threads import CpuThreads
 
-LOCK = ".sweeper"
-SWEEPS_PER_LIFE, LONGEST_PAUSE_S = 24, 3600.0
+LOCK: Final = ".sweeper"
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 60.0
+PAUSE_PER_SWEEP: Final = 20  # so that sweeping a large store takes a twentieth of one thread at most
+KEPT_S: Final = 600.0
+"""How long a result is kept after it was made or used, whatever the room that it takes."""
+
+LEFT_S: Final = 3600.0
+"""For how long half a file has to be watched until the process that wrote it counts as dead."""
 
 log = logging.getLogger(__name__)
 
+InUse = Callable[[], Awaitable[Collection[str]]]
+"""Ids of the results of jobs that have not ended."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file of a result, and when it was used last."""
+
+    used: float
+    size_bytes: int
+    path: Path
+
+
+class Sweeper:
+    """Removes results.
+
+    Args:
+        store: the results of all owners.
+        max_bytes: what they may take together; 0 is no limit.
+        in_use: asked before a result that has not expired is removed.
+    """
+
+    def __init__(self, store: ResultStore, max_bytes: int, in_use: InUse) -> None:
+        self._store = store
+        self._max_bytes = max_bytes
+        self._in_use = in_use
+        self._halves: dict[Path, float] = {}  # when each was seen first, by a clock that cannot be set
+        self._over = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether results are ever removed."""
+        return bool(self._store.ttl_s or self._max_bytes)
+
+    async def sweep(self, threads: CpuThreads) -> None:
+        """Remove what has expired, and of the rest the oldest unused until it fits.
+
+        Raises:
+            OSError: the folder cannot be read or changed.
+            JobsUnavailable: the jobs cannot be asked.
+        """
+        removed, left = 0, []
+        for shard in await threads.run(lambda: list(shards(self._store.folder))):
+            gone, stay = await threads.run(self._expire, shard)
+            removed += gone
+            left += stay
+        if removed:
+            log.info("expired results removed", extra={"count": removed})
+        if self._max_bytes and sum(each.size_bytes for each in left) > self._max_bytes:
+            await self._make_room(left, threads)
+
+    async def _make_room(self, found: list[_Found], threads: CpuThreads) -> None:
+        kept = await self._in_use()
+        total = sum(each.size_bytes for each in found)
+        removed = await threads.run(self._evict, sorted(found, key=lambda each: each.used), kept, total)
+        total -= sum(each.size_bytes for each in removed)
+        if removed:
+            log.info("results removed for room", extra={"count": len(removed), "bytes_left": total})
+        over = total > self._max_bytes
+        if over and not self._over:
+            log.warning(
+                "the results take more room than they may, and all are in use or new",
+                extra={"bytes": total, "limit": self._max_bytes},
+            )
+        self._over = over
+
+    def _evict(self, oldest_first: list[_Found], kept: Collection[str], total: int) -> list[_Found]:
+        removed: list[_Found] = []
+        for each in oldest_first:
+            if total <= self._max_bytes:
+                break
+            if each.path.stem in kept:
+                continue
+            with contextlib.suppress(FileNotFoundError):  # it was deleted
+                if self._young(each.path.stat()):  # it was used since it was looked at
+                    continue
+                each.path.with_suffix(".json").unlink(missing_ok=True)
+                each.path.unlink()
+            total -= each.size_bytes
+            removed.append(each)
+        return removed
+
+    def _young(self, status: os.stat_result) -> bool:
+        now = self._store.clock.now()
+        return now - max(status.st_atime, status.st_mtime) < KEPT_S
+
+    def _expire(self, shard: Path) -> tuple[int, list[_Found]]:
+        """Remove what has expired in one folder, and what a process that was killed left behind.
+
+        Returns:
+            The number of files removed, and the results that stay.
+        """
+        removed, stay = 0, []
+        for path in shard.iterdir():
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # somebody was quicker; nothing of ours
+                status = path.stat()
+                if self._left_behind(path) if path.name.startswith(".") else self._store.expired(status):
+                    path.unlink()
+                    self._halves.pop(path, None)
+                    removed += 1
+                elif path.suffix == ".zip":
+                    stay.append(_Found(max(status.st_atime, status.st_mtime), status.st_size, path))
+        return removed, stay
+
+    def _left_behind(self, path: Path) -> bool:
+        """Whether half a file has been there for so long that nobody writes it; its times may be of any clock."""
+        now = time.monotonic()
+        for gone in [each for each in self._halves if each.parent == path.parent and not each.exists()]:
+            del self._halves[gone]
+        return now - self._halves.setdefault(path, now) > LEFT_S
+
+
+def shards(folder: Path) -> Iterator[Path]:
+    """The folders that results of all owners lie in."""
+    for root in (folder, *folder.glob(f"{OWNERS}/*")):
+        yield from root.glob("[0-9a-f][0-9a-f]")
+
 
 @contextlib.asynccontextmanager
-async def sweeping(store: ResultStore, threads: CpuThreads) -> AsyncIterator[None]:
-    """Sweep `store` for the length of the block, if results expire at all.
+async def sweeping(sweeper: Sweeper, folder: Path) -> AsyncIterator[None]:
+    """Sweep for the length of the block, if results are ever removed.
 
     Of several processes the one that holds a lock on the folder sweeps; when it ends, another takes over.
 
     Args:
-        store: the results.
-        threads: where the sweeping is done, a shard at a time, so that requests come in between.
+        sweeper: what it does.
+        folder: of the results.
     """
-    if not store.ttl_s:
+    if not sweeper.needed:
         yield
         return
+    threads = CpuThreads(1)  # its own, since it may wait for the disk for ever
     with contextlib.ExitStack() as held:
-        task = asyncio.create_task(_sweep_for_ever(store, threads, held))
+        task = asyncio.create_task(_sweep_for_ever(sweeper, folder, threads, held))
         try:
             yield
         finally:
@@ -40,30 +168,19 @@ async def sweeping(store: ResultStore, threads: CpuThreads) -> AsyncIterator[Non
                 await task
 
 
-async def _sweep_for_ever(store: ResultStore, threads: CpuThreads, held: contextlib.ExitStack) -> None:
+async def _sweep_for_ever(sweeper: Sweeper, folder: Path, threads: CpuThreads, held: contextlib.ExitStack) -> None:
     lock: IO[str] | None = None
     while True:
+        began = time.monotonic()
         try:
-            if lock is None and (lock := _lock(store.folder)):
+            if lock is None and (lock := await threads.run(_lock, folder)):
                 held.enter_context(lock)
             if lock is not None:
-                await sweep(store, threads)
-        except OSError:
-            log.exception("expired results could not be removed")  # the next sweep may succeed
-        await asyncio.sleep(min(store.ttl_s / SWEEPS_PER_LIFE, LONGEST_PAUSE_S))
-
-
-async def sweep(store: ResultStore, threads: CpuThreads) -> None:
-    """Remove what has expired.
-
-    Raises:
-        OSError: the folder cannot be read or changed.
-    """
-    removed = 0
-    for shard in await threads.run(lambda: list(store.shards())):
-        removed += await threads.run(store.sweep, shard)
-    if removed:
-        log.info("expired results removed", extra={"count": removed})
+                await sweeper.sweep(threads)
+        except (OSError, JobsUnavailable):
+            log.exception("results could not be removed")  # the next sweep may succeed
+        took_s = time.monotonic() - began
+        await asyncio.sleep(max(SHORTEST_PAUSE_S, min(PAUSE_PER_SWEEP * took_s, LONGEST_PAUSE_S)))
 
 
 def _lock(folder: Path) -> IO[str] | None:

@@ -3,23 +3,29 @@
 import contextlib
 import fcntl
 import hashlib
-import io
 import json
 import os
 import re
-import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, ParamSpec, TypeVar
 
 from oncoserve.errors import ResultNotFound, StorageUnavailable
-from oncoserve.runtime.files import write_whole
+from oncoserve.results import archive, corrections
+from oncoserve.results.archive import DOCUMENT, DamagedError
+from oncoserve.results.damage import Damage
+from oncoserve.runtime.disk import Disk, FileThreads
+from oncoserve.runtime.files import sync, write_whole
+from oncoserve.runtime.service_clock import Clock, ServiceClock
 
-DOCUMENT = "result.json"
 PICTURE = "picture"
 OWNERS = "keys"
 RESULT_ID = re.compile(r"[0-9a-f]{32}")
+USE_NOTED_S = 60.0
+"""How exactly it is noted when a result was last read."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def result_id(
@@ -36,17 +42,32 @@ class ResultStore:
 
     Those of a key's owner lie in `<folder>/keys/<name>/`, in the same way. One file a result, since to make a file or a
     folder costs more than to fill it: an archive without compression, which gets its name when it is whole, whenever
-    the process is killed. What people add later lies beside it in `<id>.json`, and goes with it. All methods block and
-    are called from threads.
+    the process is killed. What people add later lies beside it in `<id>.json`, and goes with it. A file's modification
+    time is its birth by `clock`, its access time when it was last used; both are written here, so that how the file
+    system is mounted does not matter. A file that is damaged counts as absent. All methods block and are called from
+    threads, but for no longer than the disk's deadline.
 
     Args:
         folder: where the results go; made when it is missing.
         ttl_s: seconds after which a result is there no more, though its file may be until the next sweep; 0 is never.
+        disk: that the folder is on.
+        clock: tells how old a result is.
+        damage: is told of files that are damaged.
     """
 
-    def __init__(self, folder: Path, ttl_s: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ttl_s: int = 0,
+        disk: Disk | None = None,
+        clock: Clock | None = None,
+        damage: Damage | None = None,
+    ) -> None:
         self.folder = folder
         self.ttl_s = ttl_s
+        self.disk = disk or Disk(folder)
+        self.clock = clock or ServiceClock(folder)
+        self._damage = damage or Damage()
 
     def of(self, owner: str | None) -> "ResultStore":
         """The results of one owner; the same upload by two owners is two results, and neither learns of the other.
@@ -54,7 +75,9 @@ class ResultStore:
         Args:
             owner: a key's name; None where there are no keys.
         """
-        return self if owner is None else ResultStore(self.folder / OWNERS / owner, self.ttl_s)
+        if owner is None:
+            return self
+        return ResultStore(self.folder / OWNERS / owner, self.ttl_s, self.disk, self.clock, self._damage)
 
     def save(self, result: str, document: bytes, files: Mapping[str, bytes]) -> None:
         """Keep a result.
@@ -67,15 +90,25 @@ class ResultStore:
         Raises:
             StorageUnavailable: the folder cannot be written.
         """
-        content = _archive({DOCUMENT: document, **files})
+        content = archive.pack({DOCUMENT: document, **files})
+        born = _ns(self.clock.stamp())
+        _ask(self.disk.writing, write_whole, self._path(result), content, times_ns=(born, born))
+
+    def sync(self, result: str) -> None:
+        """Let a result survive a loss of power; for whoever deletes something that it was made of.
+
+        Raises:
+            ResultNotFound: it was deleted meanwhile.
+            StorageUnavailable: the folder cannot be written.
+        """
         try:
-            write_whole(self._path(result), content)
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
+            _ask(self.disk.writing, sync, self._path(result))
+        except FileNotFoundError as error:
+            raise ResultNotFound(result) from error
 
     def find(self, result: str) -> bytes | None:
-        """The JSON document of a result, or None."""
-        found = self._read(result, only=DOCUMENT)
+        """The JSON document of a result whose every file is whole, or None."""
+        found = self._read(result, archive.checked_document)
         return None if found is None else found[DOCUMENT]
 
     def document(self, result: str) -> bytes:
@@ -85,10 +118,10 @@ class ResultStore:
             ResultNotFound: there is none.
             StorageUnavailable: the folder cannot be read.
         """
-        found = self.find(result)
+        found = self._read(result, archive.document)
         if found is None:
             raise ResultNotFound(result)
-        return found
+        return found[DOCUMENT]
 
     def files(self, result: str) -> dict[str, bytes]:
         """Everything but the document, by file name.
@@ -97,25 +130,30 @@ class ResultStore:
             ResultNotFound: there is no such result.
             StorageUnavailable: the folder cannot be read.
         """
-        found = self._read(result)
+        found = self._read(result, archive.everything)
         if found is None:
             raise ResultNotFound(result)
         del found[DOCUMENT]
         return found
 
     def delete(self, result: str) -> None:
-        """Remove a result.
+        """Remove a result, a damaged one too.
 
         Raises:
             ResultNotFound: there is none.
             StorageUnavailable: the folder cannot be changed.
         """
-        self.document(result)
-        try:
+
+        def remove() -> None:
+            if not RESULT_ID.fullmatch(result) or self.expired(self._path(result).stat()):
+                raise FileNotFoundError
             self._notes_path(result).unlink(missing_ok=True)
             self._path(result).unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
+
+        try:
+            _ask(self.disk.writing, remove)
+        except FileNotFoundError as error:
+            raise ResultNotFound(result) from error
 
     def notes(self, result: str) -> bytes | None:
         """What was added to a result, or None.
@@ -124,12 +162,9 @@ class ResultStore:
             StorageUnavailable: the folder cannot be read.
         """
         try:
-            with self._notes_path(result).open("rb") as file:
-                return None if self._expired(os.fstat(file.fileno())) else file.read()
+            return _ask(self.disk.reading, self._read_notes, self._notes_path(result))
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
 
     def add_notes(self, result: str, change: Callable[[bytes | None], bytes]) -> None:
         """Add something to a result, which lives no longer for it.
@@ -144,53 +179,61 @@ class ResultStore:
         """
         self.document(result)
         path = self._path(result)
-        try:
+
+        def add() -> None:
             with _locked(path.parent):
-                content = change(self.notes(result))
+                notes = self._notes_path(result)
+                content = change(self._read_notes(notes) if notes.exists() else None)
                 status = path.stat()
-                write_whole(self._notes_path(result), content, times_ns=(status.st_atime_ns, status.st_mtime_ns))
+                times_ns = (status.st_atime_ns, status.st_mtime_ns)
+                write_whole(notes, content, durable=True, times_ns=times_ns)
+
+        try:
+            _ask(self.disk.writing, add)
         except FileNotFoundError as error:
             raise ResultNotFound(result) from error
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
 
-    def shards(self) -> Iterator[Path]:
-        """The folders that results of all owners lie in, for `sweep`."""
-        for root in (self.folder, *self.folder.glob(f"{OWNERS}/*")):
-            yield from root.glob("[0-9a-f][0-9a-f]")
+    def _read_notes(self, path: Path) -> bytes | None:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = None if self.expired(status) else file.read()
+        if content is None or corrections.are_whole(content):
+            return content
+        self._damage.tell(path, status)
+        return None
 
-    def sweep(self, shard: Path) -> int:
-        """Remove what has expired in one of the `shards`, and what a process that was killed left behind.
-
-        Returns:
-            The number of files removed.
-        """
-        removed = 0
-        for path in shard.iterdir():
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # somebody was quicker; nothing of ours
-                if self._expired(path.stat()):
-                    path.unlink()
-                    removed += 1
-        return removed
-
-    def _read(self, result: str, only: str | None = None) -> dict[str, bytes] | None:
+    def _read(self, result: str, take: Callable[[IO[bytes], str], dict[str, bytes]]) -> dict[str, bytes] | None:
+        """What `take` reads of an archive; None where there is none, or none that is whole."""
         if not RESULT_ID.fullmatch(result):
             return None
-        try:
-            with self._path(result).open("rb") as file:
-                if self._expired(os.fstat(file.fileno())):
+        path = self._path(result)
+
+        def read() -> dict[str, bytes] | None:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if self.expired(status):
                     return None
-                with zipfile.ZipFile(file) as archive:
-                    return {name: archive.read(name) for name in archive.namelist() if only in {None, name}}
+                try:
+                    found = take(file, result)
+                except DamagedError:
+                    self._damage.tell(path, status)
+                    return None
+            if self.clock.now() - status.st_atime > USE_NOTED_S:
+                self.disk.writing.later(lambda: self._note_use(path))
+            return found
+
+        try:
+            return _ask(self.disk.reading, read)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StorageUnavailable(error.strerror or "unknown reason") from error
-        except zipfile.BadZipFile as error:
-            raise StorageUnavailable("a result's file is damaged") from error
 
-    def _expired(self, status: os.stat_result) -> bool:
-        return bool(self.ttl_s) and time.time() - status.st_mtime > self.ttl_s
+    def _note_use(self, path: Path) -> None:
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            os.utime(file.fileno(), ns=(_ns(self.clock.now()), os.fstat(file.fileno()).st_mtime_ns))
+
+    def expired(self, status: os.stat_result) -> bool:
+        """Whether a file's result is there no more."""
+        return bool(self.ttl_s) and self.clock.now() - status.st_mtime > self.ttl_s
 
     def _path(self, result: str) -> Path:
         return self.folder / result[:2] / f"{result}.zip"
@@ -199,13 +242,18 @@ class ResultStore:
         return self._path(result).with_suffix(".json")
 
 
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP archive of `files`, in their order, without compression."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return content.getvalue()
+def _ask(threads: FileThreads, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Have work done in threads for files; what the operating system refuses becomes an error of ours."""
+    try:
+        return threads.run(work, *args, **kwargs)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageUnavailable(error.strerror or "unknown reason") from error
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,16 @@ def write_whole(
         _sync(path.parent)
 
 
+def sync(path: Path) -> None:
+    """Let a file that is there survive a loss of power, its content and its name; waits for the disk.
+
+    Raises:
+        OSError: it is not there, or the disk refuses.
+    """
+    _sync(path)
+    _sync(path.parent)
+
+
 def _write_new(path: str, content: bytes, *, durable: bool, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
@@ -50,9 +60,9 @@ def _write_new(path: str, content: bytes, *, durable: bool, mode: int) -> None:
         os.close(file)
 
 
-def _sync(folder: Path) -> None:
-    """Let the names in a folder survive a loss of power too."""
-    number = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Let a file's content, or the names in a folder, survive a loss of power."""
+    number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

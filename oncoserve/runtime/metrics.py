@@ -137,6 +137,16 @@ class Metrics(ProcessMetrics):
             multiprocess_mode="livemostrecent",
         )
         self._queues: set[str] = set()
+        self.damaged = Counter(
+            "oncoserve_damaged_files", "Stored files that were damaged and count as absent.", registry=registry
+        )
+        self.storage_ready = Gauge(
+            "oncoserve_storage_ready",
+            "1 when there is room for new results and the disk answers.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.storage_ready.set(1)
         self.in_flight = Gauge(
             "oncoserve_in_flight", "HTTP requests under way.", registry=registry, multiprocess_mode="livesum"
         )

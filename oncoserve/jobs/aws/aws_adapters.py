@@ -10,6 +10,7 @@ from oncoserve.jobs.aws.sqs_queue import SnsSqsQueue
 from oncoserve.jobs.job import RECORD_KEPT
 from oncoserve.jobs.ports import Adapters, Show
 from oncoserve.prediction.model_files import read_cards
+from oncoserve.runtime.service_clock import WallClock
 from oncoserve.settings import Settings
 
 
@@ -31,10 +32,12 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
     cards, _ = read_cards(settings.model_repository)
     models = sorted(settings.only_models or cards)
     objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host)
+    queue = SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s)
     return AwsAdapters(
         objects,
-        SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s),
-        DynamoStore(connection, settings.aws_table, RECORD_KEPT.total_seconds()),
+        queue,
+        DynamoStore(connection, settings.aws_table, RECORD_KEPT.total_seconds(), queue),
         S3Publisher(objects, show),
+        WallClock(),
         connection.close,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from oncoserve.errors import InvalidParameter, JobsUnavailable
 from oncoserve.jobs.aws.clients import Connection, asking, code_of
 from oncoserve.jobs.aws.items import image_item, job_of, key, outcome_text, record_item, record_of, seconds, user
-from oncoserve.jobs.job import ID_PATTERN, Job, JobRecord, Outcome, State
-from oncoserve.jobs.ports import Page
+from oncoserve.jobs.job import ID_PATTERN, ImageMessage, Job, JobRecord, Outcome, State
+from oncoserve.jobs.ports import JobQueue, Page
+from oncoserve.jobs.queue_room import Queued, Room
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import (
@@ -39,21 +40,48 @@ class DynamoStore:
         connection: to AWS.
         table: its name.
         keep_s: how long a record stays after its job has expired, in seconds.
+        queue: gets a job's messages, and tells how many wait.
     """
 
-    def __init__(self, connection: Connection, table: str, keep_s: float) -> None:
+    def __init__(self, connection: Connection, table: str, keep_s: float, queue: JobQueue) -> None:
         self._connection = connection
         self._table = table
         self._keep_s = keep_s
+        self._queue = queue
 
-    async def create(self, job: Job) -> None:
-        """See the port. The record is written last: where there is one, its images are there too."""
+    async def create(self, job: Job, messages: Sequence[ImageMessage] = (), room: Room | None = None) -> None:
+        """See the port. The record is written last: where there is one, its images and its messages are there too.
+
+        Of a job that is not finished nobody hears: its images are worked on as far as they were sent, and their items
+        expire.
+        """
+        if room is not None:
+            room.check(await self.queued(job.record.owner), len(messages))
         with asking("DynamoDB"):
             items = [image_item(job, index) for index in range(len(job.images))]
             await self._write([{"PutRequest": {"Item": item}} for item in items])
+        if messages:
+            await self._queue.send(messages)
+        with asking("DynamoDB"):
             await (await self._connection.dynamodb()).put_item(
                 TableName=self._table, Item=record_item(job.record, self._keep_s)
             )
+
+    async def queued(self, owner: str | None) -> Queued:  # noqa: ARG002 - a queue does not say whose they are
+        """See the port. The number is SQS's own, which may lag by a minute; it does not tell of owners."""
+        try:
+            backlog = await self._queue.backlog()
+        except JobsUnavailable:  # a model without a queue, perhaps; whether jobs can be sent shows when they are
+            return Queued(0, 0)
+        return Queued(0, sum(each.waiting + each.in_flight for each in backlog.values()))
+
+    async def known(self, job_ids: Sequence[str]) -> Collection[str]:
+        """See the port."""
+        return job_ids
+
+    async def results_in_use(self) -> Collection[str]:
+        """See the port. Callers read results in S3, where they have a life of their own."""
+        return ()
 
     async def get(self, job_id: str) -> Job | None:
         """See the port."""

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
@@ -120,6 +121,6 @@ class S3Objects:
             url = await s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s)
         return urlunsplit(urlsplit(url)._replace(netloc=self._results_host)) if self._results_host else url
 
-    async def sweep(self, before: datetime) -> int:  # noqa: ARG002 - the bucket's lifecycle has its own times
+    async def sweep(self, known: Callable[[Sequence[str]], Awaitable[Collection[str]]]) -> int:  # noqa: ARG002 - the bucket's lifecycle does it
         """See the port."""
         return 0

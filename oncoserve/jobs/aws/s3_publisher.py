@@ -8,7 +8,8 @@ from typing import Any
 from oncoserve.errors import ResultNotFound
 from oncoserve.jobs.aws.s3_objects import CONTENT_TYPE, S3Objects
 from oncoserve.jobs.ports import Show
-from oncoserve.results.store import DOCUMENT, RESULT_ID
+from oncoserve.results.archive import DOCUMENT
+from oncoserve.results.store import RESULT_ID
 
 LINK_LIFE_S = 300  # of an address that a caller is redirected to at once
 MEDIA_TYPES = {".json": "application/json", ".geojson": "application/geo+json", ".png": "image/png"}

@@ -61,6 +61,9 @@ class SnsSqsQueue:
             starts = range(0, len(messages), MAX_BATCH)
             await asyncio.gather(*(self._publish(messages[start : start + MAX_BATCH]) for start in starts))
 
+    async def tidy(self) -> None:
+        """See the port. The times are those of SQS."""
+
     async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
         """See the port."""
         with asking("SQS"):

@@ -8,6 +8,7 @@ from oncoserve.jobs.embedded.file_objects import FileObjectStore
 from oncoserve.jobs.embedded.sqlite_queue import SqliteQueue
 from oncoserve.jobs.embedded.sqlite_store import SqliteStore
 from oncoserve.jobs.ports import Adapters
+from oncoserve.runtime.service_clock import Clock
 from oncoserve.settings import Settings
 
 
@@ -24,8 +25,13 @@ class NothingToPublish:
         """See the port."""
 
 
-def open_embedded(settings: Settings) -> Adapters:
-    """The adapters; nothing is opened or made before it is needed."""
+def open_embedded(settings: Settings, clock: Clock) -> Adapters:
+    """The adapters; nothing is opened or made before it is needed.
+
+    Args:
+        settings: where things are.
+        clock: of the process.
+    """
     database = Database(settings.jobs_dir)
     objects = FileObjectStore(settings.jobs_dir / "objects")
 
@@ -33,5 +39,5 @@ def open_embedded(settings: Settings) -> Adapters:
         await objects.close()
         database.close()
 
-    queue = SqliteQueue(database, settings.job_lease_s)
-    return Adapters(objects, queue, SqliteStore(database), NothingToPublish(), close)
+    queue = SqliteQueue(database, settings.job_lease_s, clock)
+    return Adapters(objects, queue, SqliteStore(database, queue, clock), NothingToPublish(), clock, close)

@@ -2,8 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Callable
-from datetime import datetime
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from oncoserve.runtime.threads import CpuThreads
 
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
 THREADS = 2
+ORPHAN_S = 300.0  # how long pictures without a job have to be there, unchanged
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class FileObjectStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._unknown: dict[Path, tuple[int, float]] = {}  # when which state of a job's folder was seen first
         self._threads = CpuThreads(THREADS)
 
     async def put(self, key: str, data: bytes) -> None:
@@ -54,9 +56,12 @@ class FileObjectStore:
         del key, expires_s
         return None
 
-    async def sweep(self, before: datetime) -> int:
-        """See the port."""
-        return await self._run(self._sweep, before.timestamp())
+    async def sweep(self, known: Callable[[Sequence[str]], Awaitable[Collection[str]]]) -> int:
+        """See the port. Times of files are not asked: they are of a clock that can be set."""
+        folders = await self._run(lambda: list(self._folder.glob("jobs/*")))
+        there = set(await known([folder.name for folder in folders])) if folders else set()
+        unknown = [folder for folder in folders if folder.name not in there]
+        return await self._run(self._sweep, unknown)
 
     async def close(self) -> None:
         """Wait for running work."""
@@ -80,13 +85,20 @@ class FileObjectStore:
                 with contextlib.suppress(OSError):  # it is not empty, or another process removed it first
                     path.parent.rmdir()
 
-    def _sweep(self, before: float) -> int:
-        removed = 0
-        for path in list(self._folder.rglob("*")):
-            with contextlib.suppress(FileNotFoundError):  # another process removed it first
-                if path.is_file() and path.stat().st_mtime < before:
-                    self._remove(path)
-                    removed += 1
+    def _sweep(self, unknown: Sequence[Path]) -> int:
+        now, removed, still = time.monotonic(), 0, {}
+        for folder in unknown:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another process removed it first
+                changed = folder.stat().st_mtime_ns  # another number with each picture that comes
+                before = self._unknown.get(folder, (changed, now))
+                still[folder] = before if before[0] == changed else (changed, now)
+                if now - still[folder][1] >= ORPHAN_S:
+                    for path in list(folder.iterdir()):
+                        self._remove(path)
+                        removed += 1
+                    with contextlib.suppress(FileNotFoundError):  # it was empty
+                        folder.rmdir()
+        self._unknown = still
         return removed
 
 

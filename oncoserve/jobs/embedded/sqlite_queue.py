@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Update, and_, delete, func, insert, select, t
 from oncoserve.jobs.embedded.database import Database, dead_letters, messages
 from oncoserve.jobs.job import ImageMessage
 from oncoserve.jobs.ports import Backlog, DeadLetter, Lease
+from oncoserve.runtime.service_clock import Clock
 
+LONGEST_DELAY_S = 120.0  # longer than any delay that a message is released with
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between two checks of an empty queue
 
 
@@ -21,29 +23,47 @@ class SqliteQueue:
     Args:
         database: shared with the records.
         visibility_s: how long a lease lasts that is not extended.
+        clock: tells when a message may be received.
     """
 
-    def __init__(self, database: Database, visibility_s: float) -> None:
+    def __init__(self, database: Database, visibility_s: float, clock: Clock) -> None:
         self._database = database
         self._visibility_s = visibility_s
+        self._clock = clock
 
     async def send(self, messages: Sequence[ImageMessage]) -> None:
         """See the port."""
-        await self.send_raw([(each.model, each.job_id, each.model_dump_json()) for each in messages])
+        if messages:
+            await self._database.write(lambda connection: self.add(connection, messages))
+
+    def add(self, connection: Connection, messages: Sequence[ImageMessage]) -> None:
+        """Add messages in a transaction that does something else, too."""
+        self._add(connection, [(each.model, each.job_id, each.model_dump_json()) for each in messages])
 
     async def send_raw(self, bodies: Sequence[tuple[str, str, str]]) -> None:
         """Add messages as they are: model, job id, body."""
-        now = time.time()
+        await self._database.write(lambda connection: self._add(connection, bodies))
+
+    def _add(self, connection: Connection, bodies: Sequence[tuple[str, str, str]]) -> None:
+        now = self._clock.steady()
         rows = [{"model": model, "job_id": job, "body": body, "visible": now} for model, job, body in bodies]
         if rows:
-            await self._database.write(lambda connection: connection.execute(insert(messages), rows))
+            connection.execute(insert(messages), rows)
+
+    async def tidy(self) -> None:
+        """See the port. Such messages are there after a crash in which the clock's file was damaged, too."""
+        now = self._clock.steady()
+        late = messages.c.visible > now + 2 * self._visibility_s + LONGEST_DELAY_S
+        statement = update(messages).where(late).values(visible=now)
+        if await self._database.read(lambda connection: connection.execute(select(messages.c.id).where(late)).first()):
+            await self._database.write(lambda connection: connection.execute(statement))
 
     async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
         """See the port."""
         until, pause_s = time.monotonic() + wait_s, FIRST_PAUSE_S
         while True:
             # Looking takes no lock; only for what was seen do processes compete.
-            if await self._database.read(lambda connection: connection.execute(_ready(model).limit(1)).first()):
+            if await self._database.read(lambda connection: connection.execute(self._ready(model).limit(1)).first()):
                 leases = await self._database.write(lambda connection: self._lease(connection, model, limit))
                 if leases:
                     return leases
@@ -55,21 +75,31 @@ class SqliteQueue:
 
     def _lease(self, connection: Connection, model: str, limit: int) -> list[Lease]:
         leases = []
-        for row in connection.execute(_ready(model).limit(limit)).all():
+        for row in connection.execute(self._ready(model).limit(limit)).all():
             receipt = f"{row.id}.{secrets.token_hex(8)}"
             deliveries = row.deliveries + 1
-            values = {"receipt": receipt, "deliveries": deliveries, "visible": time.time() + self._visibility_s}
+            values = {
+                "receipt": receipt,
+                "deliveries": deliveries,
+                "visible": self._clock.steady() + self._visibility_s,
+            }
             connection.execute(update(messages).where(messages.c.id == row.id).values(values))
             leases.append(Lease(row.model, row.body, receipt, deliveries))
         return leases
 
+    def _ready(self, model: str) -> Any:  # noqa: ANN401 - Select has no useful type arguments here
+        """The messages of a model that may be received now, in the order in which they became so."""
+        order = (messages.c.visible, messages.c.id)
+        now = self._clock.steady()
+        return select(messages).where(messages.c.model == model, messages.c.visible <= now).order_by(*order)
+
     async def extend(self, lease: Lease, seconds: float) -> None:
         """See the port."""
-        await self._change(lease, update(messages).values(visible=time.time() + seconds))
+        await self._change(lease, update(messages).values(visible=self._clock.steady() + seconds))
 
     async def release(self, lease: Lease, delay_s: float) -> None:
         """See the port."""
-        await self._change(lease, update(messages).values(visible=time.time() + delay_s, receipt=None))
+        await self._change(lease, update(messages).values(visible=self._clock.steady() + delay_s, receipt=None))
 
     async def _change(self, lease: Lease, statement: Update) -> None:
         await self._database.write(lambda connection: connection.execute(statement.where(_held(lease))))
@@ -90,7 +120,7 @@ class SqliteQueue:
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """See the port."""
-        leased = and_(messages.c.receipt.is_not(None), messages.c.visible > time.time())
+        leased = and_(messages.c.receipt.is_not(None), messages.c.visible > self._clock.steady())
         alive = select(messages.c.model, func.count(), func.count().filter(leased)).group_by(messages.c.model)
         dead = select(dead_letters.c.model, func.count()).group_by(dead_letters.c.model)
 
@@ -127,12 +157,6 @@ class SqliteQueue:
             return [DeadLetter(row.model, row.body, row.reason) for row in connection.execute(newest)]
 
         return await self._database.read(work)
-
-
-def _ready(model: str) -> Any:  # noqa: ANN401 - Select has no useful type arguments here
-    """The messages of a model that may be received now, in the order in which they became so."""
-    order = (messages.c.visible, messages.c.id)
-    return select(messages).where(messages.c.model == model, messages.c.visible <= time.time()).order_by(*order)
 
 
 def _held(lease: Lease) -> Any:  # noqa: ANN401 - a column's truth, whose type is SQLAlchemy's own

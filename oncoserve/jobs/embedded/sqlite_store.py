@@ -1,20 +1,25 @@
 """The records of jobs in SQLite."""
 
+import contextlib
 import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, tuple_, update
 
-from oncoserve.errors import InvalidParameter
+from oncoserve.errors import InvalidParameter, JobsUnavailable
 from oncoserve.jobs.embedded.database import Database, images, jobs
-from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.embedded.database import messages as waiting
+from oncoserve.jobs.embedded.sqlite_queue import SqliteQueue
+from oncoserve.jobs.job import ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Page
+from oncoserve.jobs.queue_room import Queued, Room
+from oncoserve.runtime.service_clock import Clock
 
 CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})_([0-9a-f]{32})", re.ASCII)
 OUTCOME = TypeAdapter(Outcome)
@@ -27,13 +32,17 @@ class SqliteStore:
 
     Args:
         database: shared with the queue.
+        queue: gets a job's messages.
+        clock: tells what has expired.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, queue: SqliteQueue, clock: Clock) -> None:
         self._database = database
+        self._queue = queue
+        self._clock = clock
 
-    async def create(self, job: Job) -> None:
-        """See the port."""
+    async def create(self, job: Job, messages: Sequence[ImageMessage] = (), room: Room | None = None) -> None:
+        """See the port. Record and messages are one transaction."""
         record = job.record
         row = {
             "id": record.id,
@@ -58,11 +67,40 @@ class SqliteStore:
         ]
 
         def work(connection: Connection) -> None:
+            if room is not None:
+                room.check(_queued(connection, record.owner), len(messages))
             connection.execute(insert(jobs).values(row))
             if rows:
                 connection.execute(insert(images), rows)
+            self._queue.add(connection, messages)
 
         await self._database.write(work)
+
+    async def queued(self, owner: str | None) -> Queued:
+        """See the port."""
+        return await self._database.read(lambda connection: _queued(connection, owner))
+
+    async def known(self, job_ids: Sequence[str]) -> Collection[str]:
+        """See the port."""
+        found: set[str] = set()
+
+        def work(connection: Connection) -> None:
+            for start in range(0, len(job_ids), SWEPT_AT_ONCE):
+                some = job_ids[start : start + SWEPT_AT_ONCE]
+                found.update(connection.execute(select(jobs.c.id).where(jobs.c.id.in_(some))).scalars())
+
+        await self._database.read(work)
+        return found
+
+    async def results_in_use(self) -> Collection[str]:
+        """See the port."""
+        unended = select(images.c.job_id).where(OPEN)
+        ended = select(images.c.outcome).where(images.c.outcome.is_not(None), images.c.job_id.in_(unended))
+
+        def work(connection: Connection) -> Collection[str]:
+            return {json.loads(text).get("result") or "" for text in connection.execute(ended).scalars()}
+
+        return await self._database.read(work)
 
     async def get(self, job_id: str) -> Job | None:
         """See the port."""
@@ -99,7 +137,7 @@ class SqliteStore:
 
     async def begin(self, job_id: str, index: int) -> int | None:
         """See the port."""
-        alive = exists().where(jobs.c.id == job_id, jobs.c.expires > time.time())
+        alive = exists().where(jobs.c.id == job_id, jobs.c.expires > self._clock.now())
         statement = (
             update(images)
             .where(_at(job_id, index), OPEN, alive)
@@ -138,7 +176,8 @@ class SqliteStore:
     async def delete(self, job_id: str) -> None:
         """See the port."""
         await self._database.write(lambda connection: _remove(connection, [job_id]))
-        await self._database.forget()
+        with contextlib.suppress(JobsUnavailable):  # it is gone; the sweep forgets it
+            await self._database.forget()
 
     async def sweep(self, expired_before: datetime, gone_before: datetime) -> Sequence[str]:
         """See the port."""
@@ -168,6 +207,12 @@ def _at(job_id: str, index: int) -> Any:  # noqa: ANN401 - a column's truth, who
 
 def _touch(connection: Connection, job_id: str) -> None:
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(updated=time.time()))
+
+
+def _queued(connection: Connection, owner: str | None) -> Queued:
+    total = connection.execute(select(func.count()).select_from(waiting)).scalar_one()
+    own = select(func.count()).select_from(waiting).join(jobs, jobs.c.id == waiting.c.job_id)
+    return Queued(connection.execute(own.where(jobs.c.owner == (owner or ""))).scalar_one(), total)
 
 
 def _remove(connection: Connection, job_ids: Sequence[str]) -> None:

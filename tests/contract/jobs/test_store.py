@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from oncoserve.errors import InvalidParameter
-from oncoserve.jobs.job import Fault, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.errors import InvalidParameter, JobsUnavailable, QueueFull, TooManyQueuedImages
+from oncoserve.jobs.job import Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.queue_room import Room
 
 DONE = Outcome("f" * 32, {"overlay": "overlay.png"})
 REFUSED = Outcome(fault=Fault("corrupt_image", "The picture is damaged", "It ends too early."))
@@ -125,3 +126,62 @@ async def test_pages_are_of_one_owner_newest_first_and_complete(store):
 async def test_a_cursor_that_is_not_ours(store, cursor):
     with pytest.raises(InvalidParameter, match="cursor"):
         await store.page("ward", cursor, 3)
+
+
+def messages_of(made):
+    record = made.record
+    return [
+        ImageMessage(job_id=record.id, index=index, model=record.model, object=image.object, owner=record.owner)
+        for index, image in enumerate(made.images)
+    ]
+
+
+async def test_a_job_comes_with_its_messages(adapters):
+    made = job()
+    await adapters.store.create(made, messages_of(made))
+    found = []
+    async with asyncio.timeout(20):
+        while len(found) < 2:
+            found += await adapters.queue.receive("tiny", 10, 5)
+    bodies = [ImageMessage.model_validate_json(lease.body) for lease in found]
+    assert sorted(bodies, key=lambda body: body.index) == messages_of(made)
+
+
+async def test_no_job_is_shown_whose_messages_were_not_sent(adapters, monkeypatch):
+    def refuse(*_):
+        raise JobsUnavailable("it went away")
+
+    for name in ("add", "send"):  # one of them is what the store calls
+        monkeypatch.setattr(adapters.queue, name, refuse, raising=False)
+    made = job()
+    with pytest.raises(JobsUnavailable):
+        await adapters.store.create(made, messages_of(made))
+    assert await adapters.store.get(made.record.id) is None
+    assert (await adapters.store.page("ward", None, 3)).jobs == []
+
+
+async def test_a_job_that_has_no_room_in_the_queue_is_refused_as_a_whole(store):
+    first, second = job(1), job(2)
+    await store.create(first, messages_of(first), Room(100, 3))
+    with pytest.raises(QueueFull, match="2 images of jobs wait, this job has 2, and the limit is 3 in all"):
+        await store.create(second, messages_of(second), Room(100, 3))
+    assert await store.get(second.record.id) is None
+    if (await store.queued("ward")).own:  # SQS does not know whose they are
+        with pytest.raises(TooManyQueuedImages, match="2 images of your jobs wait"):
+            await store.create(second, messages_of(second), Room(3, 100))
+        assert (await store.queued("lab")).own == 0
+        await store.create(job(3, owner="lab"), messages_of(second), Room(3, 100))
+
+
+async def test_which_jobs_and_results_are_in_use(store):
+    made = job()
+    await store.create(made)
+    assert made.record.id in await store.known([made.record.id])
+    assert await store.results_in_use() in (set(), ())
+    await store.begin(made.record.id, 0)
+    await store.finish(made.record.id, 0, DONE)
+    elsewhere = await store.known(["e" * 32])  # AWS knows all, and keeps results where nobody sweeps them
+    assert set(await store.results_in_use()) == (set() if elsewhere else {DONE.result})
+    await store.begin(made.record.id, 1)
+    await store.finish(made.record.id, 1, REFUSED)
+    assert not await store.results_in_use()

@@ -117,7 +117,8 @@ async def test_a_job_is_counted_and_timed_as_every_other(tmp_path):
     backend = FakeBackend(classifier(saliency=(4, 4)))
     async with Service(tmp_path, backend) as service:
         settings, stop = service.settings, asyncio.Event()
-        core, adapters = worker_core(settings, backend), open_adapters(settings)
+        adapters = open_adapters(settings)
+        core = worker_core(settings, adapters.clock, backend)
         async with core.running():
             working = asyncio.create_task(open_worker(core, adapters).run(stop))
             for _ in range(2):

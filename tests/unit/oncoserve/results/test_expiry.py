@@ -1,11 +1,13 @@
 import asyncio
 import contextlib
+import json
 import os
 import time
 
 import pytest
 
-from oncoserve.results import expiry as retention
+from oncoserve.results import expiry
+from oncoserve.results.expiry import Sweeper, sweeping
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.threads import CpuThreads
 from testbed.fakes import FakeBackend
@@ -29,14 +31,32 @@ def store(tmp_path):
 
 @pytest.fixture
 def swift(monkeypatch):
-    monkeypatch.setattr(retention, "LONGEST_PAUSE_S", 0.02)
+    for name in ("SHORTEST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(expiry, name, 0.02)
+
+
+def document(result=ID):
+    return json.dumps({"id": result}).encode()
+
+
+def save(store, result=ID, age_s=0.0, size=100):
+    """A result that was made, and not used since, so many seconds ago; its file."""
+    store.save(result, document(result), {"picture": bytes(size)})
+    file = next(store.folder.rglob(f"{result}.zip"))
+    os.utime(file, (time.time() - age_s,) * 2)
+    return file
 
 
 def save_expired(store):
-    store.save(ID, b"{}", {"picture": b"pixels"})
-    file = next(store.folder.rglob(f"{ID}.zip"))
-    os.utime(file, (time.time() - 2 * LIFE_S,) * 2)
-    return file
+    return save(store, age_s=2 * LIFE_S)
+
+
+async def nothing():
+    return ()
+
+
+def sweeper(store, max_bytes=0, in_use=nothing):
+    return Sweeper(store, max_bytes, in_use)
 
 
 async def gone(file):
@@ -45,42 +65,111 @@ async def gone(file):
             await asyncio.sleep(0.01)
 
 
-async def test_it_sweeps_now_and_again(store, threads, swift, caplog):
+async def test_it_sweeps_now_and_again(store, swift, caplog):
     caplog.set_level("INFO")
-    async with retention.sweeping(store, threads):  # before there is a folder
+    async with sweeping(sweeper(store), store.folder):  # before there is a folder
         for owner in (None, "ward"):
             await gone(save_expired(store.of(owner)))
     assert {record.count for record in caplog.records} == {1}
 
 
-async def test_of_several_processes_one_sweeps_and_another_takes_over(store, threads, swift):
-    other = ResultStore(store.folder, LIFE_S)
-    swept = []
-    for each in (store, other):
-        each.sweep = lambda shard, each=each: swept.append(each) or type(each).sweep(each, shard)
+async def test_a_sweep_removes_what_expired_of_every_owner_and_nothing_else(store, threads):
+    old, young = "0" * 32, "1" * 32
+    for each in (store, store.of("ward"), store.of("lab")):
+        save(each, old, 2 * LIFE_S)
+        save(each, young)
+        each.add_notes(young, lambda _: b"{}")
+    await sweeper(store).sweep(threads)
+    assert {path.stem for path in store.folder.rglob("*") if path.is_file()} == {young}
+
+
+async def test_half_a_file_is_removed_when_it_was_watched_for_long_whatever_its_times_say(store, threads, monkeypatch):
+    save(store)
+    left = store.folder / ID[:2] / ".left"
+    left.write_bytes(b"half a picture")
+    os.utime(left, (0, 0))
+    sweeping = sweeper(store)
+    await sweeping.sweep(threads)
+    assert left.exists()
+    monkeypatch.setattr(expiry, "LEFT_S", 0.0)
+    await sweeping.sweep(threads)
+    assert not left.exists()
+
+
+IDS = [f"{number:02x}" * 16 for number in range(6)]
+EACH = 1000
+
+
+async def test_the_oldest_unused_make_room_but_not_what_is_new_or_of_a_running_job(store, threads):
+    store.ttl_s = 0
+    files = [save(store, result, 10_000 - 1000 * number, EACH) for number, result in enumerate(IDS)]
+    save(store, IDS[5])  # new
+    os.utime(files[1], (time.time() - 700, files[1].stat().st_mtime))  # used after the others
+    files[2].with_suffix(".json").write_bytes(b"{}")
+
+    async def in_use():
+        return {IDS[0]}
+
+    await sweeper(store, 3 * files[0].stat().st_size, in_use).sweep(threads)
+    assert {path.name for path in store.folder.rglob("*.*")} == {f"{IDS[number]}.zip" for number in (0, 1, 5)}
+
+
+async def test_what_was_read_is_not_removed(store, threads):
+    store.ttl_s = 0
+    files = [save(store, result, 10_000 - number, EACH) for number, result in enumerate(IDS[:3])]
+    store.document(IDS[0])
+    async with asyncio.timeout(60):
+        while time.time() - files[0].stat().st_atime > 100:
+            await asyncio.sleep(0.01)
+    await sweeper(store, 1).sweep(threads)
+    assert [file.exists() for file in files] == [True, False, False]
+
+
+async def test_two_that_sweep_at_once_remove_no_more_than_one_would(store, threads):
+    store.ttl_s = 0
+    files = [save(store, f"{number:032x}", 10_000 - number, EACH) for number in range(100)]
+    limit = 50 * files[0].stat().st_size
+    await asyncio.gather(*(sweeper(store, limit).sweep(threads) for _ in range(2)))
+    assert [file.exists() for file in files] == [False] * 50 + [True] * 50
+
+
+async def test_all_in_use_is_told_once(store, threads, caplog):
+    save(store)
+    full = sweeper(store, 1)
+    for _ in range(2):
+        await full.sweep(threads)
+    assert [record.limit for record in caplog.records] == [1]
+    assert next(store.folder.rglob("*.zip")).exists()
+
+
+async def test_of_several_processes_one_sweeps_and_another_takes_over(store, swift):
     store.folder.mkdir(parents=True)
-    async with contextlib.AsyncExitStack() as first:
-        await first.enter_async_context(retention.sweeping(store, threads))
+    first, second = sweeper(store), sweeper(store)
+    swept = []
+    for each in (first, second):
+        each.sweep = lambda threads, each=each: swept.append(each) or Sweeper.sweep(each, threads)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(sweeping(first, store.folder))
         await gone(save_expired(store))
-        async with retention.sweeping(other, threads):
+        async with sweeping(second, store.folder):
             await gone(save_expired(store))
-            assert set(map(id, swept)) == {id(store)}
-            await first.aclose()
+            assert set(map(id, swept)) == {id(first)}
+            await stack.aclose()
             await gone(save_expired(store))
-            assert swept[-1] is other
+            assert swept[-1] is second
 
 
-async def test_nothing_runs_when_results_stay_for_ever(tmp_path, threads):
+async def test_nothing_runs_when_results_stay_for_ever(tmp_path):
     before = asyncio.all_tasks()
-    async with retention.sweeping(ResultStore(tmp_path), threads):
+    async with sweeping(sweeper(ResultStore(tmp_path)), tmp_path):
         assert asyncio.all_tasks() == before
 
 
-async def test_a_folder_that_fails_is_told_and_tried_again(store, threads, swift, caplog):
+async def test_a_folder_that_fails_is_told_and_tried_again(store, swift, caplog):
     store.folder.mkdir(parents=True)
     blocked = store.folder / "01"
     blocked.write_text("a file where a folder has to be")
-    async with retention.sweeping(store, threads):
+    async with sweeping(sweeper(store), store.folder):
         async with asyncio.timeout(60):
             while "could not be removed" not in caplog.text:
                 await asyncio.sleep(0.01)

@@ -1,0 +1,82 @@
+import threading
+import time
+
+import pytest
+
+from oncoserve.errors import StorageFull, StorageUnavailable
+from oncoserve.runtime import disk as module
+from oncoserve.runtime.disk import Disk, FileThreads
+
+PATIENCE_S = 60
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
+
+
+def test_what_a_call_gives_and_raises_comes_back():
+    threads = FileThreads(PATIENCE_S)
+    assert threads.run(divmod, 7, 2) == (3, 1)
+    for error in (OSError, TimeoutError):
+        with pytest.raises(error):
+            threads.run(fail_with, error)
+    assert threads.run(divmod, 7, 2) == (3, 1)
+
+
+def fail_with(error):
+    raise error
+
+
+def test_a_disk_that_stalls_is_waited_for_once_then_refused_at_once_and_used_when_it_is_back():
+    threads, back = FileThreads(0.2, count=2), threading.Event()
+    done = []
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable, match=r"within 0\.2 s"):
+            threads.run(back.wait)
+        threads._next_try_s = 0.0  # the next one may try
+    with pytest.raises(StorageUnavailable):
+        threads.run(done.append, 1)  # no thread is left, and it is never done
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable):
+        threads.run(done.append, 2)
+    assert time.monotonic() - began < 0.1
+    back.set()
+    until(lambda: not threads._late)
+    assert threads.run(lambda: "back") == "back"
+    assert done == []
+
+
+def test_low_room_is_an_error_that_says_what_is_missing(tmp_path):
+    assert Disk(tmp_path / "not/there", 1, 1).error is None
+    for limits, said in (((2**60, 0), f"; {2**60} are kept free"), ((0, 2**60), "files are free")):
+        disk = Disk(tmp_path / "not/there", *limits)
+        with disk.watched():
+            with pytest.raises(StorageFull) as raised:
+                disk.check()
+            assert said in raised.value.detail
+
+
+def test_it_comes_back_by_itself(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(module, "LOOK_S", 0.02)
+    disk = Disk(tmp_path, 2**60)
+    with disk.watched():
+        until(lambda: caplog.records)
+        disk._min_free_bytes = 0
+        until(lambda: disk.error is None)
+        until(lambda: len(caplog.records) == 2)
+    disk.check()
+
+
+def test_a_look_that_does_not_end_is_an_error_until_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 0.02)
+    back = threading.Event()
+    disk = Disk(tmp_path, timeout_s=0.2, beat=back.wait)
+    with disk.watched():
+        until(lambda: disk.error is not None)
+        assert "has not answered" in disk.error.detail
+        back.set()
+        until(lambda: disk.error is None)
