@@ -92,7 +92,10 @@ class ResultStore:
         """
         content = archive.pack({DOCUMENT: document, **files})
         born = _ns(self.clock.stamp())
-        _ask(self.disk.writing, write_whole, self._path(result), content, times_ns=(born, born))
+        try:
+            _ask(self.disk.writing, write_whole, self._path(result), content, times_ns=(born, born))
+        except FileNotFoundError as error:  # where no folder can be made
+            raise StorageUnavailable(error.strerror or "unknown reason") from error
 
     def sync(self, result: str) -> None:
         """Let a result survive a loss of power; for whoever deletes something that it was made of.

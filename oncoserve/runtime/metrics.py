@@ -137,16 +137,6 @@ class Metrics(ProcessMetrics):
             multiprocess_mode="livemostrecent",
         )
         self._queues: set[str] = set()
-        self.damaged = Counter(
-            "oncoserve_damaged_files", "Stored files that were damaged and count as absent.", registry=registry
-        )
-        self.storage_ready = Gauge(
-            "oncoserve_storage_ready",
-            "1 when there is room for new results and the disk answers.",
-            registry=registry,
-            multiprocess_mode="livemin",
-        )
-        self.storage_ready.set(1)
         self.in_flight = Gauge(
             "oncoserve_in_flight", "HTTP requests under way.", registry=registry, multiprocess_mode="livesum"
         )
@@ -155,6 +145,7 @@ class Metrics(ProcessMetrics):
         )
         self._model_ready, self.canaries_failed = _models(registry)
         self._models: set[str] = set()
+        self.storage_ready, self.damaged = _storage(registry)
 
     def show_models(self, ready: Mapping[str, bool]) -> None:
         """Set which models are ready; one that is not there any more is not."""
@@ -170,6 +161,20 @@ class Metrics(ProcessMetrics):
             now = backlog.get(model, {})
             for state in ("waiting", "in_flight", "dead"):
                 self._job_backlog.labels(model, state).set(now.get(state, 0))
+
+
+def _storage(registry: CollectorRegistry) -> tuple[Gauge, Counter]:
+    ready = Gauge(
+        "oncoserve_storage_ready",
+        "1 when there is room for new results and the disk answers.",
+        registry=registry,
+        multiprocess_mode="livemin",
+    )
+    ready.set(1)
+    damaged = Counter(
+        "oncoserve_damaged_files", "Stored files that were damaged and count as absent.", registry=registry
+    )
+    return ready, damaged
 
 
 def _models(registry: CollectorRegistry) -> tuple[Gauge, Counter]:
