@@ -13,8 +13,8 @@ import pytest
 
 from frontend.http.job_shapes import JobShape
 from testbed.encoded_pictures import encoded, noise
-from testbed.file_systems import CannotMount, freezing, small
 from testbed.servers import FrontendServer
+from tests.integration.faults.file_systems import CannotMount, freezing, small
 
 PATIENCE_S = 120  # only a test that fails waits that long
 MIB = 2**20

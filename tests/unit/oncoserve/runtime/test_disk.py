@@ -60,7 +60,7 @@ def test_low_room_is_an_error_that_says_what_is_missing(tmp_path):
 
 
 def test_it_comes_back_by_itself(tmp_path, monkeypatch, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger=module.__name__)
     monkeypatch.setattr(module, "LOOK_S", 0.02)
     disk = Disk(tmp_path, 2**60)
     with disk.watched():

@@ -11,7 +11,7 @@ class CannotMount(Exception):
 
 
 def _run(*command: object) -> None:
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotMount(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
 
