@@ -216,6 +216,7 @@ def _queued(connection: Connection, owner: str | None) -> Queued:
 
 
 def _remove(connection: Connection, job_ids: Sequence[str]) -> None:
+    connection.execute(delete(waiting).where(waiting.c.job_id.in_(job_ids)))  # they would count as images that wait
     connection.execute(delete(images).where(images.c.job_id.in_(job_ids)))
     connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
 

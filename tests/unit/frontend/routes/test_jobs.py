@@ -218,3 +218,27 @@ async def test_a_locked_database_is_told(service, tmp_path, monkeypatch):
         holder.close()
     async with asyncio.timeout(60):
         assert (await submit(service, PNG)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "code"),
+    [
+        ("max_queued_images_per_owner", 429, "too_many_queued_images"),
+        ("max_queued_images", 503, "queue_full"),
+    ],
+)
+async def test_no_more_images_wait_than_may(tmp_path, limit, status, code):
+    async with Service(tmp_path, FakeBackend(), **{limit: 2}) as service:
+        assert_problem(await submit(service, PNG, PNG, PNG), status, code)  # seen when all of it has come
+        assert kept_files(tmp_path) == []
+        first = await submit(service, PNG, PNG)
+        assert first.status_code == 202
+        refused = await service.http.post(JOBS, content=b"not even a form")  # seen before it has come
+        problem = assert_problem(refused, status, code)
+        assert "2 images of" in problem.detail
+        assert "the limit is 2" in problem.detail
+        assert int(refused.headers["retry-after"]) >= 1
+        later = await service.http.post(PREDICT, content=PNG, headers={"Prefer": "respond-async"})
+        assert_problem(later, status, code)
+        assert (await service.http.delete(first.headers["location"])).status_code == 204
+        assert (await submit(service, PNG, PNG)).status_code == 202  # what was taken back does not count

@@ -65,6 +65,31 @@ async def test_a_job_from_queue_to_result(desk):
     assert not [path for path in (desk.settings.results_dir / "jobs/objects").rglob("*") if path.is_file()]
 
 
+class Noting:
+    """An object store that notes when a picture is deleted."""
+
+    def __init__(self, inner, steps):
+        self._inner, self._steps = inner, steps
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def delete(self, key):
+        self._steps.append("delete the picture")
+        await self._inner.delete(key)
+
+
+async def test_a_result_is_on_the_disk_before_its_picture_is_deleted_also_where_an_upload_made_it(desk, monkeypatch):
+    steps, sync = [], ResultStore.sync
+    monkeypatch.setattr(ResultStore, "sync", lambda *args: steps.append("sync") or sync(*args))
+    for _ in range(2):  # the second finds the result of the first
+        job_id = await desk.send()
+        async with desk.worker(objects=Noting(desk.objects, steps)):
+            await desk.ended(job_id)
+            await desk.empty()
+    assert steps == ["sync", "delete the picture"] * 2
+
+
 async def test_a_worker_gives_way_to_the_interactive_requests_of_the_frontend_beside_it(desk, tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     requests = SharedCounts(tmp_path, len(Lane)).of("tiny")
