@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     cpu_threads: int = Field(default=min(4, os.cpu_count() or 1), ge=1, le=256)
     """Threads of each worker process for decoding, resizing and encoding."""
 
+    memory_bytes: int = Field(default=2 * 2**30, ge=64 * 2**20, le=2**40)
+    """Bytes for uploads, decoded pictures and drawings, over all worker processes; who finds no room waits, or gets 503."""
+
     viewer_cache_bytes: int = Field(default=512 * 2**20, ge=0, le=2**40)
     """Bytes that each worker process keeps of decoded pictures on view; the last picture stays even if it is larger."""
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.http.problems import problem
 from oncoserve.errors import InternalError, MalformedRequest, RequestTimeout, UploadTooLarge
+from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.draining import Draining
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
@@ -21,7 +22,8 @@ from oncoserve.runtime.tracing import Traces
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BAD_REQUEST = 400
 CLIENT_CLOSED_REQUEST = 499  # nginx's number; there is no standard one for a caller that hung up
-MIN_BYTES_PER_S = 8 * 1024  # of a body, on average: 256 MiB may take nine hours, but a byte now and then is too slow
+MIN_BYTES_PER_S = 8 * 1024  # of a body, lately: a byte now and then is too slow
+LONGEST_BODY_S = 3600  # a large body has to come more quickly, because its memory is taken meanwhile
 
 log = logging.getLogger("frontend.access")
 
@@ -107,51 +109,82 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Counts and times the body while it arrives, whatever Content-Length says.
+    """Counts and times the body while it arrives, and has room for it in the memory before it does.
 
     Args:
         app: what to wrap.
         limit_bytes: largest body.
-        timeout_s: longest silence, and how far a body may fall behind MIN_BYTES_PER_S, in seconds.
+        timeout_s: longest silence, and how far a body may fall behind its pace, in seconds.
+        budget: of the bodies that are there at once, until their requests are answered.
     """
 
-    def __init__(self, app: ASGIApp, limit_bytes: int, timeout_s: float) -> None:
+    def __init__(self, app: ASGIApp, limit_bytes: int, timeout_s: float, budget: Budget) -> None:
         self._app = app
         self._limit = limit_bytes
         self._timeout_s = timeout_s
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = _header(scope, b"content-length", "0")
-        met, waited_s, more = 0, 0.0, True
+        with self._budget.share() as share:
+            body = _Body(scope, receive, self._limit, self._timeout_s, share)
+            await self._app(scope, body.receive, send)
 
-        async def receive_limited() -> Message:
-            nonlocal met, waited_s, more
-            # Raised where the body is read, inside the routes, so that the usual handler answers it.
-            if not (declared.isascii() and declared.isdigit()):
-                raise MalformedRequest(f"Content-Length is {declared[:40]!r}, not a number.")
-            if int(declared[:20]) > self._limit:
-                raise UploadTooLarge(int(declared[:20]), self._limit)
-            if not more:
-                return await receive()  # waits for the caller to hang up, which has no limit
-            started = time.monotonic()
-            try:
-                async with asyncio.timeout(min(0, met / MIN_BYTES_PER_S - waited_s) + self._timeout_s):
-                    message = await receive()
-            except TimeoutError as error:
-                raise RequestTimeout(self._timeout_s) from error
-            # Only the caller's time counts, not the time in which the service worked on earlier parts.
-            waited_s += time.monotonic() - started
-            met += len(message.get("body", b""))
-            more = message.get("more_body", False)
-            if met > self._limit:
-                raise UploadTooLarge(met, self._limit, whole=False)
-            return message
 
-        await self._app(scope, receive_limited, send)
+class _Body:
+    def __init__(self, scope: Scope, receive: Receive, limit: int, timeout_s: float, share: Share) -> None:
+        self._declared = _header(scope, b"content-length", "0")
+        self._receive = receive
+        self._limit = limit
+        self._timeout_s = timeout_s
+        self._share = share
+        self._size = self._met = 0
+        self._ahead_s = 0.0  # of its pace; below 0 it is behind
+        self._begun, self._more = False, True
+
+    async def receive(self) -> Message:
+        """The next event. Errors are raised where the body is read, inside the routes: the usual handler answers them.
+
+        Raises:
+            MalformedRequest, UploadTooLarge, NoRoom, RequestTimeout
+        """
+        if not self._begun:
+            await self._begin()
+        if not self._more:
+            return await self._receive()  # waits for the caller to hang up, which has no limit
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(min(0.0, self._ahead_s) + self._timeout_s):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise RequestTimeout(self._timeout_s) from error
+        # Only the caller's time counts, not the time in which the service worked on earlier parts.
+        waited_s, size = time.monotonic() - started, len(message.get("body", b""))
+        pace = max(MIN_BYTES_PER_S, self._size / LONGEST_BODY_S)
+        # What came quickly buys no more than one silence: a caller could hold a large body for hours with a few bytes.
+        self._ahead_s = min(self._timeout_s, self._ahead_s + size / pace - waited_s)
+        self._met += size
+        self._more = message.get("more_body", False)
+        if self._met > self._limit:
+            raise UploadTooLarge(self._met, self._limit, whole=False)
+        if self._met > self._size:  # in chunks, without a length
+            self._size = min(self._limit, 2 * self._met)
+            self._share.grow(self._size)
+        return message
+
+    async def _begin(self) -> None:
+        declared = self._declared
+        if not (declared.isascii() and declared.isdigit()):
+            raise MalformedRequest(f"Content-Length is {declared[:40]!r}, not a number.")
+        self._size = int(declared[:20])
+        if self._size > self._limit:
+            raise UploadTooLarge(self._size, self._limit)
+        if self._size:
+            await self._share.wait(self._size)
+        self._begun = True
 
 
 class CloseConnections:

@@ -7,20 +7,12 @@ from typing import Self
 
 from fastapi import Request
 from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from frontend.routes.uploads import MAX_FIELDS, is_multipart, parse_parameters, picture_in
+from frontend.routes.uploads import MAX_FIELDS, FormParser, is_multipart, parse_parameters, parsed, picture_in
 from oncoserve.errors import MalformedRequest
 from oncoserve.tasks.base import Parameters, ServedModel
 
 MODEL = "model"
-
-
-class _Parser(MultiPartParser):
-    def close(self) -> None:
-        """Remove the temporary files, those that are not whole among them."""
-        for file in self._files_to_close_on_error:
-            file.close()
 
 
 class AskForm:
@@ -31,7 +23,7 @@ class AskForm:
     """
 
     def __init__(self, request: Request) -> None:
-        self._parser = _Parser(request.headers, self._chunks(request), max_files=1, max_fields=MAX_FIELDS)
+        self._parser = FormParser(request.headers, self._chunks(request), max_files=1, max_fields=MAX_FIELDS)
         self._known, self._wanted = asyncio.Event(), asyncio.Event()
         self._parsing = asyncio.create_task(self._parse())
 
@@ -51,7 +43,6 @@ class AskForm:
         finally:
             form._parsing.cancel()
             await asyncio.gather(form._parsing, return_exceptions=True)
-            form._parser.close()
 
     @property
     def fields(self) -> dict[str, str]:
@@ -93,10 +84,6 @@ class AskForm:
 
     async def _parse(self) -> FormData:
         try:
-            return await self._parser.parse()
-        except MultiPartException as error:
-            raise MalformedRequest(f"{error.message.rstrip('.')}.") from error
-        except UnicodeError as error:
-            raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
+            return await parsed(self._parser)
         finally:
             self._known.set()

@@ -1,14 +1,13 @@
 """From a request to the pictures of a job and the parameters given with them."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 
-from frontend.routes.uploads import MAX_FIELDS
+from frontend.routes.uploads import MAX_FIELDS, form_of, is_multipart
 from oncoserve.errors import InvalidParameter, MalformedRequest, MissingImages, TooManyImages
 from oncoserve.jobs.service import Submission
 
@@ -37,18 +36,18 @@ async def read_job(request: Request, max_images: int) -> AsyncIterator[JobForm]:
     Raises:
         MissingImages, TooManyImages, MalformedRequest, InvalidParameter, UploadTooLarge
     """
-    try:
-        form = await request.form(max_files=max_images, max_fields=max_images + MAX_FIELDS)
-    except HTTPException as error:
-        if str(error.detail).startswith("Too many files"):  # Starlette tells this limit only in words
-            raise TooManyImages(max_images) from error
-        raise
-    except UnicodeError as error:
-        raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
-    try:
+    max_fields = max_images + MAX_FIELDS
+    if not is_multipart(request):  # such as a form that names uploads alone
+        yield _sort(await request.form(max_fields=max_fields))
+        return
+    async with AsyncExitStack() as opened:
+        try:
+            form = await opened.enter_async_context(form_of(request, max_images, max_fields))
+        except MalformedRequest as error:
+            if str(error.args[0]).startswith("Too many files"):  # Starlette tells this limit only in words
+                raise TooManyImages(max_images) from error
+            raise
         yield _sort(form)
-    finally:
-        await form.close()
 
 
 def _sort(form: FormData) -> JobForm:

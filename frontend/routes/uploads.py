@@ -1,11 +1,17 @@
-"""From a request to the picture's bytes and the parameters given with it."""
+"""From a request to the picture's bytes and the parameters given with it. Nothing of it touches a disk.
 
-from collections.abc import Iterable
+The middleware has counted a body's memory when it is read here, so here it is held once, without copies.
+"""
+
+import io
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from oncoserve.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
 from oncoserve.tasks.base import Parameters
@@ -16,6 +22,53 @@ MAX_FIELDS = 32
 P = TypeVar("P", bound=Parameters)
 
 
+class _File(io.BytesIO):
+    """A file of a form."""
+
+    _rolled = False  # Starlette looks for it: what lies on no disk needs no thread to be read
+
+
+class FormParser(MultiPartParser):
+    """Keeps files in memory, where Starlette would write those above 1 MiB to TMPDIR."""
+
+    def on_headers_finished(self) -> None:
+        """A part begins."""
+        super().on_headers_finished()
+        part = self._current_part
+        if part.file is not None:
+            name = part.file.filename
+            part.file = UploadFile(_File(), size=0, filename=name, headers=Headers(raw=part.item_headers))
+
+
+@asynccontextmanager
+async def form_of(request: Request, max_files: int, max_fields: int) -> AsyncIterator[FormData]:
+    """A multipart form, its files in memory for the length of the block.
+
+    Raises:
+        MalformedRequest, UploadTooLarge, NoRoom
+    """
+    parser = FormParser(request.headers, request.stream(), max_files=max_files, max_fields=max_fields)
+    form = await parsed(parser)
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def parsed(parser: FormParser) -> FormData:
+    """The whole form.
+
+    Raises:
+        MalformedRequest, UploadTooLarge, NoRoom
+    """
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise MalformedRequest(f"{error.message[:200].rstrip('.')}.") from error
+    except UnicodeError as error:
+        raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
+
+
 async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
     """The picture from the multipart field `image`, or the raw body of any other media type.
 
@@ -23,18 +76,17 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
         The bytes, and the other form fields as given.
 
     Raises:
-        EmptyUpload, MissingImage, MalformedRequest, UploadTooLarge
+        EmptyUpload, MissingImage, MalformedRequest, UploadTooLarge, NoRoom
     """
-    if not is_multipart(request):
-        body = await request.body()
-        if not body:
-            raise EmptyUpload
-        return body, []
-    try:
-        async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
+    if is_multipart(request):
+        async with form_of(request, 1, MAX_FIELDS) as form:
             return await picture_in(form)
-    except UnicodeError as error:
-        raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
+    body = io.BytesIO()
+    async for chunk in request.stream():
+        body.write(chunk)
+    if not body.tell():
+        raise EmptyUpload
+    return body.getvalue(), []
 
 
 def is_multipart(request: Request) -> bool:
@@ -53,7 +105,9 @@ async def picture_in(form: FormData) -> tuple[bytes, list[tuple[str, str]]]:
         fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
         if len(files) != 1 or any(name == FIELD for name, _ in fields):
             raise MissingImage(form.keys())
-        data = await files[0].read()
+        file = files[0].file
+        # `read` would copy it.
+        data = file.getvalue() if isinstance(file, io.BytesIO) else await files[0].read()
     finally:
         await form.close()
     if not data:

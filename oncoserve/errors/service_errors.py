@@ -60,6 +60,20 @@ class TooBusy(ServiceError):
         self.retry_after_s = retry_after_s
 
 
+class NoRoom(ServiceError):
+    """What callers send and ask for takes as much memory as ONCO_MEMORY_BYTES allows."""
+
+    status, code, title = 503, "no_room", "The service's memory is full"
+    advice = "Try again after the time in Retry-After, or send a smaller picture."
+    retry_after_s = 5
+
+    def __init__(self, what: str, size: int, used: int, limit: int, waiting: int) -> None:
+        super().__init__(
+            f"{size / 2**20:.3g} MiB are needed; {used / 2**20:.3g} of the {limit / 2**20:.3g} MiB for {what} are taken, "
+            f"and {waiting} requests wait."
+        )
+
+
 class StorageUnavailable(ServiceError):
     """The result could not be written or read."""
 

@@ -32,7 +32,11 @@ class CpuThreads:
             self._start()
         call = _Call(lambda: function(*args, **kwargs))
         self._waiting.put(call)
-        answer: T = await call.answer
+        try:
+            answer: T = await call.answer
+        except asyncio.CancelledError:
+            call.drop()
+            raise
         return answer
 
     def close(self) -> None:
@@ -58,20 +62,25 @@ class _Call:
     """One piece of work, and the future that its caller awaits."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
+        self._function: Callable[[], Any] | None = function
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Any] = self._loop.create_future()
 
     def do(self) -> None:
         """Do it in the calling thread, unless the caller has stopped waiting."""
-        if self.answer.cancelled():
+        function = self._function
+        if function is None or self.answer.cancelled():
             return
         try:
-            settle, outcome = self.answer.set_result, self._function()
+            settle, outcome = self.answer.set_result, function()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
             settle, outcome = self.answer.set_exception, error
         with contextlib.suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._settle, settle, outcome)
+
+    def drop(self) -> None:
+        """Nobody waits: if it has not begun it is not done, and its picture leaves the memory now."""
+        self._function = None
 
     def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
         if not self.answer.done():  # cancelled meanwhile
