@@ -16,6 +16,8 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
 from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures import structure
+from oncoserve.pictures.rgb import Warn as Warn  # where everybody looks for it
+from oncoserve.pictures.rgb import bands, to_rgb
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
@@ -33,6 +35,7 @@ PILLOW_GIVES_UP = (
     zlib.error,
     Image.DecompressionBombError,
 )
+BYTES_PER_PIXEL = 8  # while a picture is decoded or drawn: Pillow takes four, and a second copy comes of most changes
 ORIENTATION_TAG = 0x0112
 # What undoes each value of the tag; ImageOps.exif_transpose writes the EXIF data anew too, and fails where it is odd.
 TURNS = {
@@ -44,7 +47,6 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 # Named only to tell the caller what was sent instead.
@@ -59,14 +61,6 @@ OTHER_SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive",
     b"<svg": "an SVG",
 }
-
-
-@dataclass(frozen=True)
-class Warn:
-    """Something the caller should know about a result; `code` is stable, `message` is for people."""
-
-    code: str
-    message: str
 
 
 class Picture:
@@ -103,7 +97,11 @@ class Picture:
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB."""
-        pixels = np.asarray(self.image())
+        image = self.image()
+        # In bands: Pillow hands out a picture by way of two copies of it.
+        pixels = np.empty((self.height, self.width, 3), np.uint8)
+        for top, bottom in bands(self.height):
+            pixels[top:bottom] = np.asarray(image.crop((0, top, self.width, bottom)))
         self._image = None  # Pillow keeps four bytes a pixel: of a large picture one copy is enough
         return pixels
 
@@ -132,11 +130,44 @@ def sniff(data: bytes) -> str:
     raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its picture before anything is decoded.
+
+    Attributes:
+        width: pixels, as the file has them.
+        height: pixels, as the file has them.
+        dpi: pixels per inch along x and y, if the file states them.
+        decoding_bytes: what decoding takes at most, the picture itself among it.
+    """
+
+    width: int
+    height: int
+    dpi: tuple[float, float] | None
+    decoding_bytes: int
+
+
+def read_header(data: bytes, max_pixels: int) -> Header:
+    """Refuse what can be refused without decoding, and say what decoding takes.
+
+    Raises:
+        EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
+    """
+    name = sniff(data)
+    structure.check(data, name)
+    with _pillow_errors(), _open(data, name, max_pixels) as image:
+        # A JPEG in several scans is put together from coefficients of two bytes each.
+        coefficients = 2 * len(image.getbands()) if image.info.get("progressive") else 0
+        each = BYTES_PER_PIXEL + max(0, coefficients - 4)
+        return Header(image.width, image.height, image.info.get("dpi"), each * image.width * image.height)
+
+
 def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
     """Decode to upright 8-bit RGB; what can be refused by structure and header is refused before.
 
     16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
-    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
+    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken. Beside the data itself it
+    takes `Header.decoding_bytes`.
 
     Args:
         data: the file's bytes.
@@ -149,13 +180,16 @@ def decode(data: bytes, max_pixels: int, background: str, at_least: int | None =
     """
     name = sniff(data)
     structure.check(data, name)
-    with _pillow_errors(), _open(data, name, max_pixels) as image:
+    with _pillow_errors():
+        image = _open(data, name, max_pixels)
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         image.load()
-        turn = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1))
-        rgb, warns = _to_rgb(image if turn is None else image.transpose(turn), background)
-        return Picture(rgb, name, turned=turn is not None, warnings=warns, dpi=image.info.get("dpi"))
+        turn, dpi = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1)), image.info.get("dpi")
+        rgb, warns = to_rgb(image, background)
+        del image  # there are never more than two copies
+        upright = rgb if turn is None else rgb.transpose(turn)
+    return Picture(upright, name, turned=turn is not None, warnings=warns, dpi=dpi)
 
 
 def check(data: bytes, max_pixels: int) -> None:
@@ -209,31 +243,6 @@ def _pillow_errors() -> Iterator[None]:
             raise ImageTooComplex("bytes in a compressed text", MAX_TEXT_CHUNK + 1, MAX_TEXT_CHUNK) from error
         # Pillow's parsers raise all of these for damaged files; none of them means a defect of ours here.
         raise CorruptImage(str(error) or type(error).__name__) from error
-
-
-def _to_rgb(image: Image.Image, background: str) -> tuple[Image.Image, tuple[Warn, ...]]:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image, ()
-    if image.mode in SIXTEEN_BIT_MODES:
-        samples = np.asarray(image)
-        low, high = int(samples.min()), int(samples.max())
-        # In the samples' own 16 bits: x * 255 / 65535, rounded, is x / 257, rounded.
-        quotient, remainder = np.divmod(samples.clip(0, 65535).astype(np.uint16), np.uint16(257))
-        quotient += remainder > 128  # noqa: PLR2004 - half of 257
-        eight = Image.fromarray(quotient.astype(np.uint8))
-        message = f"16-bit samples were scaled from 0-65535 to 0-255; the picture uses {low}-{high}."
-        return eight.convert("RGB"), (Warn("sixteen_bit_scaled", message),)
-    if image.mode == "CMYK":
-        return image.convert("RGB"), (Warn("cmyk_converted", "CMYK colours were converted to RGB without a profile."),)
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        if layer.getchannel("A").getextrema() == (255, 255):
-            return layer.convert("RGB"), ()
-        flat = Image.new("RGBA", layer.size, background)
-        flat.alpha_composite(layer)
-        message = f"Transparent pixels were laid over {background}."
-        return flat.convert("RGB"), (Warn("transparency_flattened", message),)
-    return image.convert("RGB"), ()
 
 
 def to_png(image: Image.Image, text: dict[str, str]) -> bytes:
