@@ -65,7 +65,7 @@ def create_app(
 
     app = _application(lifespan, core.traces)
     _wrap(app, core, draining, address, shared)
-    viewer = Viewer(core.gallery, core.threads, PyramidCache(settings.viewer_cache_bytes))
+    viewer = Viewer(core.gallery, core.threads, PyramidCache(settings.viewer_cache_bytes // settings.workers))
     _include(
         app,
         predictions.router(core.catalogue, core.predict, core.gallery, jobs),
@@ -107,7 +107,8 @@ def _include(app: FastAPI, *routers: APIRouter, shortcuts: bool) -> None:
 def _wrap(app: FastAPI, core: Core, draining: Draining, static_address: str, shared: Path | None) -> None:
     """Add what surrounds the routes; each wraps what was added before it."""
     settings = core.settings
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_upload_bytes, timeout_s=settings.receive_timeout_s)
+    limit_bytes, timeout_s = settings.max_upload_bytes, settings.receive_timeout_s
+    app.add_middleware(BodyLimit, limit_bytes=limit_bytes, timeout_s=timeout_s, budget=core.memory.bodies)
     _guard(app, settings, shared)
     app.add_middleware(AnswerBeforeTheEnd, draining=draining)
     app.add_middleware(RequestContext, metrics=core.metrics, traces=core.traces)

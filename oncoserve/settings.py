@@ -143,10 +143,10 @@ class Settings(BaseSettings):
     """Threads of each worker process for decoding, resizing and encoding."""
 
     memory_bytes: int = Field(default=2 * 2**30, ge=64 * 2**20, le=2**40)
-    """Bytes for uploads, decoded pictures and drawings, over all worker processes; who finds no room waits, or gets 503."""
+    """Bytes for uploads, pictures being decoded and drawings, over all worker processes; who finds no room waits."""
 
     viewer_cache_bytes: int = Field(default=512 * 2**20, ge=0, le=2**40)
-    """Bytes that each worker process keeps of decoded pictures on view; the last picture stays even if it is larger."""
+    """Bytes of decoded pictures on view, in equal parts for the worker processes; each keeps its last, however large."""
 
     poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
     """Seconds between two checks of Triton's readiness."""

@@ -17,12 +17,13 @@ from oncoserve.jobs.ports import Adapters, Show
 from oncoserve.jobs.queue_room import Room
 from oncoserve.jobs.service import JobLimits, Jobs
 from oncoserve.jobs.worker import Worker
-from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.admission import FIELDS, Admission
 from oncoserve.prediction.catalogue import SERVER, Catalogue, Snapshot
 from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.damage import Damage
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.store import ResultStore
+from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.service_clock import Clock, ServiceClock
@@ -35,6 +36,39 @@ MANY_BATCHES = 1024
 
 
 @dataclass(frozen=True)
+class Memory:
+    """The parts of `Settings.memory_bytes`.
+
+    Whoever needs several takes them in this order, and so never waits for one that waits for it.
+
+    Attributes:
+        bodies: of requests, until they are answered.
+        drawings: encoded, until they are read.
+        pictures: being decoded, asked about or drawn.
+    """
+
+    bodies: Budget
+    drawings: Budget
+    pictures: Budget
+
+    @classmethod
+    def of(cls, settings: Settings, counts: SharedCounts) -> "Memory":
+        """A quarter for bodies, a quarter for drawings, and half for pictures.
+
+        Args:
+            settings: the whole.
+            counts: where the processes tell each other what they hold.
+        """
+        quarter = settings.memory_bytes // 4
+        receive_s, infer_s = settings.receive_timeout_s, settings.infer_timeout_s
+        return cls(
+            Budget("uploads", quarter, counts.of("memory/bodies"), receive_s),
+            Budget("drawings", quarter, counts.of("memory/drawings"), infer_s),
+            Budget("pictures", 2 * quarter, counts.of("memory/pictures"), infer_s),
+        )
+
+
+@dataclass(frozen=True)
 class Core:
     """What answers pictures, and shows what was answered."""
 
@@ -43,6 +77,7 @@ class Core:
     traces: Traces
     metrics: Metrics
     threads: CpuThreads
+    memory: Memory
     catalogue: Catalogue
     store: ResultStore
     disk: Disk
@@ -71,9 +106,10 @@ def frontend_core(settings: Settings, backend: InferenceBackend | None = None, s
         backend: the inference server; Triton at `settings.inference_url` when left out.
         shared: folder of the worker processes that hold the limits together; None for a process that is alone.
     """
-    counts = SharedCounts(shared, len(Lane))
+    counts = SharedCounts(shared, FIELDS)
     admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
-    return _core(settings, admission, Traces(settings.otlp_endpoint), backend, ServiceClock(settings.results_dir))
+    memory, clock = Memory.of(settings, counts), ServiceClock(settings.results_dir)
+    return _core(settings, admission, memory, Traces(settings.otlp_endpoint), backend, clock)
 
 
 def worker_core(
@@ -84,12 +120,18 @@ def worker_core(
     Beside a frontend, whose folder `shared` is, it gives way to interactive requests. `clock` is that of its adapters.
     See `frontend_core`.
     """
-    counts = SharedCounts(shared, len(Lane), publish=False)
-    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), Traces(), backend, clock)
+    counts = SharedCounts(shared, FIELDS, publish=False)
+    memory = Memory.of(settings, SharedCounts(None, FIELDS))  # often it is in a container of its own
+    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), memory, Traces(), backend, clock)
 
 
 def _core(
-    settings: Settings, admission: Admission, traces: Traces, backend: InferenceBackend | None, clock: Clock
+    settings: Settings,
+    admission: Admission,
+    memory: Memory,
+    traces: Traces,
+    backend: InferenceBackend | None,
+    clock: Clock,
 ) -> Core:
     metrics = Metrics()
     canaries = Canaries(backend or _triton(settings, traces), lambda model: metrics.canaries_failed.labels(model).inc())
@@ -111,12 +153,13 @@ def _core(
         traces,
         metrics,
         threads,
+        memory,
         catalogue,
         store,
         disk,
         clock,
-        Gallery(store, catalogue.get, threads, settings.max_image_pixels),
-        Predict(server, store, admission, threads, metrics, limits),
+        Gallery(store, catalogue.get, threads, memory.drawings, memory.pictures, settings.max_image_pixels),
+        Predict(server, store, admission, memory.pictures, threads, metrics, limits),
     )
 
 

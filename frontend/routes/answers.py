@@ -1,17 +1,22 @@
 """What answers of several routes have in common."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from frontend.http.caller_headers import while_connected
 from frontend.http.problems import PROBLEM_CONTENT
 from frontend.http.shapes import Problem
-from oncoserve.results.gallery import Entry, Gallery
+from oncoserve.results.gallery import Drawing, Entry, Gallery
 from oncoserve.tasks.base import Parameters, Rendering
 
 JSON = "application/json"
+
+T = TypeVar("T")
 
 
 def send(document: Mapping[str, Any]) -> Response:
@@ -19,9 +24,40 @@ def send(document: Mapping[str, Any]) -> Response:
     return Response(json.dumps(document), media_type=JSON)
 
 
-async def draw(gallery: Gallery, entry: Entry, rendering: Rendering, options: Parameters) -> Response:
-    """The answer that holds a rendering."""
-    return StreamingResponse(await gallery.draw(entry, rendering, options), media_type=rendering.media_type)
+async def draw(request: Request, gallery: Gallery, entry: Entry, rendering: Rendering, options: Parameters) -> Response:
+    """The answer that holds a rendering; when the caller hangs up, what has not begun is not done.
+
+    Raises:
+        ClientDisconnect: it hung up.
+        PlatformError: see `Gallery.draw`.
+    """
+    drawing = await unless_gone(request, gallery.draw(entry, rendering, options))
+    return _Drawn(drawing, rendering.media_type)
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """What comes of work for a request without a body, which ends when the caller hangs up.
+
+    Raises:
+        ClientDisconnect: it hung up.
+    """
+    async with while_connected(request) as listen:
+        listen()
+        return await work
+
+
+class _Drawn(StreamingResponse):
+    """Holds the drawing's memory until it is read, or nobody reads it any more."""
+
+    def __init__(self, drawing: Drawing, media_type: str) -> None:
+        headers = {} if drawing.size is None else {"Content-Length": str(drawing.size)}
+        super().__init__(drawing.pieces(), headers=headers, media_type=media_type)
+        self._drawing = drawing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        with self._drawing:
+            await super().__call__(scope, receive, send)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -101,7 +101,7 @@ def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs
             response, address = send(document), document["links"]["self"]
         else:
             rendering = renderings[media_type]
-            response = await draw(gallery, answer.entry, rendering, rendering.options())
+            response = await draw(request, gallery, answer.entry, rendering, rendering.options())
             address = document["links"][rendering.kind]
             timings.lap("render")
         response.headers["Cache-Status"] = "oncoserve; hit" if answer.cached else "oncoserve; fwd=miss; stored"

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from frontend.http.links import RESULTS, shown
 from frontend.http.shapes import Result
-from frontend.routes.answers import draw, problems, query, send
+from frontend.routes.answers import draw, problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery, ThumbnailOptions
 from oncoserve.tasks import TASKS
@@ -48,7 +48,8 @@ def router(gallery: Gallery) -> APIRouter:
     )
     async def read_thumbnail(result: str, request: Request) -> Response:
         options = parse_parameters(ThumbnailOptions, request.query_params.multi_items())
-        return Response(await gallery.thumbnail(result, request.state.owner, options), media_type="image/jpeg")
+        thumbnail = await unless_gone(request, gallery.thumbnail(result, request.state.owner, options))
+        return Response(thumbnail, media_type="image/jpeg")
 
     for name, renderings in _by_name().items():
         routes.add_api_route(
@@ -70,9 +71,8 @@ def _read_rendering(gallery: Gallery, name: str) -> Any:  # noqa: ANN401 - a rou
     async def read_rendering(result: str, request: Request) -> Response:
         entry = await gallery.open(result, request.state.owner)
         rendering = entry.rendering(name)
-        return await draw(
-            gallery, entry, rendering, parse_parameters(rendering.options, request.query_params.multi_items())
-        )
+        options = parse_parameters(rendering.options, request.query_params.multi_items())
+        return await draw(request, gallery, entry, rendering, options)
 
     return read_rendering
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from frontend.http.links import RESULTS, shown
 from frontend.http.shapes import CorrectionsShape, Result, TilesShape
-from frontend.routes.answers import problems, query, send
+from frontend.routes.answers import problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.viewing.viewer import Viewer
@@ -31,7 +31,7 @@ def router(gallery: Gallery, viewer: Viewer) -> APIRouter:
     )
     async def read_tile(result: str, layer: str, level: str, tile: str, request: Request) -> Response:
         """Level 0 fits into one tile, each next one is twice as large; `tile` is `<x>_<y>`."""
-        content = await viewer.tile(result, request.state.owner, layer, level, tile)
+        content = await unless_gone(request, viewer.tile(result, request.state.owner, layer, level, tile))
         return Response(content, media_type="image/png")
 
     @routes.put(

@@ -1,5 +1,7 @@
 """Errors that the caller cannot put right; trying again may help."""
 
+import math
+
 from oncoserve.errors.platform import ServiceError
 
 
@@ -51,11 +53,20 @@ class TooBusy(ServiceError):
     advice = "Try again after the time in Retry-After."
 
     def __init__(
-        self, model: str, in_flight: int, limit: int, drain_s: float, allowed_s: float, retry_after_s: int
+        self,
+        model: str,
+        in_flight: int,
+        limit: int,
+        drain_s: float,
+        allowed_s: float,
+        retry_after_s: int,
+        things: str = "requests",
     ) -> None:
+        limits = f"limits are {limit} {things} and {allowed_s:.3g} s"
+        if math.isinf(allowed_s):
+            limits = f"limit is {limit} {things}"
         super().__init__(
-            f"Model {model!r} has {in_flight} requests under way, about {drain_s:.2g} s of work; "
-            f"the limits are {limit} requests and {allowed_s:.3g} s."
+            f"Model {model!r} has {in_flight} {things} under way, about {drain_s:.2g} s of work; the {limits}."
         )
         self.retry_after_s = retry_after_s
 
@@ -69,8 +80,8 @@ class NoRoom(ServiceError):
 
     def __init__(self, what: str, size: int, used: int, limit: int, waiting: int) -> None:
         super().__init__(
-            f"{size / 2**20:.3g} MiB are needed; {used / 2**20:.3g} of the {limit / 2**20:.3g} MiB for {what} are taken, "
-            f"and {waiting} requests wait."
+            f"{size / 2**20:.3g} MiB are needed; {used / 2**20:.3g} of the {limit / 2**20:.3g} MiB for {what} "
+            f"are taken, and {waiting} requests wait."
         )
 
 

@@ -171,7 +171,8 @@ class Handler:
 
     async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)
-        return b"".join([piece async for piece in await self._gallery.draw(entry, rendering, rendering.options())])
+        with await self._gallery.draw(entry, rendering, rendering.options()) as drawing:
+            return b"".join([piece async for piece in drawing.pieces()])
 
     async def _finish(self, message: ImageMessage, outcome: Outcome) -> None:
         if await self._insist(partial(self._to.store.finish, message.job_id, message.index, outcome)):

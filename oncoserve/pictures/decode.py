@@ -6,7 +6,6 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +15,7 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
 from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures import structure
-from oncoserve.pictures.rgb import Warn as Warn  # where everybody looks for it
-from oncoserve.pictures.rgb import bands, to_rgb
+from oncoserve.pictures.rgb import Warn, bands, to_rgb
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
@@ -105,9 +103,18 @@ class Picture:
         self._image = None  # Pillow keeps four bytes a pixel: of a large picture one copy is enough
         return pixels
 
+    def release(self) -> None:
+        """Let go of the pixels, which nobody needs any more; what is known about them stays."""
+        self._image = None
+        self.__dict__.pop("pixels", None)
+
     def image(self) -> Image.Image:
         """The same as Pillow's image, mode RGB."""
-        return Image.fromarray(self.pixels) if self._image is None else self._image
+        if self._image is not None:
+            return self._image
+        if "pixels" not in self.__dict__:
+            raise RuntimeError("the pixels were released")
+        return Image.fromarray(self.pixels)
 
 
 def sniff(data: bytes) -> str:
@@ -130,44 +137,66 @@ def sniff(data: bytes) -> str:
     raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
 
 
-@dataclass(frozen=True)
 class Header:
-    """What a file says about its picture before anything is decoded.
+    """A file whose picture is not decoded yet.
 
     Attributes:
-        width: pixels, as the file has them.
-        height: pixels, as the file has them.
+        width: pixels, as they lie in the file.
+        height: pixels, as they lie in the file.
         dpi: pixels per inch along x and y, if the file states them.
-        decoding_bytes: what decoding takes at most, the picture itself among it.
+        decoding_bytes: what decoding takes at most, the picture itself among it, the file not.
+
+    Args:
+        image: Pillow's, not loaded.
+        format: "PNG" or "JPEG".
     """
 
-    width: int
-    height: int
-    dpi: tuple[float, float] | None
-    decoding_bytes: int
+    def __init__(self, image: Image.Image, format: str) -> None:  # noqa: A002 - as in `Picture`
+        self._image: Image.Image | None = image
+        self._format = format
+        self.width, self.height = image.size
+        self.dpi: tuple[float, float] | None = image.info.get("dpi")
+        # A JPEG in several scans is put together from coefficients of two bytes each.
+        coefficients = 2 * len(image.getbands()) if image.info.get("progressive") else 0
+        self.decoding_bytes = self.width * self.height * max(BYTES_PER_PIXEL, 4 + coefficients)
+
+    def decode(self, background: str, at_least: int | None = None) -> Picture:
+        """Decode, once; see `decode`.
+
+        Raises:
+            CorruptImage, ImageTooComplex
+        """
+        image, self._image = self._image, None
+        if image is None:
+            raise RuntimeError("decoded already")
+        with _pillow_errors():
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
+            image.load()
+            turn, dpi = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1)), image.info.get("dpi")
+            rgb, warns = to_rgb(image, background)
+            del image  # there are never more than two copies
+            upright = rgb if turn is None else rgb.transpose(turn)
+        return Picture(upright, self._format, turned=turn is not None, warnings=warns, dpi=dpi)
 
 
 def read_header(data: bytes, max_pixels: int) -> Header:
-    """Refuse what can be refused without decoding, and say what decoding takes.
+    """What a file says about its picture; what can be refused by structure and header is refused.
 
     Raises:
         EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
     """
     name = sniff(data)
     structure.check(data, name)
-    with _pillow_errors(), _open(data, name, max_pixels) as image:
-        # A JPEG in several scans is put together from coefficients of two bytes each.
-        coefficients = 2 * len(image.getbands()) if image.info.get("progressive") else 0
-        each = BYTES_PER_PIXEL + max(0, coefficients - 4)
-        return Header(image.width, image.height, image.info.get("dpi"), each * image.width * image.height)
+    with _pillow_errors():
+        return Header(_open(data, name, max_pixels), name)
 
 
 def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
     """Decode to upright 8-bit RGB; what can be refused by structure and header is refused before.
 
     16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
-    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken. Beside the data itself it
-    takes `Header.decoding_bytes`.
+    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
 
     Args:
         data: the file's bytes.
@@ -178,18 +207,7 @@ def decode(data: bytes, max_pixels: int, background: str, at_least: int | None =
     Raises:
         EmptyUpload, UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
     """
-    name = sniff(data)
-    structure.check(data, name)
-    with _pillow_errors():
-        image = _open(data, name, max_pixels)
-        if at_least is not None:
-            image.draft(None, (at_least, at_least))
-        image.load()
-        turn, dpi = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1)), image.info.get("dpi")
-        rgb, warns = to_rgb(image, background)
-        del image  # there are never more than two copies
-        upright = rgb if turn is None else rgb.transpose(turn)
-    return Picture(upright, name, turned=turn is not None, warnings=warns, dpi=dpi)
+    return read_header(data, max_pixels).decode(background, at_least)
 
 
 def check(data: bytes, max_pixels: int) -> None:

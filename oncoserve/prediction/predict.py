@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from oncoserve.inference.backend import InferenceBackend, Tensors
-from oncoserve.pictures.decode import Picture, decode
+from oncoserve.pictures.decode import Header, Picture, decode, read_header
 from oncoserve.pictures.scrub import without_metadata
-from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.admission import Admission, Lane, Place
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.question import Question
 from oncoserve.results.gallery import Entry
 from oncoserve.results.store import PICTURE, ResultStore
+from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.base import Parameters, Plan, ServedModel, Stored
+from oncoserve.tasks.base import Demand, Parameters, Plan, ServedModel, Stored
+
+SMALL_BYTES = 8 * 2**20  # what a picture may take whose pixels are kept for drawing: a megapixel
 
 Read = Callable[[], Awaitable[tuple[bytes, Parameters]]]
 """Fetches the picture, encoded, and the parameters of the model's task. Called once, when the model has room."""
@@ -64,6 +67,7 @@ class Predict:
         backend: the inference server.
         store: where results are kept.
         admission: who may come in.
+        memory: for pictures, from before they are decoded until their results are there.
         threads: where the CPU's work is done.
         metrics: where predictions are counted.
         limits: what one picture may cost.
@@ -74,6 +78,7 @@ class Predict:
         backend: InferenceBackend,
         store: ResultStore,
         admission: Admission,
+        memory: Budget,
         threads: CpuThreads,
         metrics: Metrics,
         limits: Limits,
@@ -81,6 +86,7 @@ class Predict:
         self._backend = backend
         self._store = store
         self._admission = admission
+        self._memory = memory
         self._threads = threads
         self._metrics = metrics
         self._limits = limits
@@ -96,8 +102,9 @@ class Predict:
                 interactive requests are under way. Each inference request gets what is left until the deadline.
 
         Raises:
-            PlatformError: every kind of 4xx for the picture, 5xx for the servers; TooBusy before anything is read,
-                DeadlineExceeded when the caller's time is over.
+            PlatformError: every kind of 4xx for the picture, 5xx for the servers; TooBusy before anything is read, or
+                for a large picture when its size is known; NoRoom before it is decoded; DeadlineExceeded when the
+                caller's time is over.
         """
         caller = caller or Caller()
         async with caller.deadline.enforce(model.name):
@@ -106,42 +113,73 @@ class Predict:
             data, parameters = await read()
             timings.lap("receive")
             question = Question(model, data, parameters)
-            with self._admission.place(model, caller.lane, caller.deadline.remaining_s()):
+            with self._admission.place(model, caller.lane, caller.deadline.remaining_s()) as place:
                 await self._admission.give_way(model, caller.lane)
-                answer = await self._answer(question, timings, caller)
+                with self._memory.share() as share:
+                    answer = await self._answer(_Work(question, caller, place, share, timings))
                 if caller.lane is Lane.BACKGROUND:  # a job's picture is deleted next, so its result has to stay
                     await self._threads.run(self._store.of(caller.owner).sync, answer.id)
         self._metrics.predictions.labels(model.name, "store" if answer.cached else "inference").inc()
         return answer
 
-    async def _answer(self, question: Question, timings: Timings, caller: Caller) -> Answer:
-        model, results = question.model, self._store.of(caller.owner)
-        opened = await self._threads.run(self._open, question, results, timings)
-        if isinstance(opened, bytes):
-            return Answer(Entry(json.loads(opened), model, results), cached=True)
-        picture, plan, requests = opened
-        await self._infer(plan, requests, partial(self._ask, model, plan.outputs, caller))
+    async def _answer(self, work: "_Work") -> Answer:
+        question, timings = work.question, work.timings
+        model, results = question.model, self._store.of(work.caller.owner)
+        opened = await self._threads.run(self._open, work, results)
+        if isinstance(opened, Entry):
+            return Answer(opened, cached=True)
+        if isinstance(opened, _Sized):
+            opened = await self._wait(work, opened)
+        work.place.count(opened.plan.count)
+        await self._infer(opened.plan, opened.requests, partial(self._ask, work, opened.plan.outputs))
         timings.lap("infer")
-        fresh = await self._threads.run(self._finish, question, results, picture, plan, timings)
+        fresh = await self._threads.run(self._finish, work, results, opened)
         timings.lap("store")
-        return Answer(Entry(fresh.document, model, results, fresh), cached=False)
+        size = len(opened.clean) + sum(map(len, fresh.files.values()))
+        return Answer(Entry(fresh.document, model, results, size, fresh), cached=False)
 
-    def _open(self, question: Question, results: ResultStore, timings: Timings) -> "bytes | _Opened":
-        """The stored document, or else everything up to the inference. Does CPU work; called from a thread."""
+    def _open(self, work: "_Work", results: ResultStore) -> "Entry | _Sized | _Opened":
+        """The stored result; or else everything up to the inference, if nothing has to be waited for.
+
+        Does CPU work; called from a thread.
+        """
+        question, timings = work.question, work.timings
         timings.lap("queue")
         stored = results.find(question.id)
         timings.lap("lookup")
         if stored is not None:
-            return stored
-        background = question.model.card.preprocessing.background
-        picture = decode(question.data, self._limits.max_image_pixels, background)
-        timings.lap("decode")
-        plan = question.model.task.plan(picture, question.model, question.parameters)
-        requests = plan.requests()
-        # Made here, so that a picture with one request needs no further change of threads.
-        first = list(itertools.islice(requests, 1))
-        timings.lap("preprocess")
-        return picture, plan, itertools.chain(first, requests)
+            return Entry(json.loads(stored), question.model, results, results.size(question.id))
+        header = read_header(question.data, self._limits.max_image_pixels)
+        sized = _Sized(header, question.model.task.demand(header, question.parameters), len(question.data))
+        if sized.demand.requests > 1 or not work.share.take(sized.bytes):
+            return sized
+        return self._prepare(work, sized)
+
+    async def _wait(self, work: "_Work", sized: "_Sized") -> "_Opened":
+        """A large picture's turn, and room in the memory; then everything up to the inference."""
+        deadline, model = work.caller.deadline, work.question.model
+        await self._admission.fit(model, work.place, sized.demand.requests, deadline.remaining_s())
+        with work.place.aside():
+            await work.share.wait(sized.bytes)
+        work.timings.lap("queue")
+        return await self._threads.run(self._prepare, work, sized)
+
+    def _prepare(self, work: "_Work", sized: "_Sized") -> "_Opened":
+        """Decode and plan. Does CPU work; called from a thread."""
+        question, timings = work.question, work.timings
+        with work.share.in_use():
+            picture = sized.header.decode(question.model.card.preprocessing.background)
+            timings.lap("decode")
+            clean = without_metadata(question.data, picture)
+            plan = question.model.task.plan(picture, question.model, question.parameters)
+            requests = plan.requests()
+            # Made here, so that a picture with one request needs no further change of threads.
+            first = list(itertools.islice(requests, 1))
+            if sized.bytes > SMALL_BYTES:  # of a large picture the file is kept, and its pixels are not
+                picture.release()
+                work.share.keep(sized.demand.bytes + 2 * len(clean))  # a second time on its way to the store
+            timings.lap("preprocess")
+        return _Opened(picture, clean, plan, itertools.chain(first, requests), sized)
 
     async def _infer(
         self, plan: Plan, requests: Iterator[Tensors], ask: Callable[[Tensors], Awaitable[Tensors]]
@@ -169,21 +207,59 @@ class Predict:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # one answer can carry one error; the others were cancelled
 
-    async def _ask(self, model: ServedModel, outputs: Sequence[str], caller: Caller, tensors: Tensors) -> Tensors:
-        async with self._admission.inference(model, caller.lane):
+    async def _ask(self, work: "_Work", outputs: Sequence[str], tensors: Tensors) -> Tensors:
+        model, caller = work.question.model, work.caller
+        async with self._admission.inference(model, caller.lane, work.place):
             timeout_s = min(self._limits.infer_timeout_s, caller.deadline.remaining_s())
             return await self._backend.infer(model.name, model.version, tensors, outputs, timeout_s)
 
-    def _finish(
-        self, question: Question, results: ResultStore, picture: Picture, plan: Plan, timings: Timings
-    ) -> Stored:
+    def _finish(self, work: "_Work", results: ResultStore, opened: "_Opened") -> Stored:
         """Store the result. What was stored stays in memory, for whoever wants it drawn at once."""
-        found = plan.result()
-        clean = without_metadata(question.data, picture)
-        timings.lap("postprocess")
-        document = question.document(found, picture, timings.rounded())
-        results.save(question.id, json.dumps(document).encode(), {**found.artefacts, PICTURE: clean})
-        return Stored(document, found.artefacts, question.model.card, lambda: picture)
+        question, picture, clean = work.question, opened.picture, opened.clean
+        card = question.model.card
+        with work.share.in_use():
+            found = opened.plan.result()
+            work.timings.lap("postprocess")
+            document = question.document(found, picture, work.timings.rounded())
+            results.save(question.id, json.dumps(document).encode(), {**found.artefacts, PICTURE: clean})
+        if opened.sized.bytes <= SMALL_BYTES:
+            return Stored(document, found.artefacts, card, lambda: picture)
+        again = partial(decode, clean, self._limits.max_image_pixels, card.preprocessing.background)
+        return Stored(document, found.artefacts, card, again)
 
 
-_Opened = tuple[Picture, Plan, Iterator[Tensors]]
+@dataclass(frozen=True)
+class _Work:
+    """One picture under way: what is asked, by whom, and what it takes of the service."""
+
+    question: Question
+    caller: Caller
+    place: Place
+    share: Share
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """A picture that is not decoded yet, and what it will take."""
+
+    header: Header
+    demand: Demand
+    file_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Memory until the first inference request is made: the cleaned file among it."""
+        pixels = 3 * self.header.width * self.header.height  # once it is an array
+        return max(self.header.decoding_bytes, pixels + self.demand.planning_bytes) + self.file_bytes
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A picture that is ready for inference."""
+
+    picture: Picture
+    clean: bytes
+    plan: Plan
+    requests: Iterator[Tensors]
+    sized: _Sized

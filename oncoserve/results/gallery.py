@@ -5,21 +5,27 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal, cast
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, cast
 
 from PIL import Image
 from pydantic import Field
 
 from oncoserve import NOTICE
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
-from oncoserve.pictures.decode import decode, to_png
+from oncoserve.pictures.decode import BYTES_PER_PIXEL, decode, to_png
 from oncoserve.results import corrections
 from oncoserve.results.store import PICTURE, ResultStore
+from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.tasks.base import Parameters, Rendering, ServedModel, Stored
 
 THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
 PIECES_AT_ONCE = 256  # of text, per change of threads
+PIECE_BYTES = 256 * 1024  # of an image
+ENCODED_BYTES = 3  # per pixel of a drawing as PNG, at most: noise does not get smaller
+
+T = TypeVar("T")
 
 
 class ThumbnailOptions(Parameters):
@@ -39,6 +45,8 @@ class Gallery:
         store: where they are kept.
         model_of: the model of that name; raises what `Catalogue.get` raises.
         threads: where the CPU's work is done.
+        drawings: memory for drawings, encoded, until they are read.
+        pictures: memory for what is read and decoded to make them.
         max_image_pixels: width times height.
     """
 
@@ -47,11 +55,15 @@ class Gallery:
         store: ResultStore,
         model_of: Callable[[str], ServedModel],
         threads: CpuThreads,
+        drawings: Budget,
+        pictures: Budget,
         max_image_pixels: int,
     ) -> None:
         self._store = store
         self._model_of = model_of
         self._threads = threads
+        self._drawings = drawings
+        self._pictures = pictures
         self._max_image_pixels = max_image_pixels
 
     async def document(self, result: str, owner: str | None) -> dict[str, Any]:
@@ -64,7 +76,7 @@ class Gallery:
         document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
         if await self._threads.run(results.notes, result) is None:
             return document
-        entry = self._entry(document, results)
+        entry = await self.open(result, owner)
         return await self.review(entry, entry.model.task.view())
 
     async def delete(self, result: str, owner: str | None) -> None:
@@ -82,7 +94,12 @@ class Gallery:
             ResultNotFound, StorageUnavailable, and what `Catalogue.get` raises when the model is gone.
         """
         results = self._store.of(owner)
-        return self._entry(json.loads(await self._threads.run(results.document, result)), results)
+
+        def read() -> tuple[dict[str, Any], int]:
+            return json.loads(results.document(result)), results.size(result)
+
+        document, size = await self._threads.run(read)
+        return Entry(document, self._model_of(document["model"]), results, size)
 
     async def review(self, entry: "Entry", view: Parameters) -> dict[str, Any]:
         """The JSON document as it is with `view`."""
@@ -90,20 +107,51 @@ class Gallery:
         def work() -> dict[str, Any]:
             return {**entry.document, **entry.model.task.review(self.stored(entry), view)}
 
-        return await self._threads.run(work)
+        return await self.with_room(entry.reading_bytes(), work)
 
-    async def draw(self, entry: "Entry", rendering: Rendering, options: Parameters) -> AsyncIterator[bytes]:
-        """The bytes of a rendering. What can fail has failed before the first piece is asked for."""
+    async def draw(self, entry: "Entry", rendering: Rendering, options: Parameters) -> "Drawing":
+        """Make a rendering. What can fail has failed before the first piece is asked for.
+
+        Raises:
+            NoRoom, ResultNotFound, StorageUnavailable
+        """
 
         def work() -> bytes | Iterator[str]:
-            drawn = rendering.draw(self.stored(entry), options)
-            if isinstance(drawn, Image.Image):
-                provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
-                return to_png(drawn, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
-            return drawn
+            with share.in_use():
+                drawn = rendering.draw(self.stored(entry), options)
+                if isinstance(drawn, Image.Image):
+                    provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
+                    return to_png(drawn, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
+                return drawn
 
-        drawn = await self._threads.run(work)
-        return _once(drawn) if isinstance(drawn, bytes) else self._pieces(drawn)
+        share = self._drawings.share()
+        try:
+            if not rendering.media_type.startswith("image/"):
+                # Text is made while it is read, so everything stays until then.
+                await share.wait(entry.reading_bytes(text=True))
+                return Drawing(await self._threads.run(work), share, self._threads)
+            await share.wait(entry.pixels * ENCODED_BYTES)
+            drawing = Drawing(await self.with_room(entry.drawing_bytes(), work), share, self._threads)
+        except BaseException:
+            share.close()
+            raise
+        share.keep(drawing.size or 0)
+        return drawing
+
+    async def with_room(self, size: int, work: Callable[[], T]) -> T:
+        """Do work in a thread that takes so many bytes, when they are free.
+
+        Raises:
+            NoRoom: they do not get free.
+        """
+
+        def hold() -> T:
+            with share.in_use():
+                return work()
+
+        with self._pictures.share() as share:
+            await share.wait(size)
+            return await self._threads.run(hold)
 
     async def thumbnail(self, result: str, owner: str | None, options: "ThumbnailOptions") -> bytes:
         """The picture made small, as JPEG.
@@ -125,14 +173,7 @@ class Gallery:
             image.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
             return buffer.getvalue()
 
-        return await self._threads.run(work)
-
-    async def _pieces(self, text: Iterator[str]) -> AsyncIterator[bytes]:
-        def take() -> bytes:
-            return "".join(itertools.islice(text, PIECES_AT_ONCE)).encode()
-
-        while piece := await self._threads.run(take):
-            yield piece
+        return await self.with_room(entry.drawing_bytes(), work)
 
     async def correct(self, entry: "Entry", view: Parameters, excluded: frozenset[str]) -> dict[str, Any]:
         """Exclude these objects and no others from what is counted and drawn with `view`.
@@ -150,7 +191,7 @@ class Gallery:
                 raise UnknownObjects(excluded - there)
             entry.results.add_notes(entry.document["id"], partial(corrections.changed, view=view, excluded=excluded))
 
-        await self._threads.run(work)
+        await self.with_room(entry.reading_bytes(text=True), work)
         return await self.review(entry, view)
 
     def stored(self, entry: "Entry") -> Stored:
@@ -172,9 +213,6 @@ class Gallery:
             corrections.parse(entry.results.notes(entry.document["id"])),
         )
 
-    def _entry(self, document: dict[str, Any], results: ResultStore) -> "Entry":
-        return Entry(document, self._model_of(document["model"]), results)
-
 
 class Entry:
     """A stored result, the model that made it, and the store that has its files.
@@ -183,16 +221,37 @@ class Entry:
         document: its JSON document, as it was stored.
         model: whose answer it is.
         results: where its files are.
+        file_bytes: of its files.
         fresh: what was stored, where it is in memory still.
     """
 
     def __init__(
-        self, document: Mapping[str, Any], model: ServedModel, results: ResultStore, fresh: Stored | None = None
+        self,
+        document: Mapping[str, Any],
+        model: ServedModel,
+        results: ResultStore,
+        file_bytes: int,
+        fresh: Stored | None = None,
     ) -> None:
         self.document = document
         self.model = model
         self.results = results
+        self.file_bytes = file_bytes
         self.fresh = fresh
+
+    @property
+    def pixels(self) -> int:
+        """Of the picture, width times height."""
+        return int(self.document["image"]["width"] * self.document["image"]["height"])
+
+    def reading_bytes(self, *, text: bool = False) -> int:
+        """What work on its files takes in memory, at most; `text`: and to outline what is in them."""
+        return self.file_bytes + self.model.task.drawing_bytes(self.document, text=text)
+
+    def drawing_bytes(self) -> int:
+        """What it takes in memory to draw something over its picture, at most."""
+        work = self.model.task.drawing_bytes(self.document, text=False)
+        return self.file_bytes + max(BYTES_PER_PIXEL * self.pixels, work)
 
     def rendering(self, name: str) -> Rendering:
         """The rendering of that file name.
@@ -217,5 +276,45 @@ class Entry:
         raise CorrectionsNotAvailable(self.model.name)
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+class Drawing:
+    """A rendering that waits to be read. A context manager, at whose end its memory is given back.
+
+    Args:
+        content: all bytes, or text in pieces.
+        share: its memory.
+        threads: where text is made.
+    """
+
+    def __init__(self, content: bytes | Iterator[str], share: Share, threads: CpuThreads) -> None:
+        self._content = content
+        self._share = share
+        self._threads = threads
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._share.close()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all; None where they are not made yet."""
+        return len(self._content) if isinstance(self._content, bytes) else None
+
+    async def pieces(self) -> AsyncIterator[bytes | memoryview]:
+        """Its bytes, in pieces that a slow reader can take one by one."""
+        content = self._content
+        if isinstance(content, bytes):
+            view = memoryview(content)
+            for start in range(0, len(view), PIECE_BYTES):
+                yield view[start : start + PIECE_BYTES]
+            return
+
+        def take() -> bytes:
+            with self._share.in_use():
+                return "".join(itertools.islice(content, PIECES_AT_ONCE)).encode()
+
+        while piece := await self._threads.run(take):
+            yield piece

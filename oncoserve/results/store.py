@@ -139,6 +139,20 @@ class ResultStore:
         del found[DOCUMENT]
         return found
 
+    def size(self, result: str) -> int:
+        """Bytes of all files of a result.
+
+        Raises:
+            ResultNotFound: there is no such result.
+            StorageUnavailable: the folder cannot be read.
+        """
+        try:
+            return self._path(result).stat().st_size
+        except FileNotFoundError:
+            raise ResultNotFound(result) from None
+        except OSError as error:
+            raise StorageUnavailable(error.strerror or "unknown reason") from error
+
     def delete(self, result: str) -> None:
         """Remove a result, a damaged one too.
 

@@ -90,7 +90,7 @@ class Share:
         with part.waits(size):
             try:
                 async with asyncio.timeout(min(within_s, self._budget.wait_s)), part.turn:
-                    while not self._hold(size):
+                    while not self._hold(size):  # noqa: ASYNC110 - nothing tells of room in other processes
                         await asyncio.sleep(_LOOK_AGAIN_S)
             except TimeoutError:
                 raise part.full(size) from None

@@ -10,7 +10,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from oncoserve.inference.backend import ModelConfiguration, Tensors
-from oncoserve.pictures.decode import Picture, Warn
+from oncoserve.pictures.decode import Header, Picture
+from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.card import Card, Weights
 
 
@@ -147,8 +148,26 @@ class TaskResult:
     warnings: tuple[Warn, ...] = ()
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What a picture will take, told from its header.
+
+    Attributes:
+        requests: inference requests, at most.
+        planning_bytes: memory beside the decoded picture until the first request is made.
+        bytes: memory from then on until the result is there, the picture is no part of it.
+    """
+
+    requests: int = 1
+    planning_bytes: int = 0
+    bytes: int = 0
+
+
 class Plan(Protocol):
-    """One picture on its way through a model. Its methods do CPU work, mostly in threads, and are called one by one."""
+    """One picture on its way through a model. Its methods do CPU work, mostly in threads, and are called one by one.
+
+    The picture's pixels are there until the first request has been made.
+    """
 
     outputs: Sequence[str]
     count: int
@@ -182,6 +201,18 @@ class Task(Protocol):
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""
+        ...
+
+    def demand(self, header: Header, parameters: Any) -> Demand:  # noqa: ANN401 - its `parameters`
+        """What a picture will take, before it is decoded.
+
+        Raises:
+            PlatformError: what `plan` would raise, as far as the header tells.
+        """
+        ...
+
+    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+        """What drawing a stored result takes at most beside its picture and its files, in memory."""
         ...
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Any) -> Plan:  # noqa: ANN401 - its `parameters`

@@ -1,7 +1,7 @@
 """One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
 
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +10,10 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.decode import Header, Picture
 from oncoserve.pictures.resize import resize
 from oncoserve.tasks.base import (
+    Demand,
     Layer,
     OverlayOptions,
     Parameters,
@@ -22,7 +23,7 @@ from oncoserve.tasks.base import (
     TaskResult,
 )
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.heat import grid, heat_layer, lay_over, legend, strengths
+from oncoserve.tasks.heat import draw_heat, grid, legend
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
@@ -31,10 +32,7 @@ SALIENCY_FILE = "saliency.npy"
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
-    picture = stored.picture()
-    strength = strengths(_saliency(stored), (picture.width, picture.height))
-    layer = heat_layer(strength, options.opacity)
-    return layer if options.base == "none" else lay_over(picture.image(), layer)
+    return draw_heat(stored, _saliency(stored), options)
 
 
 def _saliency(stored: Stored) -> NDArray[np.float32]:
@@ -73,6 +71,16 @@ class Classification:
                 f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
             )
         return found
+
+    def demand(self, header: Header, parameters: Parameters) -> Demand:
+        """One request, at the model's size."""
+        del header, parameters
+        return Demand()
+
+    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+        """Next to nothing."""
+        del document, text
+        return 0
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""

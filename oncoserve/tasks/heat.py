@@ -1,12 +1,14 @@
 """Maps of 0 to 1 as colours over a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oncoserve.pictures.rgb import bands
+from oncoserve.tasks.base import OverlayOptions, Stored
 from oncoserve.tasks.card import Card
 
 GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map has a few cells, and this shows all of it
@@ -15,14 +17,52 @@ GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map ha
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
 
 
-def strengths(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+def draw_heat(
+    stored: Stored,
+    values: NDArray[np.float32],
+    options: OverlayOptions,
+    mark: Callable[[Image.Image, int], None] | None = None,
+) -> Image.Image:
+    """A map over the picture, or alone; the stronger, the more opaque.
+
+    Made in bands of rows: at once, the map and its colours would take six times the memory of the picture.
+
+    Args:
+        stored: the result.
+        values: see `strengths`.
+        options: how it is drawn.
+        mark: draws more on a part of the layer, mode RGBA, that begins at that row.
+
+    Returns:
+        Mode RGB, or RGBA without the picture.
+    """
+    picture = stored.picture().image() if options.base == "picture" else None
+    size = stored.document["image"]["width"], stored.document["image"]["height"]
+    drawn = Image.new("RGBA" if picture is None else "RGB", size, None)  # not filled: every pixel is written
+    for top, bottom in bands(size[1]):
+        layer = heat_layer(strengths(values, size, (top, bottom)), options.opacity)
+        if mark is not None:
+            mark(layer, top)
+        if picture is not None:
+            layer = lay_over(picture.crop((0, top, size[0], bottom)), layer)
+        drawn.paste(layer, (0, top))
+    return drawn
+
+
+def strengths(
+    values: NDArray[np.float32], size: tuple[int, int], rows: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
     """A map in the size of a picture, smooth: (height, width) uint8.
 
     Args:
         values: (h, w) float32, 0 to 1; its cells tile the picture.
         size: width and height in pixels.
+        rows: the first, and the one after the last, where not all are wanted.
     """
-    smooth = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
+    (width, height), (top, bottom) = size, rows or (0, size[1])
+    scale = len(values) / height
+    box = (0, top * scale, values.shape[1], bottom * scale)
+    smooth = Image.fromarray(values).resize((width, bottom - top), Image.Resampling.BICUBIC, box)
     return (np.asarray(smooth).clip(0, 1) * 255).round().astype(np.uint8)
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Picture, Warn, rgb_of
-from oncoserve.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from oncoserve.pictures.decode import Header, Picture, rgb_of
+from oncoserve.pictures.rgb import Warn
+from oncoserve.tasks.base import Demand, Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from oncoserve.tasks.boxes import Found, find
 from oncoserve.tasks.card import Card, ModelClass
 from oncoserve.tasks.card import Localisation as Reading
@@ -23,7 +24,7 @@ from oncoserve.tasks.classification import (
     in_words,
     to_npy,
 )
-from oncoserve.tasks.heat import grid, heat_layer, lay_over, legend, strengths
+from oncoserve.tasks.heat import draw_heat, grid, legend
 
 HEATMAP = "heatmap"
 BOXES = "boxes"
@@ -33,11 +34,8 @@ GREY_LEVELS = 8  # of 255: mean spread of the channels up to which a picture is 
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the heatmap over the picture, with the box and a cross at the peak in the colour of the class."""
-    picture = stored.picture()
-    strength = strengths(_heat(stored), (picture.width, picture.height))
-    layer = heat_layer(strength, options.opacity)
-    _mark(layer, stored, round(255 * options.opacity))
-    return layer if options.base == "none" else lay_over(picture.image(), layer)
+    alpha = round(255 * options.opacity)
+    return draw_heat(stored, _heat(stored), options, lambda layer, top: _mark(layer, top, stored, alpha))
 
 
 def _heat(stored: Stored) -> NDArray[np.float32]:
@@ -113,6 +111,16 @@ class Localisation:
         elif card.localisation.nothing not in (names := [each.name for each in card.classes]):
             found.append(f"card.json: expected localisation.nothing among {names}, got {card.localisation.nothing!r}")
         return found
+
+    def demand(self, header: Header, parameters: Parameters) -> Demand:
+        """One request, at the model's size."""
+        del header, parameters
+        return Demand()
+
+    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+        """Next to nothing."""
+        del document, text
+        return 0
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "LocalisationPlan":
         """Start work on a picture; there are no parameters."""
@@ -210,15 +218,23 @@ def _spread(pixels: NDArray[np.uint8]) -> float:
     return float((most - least).mean())
 
 
-def _mark(layer: Image.Image, stored: Stored, alpha: int) -> None:
-    """Draw the box and a cross at the peak, each with a dark rim so that it shows on any picture."""
-    found = stored.document["localisation"]
+def _mark(layer: Image.Image, first_row: int, stored: Stored, alpha: int) -> None:
+    """Draw the box and a cross at the peak, each with a dark rim so that it shows on any picture.
+
+    Args:
+        layer: the rows of the overlay from `first_row` on.
+        first_row: of the ORIGINAL.
+        stored: the result.
+        alpha: opacity, 0-255.
+    """
+    found, image = stored.document["localisation"], stored.document["image"]
     if not found["box"]:
         return
     draw = ImageDraw.Draw(layer)
-    unit = max(1, round(max(layer.size) / 300))  # a hairline, whatever the picture's size
-    x, y = found["peak"]["x"], found["peak"]["y"]
+    unit = max(1, round(max(image["width"], image["height"]) / 300))  # a hairline, whatever the picture's size
+    x, y = found["peak"]["x"], found["peak"]["y"] - first_row
     left, top, right, bottom = _corners(found["box"])
+    top, bottom = top - first_row, bottom - first_row
     for colour, rim in (((0, 0, 0, alpha), unit), ((*rgb_of(_tumour(stored).colour), alpha), 0)):
         width, arm = unit + 2 * rim, 4 * unit + rim
         draw.rectangle((left - rim, top - rim, right + rim, bottom + rim), outline=colour, width=width)

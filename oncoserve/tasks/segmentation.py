@@ -1,6 +1,6 @@
 """Which part of an H&E picture is lumen, epithelium or other tissue: a mask, areas and polygons."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,23 +10,27 @@ from pydantic import Field
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Picture, rgb_of
-from oncoserve.tasks.base import Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from oncoserve.pictures.decode import Header, Picture, rgb_of
+from oncoserve.tasks.base import Demand, Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.tissue.geojson import Classification, feature_collection
-from oncoserve.tasks.tissue.glass import GLASS, WHITE
+from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
 from oncoserve.tasks.tissue.labels import CLASS_VALUES, Area
 from oncoserve.tasks.tissue.objects import object_grid, object_ids, without
 from oncoserve.tasks.tissue.render import layer_image, mask_image, overlay_image
 from oncoserve.tasks.tissue.resolution import UM_PER_PX_RANGE, choose_um_per_px, model_shape, tagged_um_per_px
-from oncoserve.tasks.tissue.tiles import CLASSES, SIDE
+from oncoserve.tasks.tissue.tiles import CLASSES, SIDE, Grid
 from oncoserve.tasks.tissue.whole_picture import Segmentation as Maps
 from oncoserve.tasks.tissue.whole_picture import prepare
 
 PROBABILITIES = "probabilities"
 MAPS_FILE = "maps.npy"
 DEFAULT_THRESHOLD = 0.5
-MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles; maps and labels of it take about half a gigabyte
+MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles
+# What a pixel of the model grid takes, bytes, measured: while stains are separated, and from then until the maps are
+# whole; while labels are drawn, and while they are outlined, when the model answers noise.
+PLANNING_BYTES, MAPS_BYTES, LABELS_BYTES, OUTLINES_BYTES = 8, 23, 20, 64
+ANALYSIS_BYTES = 64  # and a pixel of the picture that colours are analysed on
 
 TILE = TensorSpec("stains", np.dtype(np.uint8), (SIDE, SIDE, CLASSES))
 ANSWER = TensorSpec(PROBABILITIES, np.dtype(np.uint8), (CLASSES, SIDE, SIDE))
@@ -136,6 +140,24 @@ class Segmentation:
             found.append(f"card.json: expected classes {list(CLASS_VALUES)}, got {names}")
         return found
 
+    def demand(self, header: Header, parameters: TissueParameters) -> Demand:
+        """All tiles of the grid: which of them hold tissue is known later."""
+        um_per_px, _ = choose_um_per_px(parameters.um_per_px, tagged_um_per_px({"dpi": header.dpi}))
+        shape = _model_shape(header.height, header.width, um_per_px)
+        pixels, grid = shape[0] * shape[1], Grid.over(shape)
+        analysed = min(pixels, ANALYSIS_SIDE**2)
+        return Demand(
+            len(grid.tops) * len(grid.lefts),
+            PLANNING_BYTES * pixels + ANALYSIS_BYTES * analysed,
+            MAPS_BYTES * pixels,
+        )
+
+    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+        """Of the labels, which follow from the maps."""
+        image = document["image"]
+        rows, columns = model_shape((image["height"], image["width"]), document["um_per_px"])
+        return rows * columns * (OUTLINES_BYTES if text else LABELS_BYTES)
+
     def plan(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> "SegmentationPlan":
         """Find tissue and stains in the whole picture."""
         return SegmentationPlan(picture, model, parameters)
@@ -160,11 +182,7 @@ class SegmentationPlan:
     def __init__(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> None:
         tagged = tagged_um_per_px({"dpi": picture.dpi})
         um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
-        rows, columns = model_shape((picture.height, picture.width), um_per_px)
-        # A tile costs the same however little of it is picture: a strip one pixel high could ask for 98,000 of them.
-        pixels = max(rows, SIDE) * max(columns, SIDE)
-        if pixels > MAX_MODEL_PIXELS:
-            raise AreaTooLarge(um_per_px, pixels, MAX_MODEL_PIXELS)
+        _model_shape(picture.height, picture.width, um_per_px)
         self._prepared = prepare(picture.pixels, um_per_px)
         self._blender = self._prepared.blender()
         self._model = model
@@ -193,6 +211,20 @@ class SegmentationPlan:
         fields = _fields(maps, maps.labels(DEFAULT_THRESHOLD), DEFAULT_THRESHOLD)
         document = {"um_per_px": prepared.um_per_px, **fields}
         return TaskResult(document, {MAPS_FILE: maps.to_npy()}, (*self._warnings, *prepared.warnings))
+
+
+def _model_shape(height: int, width: int, um_per_px: float) -> tuple[int, int]:
+    """Rows and columns of the model grid.
+
+    Raises:
+        AreaTooLarge
+    """
+    rows, columns = model_shape((height, width), um_per_px)
+    # A tile costs the same however little of it is picture: a strip one pixel high could ask for 98,000 of them.
+    pixels = max(rows, SIDE) * max(columns, SIDE)
+    if pixels > MAX_MODEL_PIXELS:
+        raise AreaTooLarge(um_per_px, pixels, MAX_MODEL_PIXELS)
+    return rows, columns
 
 
 def _labels(stored: Stored, maps: Maps, threshold: float) -> NDArray[np.uint8]:

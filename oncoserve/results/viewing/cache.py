@@ -1,7 +1,7 @@
 """The pictures that are being looked at, decoded, in bounded memory."""
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
 
@@ -27,6 +27,7 @@ class PyramidCache:
         self._kept: OrderedDict[Hashable, Pyramid] = OrderedDict()
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._making: dict[Hashable, asyncio.Future[Pyramid]] = {}
+        self._waiting: Counter[asyncio.Future[Pyramid]] = Counter()
 
     @property
     def nbytes(self) -> int:
@@ -37,7 +38,7 @@ class PyramidCache:
         """The pyramid of that key, made once however many ask at the same time."""
         found = self._kept.get(key)
         if found is None:
-            return await asyncio.shield(self._make(key, make))  # whoever hangs up leaves the others their answer
+            return await self._made(key, make)
         self._kept.move_to_end(key)
         self._wait_again(key)
         return found
@@ -47,6 +48,18 @@ class PyramidCache:
         self._kept.pop(key, None)
         if timer := self._timers.pop(key, None):
             timer.cancel()
+
+    async def _made(self, key: Hashable, make: Callable[[], Awaitable[Pyramid]]) -> Pyramid:
+        """Whoever hangs up leaves the others their answer; when nobody is left, what has not begun is not done."""
+        making = self._make(key, make)
+        self._waiting[making] += 1
+        try:
+            return await asyncio.shield(making)
+        finally:
+            self._waiting[making] -= 1
+            if not self._waiting[making]:
+                del self._waiting[making]
+                making.cancel()
 
     def _make(self, key: Hashable, make: Callable[[], Awaitable[Pyramid]]) -> "asyncio.Future[Pyramid]":
         if key not in self._making:

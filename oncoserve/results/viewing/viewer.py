@@ -1,6 +1,7 @@
 """A result's picture and the layer over it, described, and tile by tile."""
 
 import re
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -84,7 +85,8 @@ class Viewer:
         box = _box(_levels(entry), level, tile)
         if box is None or (layer != IMAGE and overlay is None):
             raise TileNotFound(layer, level, tile)
-        pyramid = await self._cache.get(key, lambda: self._threads.run(self._make, entry, overlay))
+        make = partial(self._gallery.with_room, entry.drawing_bytes(), partial(self._make, entry, overlay))
+        pyramid = await self._cache.get(key, make)
         return await self._threads.run(lambda: to_png(pyramid.tile(int(level), box), {}))
 
     def _make(self, entry: Entry, overlay: Rendering | None) -> Pyramid:

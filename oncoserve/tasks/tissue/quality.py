@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.pictures.decode import Warn
+from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.tissue.components import Mask
 from oncoserve.tasks.tissue.glass import TISSUE
 

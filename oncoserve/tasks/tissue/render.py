@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from oncoserve.pictures.rgb import bands
 from oncoserve.tasks.tissue.labels import at_original
 
 Colour = tuple[int, int, int]
@@ -35,10 +36,15 @@ def overlay_image(
     Returns:
         RGB, of the ORIGINAL's size.
     """
-    base = Image.fromarray(pixels)
     shape = pixels.shape[0], pixels.shape[1]
-    coloured = Image.blend(base, mask_image(labels, shape, colours).convert("RGB"), opacity)
-    return Image.composite(coloured, base, _shown(labels, shape, colours, 1))
+    mask, shown = mask_image(labels, shape, colours), _shown(labels, shape, colours, 1)
+    drawn = Image.new("RGB", mask.size, None)  # not filled: every pixel is written
+    for top, bottom in bands(shape[0]):
+        box = (0, top, shape[1], bottom)
+        base = Image.fromarray(pixels[top:bottom])
+        coloured = Image.blend(base, mask.crop(box).convert("RGB"), opacity)
+        drawn.paste(Image.composite(coloured, base, shown.crop(box)), (0, top))
+    return drawn
 
 
 def layer_image(

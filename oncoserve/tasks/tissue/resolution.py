@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oncoserve.pictures.decode import Warn
+from oncoserve.pictures.rgb import Warn
 
 MODEL_UM_PER_PX: Final = 2.0
 """What the model was trained at, micrometres per pixel."""

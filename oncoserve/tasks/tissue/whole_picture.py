@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.pictures.decode import Warn
+from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.tissue import quality, stains
 from oncoserve.tasks.tissue.glass import GLASS, TISSUE, analysis_picture, regions, white_mask
 from oncoserve.tasks.tissue.labels import Area, areas, at_original, label

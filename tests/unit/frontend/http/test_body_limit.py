@@ -6,8 +6,14 @@ import pytest
 
 from frontend.http.middleware import MIN_BYTES_PER_S, BodyLimit
 from oncoserve.errors import RequestTimeout, UploadTooLarge
+from oncoserve.runtime.budget import Budget
+from oncoserve.runtime.sharing import SharedCounts
 
 TIMEOUT_S = 0.2
+
+
+def budget(limit_bytes=10**9):
+    return Budget("uploads", limit_bytes, SharedCounts(None, 2).of("uploads"), TIMEOUT_S)
 
 
 def piece(size, more=True):
@@ -28,7 +34,7 @@ async def read(*events, limit_bytes=10**9):
         met.extend([await receive() for _ in events])
 
     scope = {"type": "http", "headers": []}
-    await BodyLimit(app, limit_bytes, TIMEOUT_S)(scope, receive, None)
+    await BodyLimit(app, limit_bytes, TIMEOUT_S, budget())(scope, receive, None)
     return met
 
 
@@ -54,7 +60,7 @@ async def test_time_in_which_the_service_is_busy_is_not_the_callers():
     async def receive():
         return piece(1)
 
-    await BodyLimit(app, 100, TIMEOUT_S)({"type": "http", "headers": []}, receive, None)
+    await BodyLimit(app, 100, TIMEOUT_S, budget())({"type": "http", "headers": []}, receive, None)
 
 
 async def test_waiting_for_the_caller_to_hang_up_is_not_limited():

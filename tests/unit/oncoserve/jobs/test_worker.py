@@ -7,7 +7,7 @@ import pytest
 
 from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, JobsUnavailable, ModelNotReady
 from oncoserve.jobs.job import State
-from oncoserve.prediction.admission import Lane
+from oncoserve.prediction.admission import FIELDS, Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts
 from testbed.encoded_pictures import encoded, noise
@@ -92,7 +92,7 @@ async def test_a_result_is_on_the_disk_before_its_picture_is_deleted_also_where_
 
 async def test_a_worker_gives_way_to_the_interactive_requests_of_the_frontend_beside_it(desk, tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    requests = SharedCounts(tmp_path, len(Lane)).of("tiny")
+    requests = SharedCounts(tmp_path, FIELDS).of("tiny")
     requests.add(Lane.INTERACTIVE, 1)
     job_id = await desk.send()
     async with desk.worker():

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 
 from oncoserve.errors import TooBusy
-from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.admission import FIELDS, Admission, Lane
 from oncoserve.runtime.sharing import SharedCounts
 from testbed.fakes import let_others_run
 from tests.unit.oncoserve.tasks.test_segmentation import model
@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture
 def admission(clock):
-    return Admission(3, 60.0, SharedCounts(None, len(Lane)), clock)
+    return Admission(3, 60.0, SharedCounts(None, FIELDS), clock)
 
 
 async def answer(admission, clock, seconds, lane=Lane.INTERACTIVE):
@@ -214,7 +214,7 @@ async def test_a_background_caller_who_gives_up_leaves_nothing(admission):
 @pytest.fixture
 def processes(tmp_path, clock):
     """The admissions of two processes of one service."""
-    return [Admission(3, 60.0, SharedCounts(tmp_path, len(Lane)), clock) for _ in range(2)]
+    return [Admission(3, 60.0, SharedCounts(tmp_path, FIELDS), clock) for _ in range(2)]
 
 
 def test_the_limit_holds_for_all_processes_together(processes):

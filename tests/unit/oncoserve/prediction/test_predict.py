@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from oncoserve.errors import DeadlineExceeded, TooBusy
-from oncoserve.prediction.admission import Admission, Lane
+from oncoserve.prediction.admission import FIELDS, Admission
 from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.store import ResultStore
+from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
@@ -61,8 +62,9 @@ class Asker:
 
     def __init__(self, backend, folder, threads):
         limits = Limits(10**8, 30.0, IN_FLIGHT)
-        self.admission = Admission(1, 30.0, SharedCounts(None, len(Lane)))
-        self.use_case = Predict(backend, ResultStore(folder), self.admission, threads, Metrics(), limits)
+        self.admission = Admission(1, 30.0, SharedCounts(None, FIELDS))
+        self.memory = Budget("pictures", 2**30, SharedCounts(None, 2).of("pictures"), 30.0)
+        self.use_case = Predict(backend, ResultStore(folder), self.admission, self.memory, threads, Metrics(), limits)
 
     async def predict(self, model, data, parameters, timings):
         async def read():

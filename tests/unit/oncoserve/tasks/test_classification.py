@@ -67,7 +67,8 @@ def test_saliency_is_kept_for_the_overlay():
 
 def overlay(saliency, **options):
     artefacts = result(answer([0.2, 0.7, 0.1], saliency), saliency=np.shape(saliency)).artefacts
-    return draw_overlay(Stored({}, artefacts, card(saliency=True), picture), OverlayOptions(**options))
+    document = {"image": {"width": 64, "height": 48}}
+    return draw_overlay(Stored(document, artefacts, card(saliency=True), picture), OverlayOptions(**options))
 
 
 def test_overlay_is_strong_where_the_map_is():

@@ -51,8 +51,10 @@ def result(tensors, picture=None):
 
 
 def stored(found, picture=None):
-    document = {**found.document, "provenance": {"model": "tiny"}}
-    return Stored(document, found.artefacts, CARD, lambda: picture or grey())
+    picture = picture or grey()
+    image = {"width": picture.width, "height": picture.height}
+    document = {**found.document, "provenance": {"model": "tiny"}, "image": image}
+    return Stored(document, found.artefacts, CARD, lambda: picture)
 
 
 def test_peak_and_box_are_in_pixels_of_the_original():
