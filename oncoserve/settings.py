@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     """Bytes for uploads, pictures being decoded and drawings, over all worker processes; who finds no room waits."""
 
     viewer_cache_bytes: int = Field(default=512 * 2**20, ge=0, le=2**40)
-    """Bytes of decoded pictures on view, in equal parts for the worker processes; each keeps its last, however large."""
+    """Bytes of decoded pictures on view, in equal parts for the worker processes; each keeps its last one."""
 
     poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
     """Seconds between two checks of Triton's readiness."""

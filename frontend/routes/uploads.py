@@ -36,6 +36,7 @@ class FormParser(MultiPartParser):
         super().on_headers_finished()
         part = self._current_part
         if part.file is not None:
+            part.file.file.close()
             name = part.file.filename
             part.file = UploadFile(_File(), size=0, filename=name, headers=Headers(raw=part.item_headers))
 

@@ -12,14 +12,16 @@ from frontend.serverless import model_cards, published_results
 from oncoserve import NOTICE, __version__
 from oncoserve.errors import ModelNotFound, PlatformError, Unauthorised
 from oncoserve.jobs.aws.aws_adapters import open_aws
+from oncoserve.prediction.admission import FIELDS
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.runtime.metrics import Metrics
+from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.tracing import Traces
 from oncoserve.settings import Settings
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import Task
-from oncoserve.wiring import open_jobs
+from oncoserve.wiring import Memory, open_jobs
 
 LIVENESS = "/livez"
 # Lambda takes an event of 6 MB (6 * 1024 * 1024 bytes), in which API Gateway writes a body as base64: three quarters,
@@ -44,7 +46,8 @@ def create_lambda_app(settings: Settings) -> FastAPI:
         return task
 
     app = FastAPI(title="Oncoserve", version=__version__, description=NOTICE, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES, timeout_s=settings.receive_timeout_s)
+    budget = Memory.of(settings, SharedCounts(None, FIELDS)).bodies
+    app.add_middleware(BodyLimit, limit_bytes=MAX_BODY_BYTES, timeout_s=settings.receive_timeout_s, budget=budget)
     app.add_middleware(OwnerOfEvent)
     app.add_middleware(RequestContext, metrics=Metrics(), traces=Traces(settings.otlp_endpoint))
     app.add_middleware(SecurityHeaders)

@@ -1,12 +1,10 @@
 """Stored results again, in other forms and with other options. Nothing here asks the inference server."""
 
 import io
-import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from PIL import Image
 from pydantic import Field
@@ -15,14 +13,13 @@ from oncoserve import NOTICE
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
 from oncoserve.pictures.decode import BYTES_PER_PIXEL, decode, to_png
 from oncoserve.results import corrections
+from oncoserve.results.drawing import Drawing
 from oncoserve.results.store import PICTURE, ResultStore
-from oncoserve.runtime.budget import Budget, Share
+from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.tasks.base import Parameters, Rendering, ServedModel, Stored
 
 THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
-PIECES_AT_ONCE = 256  # of text, per change of threads
-PIECE_BYTES = 256 * 1024  # of an image
 ENCODED_BYTES = 3  # per pixel of a drawing as PNG, at most: noise does not get smaller
 
 T = TypeVar("T")
@@ -274,47 +271,3 @@ class Entry:
             if each.objects is not None:
                 return frozenset(each.objects(stored, view))
         raise CorrectionsNotAvailable(self.model.name)
-
-
-class Drawing:
-    """A rendering that waits to be read. A context manager, at whose end its memory is given back.
-
-    Args:
-        content: all bytes, or text in pieces.
-        share: its memory.
-        threads: where text is made.
-    """
-
-    def __init__(self, content: bytes | Iterator[str], share: Share, threads: CpuThreads) -> None:
-        self._content = content
-        self._share = share
-        self._threads = threads
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._share.close()
-
-    @property
-    def size(self) -> int | None:
-        """Bytes in all; None where they are not made yet."""
-        return len(self._content) if isinstance(self._content, bytes) else None
-
-    async def pieces(self) -> AsyncIterator[bytes | memoryview]:
-        """Its bytes, in pieces that a slow reader can take one by one."""
-        content = self._content
-        if isinstance(content, bytes):
-            view = memoryview(content)
-            for start in range(0, len(view), PIECE_BYTES):
-                yield view[start : start + PIECE_BYTES]
-            return
-
-        def take() -> bytes:
-            with self._share.in_use():
-                return "".join(itertools.islice(content, PIECES_AT_ONCE)).encode()
-
-        while piece := await self._threads.run(take):
-            yield piece
