@@ -65,9 +65,9 @@ class TooBusy(ServiceError):
         limits = f"limits are {limit} {things} and {allowed_s:.3g} s"
         if math.isinf(allowed_s):
             limits = f"limit is {limit} {things}"
-        super().__init__(
-            f"Model {model!r} has {in_flight} {things} under way, about {drain_s:.2g} s of work; the {limits}."
-        )
+        # Before the first answer nobody knows how long they take.
+        work = f", about {drain_s:.2g} s of work" if drain_s else ""
+        super().__init__(f"Model {model!r} has {in_flight} {things} under way{work}; the {limits}.")
         self.retry_after_s = retry_after_s
 
 

@@ -1,3 +1,5 @@
+import tempfile
+
 import httpx
 import pytest
 from starlette.requests import Request
@@ -62,3 +64,9 @@ async def test_what_has_no_picture(content_type, body, error):
 async def test_a_form_of_the_clients_of_python():
     made = httpx.Request("POST", "http://x", files={"image": ("a.png", DATA, "image/png")})
     assert await read_upload(request(made.read(), made.headers["content-type"])) == (DATA, [])
+
+
+async def test_a_large_file_touches_no_disk(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    data = bytes(3 * 2**20)
+    assert await read_upload(request(form(data))) == (data, [])
