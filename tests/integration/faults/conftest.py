@@ -6,7 +6,7 @@ import pytest
 
 from testbed.servers import FrontendServer, TritonServer
 from testbed.timed_model import Gate, write_sleeper
-from testbed.tiny_models import write_classifier
+from testbed.tiny_models import write_classifier, write_localiser
 
 
 @pytest.fixture(scope="package")
@@ -16,9 +16,10 @@ def door(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def repository(door, tmp_path_factory):
-    """`tiny` answers at once, in batches; one by one, `slow` takes 0.1 s, `gated` that from its gate on."""
+    """`tiny` and `seen`, which has overlays, answer at once; `slow` takes 0.1 s, `gated` that from its gate on."""
     folder = tmp_path_factory.mktemp("repository")
     write_classifier(folder, "tiny")
+    write_localiser(folder, "seen")
     write_sleeper(folder, "slow", 0.1)
     write_sleeper(folder, "gated", 0.1, gate=door)
     return folder
