@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     """Longest wait for Triton per inference request, in seconds; a large picture makes several."""
 
     max_batches_in_flight: int = Field(default=4, ge=1, le=1024)
-    """Full batches of requests per model under way at once, over all worker processes; more are refused with 503."""
+    """Full batches of requests, and large pictures, per model under way at once, over all worker processes."""
 
     max_tiles_in_flight: int = Field(default=4, ge=1, le=256)
     """Inference requests that one picture may have under way at once."""

@@ -18,6 +18,7 @@ PlatformError
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
     ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503
     ├── StorageFull 503, QueueFull 503
+    ├── TooManyConnections 503, JobsUnavailable 503, NoRoom 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
