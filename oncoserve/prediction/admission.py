@@ -32,7 +32,7 @@ class Lane(IntEnum):
     BACKGROUND = 1
 
 
-# What is counted for each lane.
+# What is counted for each lane; ASIDE: of the large pictures, those that wait for memory.
 REQUESTS, LARGE_PICTURES, LARGE_REQUESTS, RUNNING, ASIDE = range(5)
 FIELDS = 5 * len(Lane)
 """Numbers that admission needs of its `SharedCounts`."""
@@ -189,14 +189,19 @@ class Place:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """While it waits for memory the background need not give way: it may be what holds the memory."""
-        field, weight = _field(ASIDE, self.lane), 1 if self.large else self._requests
-        self._traffic.counts.add(field, weight)
+        """While it waits for memory, others may have its place, and the background need not give way.
+
+        It could be the background that holds the memory.
+        """
+        requests, counts = self._requests, self._traffic.counts
+        self.count(0)
+        counts.add(_field(ASIDE, self.lane), self.large)
         self._traffic.changed.set()
         try:
             yield
         finally:
-            self._traffic.counts.add(field, -weight)
+            counts.add(_field(ASIDE, self.lane), -self.large)
+            self.count(requests)
 
     def leave(self) -> None:
         """The picture is over."""

@@ -348,8 +348,10 @@ async def test_the_background_goes_on_while_interactive_requests_wait_for_memory
         giving_way = asyncio.create_task(admission.give_way(MODEL, Lane.BACKGROUND))
         await let_others_run()
         assert not giving_way.done()
-        with place.aside():
+        with place.aside(), ExitStack() as others:
             await asyncio.wait_for(giving_way, 30)
+            for _ in range(3 * BATCH):
+                others.enter_context(admission.place(MODEL))
         again = asyncio.create_task(admission.give_way(MODEL, Lane.BACKGROUND))
         await let_others_run()
         assert not again.done()
