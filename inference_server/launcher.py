@@ -1,58 +1,52 @@
-"""Starts Triton, waits until it is ready, runs a command beside it, and ends both together."""
+"""Starts Triton, runs a command beside it once it is ready, and keeps both running until it is told to stop."""
 
-import http.client
-import json
+import asyncio
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
 
 from inference_server import diagnosis, runtime
 from inference_server.launch_errors import LaunchError
-from inference_server.processes import Child, StopRequestedError, block_signals, wait_for_event
+from inference_server.restarts import COMMAND, TRITON, Restarts
+from inference_server.status_server import StatusServer
+from inference_server.triton_keeper import TritonKeeper
 from inference_server.triton_settings import PREFIX, TritonSettings
+from supervision.child import Child
+from supervision.heartbeat import Heartbeat
+from supervision.keeper import Keeper, Loss, Patience
+from supervision.stop_signals import block_stop_signals, stop_requested
 
-_POLL_S = 0.1
+MOST_VAIN_STARTS = 5
+FIRST_EXIT_S = 60.0  # so long an exit of the command's own accord says that it cannot start
+OWN_CODES = range(129)  # those above are a shell's for signals
+FOR_EVER = 2**62
 
 
 def launch(settings: TritonSettings, command: Sequence[str], say: Callable[[str], None]) -> int:
-    """Run Triton, and `command` as soon as it is ready, until one of them ends or a signal asks for the end.
+    """Run Triton, and `command` as soon as it is ready, and bring back what is lost, until a signal asks for the end.
 
     Args:
         settings: Where and what to serve.
         command: A program and its arguments; empty means Triton alone.
-        say: Tells the user something, one line or more.
+        say: Tells the user something, one line or more; must not block.
 
     Returns:
-        The exit code of what ended first; 0 after Ctrl-C or SIGTERM.
+        The exit code of what ended for good; 0 after Ctrl-C or SIGTERM.
 
     Raises:
         LaunchError: Triton cannot be started or does not become ready.
     """
-    block_signals()
+    block_stop_signals()
     check_repository(settings)
     check_ports(settings)
+    if command and shutil.which(command[0]) is None:
+        raise LaunchError(f"Cannot start {command[0]}: there is no such command.")
     runtime.remove_stale_shared_memory()
-    children: list[Child] = []
     try:
-        triton = _start_triton(settings)
-        say(f"Triton loads and warms up the models of {settings.model_repository} ...")
-        children.append(triton)
-        if _wait_until_ready(settings, triton, say) and command:
-            children.append(_start_command(settings, command))
-        while (code := _first_exit_code(children)) is None:
-            wait_for_event(timeout_s=60)
-        if triton.exit_code is not None:
-            say(_obituary(settings, triton.exit_code))
-    except StopRequestedError:
-        say("Stopping ...")
-        return 0
-    else:
-        return code
+        return asyncio.run(_keep(settings, command, say))
     finally:
-        # The command first: it still waits for answers from Triton.
-        for child in reversed(children):
-            child.stop(settings.stop_grace_s)
         runtime.remove_own_shared_memory()
 
 
@@ -78,8 +72,7 @@ def check_ports(settings: TritonSettings) -> None:
     Raises:
         LaunchError: A port is in use, or the address is not this machine's.
     """
-    for name in ("grpc_port", "http_port", "metrics_port"):
-        port = getattr(settings, name)
+    for name, port in settings.ports.items():
         variable = PREFIX + name.upper()
         try:
             family, kind, _, _, address = socket.getaddrinfo(settings.host, port, type=socket.SOCK_STREAM)[0]
@@ -94,75 +87,89 @@ def check_ports(settings: TritonSettings) -> None:
             ) from error
 
 
-def _start_triton(settings: TritonSettings) -> Child:
-    triton = runtime.locate()
-    env = runtime.environment(settings)
-    try:
-        backends = runtime.assemble_backends(triton, settings.home)
-        with settings.log_path.open("wb") as log:
-            return Child(runtime.command_line(settings, triton, backends), env, settings.home, log)
-    except OSError as error:
-        raise LaunchError(f"Cannot prepare Triton in {settings.home} ({PREFIX}WORK_DIRECTORY): {error}") from error
+async def _keep(settings: TritonSettings, command: Sequence[str], say: Callable[[str], None]) -> int:
+    stop = stop_requested()
+    restarts = Restarts(say)
+    restarts.expect([TRITON, COMMAND] if command else [TRITON])
+    triton = TritonKeeper(settings, restarts, say)
+    triton.check()
+    status = StatusServer(lambda: triton.is_live, triton.problems, restarts.metrics)
+    stopped = asyncio.create_task(stop.wait())
+    keepers: list[TritonKeeper | Keeper] = [triton]
+    async with status.listening(settings.host, settings.status_port):
+        runs = [asyncio.create_task(triton.run())]
+        try:
+            say(f"Triton loads and warms up the models of {settings.model_repository} ...")
+            if await _becomes_ready(settings, triton, {*runs, stopped}):
+                say(_greeting(settings, triton))
+                if command:
+                    keepers.append(_command_keeper(settings, command, restarts))
+                    runs.append(asyncio.create_task(keepers[-1].run()))
+                await asyncio.wait({*runs, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if stopped.done():
+                say("Stopping ...")
+                return 0
+            if runs[0].done():
+                say(_obituary(settings, runs[0].result()))
+            return next(run.result() for run in runs if run.done())
+        finally:
+            stopped.cancel()
+            # The command first: it still waits for answers from Triton.
+            for keeper in keepers:
+                keeper.retire()
+            for keeper in reversed(keepers):
+                await keeper.stop(settings.stop_grace_s)
+            await asyncio.gather(*runs)
 
 
-def _start_command(settings: TritonSettings, command: Sequence[str]) -> Child:
-    """Start the command, and tell it Triton's address unless the environment names another one."""
-    env = {"ONCO_INFERENCE_URL": f"{settings.local_host}:{settings.grpc_port}", **os.environ}
-    try:
-        return Child(command, env)
-    except OSError as error:
-        raise LaunchError(f"Cannot start {command[0]}: {error.strerror}") from error
-
-
-def _wait_until_ready(settings: TritonSettings, triton: Child, say: Callable[[str], None]) -> bool:
-    """Return True as soon as every model is ready, False if Triton ended before.
+async def _becomes_ready(settings: TritonSettings, triton: TritonKeeper, ends: set[asyncio.Task[object]]) -> bool:
+    """Return True as soon as every model is ready, False if something ended before.
 
     Raises:
         LaunchError: Not ready in time.
-        StopRequestedError: A stop signal came.
     """
     started = time.monotonic()
-    while triton.exit_code is None:
-        elapsed_s = time.monotonic() - started
-        if version := _ready_version(settings):
-            say(
-                f"Triton {version} is ready: gRPC {settings.host}:{settings.grpc_port}, "
-                f"HTTP {settings.host}:{settings.http_port} ({elapsed_s:.1f} s)"
-            )
-            return True
-        if elapsed_s > settings.startup_timeout_s:
-            lines = "\n".join(diagnosis.last_lines(settings.log_path))
-            raise LaunchError(
-                f"Triton is not ready after {elapsed_s:.0f} s ({PREFIX}STARTUP_TIMEOUT_S). It last said:\n{lines}"
-            )
-        wait_for_event(_POLL_S)
-    return False
+    ready = asyncio.create_task(triton.served.wait())
+    done, _ = await asyncio.wait(
+        {ready, *ends}, timeout=settings.startup_timeout_s, return_when=asyncio.FIRST_COMPLETED
+    )
+    ready.cancel()
+    if not done:
+        lines = "\n".join(diagnosis.last_lines(settings.log_path))
+        raise LaunchError(
+            f"Triton is not ready after {time.monotonic() - started:.0f} s ({PREFIX}STARTUP_TIMEOUT_S). "
+            f"It last said:\n{lines}"
+        )
+    return not done & ends
 
 
-def _ready_version(settings: TritonSettings) -> str | None:
-    """Return Triton's version when it and all its models are ready, else None.
+def _command_keeper(settings: TritonSettings, command: Sequence[str], restarts: Restarts) -> Keeper:
+    """Keeps the command; one that gives signs of life (supervision/heartbeat.py) is watched for them too."""
+    heartbeat = Heartbeat.create()
+    # It learns Triton's address, unless the environment names another one.
+    env = {"ONCO_INFERENCE_URL": settings.address, **os.environ, **heartbeat.environment}
+    lost: list[Loss] = []
 
-    A server that may serve without some of its models may never be ready as a whole. It listens when all have been
-    tried.
-    """
-    state = "ready" if settings.exit_on_error else "live"
-    connection = http.client.HTTPConnection(settings.local_host, settings.http_port, timeout=2)
-    try:
-        connection.request("GET", f"/v2/health/{state}")
-        response = connection.getresponse()
-        response.read()
-        if response.status != http.HTTPStatus.OK:
-            return None
-        connection.request("GET", "/v2")
-        return str(json.load(connection.getresponse())["version"])
-    except OSError:
-        return None
-    finally:
-        connection.close()
+    def start() -> Child:
+        return Child(command, env, pass_fds=[heartbeat.descriptor])
+
+    def report(loss: Loss) -> None:
+        lost.append(loss)
+        restarts.report(loss)
+
+    def is_final(code: int, ran_s: float) -> bool:
+        """A command that ended of its own accord is done; a service that does so later than at its start is not."""
+        at_start = not lost and ran_s < FIRST_EXIT_S
+        return code == 0 or (code in OWN_CODES and (heartbeat.count == 0 or at_start))
+
+    patience = Patience(first_looks=FOR_EVER, most_vain_starts=MOST_VAIN_STARTS)
+    return Keeper(COMMAND, start, report, heartbeat, is_final, patience)
 
 
-def _first_exit_code(children: Sequence[Child]) -> int | None:
-    return next((child.exit_code for child in children if child.exit_code is not None), None)
+def _greeting(settings: TritonSettings, triton: TritonKeeper) -> str:
+    names = {"grpc_port": "gRPC", "http_port": "HTTP", "status_port": "status"}
+    ports = [f"{name} {settings.host}:{settings.ports[port]}" for port, name in names.items() if port in settings.ports]
+    return f"Triton {triton.version} is ready: {', '.join(ports)} ({triton.took_s:.1f} s)"
 
 
 def _obituary(settings: TritonSettings, exit_code: int) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from inference_server.launch_errors import LaunchError
+from inference_server.triton_control import GUARD, GUARDED
 from inference_server.triton_settings import PREFIX, TritonSettings
 
 BACKENDS = Path(__file__).parent / "backends"
@@ -94,27 +95,46 @@ def assemble_backends(triton: Path, home: Path) -> Path:
     return directory
 
 
-def command_line(settings: TritonSettings, triton: Path, backends: Path) -> list[str]:
-    """Return the command that starts Triton."""
+def command_line(
+    settings: TritonSettings, triton: Path, backends: Path, secret: str, *, all_or_nothing: bool
+) -> list[str]:
+    """Return the command that starts Triton.
+
+    Args:
+        settings: Where and what to serve.
+        triton: The folder of the wheel.
+        backends: What `assemble_backends` made.
+        secret: Opens the protocols that are closed to everybody else.
+        all_or_nothing: Whether it ends when a model cannot be loaded.
+    """
     levels = ("error", "warning", "info", "verbose")
     options: dict[str, object] = {
         "model-repository": settings.model_repository.resolve(),
         "backend-directory": backends,
         "backend-config": f"python,shm-region-prefix-name={shared_memory_prefix(os.getpid())}",
-        "exit-on-error": settings.exit_on_error,
+        # The only mode in which one model can be loaded again without touching the others.
+        "model-control-mode": "explicit",
+        "load-model": "*",
+        "exit-on-error": all_or_nothing,
         # Otherwise one model that fails to load keeps the whole server "not ready" for ever.
-        "strict-readiness": settings.exit_on_error,
+        "strict-readiness": all_or_nothing,
         # Triton gives up before the launcher gives up on Triton, so that Triton still cleans up.
         "exit-timeout-secs": max(1, int(settings.stop_grace_s) - 3),
         "grpc-address": settings.host,
         "grpc-port": settings.grpc_port,
-        "http-address": settings.host,
-        "http-port": settings.http_port,
+        "grpc-restricted-protocol": f"{GUARDED}:{GUARD}={secret}",
+        "allow-http": bool(settings.http_port),
         "metrics-address": settings.host,
         "metrics-port": settings.metrics_port,
         "log-verbose": int(settings.log_level == "verbose"),
     }
     options |= {f"log-{level}": levels.index(level) <= levels.index(settings.log_level) for level in levels[:-1]}
+    if settings.http_port:
+        options |= {
+            "http-address": settings.host,
+            "http-port": settings.http_port,
+            "http-restricted-api": f"{GUARDED}:{GUARD}={secret}",
+        }
     if settings.model_config_name:
         options["model-config-name"] = settings.model_config_name
     return [

@@ -24,13 +24,15 @@ class TritonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     host: str = Field(default="127.0.0.1", min_length=1)
-    """Address that gRPC, HTTP and metrics listen on; Triton has no authentication, so loopback."""
+    """Address that all ports listen on; Triton has no authentication, so loopback."""
     grpc_port: int = Field(default=8001, ge=1, le=65535)
     """Port of the gRPC inference API."""
-    http_port: int = Field(default=8000, ge=1, le=65535)
-    """Port of the HTTP inference API; the launcher asks here whether Triton is ready."""
+    http_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the HTTP inference API; 0 means none, since what reaches it can end Triton (security.md)."""
     metrics_port: int = Field(default=8002, ge=1, le=65535)
     """Port of Triton's Prometheus metrics."""
+    status_port: int = Field(default=8003, ge=1, le=65535)
+    """Port of the launcher's own /readyz, /livez and /metrics."""
     model_repository: Path = Path("model_repository")
     """Folder of model folders."""
     model_config_name: str = Field(default="", pattern=r"^[\w.-]*$")
@@ -54,8 +56,8 @@ class TritonSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        if len({self.grpc_port, self.http_port, self.metrics_port}) < 3:  # noqa: PLR2004 - there are three
-            raise ValueError("grpc_port, http_port and metrics_port must differ")
+        if len(set(self.ports.values())) < len(self.ports):
+            raise ValueError(f"{', '.join(self.ports)} must differ")
         return self
 
     @classmethod
@@ -77,6 +79,18 @@ class TritonSettings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise SettingsError("\n".join(_describe(detail) for detail in error.errors())) from error
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports that are listened on, by the names of their settings."""
+        ports = {name: getattr(self, name) for name in ("grpc_port", "http_port", "metrics_port", "status_port")}
+        return {name: port for name, port in ports.items() if port}
+
+    @property
+    def address(self) -> str:
+        """host:port at which this machine reaches Triton's gRPC service."""
+        host = f"[{self.local_host}]" if ":" in self.local_host else self.local_host
+        return f"{host}:{self.grpc_port}"
 
     @property
     def home(self) -> Path:

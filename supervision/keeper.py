@@ -29,13 +29,13 @@ class Loss:
         part: Its name.
         cause: Why.
         detail: The same in words.
-        pause_s: Seconds until it is started again.
+        pause_s: Seconds until it is started again; None where it is given up.
     """
 
     part: str
     cause: Cause
     detail: str
-    pause_s: float
+    pause_s: float | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Patience:
         silent_looks: It hangs when so many looks in a row found no beat. Looks are counted, not seconds: where a whole
             machine was suspended, nobody looked either.
         first_looks: The same until its first beat, which comes after imports and start-up.
+        most_vain_starts: It is given up after so many starts in a row that came to nothing: it ended before its first
+            beat or, where it never gave one, within `settled_s`. None means never.
     """
 
     first_pause_s: float = 0.2
@@ -57,6 +59,7 @@ class Patience:
     look_s: float = 1.0
     silent_looks: int = 10
     first_looks: int = 60
+    most_vain_starts: int | None = None
 
 
 class Keeper:
@@ -89,17 +92,19 @@ class Keeper:
         self._is_final = is_final
         self._patience = patience
         self._stopping = asyncio.Event()
+        self._condemned = ""
 
     async def run(self) -> int:
-        """Keep it running until `stop`, or until it ends in a way that is final.
+        """Keep it running until `stop`, until it ends in a way that is final, or until it is given up.
 
         Returns:
-            Its last exit code; 0 where it was never started.
+            Its last exit code; 0 where it was never started, 1 where that is why it is given up.
         """
-        losses = 0
+        losses = vain_starts = 0
         code = 0
         while not self._stopping.is_set():
-            loss = None
+            beats = self._beats()
+            ran_s = 0.0
             try:
                 self.child = self._start()
             except OSError as error:
@@ -110,10 +115,15 @@ class Keeper:
                 ran_s = time.monotonic() - self.child.started
                 if self._stopping.is_set() or (not hung and self._is_final(code, ran_s)):
                     break
-                if ran_s > self._patience.settled_s:
-                    losses = 0
-                loss = (Cause.HUNG, "it gave no sign of life") if hung else _cause(code)
-            pause_s = min(self._patience.first_pause_s * 2**losses, self._patience.longest_pause_s)
+                loss = (Cause.HUNG, hung) if hung else _cause(code)
+            settled = ran_s > self._patience.settled_s
+            worked = self._beats() > beats or (settled and self._beats() == 0)
+            vain_starts = 0 if worked else vain_starts + 1
+            losses = 0 if settled else losses
+            if vain_starts == self._patience.most_vain_starts:
+                self._report(Loss(self.part, *loss, None))
+                return code or 1
+            pause_s = min(self._patience.first_pause_s * 2 ** min(losses, 30), self._patience.longest_pause_s)
             losses += 1
             self._report(Loss(self.part, *loss, pause_s))
             with contextlib.suppress(TimeoutError):
@@ -126,28 +136,44 @@ class Keeper:
         if self.child is not None:
             self.child.signal(number)
 
+    async def replace(self, detail: str) -> None:
+        """End it as one that hangs, so that it is started again.
+
+        Args:
+            detail: What is wrong with it, in words.
+        """
+        if self.child is not None and self.child.exit_code is None:
+            self._condemned = detail
+            await self.child.kill()
+
+    def retire(self) -> None:
+        """Start it no more when it ends."""
+        self._stopping.set()
+
     async def stop(self, grace_s: float) -> None:
         """End it, and start it no more: SIGTERM, after `grace_s` seconds SIGKILL."""
-        self._stopping.set()
+        self.retire()
         if self.child is not None:
             await self.child.stop(grace_s)
 
-    async def _watch(self, child: Child) -> bool:
-        """Wait for its end; returns whether it was ended because it hung."""
-        if self._heartbeat is None:
-            await child.exited()
-            return False
+    def _beats(self) -> int:
+        return 0 if self._heartbeat is None else self._heartbeat.count
+
+    async def _watch(self, child: Child) -> str:
+        """Wait for its end; returns why it was ended, if that was because it hung."""
+        self._condemned = ""
         ending = asyncio.ensure_future(child.exited())
-        first, last, silent = self._heartbeat.count, self._heartbeat.count, 0
+        first = last = self._beats()
+        silent = 0
         while not (await asyncio.wait([ending], timeout=self._patience.look_s))[0]:
-            count = self._heartbeat.count
+            count = self._beats()
             silent = silent + 1 if count == last else 0
             last = count
             allowed = self._patience.first_looks if count == first else self._patience.silent_looks
-            if silent >= allowed:
+            if self._heartbeat is not None and silent >= allowed:
                 await child.kill()
-                return True
-        return False
+                return "it gave no sign of life"
+        return self._condemned
 
 
 def _cause(code: int) -> tuple[Cause, str]:

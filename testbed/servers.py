@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -175,19 +174,19 @@ class TritonServer(Server):
     """
 
     def __init__(self, repository: Path, folder: Path, command: Sequence[str] = (), **settings: object) -> None:
-        self.grpc_port, self.http_port, self.metrics_port = free_port(), free_port(), free_port()
+        self.grpc_port, self.metrics_port, self.status_port = free_port(), free_port(), free_port()
         self.folder = folder
         values = {
             "grpc_port": self.grpc_port,
-            "http_port": self.http_port,
             "metrics_port": self.metrics_port,
+            "status_port": self.status_port,
             "model_repository": repository,
             "work_directory": folder,
             **settings,
         }
         super().__init__(
             [sys.executable, "-m", "inference_server", *(["--", *command] if command else [])],
-            f"http://127.0.0.1:{self.http_port}/v2/health/ready",
+            f"http://127.0.0.1:{self.status_port}/readyz",
             {f"ONCO_TRITON_{name.upper()}": str(value) for name, value in values.items()},
             folder / "launcher.log",
         )
@@ -196,16 +195,16 @@ class TritonServer(Server):
         self.end()
 
     def end(self) -> None:
-        """Kill Triton, at whose death its launcher tidies up and ends; asked to end, it would take two seconds."""
+        """Stop it, and kill Triton meanwhile, which would take two seconds to leave."""
         if self.process is None or self.process.poll() is not None:
             return
-        for process in self.family():
+        family = self.family()
+        self.process.terminate()
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.name() == TRITON:
                     process.kill()
-                    self.wait()
-                    return
-        self.stop()
+        self.wait()
 
     @property
     def grpc_url(self) -> str:

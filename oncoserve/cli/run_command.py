@@ -11,6 +11,7 @@ from oncoserve import NOTICE
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
 from oncoserve.cli.home_folder import CHECKOUT, Home, find_home
 from oncoserve.cli.installed import RUN, require
+from supervision.stop_signals import block_stop_signals
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,8 +74,6 @@ def _make_ready(home: Home) -> int:
 
 def _become_launcher(home: Home) -> NoReturn:
     """Replace this process, so that signals and exit codes are the launcher's own."""
-    from inference_server.processes import block_signals  # noqa: PLC0415 - as above
-
     environ = home.environment(os.environ)
     if CHECKOUT is not None:
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(CHECKOUT), environ.get("PYTHONPATH"))))
@@ -82,6 +81,6 @@ def _become_launcher(home: Home) -> NoReturn:
     environ["PYTHONSAFEPATH"] = "1"
     sys.stdout.flush()
     sys.stderr.flush()
-    block_signals()  # one that comes while the launcher is being loaded waits for it
+    block_stop_signals()  # one that comes while the launcher is being loaded waits for it
     argv = [sys.executable, "-m", "inference_server", "--", sys.executable, "-m", "frontend"]
     os.execve(sys.executable, argv, environ)  # noqa: S606 - our own launcher

@@ -33,7 +33,7 @@ def server(embedded_triton, tmp_path_factory):
     broken = write_classifier(folder / "models", "broken", size=SIZE)
     (broken / "1" / "model.onnx").write_bytes(b"no model")
     running = TritonServer(folder / "models", folder, exit_on_error="false")
-    running.ready_url = running.ready_url.replace("health", "models/slow")  # of the three the last to be loaded
+    running.ready_url = running.ready_url.replace("/readyz", "/livez")
     with running:
         yield running
 

@@ -198,7 +198,7 @@ def test_the_curl_line_and_its_answer(frontend):
 
 def test_make_run_and_ctrl_c(embedded_triton, model_repository, tmp_path):
     """The first command: says the address when it is ready, and leaves nothing behind on Ctrl-C."""
-    ports = {name: str(free_port()) for name in ("ONCO_PORT", "ONCO_TRITON_GRPC_PORT", "ONCO_TRITON_HTTP_PORT",
+    ports = {name: str(free_port()) for name in ("ONCO_PORT", "ONCO_TRITON_GRPC_PORT", "ONCO_TRITON_STATUS_PORT",
                                                  "ONCO_TRITON_METRICS_PORT")}  # fmt: skip
     folders = {"ONCO_RESULTS_DIR": str(tmp_path / "results"), "ONCO_TRITON_WORK_DIRECTORY": str(tmp_path)}
     address = f"http://localhost:{ports['ONCO_PORT']}/"

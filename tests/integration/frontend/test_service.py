@@ -105,8 +105,7 @@ def test_triton_comes_late_and_dies_and_comes_back(repository, embedded_triton, 
         with triton:
             wait_for(service.is_ready)
             assert httpx.post(predict, content=picture(1)).status_code == 200
-            triton.triton_process().kill()
-            triton.wait()
+            triton.end()
             is_away()
             assert httpx.post(predict, content=picture(1)).status_code == 200  # stored, needs no Triton
             triton.start()

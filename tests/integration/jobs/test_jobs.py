@@ -126,8 +126,7 @@ def test_what_is_away_for_a_while_only_makes_it_take_longer(embedded_triton, rep
         with TritonServer(repository, tmp_path) as triton:
             service = start(triton.grpc_url, job_lease_s=10)  # no heartbeat comes too late, which would be an attempt
             assert ended(submit(service, pictures(1))).state == "SUCCEEDED"
-            triton.triton_process().kill()
-            triton.wait()
+            triton.end()
             address = submit(service, pictures(20, first=1))
             time.sleep(1.5)  # more than the worker's pause before it would try one of them again
             waiting = look(address)

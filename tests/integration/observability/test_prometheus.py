@@ -29,6 +29,7 @@ class Prometheus(Server):
         for theirs, ours in (
             ("frontend:5000", f"127.0.0.1:{frontend.port}"),
             ("triton:8002", f"127.0.0.1:{triton.metrics_port}"),
+            ("triton:8003", f"127.0.0.1:{triton.status_port}"),
             ("scrape_interval: 15s", f"scrape_interval: {SCRAPE_S}s"),
             ("scrape_timeout: 10s", f"scrape_timeout: {SCRAPE_S}s"),
             ("evaluation_interval: 15s", "evaluation_interval: 1s"),
@@ -82,7 +83,7 @@ class Service:
         assert self.upload_later() == 202
         done = time.time()
         self.wait_for(
-            lambda: [scraped > done for scraped in self.prometheus.values("timestamp(up) * up")] == [True, True]
+            lambda: [scraped > done for scraped in self.prometheus.values("timestamp(up) * up")] == [True] * 3
         )
 
     def fail(self):

@@ -77,7 +77,7 @@ def oncoserve(environment, home, tmp_path_factory):
 @pytest.fixture(scope="package")
 def service(embedded_triton, oncoserve, environment, tmp_path_factory):
     """`oncoserve run`, on free ports."""
-    names = ("ONCO_PORT", "ONCO_TRITON_GRPC_PORT", "ONCO_TRITON_HTTP_PORT", "ONCO_TRITON_METRICS_PORT")
+    names = ("ONCO_PORT", "ONCO_TRITON_GRPC_PORT", "ONCO_TRITON_STATUS_PORT", "ONCO_TRITON_METRICS_PORT")
     ports = {name: str(free_port()) for name in names}
     url = f"http://127.0.0.1:{ports['ONCO_PORT']}"
     log = tmp_path_factory.mktemp("service") / "log"

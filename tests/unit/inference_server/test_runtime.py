@@ -21,6 +21,10 @@ def wheel(tmp_path):
     return root
 
 
+def command_line(folder, *, all_or_nothing=True, **settings):
+    return runtime.command_line(TritonSettings(**settings), folder, folder, "abc", all_or_nothing=all_or_nothing)
+
+
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("linux", "aarch64")])
 def test_another_platform_is_sent_to_docker_compose(monkeypatch, system, machine):
     monkeypatch.setattr(runtime.sys, "platform", system)
@@ -69,13 +73,32 @@ def test_this_python_comes_first_for_the_stub(monkeypatch, tmp_path):
     ],
 )
 def test_the_log_level_sets_tritons_switches(tmp_path, level, options):
-    command = runtime.command_line(TritonSettings(log_level=level), tmp_path, tmp_path)
+    command = command_line(tmp_path, log_level=level)
     assert {word for word in command if word.startswith("--log-")} == options
+
+
+GUARDED = "model-repository,shared-memory,trace,logging:oncoserve-launcher=abc"
+
+
+def test_http_is_off_unless_a_port_is_named(tmp_path):
+    off = command_line(tmp_path)
+    assert "--allow-http=false" in off
+    assert f"--grpc-restricted-protocol={GUARDED}" in off
+    assert not [word for word in off if word.startswith("--http")]
+    on = command_line(tmp_path, http_port=8000)
+    assert {"--allow-http=true", "--http-port=8000", f"--http-restricted-api={GUARDED}"} <= set(on)
+
+
+@pytest.mark.parametrize("all_or_nothing", [True, False])
+def test_a_model_that_fails_ends_triton_or_leaves_the_others(tmp_path, all_or_nothing):
+    word = str(all_or_nothing).lower()
+    command = command_line(tmp_path, all_or_nothing=all_or_nothing)
+    assert {f"--exit-on-error={word}", f"--strict-readiness={word}"} <= set(command)
 
 
 def test_triton_traces_only_what_the_frontend_traces(tmp_path):
     def trace_options(**settings):
-        command = runtime.command_line(TritonSettings(**settings), tmp_path, tmp_path)
+        command = command_line(tmp_path, **settings)
         return [word for word in command if word.startswith("--trace")]
 
     assert trace_options() == []

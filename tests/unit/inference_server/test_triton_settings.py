@@ -19,7 +19,8 @@ def test_defaults_listen_on_loopback_and_tritons_usual_ports(environ):
     environ()
     settings = TritonSettings.from_environment()
     assert settings.host == "127.0.0.1"
-    assert (settings.grpc_port, settings.http_port, settings.metrics_port) == (8001, 8000, 8002)
+    assert settings.ports == {"grpc_port": 8001, "metrics_port": 8002, "status_port": 8003}
+    assert settings.http_port == 0, "Triton's HTTP port is off unless asked for"
     assert settings.threads == available_cores()
     assert settings.exit_on_error
     assert settings.log_path == settings.home / "triton.log" == Path.cwd() / "build/triton/8001/triton.log"
@@ -51,7 +52,8 @@ def test_other_programs_variables_are_left_alone(environ):
         ("GRPC_PORT", "0"),
         ("GRPC_PORT", "65536"),
         ("GRPC_PORT", "http"),
-        ("HTTP_PORT", "0"),
+        ("HTTP_PORT", "-1"),
+        ("STATUS_PORT", "0"),
         ("METRICS_PORT", "-1"),
         ("HOST", ""),
         ("THREADS", "0"),
@@ -69,8 +71,8 @@ def test_a_value_out_of_bounds_names_its_variable(environ, name, value):
 
 
 def test_ports_must_differ(environ):
-    environ(GRPC_PORT="8000")
-    with pytest.raises(SettingsError, match="grpc_port, http_port and metrics_port must differ"):
+    environ(HTTP_PORT="8003")
+    with pytest.raises(SettingsError, match="grpc_port, http_port, metrics_port, status_port must differ"):
         TritonSettings.from_environment()
 
 

@@ -3,6 +3,7 @@ import contextlib
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,53 @@ async def test_the_event_loop_beats():
     heartbeat = Heartbeat.create()
     async with heartbeat.beating():
         await until(lambda: heartbeat.count > 0)
+
+
+BOUNDED = replace(QUICK, settled_s=0.5, most_vain_starts=3)
+
+
+async def test_a_part_whose_starts_are_all_in_vain_is_given_up():
+    losses = []
+    keeper = Keeper("part", lambda: python("raise SystemExit(5)"), losses.append, patience=BOUNDED)
+    assert await asyncio.wait_for(keeper.run(), LONG_S) == 5
+    assert [loss.pause_s for loss in losses] == [0.05, 0.1, None]
+
+
+async def test_a_part_that_cannot_be_started_at_all_is_given_up_with_a_code_of_failure():
+    def start():
+        raise FileNotFoundError("no such command")
+
+    losses = []
+    assert await asyncio.wait_for(Keeper("part", start, losses.append, patience=BOUNDED).run(), LONG_S) == 1
+    assert {loss.cause for loss in losses} == {Cause.START}
+
+
+async def test_a_part_that_worked_before_it_was_lost_is_brought_back_for_ever():
+    """A beat in each life is work, however short the life is."""
+    losses = []
+    heartbeat = Heartbeat.create()
+    dying = BEATING.replace("time.sleep(0.01)", "raise SystemExit(5)")
+    keeper = Keeper("part", lambda: python(dying, heartbeat=heartbeat), losses.append, heartbeat, patience=BOUNDED)
+    running = asyncio.create_task(keeper.run())
+    await until(lambda: len(losses) > 2 * BOUNDED.most_vain_starts)
+    await keeper.stop(5)
+    await asyncio.wait_for(running, LONG_S)
+    assert None not in {loss.pause_s for loss in losses}
+
+
+async def test_a_part_can_be_replaced_with_a_reason():
+    losses = []
+    async with kept(lambda: python("import time; time.sleep(100)"), losses) as keeper:
+        await until(lambda: keeper.child)
+        await keeper.replace("it answers nonsense")
+        await until(lambda: losses)
+    assert [(loss.cause, loss.detail) for loss in losses] == [(Cause.HUNG, "it answers nonsense")]
+
+
+async def test_a_retired_part_is_not_brought_back():
+    losses = []
+    async with kept(lambda: python("import time; time.sleep(100)"), losses) as keeper:
+        await until(lambda: keeper.child)
+        keeper.retire()
+        await keeper.child.kill()
+    assert losses == []

@@ -1,0 +1,215 @@
+"""Keeps Triton running, and every model in it."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+
+from inference_server import runtime
+from inference_server.launch_errors import LaunchError
+from inference_server.model_keeper import ModelKeeper
+from inference_server.restarts import TRITON, Restarts, backend_of
+from inference_server.triton_control import ControlFailed, TritonControl, new_secret
+from inference_server.triton_log import TritonLog
+from inference_server.triton_settings import PREFIX, TritonSettings
+from supervision.child import Child
+from supervision.heartbeat import Heartbeat
+from supervision.keeper import Keeper, Patience
+
+FIRST_POLL_S = 0.1
+BEAT_S = 1.0
+SILENT_LOOKS = 8
+MOST_VAIN_STARTS, MOST_VAIN_RELOADS = 5, 3  # in a row
+
+
+class TritonKeeper:
+    """Starts Triton, and starts it again when it has ended or gives no sign of life.
+
+    Args:
+        settings: Where and what to serve.
+        restarts: Told of each loss.
+        say: Tells the user something.
+    """
+
+    def __init__(self, settings: TritonSettings, restarts: Restarts, say: Callable[[str], None]) -> None:
+        self.served = asyncio.Event()
+        """Set when every model was ready for the first time, or tried if some may be missing."""
+        self.version = ""
+        self.took_s = 0.0
+        """Seconds from its last start until it served."""
+        self._settings = settings
+        self._restarts = restarts
+        self._say = say
+        self._secret = new_secret()
+        self._log = TritonLog(settings.log_path)
+        self._heart = Heartbeat.create()  # beaten on Triton's behalf, whenever it answers
+        self._attending: asyncio.Task[None] | None = None
+        self._answers = False
+        self._models: dict[str, str] = {}
+        self._kept: set[str] = set()  # the models that were served at first
+        self._keepers: list[ModelKeeper] = []
+        self._suspected: set[str] = set()
+        self._keeper = Keeper(
+            TRITON,
+            self._start,
+            restarts.report,
+            self._heart,
+            is_final=lambda _code, _ran_s: not self.served.is_set(),
+            patience=Patience(
+                silent_looks=SILENT_LOOKS,
+                first_looks=math.ceil(settings.startup_timeout_s),
+                most_vain_starts=MOST_VAIN_STARTS,
+            ),
+        )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it serves what it could load."""
+        return self._answers and self._keeper.child is not None and self._keeper.child.exit_code is None
+
+    def problems(self) -> dict[str, str]:
+        """Why callers would get no answer, for Triton as a whole or for a model; empty if they would."""
+        if not self.is_live:
+            return {TRITON: "it is being started"}
+        kept = {keeper.model: keeper.problem for keeper in self._keepers}
+        return {model: problem for model, problem in {**self._models, **kept}.items() if problem}
+
+    async def run(self) -> int:
+        """Keep it until `stop`, until its first start fails, or until it cannot be started again.
+
+        Returns:
+            Its last exit code.
+        """
+        try:
+            return await self._keeper.run()
+        finally:
+            await self._leave()
+
+    def retire(self) -> None:
+        """Start it no more when it ends."""
+        self._keeper.retire()
+
+    async def stop(self, grace_s: float) -> None:
+        """End it, and start it no more: SIGTERM, after `grace_s` seconds SIGKILL."""
+        self.retire()
+        await self._leave()
+        await self._keeper.stop(grace_s)
+        self._log.finish()
+
+    def check(self) -> None:
+        """Find out whether it can be started, before it is.
+
+        Raises:
+            LaunchError: It is not installed, or its folder cannot be written.
+        """
+        try:
+            self._command()
+            if self._settings.log_file is None:
+                self._settings.log_path.write_bytes(b"")
+        except OSError as error:
+            raise LaunchError(
+                f"Cannot prepare Triton in {self._settings.home} ({PREFIX}WORK_DIRECTORY): {error}"
+            ) from error
+
+    def _command(self) -> list[str]:
+        triton = runtime.locate()
+        if not self._settings.model_repository.is_dir():  # it would start all the same, and answer nothing
+            raise FileNotFoundError(f"there is no model repository {self._settings.model_repository.resolve()}")
+        backends = runtime.assemble_backends(triton, self._settings.home)
+        # Once it has served, one model that can no longer be loaded must not keep the others away.
+        all_or_nothing = self._settings.exit_on_error and not self.served.is_set()
+        return runtime.command_line(self._settings, triton, backends, self._secret, all_or_nothing=all_or_nothing)
+
+    def _start(self) -> Child:
+        self._answers = False
+        runtime.remove_own_shared_memory()  # of one that was killed
+        try:
+            command, env = self._command(), runtime.environment(self._settings)
+        except LaunchError as error:
+            raise OSError(str(error)) from error
+        with self._log.opened() as log:
+            child = Child(command, env, cwd=self._settings.home, output=log)
+        self._attending = asyncio.create_task(self._attend(child))
+        return child
+
+    async def _leave(self) -> None:
+        if self._attending is not None:
+            self._attending.cancel()
+            await asyncio.wait({self._attending})
+
+    async def _attend(self, child: Child) -> None:
+        """Watch one Triton until it ends."""
+        tasks = {asyncio.create_task(self._watch(child)), asyncio.create_task(child.exited())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _watch(self, child: Child) -> None:
+        control = TritonControl(self._settings.address, self._secret)
+        try:
+            while not await control.is_live():  # noqa: ASYNC110 - only Triton can say so
+                await asyncio.sleep(FIRST_POLL_S)
+            keepers = await self._meet_models(control, child)
+            self._heart.beat()
+            self._answers = True
+            self.took_s = time.monotonic() - child.started
+            if self.served.is_set():
+                self._say(f"Back: {TRITON}, after {self.took_s:.1f} s.")
+            self.served.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._beat(control))
+                for keeper in keepers:
+                    tasks.create_task(keeper.run(self._models[keeper.model]))
+        finally:
+            await control.close()
+
+    async def _beat(self, control: TritonControl) -> None:
+        while True:
+            if await control.is_live():
+                self._heart.beat()
+            await asyncio.sleep(BEAT_S)
+
+    async def _meet_models(self, control: TritonControl, child: Child) -> list[ModelKeeper]:
+        """Ask what it serves; at the first time, that is what it is held to from then on."""
+        while True:
+            with contextlib.suppress(ControlFailed):  # it ends, or is given up by who counts its heartbeats
+                self._models = await control.models()
+                self.version = await control.version()
+                break
+            await asyncio.sleep(FIRST_POLL_S)
+        if not self.served.is_set():
+            self._kept = {model for model, problem in self._models.items() if not problem}
+            self._restarts.expect(map(backend_of, self._kept))
+        for model in self._kept:
+            self._models.setdefault(model, "its folder is gone")
+        self._keepers = [self._keeper_of(model, control, child) for model in sorted(self._kept)]
+        return self._keepers
+
+    def _keeper_of(self, model: str, control: TritonControl, child: Child) -> ModelKeeper:
+        return ModelKeeper(
+            model,
+            self._settings.model_repository.resolve() / model,
+            child,
+            control,
+            self._restarts.report,
+            self._reloaded,
+            self._settings.startup_timeout_s,
+        )
+
+    async def _reloaded(self, model: str, vain: int) -> None:
+        """Start Triton anew when it cannot load a model again; but once, until that one was back.
+
+        Args:
+            model: What had to be loaded again.
+            vain: How often that was in vain, in a row; 0 if it is back.
+        """
+        if not vain:
+            self._say(f"Back: {backend_of(model)}.")
+            self._suspected.discard(model)
+        elif vain == MOST_VAIN_RELOADS and model not in self._suspected:
+            self._suspected.add(model)
+            await self._keeper.replace(f"it could not load {model} again")
