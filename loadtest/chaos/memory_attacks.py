@@ -15,21 +15,22 @@ from typing import Any, Final
 import httpx
 
 PIECE_BYTES: Final = 64 * 1024
+RGB: Final = 3
 _PATIENCE_S: Final = 300.0
 
 
-def flat_png(width: int, height: int, colour: tuple[int, int, int] = (200, 120, 180)) -> bytes:
+def flat_png(width: int, height: int, colour: tuple[int, ...] = (200, 120, 180)) -> bytes:
     """A PNG of one colour, a thousandth of its pixels in bytes; each call gives another file.
 
     Args:
         width: Pixels.
         height: Pixels.
-        colour: Red, green, blue.
+        colour: Red, green, blue, and opacity where the picture has one: it then takes twice the memory to decode.
     """
     row = b"\0" + bytes(colour) * width
     encoder = zlib.compressobj(1)
     content = b"".join([*(encoder.compress(row) for _ in range(height)), encoder.flush()])
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2 if len(colour) == RGB else 6, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
 
 
