@@ -67,6 +67,8 @@ class ModelKeeper:
         while True:
             began = asyncio.get_running_loop().time()
             loss = loss or await self._lost()
+            if self._triton.exit_code is not None:  # lost with Triton, whose end cancels this
+                await asyncio.Event().wait()
             if asyncio.get_running_loop().time() - began > self._patience.settled_s:
                 losses = 0
             pause_s = min(self._patience.first_pause_s * 2 ** min(losses, 30), self._patience.longest_pause_s)

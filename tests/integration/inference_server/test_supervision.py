@@ -172,20 +172,6 @@ def test_clients_of_the_status_port_that_say_nothing_stop_nothing(server):
     wait_until(lambda: lost(server, "backend of tiny", "signal") == 1)
 
 
-def test_what_changes_triton_is_closed_to_everybody_else(server):
-    with grpcclient.InferenceServerClient(server.grpc_url) as client:
-        for forbidden in (
-            client.get_model_repository_index,
-            lambda: client.unload_model("tiny"),
-            client.get_system_shared_memory_status,
-            client.get_trace_settings,
-            client.get_log_settings,
-        ):
-            with pytest.raises(InferenceServerException, match="This protocol is restricted"):
-                forbidden()
-        assert client.is_model_ready("tiny")
-
-
 def test_a_model_that_cannot_be_loaded_any_more_leaves_the_others_serving(tmp_path):
     """Its files were damaged while it was served: tried again for ever, Triton is started anew for it but once."""
     tiny_models.write_classifier(tmp_path / "models", "tiny")
