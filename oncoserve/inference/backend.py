@@ -30,6 +30,7 @@ class ModelConfiguration:
         name, version, platform, max_batch_size, inputs, outputs: as the server says.
         file: the graph's name in the version's folder.
         labels: name of the file that names the classes, in the model's or the version's folder; empty for none.
+        instances: how many batches it executes at once.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelConfiguration:
     outputs: tuple[TensorSpec, ...]
     file: str = "model.onnx"
     labels: str = ""
+    instances: int = 1
 
     def output(self, name: str) -> TensorSpec | None:
         """The output of that name, if there is one."""

@@ -1,9 +1,14 @@
 """Inference requests that are ready at the same moment are sent to the server as one.
 
-Most of what a small request costs, on both ends of the gRPC call, does not depend on how many pictures it holds. Up to
-`CALLS_IN_FLIGHT` calls per model leave at once; what comes while these are under way waits here and leaves together.
+Most of what a small request costs, on both ends of the gRPC call, does not depend on how many pictures it holds. One
+call for each of the model's instances leaves at once, and one more that is ready when the first has finished; what
+comes while these are under way waits here and leaves together.
 No request is held back for others: there is no delay to tune, and a single one is sent as it is. Triton's dynamic
 batching joins what arrives from several frontends.
+
+A call that was sent is never cancelled, also when all its callers have gone: Triton 2.51 can die of calls that are
+cancelled, or reach their deadline, just as they are answered (docs/security.md). It keeps its place until it is over,
+so that callers who hang up cannot pile up work; what still waits here is dropped with its caller.
 """
 
 import asyncio
@@ -19,7 +24,7 @@ from numpy.typing import NDArray
 from oncoserve.errors import DeadlineExceeded, InferenceFailed
 from oncoserve.inference.backend import CanaryAnswer, InferenceBackend, ModelConfiguration, ModelState, Tensors
 
-CALLS_IN_FLIGHT = 2  # one that the server executes, and one that is ready when it has finished
+CALL_S = 120.0  # at least, for one that hangs; callers are told much earlier
 
 
 class CoalescingBackend:
@@ -31,7 +36,7 @@ class CoalescingBackend:
 
     def __init__(self, server: InferenceBackend) -> None:
         self._server = server
-        self._max_batch_sizes: dict[tuple[str, str], int] = {}
+        self._limits: dict[tuple[str, str], tuple[int, int]] = {}
         self._queues: dict[tuple[str, str, tuple[str, ...]], _Queue] = {}
 
     async def models(self) -> Sequence[ModelState]:
@@ -41,20 +46,18 @@ class CoalescingBackend:
     async def configuration(self, model: str, version: str) -> ModelConfiguration:
         """See the port."""
         configuration = await self._server.configuration(model, version)
-        self._max_batch_sizes[model, version] = configuration.max_batch_size
+        self._limits[model, version] = configuration.max_batch_size, configuration.instances + 1
         return configuration
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str], timeout_s: float
     ) -> Tensors:
         """Run the model on one batch, perhaps together with others; see the port."""
-        room = self._max_batch_sizes.get((model, version), 1)
-        if room < 2 * _rows(inputs):  # no second one of this size would fit
-            return await self._server.infer(model, version, inputs, outputs, timeout_s)
+        limits = self._limits.get((model, version), (1, 2))
         key = (model, version, tuple(outputs))
         queue = self._queues.get(key)
-        if queue is None or queue.room != room:
-            queue = self._queues[key] = _Queue(self._server, *key, room)
+        if queue is None or queue.limits != limits:
+            queue = self._queues[key] = _Queue(self._server, *key, limits)
         return await queue.ask(inputs, timeout_s)
 
     async def canary(
@@ -73,62 +76,49 @@ class _Request:
     """One that waits, or is under way with others.
 
     Attributes:
-        until: when its time is over, by the event loop's clock.
         context: what its task knows, such as the span that the call belongs to.
-        call: the call that it is sent with, as soon as there is one.
     """
 
     inputs: Mapping[str, NDArray[Any]]
-    until: float
+    timeout_s: float
     answer: asyncio.Future[Tensors]
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
-    call: "_Call | None" = None
 
 
 class _Queue:
-    """What waits for one model, version and set of outputs."""
+    """What waits for one model, version and set of outputs.
 
-    def __init__(self, server: InferenceBackend, model: str, version: str, outputs: tuple[str, ...], room: int) -> None:
-        self.room = room
+    Args:
+        server: where the calls go.
+        model, version, outputs: what is asked.
+        limits: rows of a batch, and calls under way at once.
+    """
+
+    def __init__(
+        self, server: InferenceBackend, model: str, version: str, outputs: tuple[str, ...], limits: tuple[int, int]
+    ) -> None:
+        self.limits = limits
         self._server = server
         self._asked = (model, version, outputs)
         self._waiting: deque[_Request] = deque()
-        self._calls = 0
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def ask(self, inputs: Mapping[str, NDArray[Any]], timeout_s: float) -> Tensors:
-        if self._calls < CALLS_IN_FLIGHT:  # then no other request is waiting that could be sent with it
-            return await self._ask_alone(inputs, timeout_s)
-        loop = asyncio.get_running_loop()
-        request = _Request(inputs, loop.time() + timeout_s, loop.create_future())
+        request = _Request(inputs, timeout_s, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         self._send()
         try:
-            async with asyncio.timeout_at(request.until):
+            async with asyncio.timeout(timeout_s):
                 return await request.answer
         except TimeoutError:
             raise DeadlineExceeded(self._asked[0], timeout_s) from None
         finally:
             request.answer.cancel()  # does nothing to an answer that has arrived
-            if request.call is not None:
-                request.call.end_if_nobody_waits()
-
-    async def _ask_alone(self, inputs: Mapping[str, NDArray[Any]], timeout_s: float) -> Tensors:
-        self._calls += 1
-        try:
-            answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], timeout_s)
-        finally:
-            self._calls -= 1
-            self._send()
-        self._check(answers, _rows(inputs))
-        return answers
 
     def _send(self) -> None:
-        while self._calls < CALLS_IN_FLIGHT and (together := self._take()):
-            self._calls += 1
+        while len(self._calls) < self.limits[1] and (together := self._take()):
             task = together[0].context.run(asyncio.ensure_future, self._call(together))
-            call = _Call(task, together)
-            for request in together:
-                request.call = call
+            self._calls.add(task)
             task.add_done_callback(self._returned)
 
     def _take(self) -> list[_Request]:
@@ -138,22 +128,22 @@ class _Queue:
             request = self._waiting[0]
             if not request.answer.done():
                 rows += _rows(request.inputs)
-                if rows > self.room:
+                if together and rows > self.limits[0]:
                     break
                 together.append(request)
             self._waiting.popleft()
         return together
 
     def _returned(self, task: "asyncio.Task[None]") -> None:
-        del task
-        self._calls -= 1
+        self._calls.discard(task)
         self._send()
 
     async def _call(self, together: list[_Request]) -> None:
         inputs = _joined([request.inputs for request in together])
-        patience_s = max(request.until for request in together) - asyncio.get_running_loop().time()
+        # Later than all callers', since a deadline is such an end too.
+        timeout_s = max(CALL_S, *(2 * request.timeout_s for request in together))
         try:
-            answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], patience_s)
+            answers = await self._server.infer(*self._asked[:2], inputs, self._asked[2], timeout_s)
             self._check(answers, _rows(inputs))
         except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it
             for request in together:
@@ -164,25 +154,13 @@ class _Queue:
         for request in together:
             last = first + _rows(request.inputs)
             if not request.answer.done():
-                request.answer.set_result({name: array[first:last] for name, array in answers.items()})
+                own = {name: array[first:last] for name, array in answers.items()} if len(together) > 1 else answers
+                request.answer.set_result(own)
             first = last
 
     def _check(self, answers: Tensors, rows: int) -> None:
-        if any(array.shape[:1] != (rows,) for array in answers.values()):
+        if self.limits[0] > 1 and any(array.shape[:1] != (rows,) for array in answers.values()):
             raise InferenceFailed(self._asked[0])  # it is unknown which rows belong to whom
-
-
-@dataclass(frozen=True)
-class _Call:
-    """Requests under way together."""
-
-    task: "asyncio.Task[None]"
-    together: list[_Request]
-
-    def end_if_nobody_waits(self) -> None:
-        """Let the server stop when every caller has gone."""
-        if all(request.answer.done() for request in self.together):
-            self.task.cancel()  # does nothing to one that is over
 
 
 def _rows(inputs: Mapping[str, NDArray[Any]]) -> int:

@@ -76,6 +76,7 @@ class TritonBackend:
             outputs=tuple(_spec(tensor) for tensor in config.output),
             file=config.default_model_filename or "model.onnx",
             labels=next((tensor.label_filename for tensor in config.output if tensor.label_filename), ""),
+            instances=max(1, sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)),
         )
 
     async def infer(
@@ -85,7 +86,7 @@ class TritonBackend:
         asked = _request(model, version, inputs, outputs)
         try:
             with self._traces.call(INFER, model) as metadata:
-                # The timeout becomes the gRPC deadline: Triton drops what still waits when it is over.
+                # The timeout becomes the gRPC deadline.
                 answer = await self._stub.ModelInfer(asked, timeout=timeout_s, metadata=tuple((metadata or {}).items()))
         except aio.AioRpcError as error:
             raise translate(error, model, timeout_s) from error

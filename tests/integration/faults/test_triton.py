@@ -104,8 +104,15 @@ def wire():
         yield running
 
 
-async def test_garbage_is_502_and_the_service_lives(wire, start):
-    service = start(wire.grpc_url)
+@pytest.fixture
+def models(tmp_path):
+    """What the wire looks like."""
+    write_classifier(tmp_path / "models", "tiny")
+    return tmp_path / "models"
+
+
+async def test_garbage_is_502_and_the_service_lives(wire, start, models):
+    service = start(wire.grpc_url, model_repository=models)
     async with Callers(service.url, "tiny") as callers:
         for kind in wire.NONSENSE:
             wire.answer_with(kind)
@@ -115,8 +122,8 @@ async def test_garbage_is_502_and_the_service_lives(wire, start):
         assert (await callers.ask()).status == 200
 
 
-async def test_slow_answers_end_at_the_deadline(wire, start):
-    service = start(wire.grpc_url, infer_timeout_s=1)
+async def test_slow_answers_end_at_the_deadline(wire, start, models):
+    service = start(wire.grpc_url, model_repository=models, infer_timeout_s=1)
     async with Callers(service.url, "tiny") as callers:
         wire.answer_with("truth", delay_s=0.2)
         assert (await callers.ask()).status == 200
@@ -124,7 +131,7 @@ async def test_slow_answers_end_at_the_deadline(wire, start):
         answer = await callers.ask()
         assert (answer.status, answer.code) == (504, "deadline_exceeded")
         assert 1 <= answer.seconds < 5
-        await until(lambda: asyncio.sleep(0, wire.cancelled == 1), 15)
+    assert wire.cancelled == 0  # Triton can die of it
 
 
 async def test_one_model_fails_to_load_while_the_other_serves(embedded_triton, tmp_path, start):

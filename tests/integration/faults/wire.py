@@ -69,10 +69,7 @@ class Wire(service_pb2_grpc.GRPCInferenceServiceServicer):
         self._kind, self._delay_s = kind, delay_s
 
     def ModelStatistics(self, request, context):  # noqa: N802 - the service's own name
-        answer = service_pb2.ModelStatisticsResponse()
-        for name in ("tiny", "slow", "gated"):
-            answer.model_stats.add(name=name, version="1")
-        return answer
+        return service_pb2.ModelStatisticsResponse(model_stats=[{"name": "tiny", "version": "1"}])
 
     def ModelConfig(self, request, context):  # noqa: N802
         config = model_config_pb2.ModelConfig(name=request.name, backend="onnxruntime", max_batch_size=8)

@@ -1,13 +1,15 @@
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable
-from oncoserve.inference.coalescing import CALLS_IN_FLIGHT, CoalescingBackend
+from oncoserve.inference.coalescing import CALL_S, CoalescingBackend
 from testbed.fakes import FakeBackend, classifier, let_others_run
 from testbed.tiny_models import expected_probabilities
 
+CALLS_IN_FLIGHT = 2  # of a model with one instance
 OUTPUTS = ["probabilities"]
 GENERATOR = np.random.default_rng(0)
 
@@ -65,13 +67,22 @@ async def test_batches_of_callers_are_kept_whole(server):
 
 
 @pytest.mark.parametrize("largest", [0, 1, 3])
-async def test_where_no_second_fits_nothing_waits(largest):
+async def test_where_no_second_fits_each_goes_alone(largest):
     server = Server(max_batch_size=largest)
     await server.coalescing.configuration("tiny", "1")
     tasks = await server.start(*(image(2) for _ in range(6)))
-    assert server.rows() == [2] * 6
+    assert server.rows() == [2] * CALLS_IN_FLIGHT
     server.fake.gate.set()
     await asyncio.gather(*tasks)
+    assert server.rows() == [2] * 6
+
+
+async def test_each_instance_of_a_model_has_a_call_and_one_more_is_ready():
+    server = Server()
+    server.fake.configurations["tiny"] = replace(server.fake.configurations["tiny"], instances=3)
+    await server.coalescing.configuration("tiny", "1")
+    await server.start(*(image() for _ in range(6)))
+    assert server.rows() == [1] * 4
 
 
 async def test_who_hangs_up_while_waiting_is_never_sent(server):
@@ -84,17 +95,26 @@ async def test_who_hangs_up_while_waiting_is_never_sent(server):
     assert server.rows() == [1] * CALLS_IN_FLIGHT + [1]
 
 
-async def test_a_call_ends_when_the_last_of_its_callers_has_gone(server):
+async def test_a_call_whose_callers_have_gone_goes_on_and_keeps_its_place(server):
+    finished = []
+    infer = server.fake.infer
+
+    async def noted(*asked):
+        answer = await infer(*asked)
+        finished.append(asked)
+        return answer
+
+    server.fake.infer = noted
     tasks = await server.start(*(image() for _ in range(CALLS_IN_FLIGHT + 2)))
     for task in tasks[:CALLS_IN_FLIGHT]:
         task.cancel()
-    await let_others_run()  # their places are taken by the two that waited, together
-    assert server.rows() == [1] * CALLS_IN_FLIGHT + [2]
-    tasks[-1].cancel()
     await let_others_run()
-    assert not tasks[-2].done()
+    assert all(task.cancelled() for task in tasks[:CALLS_IN_FLIGHT])
+    assert server.rows() == [1] * CALLS_IN_FLIGHT  # those who wait still wait: the server has the others' work
     server.fake.gate.set()
-    assert (await tasks[-2]).shape == (1, 3)
+    await asyncio.gather(*tasks[CALLS_IN_FLIGHT:])
+    assert server.rows() == [1] * CALLS_IN_FLIGHT + [2]
+    assert len(finished) == len(server.fake.calls)
 
 
 async def test_everybody_has_their_own_deadline(server):
@@ -107,12 +127,13 @@ async def test_everybody_has_their_own_deadline(server):
     assert server.rows() == [1] * CALLS_IN_FLIGHT + [1]
 
 
-async def test_a_call_has_the_time_of_its_most_patient_caller(server):
+@pytest.mark.parametrize(("longest_s", "told_s"), [(9, CALL_S), (CALL_S, 2 * CALL_S)])
+async def test_a_call_has_more_time_than_its_most_patient_caller(server, longest_s, told_s):
     first = await server.start(*(image() for _ in range(CALLS_IN_FLIGHT)))
-    others = [*await server.start(image(), timeout_s=2), *await server.start(image(), timeout_s=9)]
+    others = [*await server.start(image(), timeout_s=2), *await server.start(image(), timeout_s=longest_s)]
     server.fake.gate.set()
     await asyncio.gather(*first, *others)
-    assert 8 < server.fake.calls[-1][4] <= 9
+    assert server.fake.calls[-1][4] == told_s
 
 
 async def test_an_error_is_everybodys(server):
@@ -121,7 +142,7 @@ async def test_an_error_is_everybodys(server):
     server.fake.gate.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(answer, InferenceUnavailable) for answer in answers[-2:]] == [True, True]
-    assert server.coalescing._queues["tiny", "1", ("probabilities",)]._calls == 0
+    assert not server.coalescing._queues["tiny", "1", ("probabilities",)]._calls
 
 
 @pytest.mark.parametrize("wrong", [lambda array: np.repeat(array, 2, axis=0), lambda array: array[:-1], np.sum])
