@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from frontend.app import create_from_environment
+from frontend.http.connections import fitting_limit
 from frontend.http.leaving import LeavingProtocol, LeavingServer
 from frontend.listening import BACKLOG
 from frontend.parent import CANNOT_START, LISTENER_VARIABLE
@@ -78,6 +79,9 @@ def main() -> int:
     """
     unblock_standard_outputs(dropped_lines)
     settings = Settings.from_environment()
+    max_connections, warning = fitting_limit(settings.max_connections)
+    if warning:
+        sys.stderr.write(f"oncoserve: {warning}\n")
     draining = Draining()
     config = uvicorn.Config(
         lambda: create_from_environment(draining),
@@ -89,7 +93,7 @@ def main() -> int:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=settings.receive_timeout_s,
-        limit_concurrency=settings.max_connections,
+        limit_concurrency=max_connections,
     )
     server = Serving(config, settings, draining)
     with (

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     """Seconds that a caller may be silent during a request or an answer, and that a request's head may take."""
 
     max_connections: int = Field(default=512, ge=1, le=65536)
-    """Connections that one worker process holds at once; the next is refused with 503."""
+    """Connections that one worker process holds at once; above it idle ones are closed, then the next is refused."""
 
     infer_timeout_s: float = Field(default=30.0, gt=0, le=600)
     """Longest wait for Triton per inference request, in seconds; a large picture makes several."""

@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from frontend.http.problems import problem
+from frontend.http.problems import problem, translate
 from oncoserve.errors import InternalError, MalformedRequest, RequestTimeout, UploadTooLarge
 from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.draining import Draining
@@ -74,12 +74,16 @@ class RequestContext:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 pass  # the caller has gone
-            except Exception:
-                log.exception("unexpected error", extra={"request_id": request_id})
-                state["error_code"] = InternalError.code
+            except Exception as error:
+                ours = translate(error)
+                state["error_code"] = ours.code
+                if isinstance(ours, InternalError):
+                    log.exception("unexpected error", extra={"request_id": request_id})
+                else:
+                    log.warning("out of resources", extra={"request_id": request_id, "error": repr(error)})
                 if started:
                     raise
-                await problem(InternalError(), request_id)(scope, receive, send_with_headers)
+                await problem(ours, request_id)(scope, receive, send_with_headers)
             finally:
                 self._record(scope, status, timings)
 

@@ -1,7 +1,9 @@
 """Errors as RFC 9457 problem details, rendered in one place."""
 
+import errno
 import json
 import logging
+import os
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +15,7 @@ from oncoserve.errors import (
     InvalidParameter,
     MalformedRequest,
     MethodNotAllowed,
+    OutOfResources,
     PlatformError,
     RequestTimeout,
     RouteNotFound,
@@ -20,6 +23,8 @@ from oncoserve.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}  # for the OpenAPI document
+
+OF_THE_MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +62,15 @@ def translate(error: Exception) -> PlatformError:
             first = error.errors()[0]
             return InvalidParameter(f"{first['loc'][-1]}: {first['msg']}.")
         case _:
-            return InternalError()
+            return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> PlatformError:
+    """Tell what the machine or the process has none of from a defect of the service."""
+    while isinstance(error, ExceptionGroup):  # of tasks that failed together
+        error = error.exceptions[0]
+    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    return OutOfResources(os.strerror(number).lower()) if number in OF_THE_MACHINE else InternalError()
 
 
 async def handle(request: Request, error: Exception) -> Response:

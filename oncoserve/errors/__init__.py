@@ -19,6 +19,7 @@ PlatformError
     ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503
     ├── StorageFull 503, QueueFull 503
     ├── TooManyConnections 503, JobsUnavailable 503, NoRoom 503
+    ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503, OutOfResources 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
@@ -66,6 +67,7 @@ from oncoserve.errors.service_errors import (
     ModelProcessEnded,
     NoRoom,
     QueueFull,
+    OutOfResources,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
@@ -100,6 +102,7 @@ __all__ = [
     "ModelProcessEnded",
     "NoRoom",
     "NotAcceptable",
+    "OutOfResources",
     "PlatformError",
     "QueueFull",
     "RenderingNotAvailable",

@@ -182,11 +182,22 @@ class ShuttingDown(ServiceError):
         super().__init__("The process that worked on the request ends.")
 
 
+class OutOfResources(ServiceError):
+    """The machine or the process has no more open files, memory or room for temporary files."""
+
+    status, code, title = 503, "out_of_resources", "The service has run out of what it needs for this request"
+    advice = "Try again after the time in Retry-After; the operator has to look at the machine's limits."
+    retry_after_s = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The system says: {reason}.")
+
+
 class TooManyConnections(ServiceError):
-    """ONCO_MAX_CONNECTIONS connections are open already."""
+    """ONCO_MAX_CONNECTIONS connections have a request under way already."""
 
     status, code, title = 503, "too_many_connections", "The service has too many connections"
     advice = "Try again after the time in Retry-After."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} connections are open, which is the limit.")
+        super().__init__(f"{limit} connections have a request under way, which is the limit.")

@@ -1,10 +1,12 @@
 """Callers that send or read slowly, or nothing: each is let go in time, and the others are served meanwhile."""
 
 import contextlib
+import resource
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from testbed.encoded_pictures import encoded, noise
@@ -100,23 +102,51 @@ def test_others_are_served_while_many_are_slow_and_above_the_limit_refused(tiny)
     patience_s = 3  # in which all of them have to come
     with tiny(receive_timeout_s=patience_s, max_connections=40) as service, contextlib.ExitStack() as open_ones:
 
-        def connect():
-            return open_ones.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        def connect(sent):
+            connection = open_ones.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+            connection.sendall(sent)
+            return connection
 
-        slow = [connect() for _ in range(38)]
-        for connection in slow:
-            connection.sendall(PREDICT)
-        assert talk(service.port, ALIVE).status == 200
-        slow += [connect() for _ in range(6)]
-        refused = talk(service.port, ALIVE)
-        assert (refused.status, refused.code, refused.closed) == (503, "too_many_connections", True)
+        slow = [connect(PREDICT + b"Content-Length: 1000\r\n\r\n") for _ in range(40)]
+        refused = talk(service.port, b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (refused.status, refused.code) == (503, "too_many_connections")
         assert int(refused.headers["retry-after"]) >= 1
+        assert talk(service.port, ALIVE).status == 200
         for connection in slow:
             connection.settimeout(60)
             with contextlib.suppress(ConnectionError):
                 while connection.recv(2**16):
                     pass  # until the server has closed it
         assert talk(service.port, ALIVE).status == 200
+
+
+@pytest.mark.parametrize("sent", [b"", PREDICT], ids=["idle", "heads that never end"])
+def test_620_connections_without_a_request_keep_nobody_out(patient, sent):
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(620):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", patient.port))).sendall(sent)
+        for path in (b"/livez", b"/readyz", b"/metrics", b"/v1/models"):
+            assert talk(patient.port, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path).status == 200, path
+        assert talk(patient.port, PREDICT + b"Content-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE).status == 200
+
+
+def test_want_of_descriptors_is_told_and_over_when_there_are_some(tiny):
+    with tiny() as service, contextlib.ExitStack() as open_ones:
+        process = psutil.Process(service.pid)
+        before = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (process.num_fds() + 10, before[1]))
+        for _ in range(40):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+        used = sum(process.cpu_times()[:2])
+        answers = [talk(service.port, PREDICT + b"Content-Length: %d\r\n\r\n" % len(each) + each)
+                   for each in (encoded(noise((400, 400), seed)) for seed in range(10))]  # fmt: skip
+        assert {answer.status for answer in answers} <= {200, 503, None}  # None: there was none to accept it with
+        assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
+        time.sleep(1)
+        assert sum(process.cpu_times()[:2]) - used < 2  # it does not try again and again
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, before)
+        open_ones.close()
+        assert talk(service.port, PREDICT + b"Content-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE).status == 200
 
 
 def _seconds_until_closed(connection, sent):

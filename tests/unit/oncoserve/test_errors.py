@@ -32,7 +32,7 @@ def test_limits_state_their_value_and_the_value_met():
     assert "at least 51 scans; the limit is 50" in errors.ImageTooComplex("scans", 51, 50).detail
     assert "more than 9 bytes" in errors.HeadTooLarge(9).detail
     assert "the limit is 10 s" in errors.RequestTimeout(10).detail
-    assert "5 connections are open" in errors.TooManyConnections(5).detail
+    assert "5 connections have a request" in errors.TooManyConnections(5).detail
     assert "has 11 bytes; the limit is 10" in errors.UploadTooLarge(11, 10).detail
     assert "at least 11 bytes" in errors.UploadTooLarge(11, 10, whole=False).detail
     assert "60 requests were made, and the limit is 60 a minute" in errors.TooManyRequests(60, 0.3).detail
