@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -10,18 +9,29 @@ from pathlib import Path
 import httpx
 import tritonclient.grpc.aio as triton
 
+from loadtest.chaos.whole_service import HurtService
 from loadtest.shared.answer_checks import Model
 from loadtest.soak import soak_report
 from loadtest.soak.traffic import Traffic
-from loadtest.soak.trends import Slopes, trends
+from loadtest.soak.trends import WARM_UP, Slopes, trends
+from loadtest.soak.troubles import Troubles, chosen
 from loadtest.soak.watch import Watch, service_processes
-from testbed.servers import PROJECT, FrontendServer, TritonServer
+from testbed.servers import PROJECT
 
 SAMPLE_EVERY_S = 5.0
+LAST_S = 60.0  # of the warm-up, which belong to the last fault
 OUT = PROJECT / "build/soak"
 
 
-async def soak(http_url: str, triton_url: str, watch: Watch, seconds: float, callers: int, seed: int) -> Traffic:
+async def soak(
+    http_url: str,
+    triton_url: str,
+    watch: Watch,
+    seconds: float,
+    callers: int,
+    seed: int,
+    troubles: Troubles | None = None,
+) -> Traffic:
     """Load a running service and watch its processes.
 
     Args:
@@ -31,6 +41,7 @@ async def soak(http_url: str, triton_url: str, watch: Watch, seconds: float, cal
         seconds: How long.
         callers: Requests at once.
         seed: Decides pictures and order.
+        troubles: Hurts the service while it warms up, which no slope counts; None leaves it alone.
     """
     async with (
         httpx.AsyncClient(base_url=http_url, timeout=120) as http,
@@ -39,21 +50,33 @@ async def soak(http_url: str, triton_url: str, watch: Watch, seconds: float, cal
         listed = (await http.get("/v1/models")).raise_for_status().json()["models"]
         traffic = Traffic(http, direct, [Model.from_document(each) for each in listed], seed)
 
-        async def look() -> None:
-            while True:
-                for name in watch.look():
-                    traffic.tally.blame(f"the process {name} has ended")
-                await asyncio.sleep(SAMPLE_EVERY_S)
+        def trouble(now: bool) -> None:  # noqa: FBT001 - what it says
+            traffic.troubled = now
+            watch.follow()
 
-        looking = asyncio.create_task(look())
+        tasks = [asyncio.create_task(_look(watch, traffic))]
+        if troubles is not None:
+            names = [each["name"] for each in listed]
+            tasks.append(asyncio.create_task(troubles.run(names, WARM_UP * seconds - LAST_S, trouble)))
         try:
             await traffic.run(callers, seconds)
         finally:
-            looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await looking
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
             watch.look()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
     return traffic
+
+
+async def _look(watch: Watch, traffic: Traffic) -> None:
+    while True:
+        for name in watch.look():
+            if not traffic.troubled:
+                traffic.tally.blame(f"the process {name} has ended")
+        await asyncio.sleep(SAMPLE_EVERY_S)
 
 
 def main() -> int:
@@ -68,15 +91,17 @@ def main() -> int:
     given = arguments.parse_args()
     limits = Slopes(given.max_mib_per_hour, given.max_files_per_hour)
     with (
-        tempfile.TemporaryDirectory(prefix="oncoserve-soak-") as name,
-        TritonServer(PROJECT / "model_repository", Path(name)) as server,
-        FrontendServer(server.grpc_url, Path(name), results_dir=Path(name) / "results") as frontend,
+        tempfile.TemporaryDirectory(prefix="oncoserve-soak-", ignore_cleanup_errors=True) as name,
+        HurtService(Path(name), {}, PROJECT / "model_repository", job_workers=1, job_lease_s=5) as service,
     ):
-        watch = Watch(service_processes(frontend.serving_pid, server.pid))
-        print(f"{frontend.url}, Triton {server.grpc_url}: {given.minutes:g} minutes", flush=True)
-        traffic = asyncio.run(soak(frontend.url, server.grpc_url, watch, given.minutes * 60, given.callers, given.seed))
+        watch = Watch(lambda: service_processes(service.pid))
+        troubles = Troubles(service, chosen(), given.seed)
+        print(f"{service.url}, Triton {service.grpc_url}: {given.minutes:g} minutes", flush=True)
+        traffic = asyncio.run(
+            soak(service.url, service.grpc_url, watch, given.minutes * 60, given.callers, given.seed, troubles)
+        )
     found = trends(watch.samples)
-    broken = soak_report.write(given.out, given.minutes, traffic.tally, watch.samples, found, limits)
+    broken = soak_report.write(given.out, given.minutes, traffic.tally, watch.samples, found, limits, troubles.outcomes)
     print((given.out / "soak.md").read_text())
     return 1 if broken else 0
 

@@ -1,16 +1,28 @@
 """What a soak found: soak.csv with every sample, soak.md with the verdict, soak.png to look at."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+from loadtest.chaos.chaos_tables import table
+from loadtest.chaos.rounds import Outcome
 from loadtest.soak.traffic import Tally
 from loadtest.soak.trends import WARM_UP, Sample, Slopes, Trend
 
+WITHIN_S: Final = 30.0  # right answers again
+
 
 def write(
-    folder: Path, minutes: float, tally: Tally, samples: Sequence[Sample], found: Sequence[Trend], limits: Slopes
+    folder: Path,
+    minutes: float,
+    tally: Tally,
+    samples: Sequence[Sample],
+    found: Sequence[Trend],
+    limits: Slopes,
+    troubles: Sequence[Outcome] = (),
 ) -> list[str]:
     """Write the report.
 
@@ -20,12 +32,16 @@ def write(
     broken = [text for trend in found for text in limits.broken(trend)]
     if tally.unexpected_count:
         broken.insert(0, f"{tally.unexpected_count} unexpected errors")
+    broken += [f"{each.fault}: {text}" for each in troubles for text in each.broken(WITHIN_S, math.inf)]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "soak.csv").open("w", newline="") as file:
         rows = csv.DictWriter(file, ["at_s", "process", "rss_mib", "open_files"])
         rows.writeheader()
         rows.writerows(asdict(each) for each in samples)
-    (folder / "soak.md").write_text(describe(minutes, tally, found, limits, broken))
+    text = describe(minutes, tally, found, limits, broken)
+    if troubles:
+        text += f"\nWhat was done to the service during the warm-up:\n\n{table(troubles)}\n"
+    (folder / "soak.md").write_text(text)
     plot(folder / "soak.png", samples)
     return broken
 

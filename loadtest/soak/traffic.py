@@ -1,6 +1,7 @@
 """A mixed load: new pictures, results again, files made of results, bad input, the page, and calls to Triton itself."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException
 
+from loadtest.chaos.hangups import EXPECTED, PHASES, HangingUp
 from loadtest.shared.answer_checks import Model, tensor_fault, upload_fault
 from loadtest.shared.distinct_uploads import EncodedPicture, Pictures
 from loadtest.shared.model_mix import choose
@@ -24,6 +26,7 @@ PAGES: Final = ("/", "/errors", "/docs", "/openapi.json", "/v1/models", "/v1/sam
 REMEMBERED: Final = 50  # results that are asked for again
 TOLD: Final = 20  # unexpected errors in words; more are counted
 CONNECTION: Final = "none"  # in place of a status
+AGAIN: Final = frozenset({503, 504})
 PAUSE_S: Final = 0.5  # after a request that nobody answered: the next one would fail as quickly
 
 
@@ -73,6 +76,11 @@ class Traffic:
         direct: To Triton.
         models: What is served.
         seed: Decides everything that is drawn.
+
+    Attributes:
+        tally: What came of it.
+        troubled: Whether somebody hurts the service on purpose at the moment: that it does not answer, or asks to try
+            again, is then no surprise. A wrong answer is.
     """
 
     def __init__(
@@ -86,6 +94,9 @@ class Traffic:
         self._results: deque[dict[str, str]] = deque(maxlen=REMEMBERED)
         self._bad = bad_inputs(self._models[0].name, self._pictures[self._models[0].task].next())
         self.tally = Tally()
+        self.troubled = False
+        address = http.base_url
+        self._leaving = HangingUp(address.host, address.port or 80, self._models, direct, self._random)
 
     async def run(self, callers: int, seconds: float) -> None:
         """Send for so long with so many callers at once."""
@@ -97,6 +108,7 @@ class Traffic:
             self._send_bad_input: 15,
             self._read_page: 10,
             self._call_triton: 15,
+            self._hang_up: 10,
         }
         until = asyncio.get_running_loop().time() + seconds
 
@@ -172,10 +184,16 @@ class Traffic:
         try:
             answer = await self._direct.infer(model.name, inputs, client_timeout=60)
         except InferenceServerException as error:
-            self.tally.add(kind, str(error.status()), error.message())
+            self.tally.add(kind, str(error.status()), "" if self.troubled else error.message())
             return
         faults = (tensor_fault(answer.as_numpy(each.name), each) for each in model.outputs)
         self.tally.add(kind, "OK", "; ".join(filter(None, faults)))
+
+    async def _hang_up(self) -> None:
+        phase = self._random.choice(PHASES)
+        with contextlib.suppress(*EXPECTED):
+            await self._leaving.phases[phase]()
+        self.tally.add(f"hung up, {phase}", CONNECTION)
 
     async def _ask(
         self,
@@ -193,10 +211,11 @@ class Traffic:
             answer = await self._http.request(method, path, content=content, files=files)
             wrong = check(answer) if answer.status_code == status else f"expected {status}: {answer.text[:200]}"
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            self.tally.add(kind, CONNECTION, repr(error))
+            self.tally.add(kind, CONNECTION, "" if self.troubled else repr(error))
             await asyncio.sleep(PAUSE_S)
             return None
-        self.tally.add(kind, str(answer.status_code), wrong)
+        excused = self.troubled and answer.status_code in AGAIN
+        self.tally.add(kind, str(answer.status_code), "" if excused else wrong)
         return None if wrong else answer
 
 

@@ -1,27 +1,31 @@
 """Looks at the service's processes while it is under load."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
+from loadtest.chaos.family_roles import BACKEND, by_role, role
 from loadtest.soak.trends import Sample
-
-STUB = "triton_python_backend_stub"
 
 
 class Watch:
     """Collects samples of processes.
 
     Args:
-        processes: By the names that the report gives them.
+        processes: Gives those of the service by the names that the report gives them.
     """
 
-    def __init__(self, processes: Mapping[str, psutil.Process]) -> None:
-        self._processes = dict(processes)
+    def __init__(self, processes: Callable[[], Mapping[str, psutil.Process]]) -> None:
+        self._find = processes
+        self._processes = dict(processes())
         self._started_s = time.monotonic()
         self.samples: list[Sample] = []
+
+    def follow(self) -> None:
+        """Take over what has come in the place of what has ended."""
+        self._processes = dict(self._find())
 
     def look(self) -> list[str]:
         """Take a sample of every process.
@@ -42,18 +46,16 @@ class Watch:
         return ended
 
 
-def service_processes(frontend_pid: int, launcher_pid: int) -> dict[str, psutil.Process]:
-    """The frontend with its workers, tritonserver and its backends, by name."""
-    frontend = psutil.Process(frontend_pid)
-    found = {"frontend": frontend}
-    for process in [*frontend.children(recursive=True), *psutil.Process(launcher_pid).children(recursive=True)]:
+def service_processes(*pids: int) -> dict[str, psutil.Process]:
+    """The families of these processes, by what each of them is."""
+    found: dict[str, psutil.Process] = {}
+    for process in (each for pid in pids for found_processes in by_role(pid).values() for each in found_processes):
         name = _name(process)
         found[name if name not in found else f"{name} {process.pid}"] = process
     return found
 
 
 def _name(process: psutil.Process) -> str:
-    """A process's name; for a backend with the model that it runs, whose file is its first argument."""
-    if process.name() != STUB:
-        return process.name()
-    return f"backend of {Path(process.cmdline()[1]).parent.parent.name}"
+    """A process's role; for a backend process with the model that it runs, whose file is its first argument."""
+    is_backend = role(process) == BACKEND
+    return f"backend of {Path(process.cmdline()[1]).parent.parent.name}" if is_backend else role(process)

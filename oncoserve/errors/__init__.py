@@ -66,6 +66,7 @@ from oncoserve.errors.service_errors import (
     ModelNotReady,
     ModelProcessEnded,
     NoRoom,
+    OutOfResources,
     QueueFull,
     OutOfResources,
     ShuttingDown,

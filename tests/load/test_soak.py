@@ -10,16 +10,17 @@ SECONDS = 1
 
 async def test_a_sound_service_makes_no_unexpected_error(frontend, triton):
     """The real models; every process is watched, and bad input gets what it has to get."""
-    watch = Watch(service_processes(frontend.serving_pid, triton.pid))
+    watch = Watch(lambda: service_processes(frontend.pid, triton.pid))
     traffic = await soak(frontend.url, triton.grpc_url, watch, SECONDS, callers=2, seed=1)
     assert list(traffic.tally.unexpected) == []
     kinds = {kind for kind, _ in traffic.tally.counts}
     assert kinds >= {f"predict {model}, new" for model in ("brain_mri", "brain_tumour", "he_tissue")}
     assert kinds >= {"result", "page and models"}
     assert any(kind.startswith("gRPC") for kind in kinds)
+    assert any(kind.startswith("hung up") for kind in kinds)
     assert any(status.startswith("4") for _, status in traffic.tally.counts)
     assert {trend.process for trend in trends(watch.samples)} == {
-        "frontend", "tritonserver", "backend of brain_mri", "backend of brain_tumour",
+        "frontend", "serving process", "launcher", "tritonserver", "backend of brain_mri", "backend of brain_tumour",
         "backend of he_tissue",
     }  # fmt: skip
 
@@ -27,10 +28,10 @@ async def test_a_sound_service_makes_no_unexpected_error(frontend, triton):
 async def test_wrong_answers_and_a_dead_process_are_unexpected(tiny_triton, tmp_path):
     """No picture passes two kilobytes, and one of the watched processes ends."""
     with frontend_of(tiny_triton, tmp_path, max_upload_bytes=2048) as frontend:
-        watched = service_processes(frontend.serving_pid, tiny_triton.pid)
+        watched = service_processes(frontend.pid, tiny_triton.pid)
         watched["gone"] = psutil.Popen(["true"])
         watched["gone"].wait()
-        traffic = await soak(frontend.url, tiny_triton.grpc_url, Watch(watched), SECONDS, callers=2, seed=1)
+        traffic = await soak(frontend.url, tiny_triton.grpc_url, Watch(lambda: watched), SECONDS, callers=2, seed=1)
     text = "\n".join(traffic.tally.unexpected)
     assert "predict tiny, new: 413: expected 200" in text
     assert "the process gone has ended" in text
