@@ -68,7 +68,6 @@ from oncoserve.errors.service_errors import (
     NoRoom,
     OutOfResources,
     QueueFull,
-    OutOfResources,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
