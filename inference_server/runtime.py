@@ -124,6 +124,9 @@ def command_line(
         "grpc-port": settings.grpc_port,
         "grpc-restricted-protocol": f"{GUARDED}:{GUARD}={secret}",
         "allow-http": bool(settings.http_port),
+        # Doors of other clouds, one of which an environment variable would open.
+        "allow-sagemaker": False,
+        "allow-vertex-ai": False,
         "metrics-address": settings.host,
         "metrics-port": settings.metrics_port,
         "log-verbose": int(settings.log_level == "verbose"),

@@ -17,7 +17,7 @@ KILL = """
 import os, pathlib, sys
 for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
     pid = int(comm.parent.name)
-    if pid not in (1, os.getpid()) and comm.read_text().strip() == sys.argv[1]:
+    if pid not in (1, os.getpid()) and comm.read_text().strip() == sys.argv[1][:15]:  # as much as the kernel keeps
         os.kill(pid, 9)
 """
 

@@ -31,7 +31,15 @@ def test_uploads_get_503_while_triton_is_away_and_work_again(stack, new_picture)
         assert response.headers["Content-Type"] == "application/problem+json"
         assert int(response.headers["Retry-After"]) > 0
     assert answered.status_code == 200
-    assert stack.inspect("triton")["RestartCount"] == 1
+    assert stack.inspect("triton")["RestartCount"] == 0  # the launcher inside brings it back
+
+
+def test_the_process_of_a_model_that_was_killed_comes_back(stack, new_picture):
+    assert stack.predict(new_picture()).status_code == 200
+    stack.kill("triton", "triton_python_backend_stub")
+    answered = predict_until_it_works(stack, new_picture)[-1]
+    assert answered.status_code == 200
+    assert stack.inspect("triton")["RestartCount"] == 0
 
 
 def test_the_frontend_comes_back_with_its_results(stack, new_picture):
