@@ -1,16 +1,20 @@
 """What a service at rest holds: descriptors, memory, requests under way. After a fault it has to be what it was."""
 
+import contextlib
 import re
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import psutil
 
-from loadtest.chaos.family_roles import by_role, open_files
-from loadtest.chaos.whole_service import HurtService
+from loadtest.chaos.family_roles import SERVING, by_role, open_files
+from loadtest.chaos.whole_service import MODELS, HurtService
+from oncoserve.runtime.sharing import FOLDER_VARIABLE
 
 SPARE_FILES: Final = 12  # of a role: connections to Triton, temporary files that come and go
 SPARE_MIB: Final = 150.0  # of the whole service: buffers and threads are made when they are first needed
@@ -25,7 +29,8 @@ class Holdings:
     Attributes:
         files: Open descriptors by role, of the process that has most.
         mib: Proportional set size of all processes.
-        under_way: The gauges of requests under way, by name.
+        under_way: The gauges of requests under way, and the places and bytes that are taken of the limits that the
+            processes share, by name.
     """
 
     files: Mapping[str, int]
@@ -39,7 +44,15 @@ class Holdings:
         files = {role: max(open_files(process) for process in found) for role, found in roles.items()}
         memory = sum(_pss_mib(process) for found in roles.values() for process in found)
         text = "".join(_get(url) for url in (f"{service.url}/metrics", _triton_metrics(service)))
-        return cls(files, memory, {name: float(value) for name, value in UNDER_WAY.findall(text)})
+        gauges = {name: float(value) for name, value in UNDER_WAY.findall(text)}
+        return cls(files, memory, gauges | _taken(roles.get(SERVING, [])))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all could be read: at rest nothing else says that nothing is left."""
+        return all(
+            any(part in name for name in self.under_way) for part in ("oncoserve_in_flight", "nv_inference", *MODELS)
+        )
 
     def left(self, before: "Holdings") -> list[str]:
         """What is held that was not held before, in words."""
@@ -71,6 +84,15 @@ def _pss_mib(process: psutil.Process) -> float:
         return float(process.memory_full_info().pss) / 2**20
     except psutil.Error:
         return 0.0
+
+
+def _taken(serving: Sequence[psutil.Process]) -> dict[str, float]:
+    """What the processes count together: places by model, bytes of bodies, pictures and drawings."""
+    for process in serving:
+        with contextlib.suppress(psutil.Error, KeyError):
+            folder = Path(process.environ()[FOLDER_VARIABLE])
+            return {path.stem: float(np.fromfile(path, np.int64).sum()) for path in folder.glob("*.counts")}
+    return {}
 
 
 def _triton_metrics(service: HurtService) -> str:

@@ -19,6 +19,7 @@ from loadtest.chaos.leftovers import Holdings, left_after
 from loadtest.chaos.recovery import Recovery
 from loadtest.chaos.whole_service import HurtService, LivingFamily
 from loadtest.shared.process_family import MemoryWatch
+from testbed.failures import ServerFailed
 
 GIVE_UP_S: Final = 90.0  # beyond the bound, so that the table says how long it takes
 SHOWS_S: Final = 5.0  # in which a fault shows, where it does
@@ -150,6 +151,8 @@ class Rounds:
             well_s = await Recovery(self._asker, self.ledger).wait(GIVE_UP_S, at_least_s=2 * SHOWS_S)
         await asyncio.sleep(1)
         self._at_rest = await asyncio.to_thread(Holdings.of, self._service)
+        if not self._at_rest.whole:
+            raise ServerFailed(f"what the service holds cannot be read: {self._at_rest}")
         return well_s
 
     async def run(self, fault: Fault) -> Outcome:
