@@ -7,6 +7,7 @@ import time
 from math import prod
 from typing import Any, Final
 
+import numpy as np
 from grpc import StatusCode, aio
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
@@ -163,7 +164,9 @@ def _canary(model: str, config: Any) -> messages.ModelInferRequest:  # noqa: ANN
             shape = [1, *shape]
         request.inputs.add(name=tensor.name, datatype=datatype, shape=shape)
         dtype = triton_to_np_dtype(datatype)
-        item_bytes = 4 if datatype == "BYTES" or dtype is None else dtype().itemsize  # empty strings: their lengths
+        item_bytes = (
+            4 if datatype == "BYTES" or dtype is None else np.dtype(dtype).itemsize
+        )  # empty strings: their lengths
         request.raw_input_contents.append(bytes(item_bytes * prod(shape)))
     return request
 

@@ -163,9 +163,20 @@ class TritonKeeper:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._beat(control))
                 for keeper in keepers:
-                    tasks.create_task(keeper.run(self._models[keeper.model]))
+                    tasks.create_task(self._keep(keeper))
         finally:
             await control.close()
+
+    async def _keep(self, keeper: ModelKeeper) -> None:
+        """Keep one model; a defect of ours in that must end neither the watch over the others nor Triton's heartbeat."""
+        problem = self._models[keeper.model]
+        while True:
+            try:
+                await keeper.run(problem)
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                self._say(f"Watching {keeper.model} failed ({error!r}). It is watched anew.")
+            problem = ""
+            await asyncio.sleep(BEAT_S)
 
     async def _beat(self, control: TritonControl) -> None:
         while True:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-ROOMS = ("frontend", "oncoserve")
+ROOMS = ("frontend", "oncoserve", "supervision")
 LOCKS = ("requirements-frontend.lock", "requirements-aws.lock")
 # Triton's client and the server process; nothing that the functions import asks for them, which a test tries.
 NOT_NEEDED = frozenset(

@@ -11,7 +11,7 @@ QUICK = ["--rounds", "1", "--seconds", "0.3", "--connections", "2"]
 
 def broken(folder):
     """A checkout whose frontend ends at once."""
-    for name in ("inference_server", "oncoserve"):
+    for name in ("inference_server", "oncoserve", "supervision"):
         (folder / name).symlink_to(PROJECT / name)
     (folder / "frontend").mkdir()
     (folder / "frontend/__main__.py").write_text('raise SystemExit("this checkout is broken")\n')

@@ -33,6 +33,13 @@ def server(embedded_triton, repository, tmp_path_factory):
 
 
 @pytest.fixture
+def only_tiny(tmp_path):
+    """The cards of what a `Wire` looks like."""
+    write_classifier(tmp_path / "only_tiny", "tiny")
+    return tmp_path / "only_tiny"
+
+
+@pytest.fixture
 def gate(door):
     """The gate of the model `gated`, closed."""
     door.close()

@@ -104,15 +104,8 @@ def wire():
         yield running
 
 
-@pytest.fixture
-def models(tmp_path):
-    """What the wire looks like."""
-    write_classifier(tmp_path / "models", "tiny")
-    return tmp_path / "models"
-
-
-async def test_garbage_is_502_and_the_service_lives(wire, start, models):
-    service = start(wire.grpc_url, model_repository=models)
+async def test_garbage_is_502_and_the_service_lives(wire, start, only_tiny):
+    service = start(wire.grpc_url, model_repository=only_tiny)
     async with Callers(service.url, "tiny") as callers:
         for kind in wire.NONSENSE:
             wire.answer_with(kind)
@@ -122,8 +115,8 @@ async def test_garbage_is_502_and_the_service_lives(wire, start, models):
         assert (await callers.ask()).status == 200
 
 
-async def test_slow_answers_end_at_the_deadline(wire, start, models):
-    service = start(wire.grpc_url, model_repository=models, infer_timeout_s=1)
+async def test_slow_answers_end_at_the_deadline(wire, start, only_tiny):
+    service = start(wire.grpc_url, model_repository=only_tiny, infer_timeout_s=1)
     async with Callers(service.url, "tiny") as callers:
         wire.answer_with("truth", delay_s=0.2)
         assert (await callers.ask()).status == 200

@@ -117,7 +117,7 @@ def test_tiles_are_sent_together(http, triton):
     queued_ns, computed_ns, tiles = waiting_and_count() - before
     client.close()
     assert tiles >= 8
-    assert queued_ns > computed_ns  # with four under way, three wait while one is computed
+    assert queued_ns > computed_ns / 2  # with two under way, one waits while one is computed
 
 
 @pytest.mark.parametrize(

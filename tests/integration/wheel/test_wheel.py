@@ -14,7 +14,7 @@ import pytest
 from oncoserve import __version__
 from testbed.servers import PROJECT
 
-PACKAGES = ("frontend", "inference_server", "model_export", "oncoserve")
+PACKAGES = ("frontend", "inference_server", "model_export", "oncoserve", "supervision")
 
 
 def tracked(*folders):
@@ -87,7 +87,12 @@ def test_a_job_is_done_by_its_worker(service, oncoserve, home):
 
 def test_it_keeps_everything_in_its_data_folder_and_the_next_start_has_nothing_to_do(service, oncoserve, home):
     data = home / ".local/share/oncoserve"
-    assert {path.name for path in oncoserve.folder.iterdir()} == {"frontend", "inference_server", "oncoserve"}
+    assert {path.name for path in oncoserve.folder.iterdir()} == {
+        "frontend",
+        "inference_server",
+        "oncoserve",
+        "supervision",
+    }
     assert {path.name for path in data.iterdir()} == {"model_repository", "build", "results"}
     # The code that exported brain_mri in this checkout and the installed one are the same to the byte.
     assert service.output().splitlines()[0] == "brain_mri: up to date"

@@ -256,7 +256,7 @@ async def test_the_callers_deadline_covers_the_whole_request(tmp_path):
         response = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "1"})
         assert "within 1 s" in assert_problem(response, 504, "deadline_exceeded").detail
         (*_, timeout_s) = backend.calls[0]
-        assert 0 < timeout_s < 1
+        assert timeout_s > 60  # the call itself comes to an end: Triton can die of one that does not
         bad = await hurried.http.post(PREDICT, content=PNG, headers={"Request-Timeout": "soon"})
         assert_problem(bad, 422, "invalid_parameter")
 
