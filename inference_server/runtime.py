@@ -123,7 +123,6 @@ def command_line(
         "grpc-address": settings.host,
         "grpc-port": settings.grpc_port,
         "grpc-restricted-protocol": f"{GUARDED}:{GUARD}={secret}",
-        "allow-http": bool(settings.http_port),
         # Doors of other clouds, one of which an environment variable would open.
         "allow-sagemaker": False,
         "allow-vertex-ai": False,
@@ -132,12 +131,7 @@ def command_line(
         "log-verbose": int(settings.log_level == "verbose"),
     }
     options |= {f"log-{level}": levels.index(level) <= levels.index(settings.log_level) for level in levels[:-1]}
-    if settings.http_port:
-        options |= {
-            "http-address": settings.host,
-            "http-port": settings.http_port,
-            "http-restricted-api": f"{GUARDED}:{GUARD}={secret}",
-        }
+    options |= _http_options(settings, secret)
     if settings.model_config_name:
         options["model-config-name"] = settings.model_config_name
     return [
@@ -147,6 +141,17 @@ def command_line(
         *(f"--{name}={_spell(value)}" for name, value in options.items()),
         *(f"--trace-config={setting}" for setting in _trace_settings(settings.otlp_endpoint)),
     ]
+
+
+def _http_options(settings: TritonSettings, secret: str) -> dict[str, object]:
+    if not settings.http_port:
+        return {"allow-http": False}
+    return {
+        "allow-http": True,
+        "http-address": settings.host,
+        "http-port": settings.http_port,
+        "http-restricted-api": f"{GUARDED}:{GUARD}={secret}",
+    }
 
 
 def _trace_settings(endpoint: str) -> list[str]:

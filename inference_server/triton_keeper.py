@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import signal
 import time
 from collections.abc import Callable
 
@@ -129,7 +130,8 @@ class TritonKeeper:
         except LaunchError as error:
             raise OSError(str(error)) from error
         with self._log.opened() as log:
-            child = Child(command, env, cwd=self._settings.home, output=log)
+            # SIGKILL: asked to end, it may wait for ever for a backend that does not answer, and keep the ports.
+            child = Child(command, env, cwd=self._settings.home, output=log, death_signal=signal.SIGKILL)
         self._attending = asyncio.create_task(self._attend(child))
         return child
 
@@ -168,7 +170,7 @@ class TritonKeeper:
             await control.close()
 
     async def _keep(self, keeper: ModelKeeper) -> None:
-        """Keep one model; a defect of ours in that must end neither the watch over the others nor Triton's heartbeat."""
+        """Keep one model; a defect of ours in that must not end the watch over the others and over Triton."""
         problem = self._models[keeper.model]
         while True:
             try:

@@ -20,8 +20,8 @@ class Child:
     """A process in a process group of its own, started when this is made.
 
     The group keeps a terminal's Ctrl-C from reaching the child: its parent alone decides in which order children end.
-    If the parent is killed, the kernel sends the child SIGTERM. That holds for the thread that starts it, so start
-    children from the main thread.
+    If the parent is killed, the kernel sends the child `death_signal`. That holds for the thread that starts it, so
+    start children from the main thread.
 
     Args:
         argv: The command.
@@ -29,6 +29,7 @@ class Child:
         cwd: Its working directory; None means this process's.
         output: An open file or descriptor for both of its outputs; None means this process's own.
         pass_fds: Descriptors that it inherits under the same numbers.
+        death_signal: What it gets when this process is gone.
 
     Raises:
         OSError: The command does not exist, or there is no process or descriptor left to start it with.
@@ -42,12 +43,13 @@ class Child:
         cwd: Path | None = None,
         output: IO[bytes] | int | None = None,
         pass_fds: Sequence[int] = (),
+        death_signal: int = signal.SIGTERM,
     ) -> None:
         if shutil.which(argv[0], path=env.get("PATH")) is None:  # the tie could only say so by an exit code
             raise FileNotFoundError(f"{argv[0]}: no such command")
         self.started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - the caller's own command
-            [sys.executable, "-IS", str(TIE), str(os.getpid()), *argv],
+            [sys.executable, "-IS", str(TIE), str(os.getpid()), str(int(death_signal)), *argv],
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
