@@ -94,7 +94,7 @@ class RequestContext:
         self._requests(route, scope["method"] if route != "unmatched" else "any", status).inc()
         self._traces.stages(timings)
         self._duration(route).observe(total_ms / 1e3)
-        for stage, value_ms in timings.laps_ms.items():
+        for stage, value_ms in timings.stages().items():
             self._stages(stage).observe(value_ms / 1e3)
         if state["error_code"]:
             self._errors(state["error_code"]).inc()

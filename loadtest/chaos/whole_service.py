@@ -13,9 +13,9 @@ import psutil
 from loadtest.chaos.family_roles import by_role
 from loadtest.shared.process_family import Family
 from testbed.servers import WholeService
-from testbed.tiny_models import write_classifier
+from testbed.tiny_models import write_classifier, write_localiser
 
-MODELS: Final = ("tiny", "other")
+MODELS: Final = ("tiny", "spotter")  # a classifier, and a localiser, of whose results something can be drawn
 SMALL_PIPE_BYTES: Final = 4096
 F_SETPIPE_SZ: Final = 1031  # linux/fcntl.h
 
@@ -35,8 +35,8 @@ class HurtService(WholeService):
     ) -> None:
         if repository is None:
             repository = folder / "models"
-            for name in MODELS:
-                write_classifier(repository, name, size=64)
+            write_classifier(repository, MODELS[0], size=64)
+            write_localiser(repository, MODELS[1], size=64)
         self.results, self.temporary = folder / "data/results", folder / "data/tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
         super().__init__(repository, folder, results_dir=self.results, **settings)

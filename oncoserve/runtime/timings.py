@@ -32,11 +32,15 @@ class Timings:
         """Milliseconds since the stopwatch was made."""
         return (self._clock() - self._start) * 1e3
 
+    def stages(self) -> dict[str, float]:
+        """The laps so far, as a copy: a thread that works on for a caller who has gone may still end one."""
+        return self.laps_ms.copy()
+
     def rounded(self) -> dict[str, float]:
         """The laps in milliseconds, to a microsecond."""
-        return {name: round(value, 3) for name, value in self.laps_ms.items()}
+        return {name: round(value, 3) for name, value in self.stages().items()}
 
     def header(self) -> str:
         """The value of a `Server-Timing` header (W3C), durations in milliseconds."""
-        entries = {**self.laps_ms, "total": self.total_ms()}
+        entries = {**self.stages(), "total": self.total_ms()}
         return ", ".join(f"{name};dur={value:.3f}" for name, value in entries.items())

@@ -21,3 +21,11 @@ def test_header_is_server_timing():
     timings.lap("decode")
     assert timings.header() == "decode;dur=1.200, total;dur=2.000"
     assert re.fullmatch(r"([\w!#$%&'*+.^`|~-]+;dur=\d+\.\d+(, )?)+", Timings().header())
+
+
+def test_stages_may_be_gone_through_while_a_thread_ends_another():
+    timings = Timings()
+    timings.lap("decode")
+    for name in timings.stages():
+        timings.lap(f"after {name}")
+    assert list(timings.stages()) == ["decode", "after decode"]
