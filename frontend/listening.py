@@ -53,7 +53,7 @@ async def announce(host: str, port: int) -> None:
     started, pause_s, said = asyncio.get_running_loop().time(), FIRST_PAUSE_S, False
     while (missing := await _what_is_missing(_ANYWHERE.get(host, host), port)) is not None:
         if not said and asyncio.get_running_loop().time() - started > SAY_AFTER_S:
-            print(f"Oncoserve is not ready yet: {missing}. It goes on trying.", flush=True)  # noqa: T201
+            print(f"Oncoserve is not ready yet: {missing.rstrip('.')}. It goes on trying.", flush=True)  # noqa: T201
             said = True
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * GROWTH, LONGEST_PAUSE_S)

@@ -60,7 +60,7 @@ def link(source, target):
 def oncoserve(environment, home, tmp_path_factory):
     """Runs the installed command in a folder where nothing is ours, though something is called so."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    for name in ("frontend", "inference_server", "oncoserve"):
+    for name in ("frontend", "inference_server", "oncoserve", "supervision"):
         (elsewhere / name).mkdir()
         (elsewhere / name / "__init__.py").write_text("raise AssertionError('not ours')")
     # As little as a login shell has; the command finds everything by itself.
