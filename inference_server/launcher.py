@@ -11,14 +11,13 @@ from inference_server import diagnosis, runtime
 from inference_server.launch_errors import LaunchError
 from inference_server.restarts import COMMAND, TRITON, Restarts
 from inference_server.status_server import StatusServer
-from inference_server.triton_keeper import TritonKeeper
+from inference_server.triton_keeper import MOST_VAIN_STARTS, TritonKeeper
 from inference_server.triton_settings import PREFIX, TritonSettings
 from supervision.child import Child
 from supervision.heartbeat import Heartbeat
 from supervision.keeper import Keeper, Loss, Patience
 from supervision.stop_signals import block_stop_signals, stop_requested
 
-MOST_VAIN_STARTS = 5
 FIRST_EXIT_S = 60.0  # so long an exit of the command's own accord says that it cannot start
 OWN_CODES = range(129)  # those above are a shell's for signals
 FOR_EVER = 2**62
