@@ -226,3 +226,17 @@ class Task(Protocol):
     def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`
         """The fields of the document that change when a stored result is read with `view`."""
         ...
+
+
+class OneRequest:
+    """The part of a `Task` that is the same wherever a picture is one request, at the model's size."""
+
+    def demand(self, header: Header, parameters: Parameters) -> Demand:
+        """One request, at the model's size."""
+        del header, parameters
+        return Demand()
+
+    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+        """Next to nothing."""
+        del document, text
+        return 0

@@ -1,7 +1,7 @@
 """One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
 
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,11 +10,11 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Header, Picture
+from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.resize import resize
 from oncoserve.tasks.base import (
-    Demand,
     Layer,
+    OneRequest,
     OverlayOptions,
     Parameters,
     Rendering,
@@ -44,7 +44,7 @@ def _layer(stored: Stored) -> NDArray[np.uint8]:
     return grid(_saliency(stored), stored.document["image"])
 
 
-class Classification:
+class Classification(OneRequest):
     """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
 
     kind: ClassVar[str] = "classification"
@@ -71,16 +71,6 @@ class Classification:
                 f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
             )
         return found
-
-    def demand(self, header: Header, parameters: Parameters) -> Demand:
-        """One request, at the model's size."""
-        del header, parameters
-        return Demand()
-
-    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
-        """Next to nothing."""
-        del document, text
-        return 0
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,9 +11,18 @@ from PIL import Image, ImageDraw
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Header, Picture, rgb_of
+from oncoserve.pictures.decode import Picture, rgb_of
 from oncoserve.pictures.rgb import Warn
-from oncoserve.tasks.base import Demand, Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from oncoserve.tasks.base import (
+    Layer,
+    OneRequest,
+    OverlayOptions,
+    Parameters,
+    Rendering,
+    ServedModel,
+    Stored,
+    TaskResult,
+)
 from oncoserve.tasks.boxes import Found, find
 from oncoserve.tasks.card import Card, ModelClass
 from oncoserve.tasks.card import Localisation as Reading
@@ -75,7 +84,7 @@ def write_polygons(stored: Stored, options: Parameters) -> Iterator[str]:
     )
 
 
-class Localisation:
+class Localisation(OneRequest):
     """The task `localisation`: outputs `probabilities` (K,), `heatmap` (h, w) in 0-1 and `boxes` (h, w, 4), all FP32.
 
     A cell's four numbers are the left, top, right and bottom of the box that it proposes, in fractions of the picture.
@@ -111,16 +120,6 @@ class Localisation:
         elif card.localisation.nothing not in (names := [each.name for each in card.classes]):
             found.append(f"card.json: expected localisation.nothing among {names}, got {card.localisation.nothing!r}")
         return found
-
-    def demand(self, header: Header, parameters: Parameters) -> Demand:
-        """One request, at the model's size."""
-        del header, parameters
-        return Demand()
-
-    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
-        """Next to nothing."""
-        del document, text
-        return 0
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "LocalisationPlan":
         """Start work on a picture; there are no parameters."""
