@@ -12,11 +12,15 @@ class _Shape(BaseModel):
 
 
 class FaultShape(_Shape):
-    """Why an image has no result: the fields of the error that an upload would have got."""
+    """Why an image has no result: the fields of the error that an upload would have got.
+
+    `retryable`: the service gave it up, and kept its picture: POST /v1/jobs/{id}/retry tries it again.
+    """
 
     code: str
     title: str
     detail: str
+    retryable: bool
 
 
 class JobImageShape(_Shape):
@@ -41,10 +45,13 @@ class ProgressShape(_Shape):
 
 
 class JobSummaryShape(_Shape):
-    """A job without its images. `position` is the number of images of other jobs that come first, where known."""
+    """A job without its images. `position` is the number of images of other jobs that come first, where known.
+
+    Ended, it has SUCCEEDED with all of them, FAILED with all of them, or is PARTIAL.
+    """
 
     id: str = Field(pattern=ID_PATTERN)
-    state: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "EXPIRED"]
+    state: Literal["QUEUED", "RUNNING", "SUCCEEDED", "PARTIAL", "FAILED", "EXPIRED"]
     model: str
     parameters: dict[str, Any]
     created: str

@@ -54,7 +54,8 @@ def _image(image: JobImage) -> JobImageShape:
             "state": image.state.value,
             "result": outcome.result,
             "links": _links(outcome),
-            "error": fault and FaultShape(code=fault.code, title=fault.title, detail=fault.detail),
+            "error": fault
+            and FaultShape(code=fault.code, title=fault.title, detail=fault.detail, retryable=image.retryable),
             "attempts": image.attempts,
         }
     )

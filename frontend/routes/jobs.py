@@ -85,6 +85,22 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
         """How far it is, and where the results are."""
         return await job_document(jobs, await jobs.get(request.state.owner, job))
 
+    @routes.post(
+        f"{JOBS}/{{job}}/retry",
+        summary="Try again what the service gave up",
+        status_code=ACCEPTED,
+        response_model=JobShape,
+        responses=problems(404, 409, 429, 503),
+    )
+    async def retry(job: str, request: Request) -> Response:
+        """A new job of the images whose `error` says `retryable`, with the pictures that were kept of them.
+
+        The old job stays as it is. Images that were refused for their pictures are left out: send those in a new job
+        when they have been put right.
+        """
+        await jobs.check(request.state.owner)
+        return await accepted(jobs, await jobs.retry(request.state.owner, job))
+
     @routes.delete(f"{JOBS}/{{job}}", summary="Take a job back", status_code=204, responses=problems(404, 503))
     async def delete_job(job: str, request: Request) -> None:
         """What waits is cancelled; pictures and file names are gone. Results stay, they have their own DELETE."""

@@ -17,7 +17,7 @@ from testbed.encoded_pictures import encoded, noise
 
 PATIENCE_S: Final = 10.0  # of a caller, for one answer
 JOB_PATIENCE_S: Final = 30.0
-ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "EXPIRED"})
+ENDED: Final = frozenset({"SUCCEEDED", "PARTIAL", "FAILED", "EXPIRED"})
 TOLD: Final = 10  # faults in words; more are counted
 
 RIGHT, REFUSED, DROPPED, WRONG, BROKEN = "right", "refused", "dropped", "wrong", "broken"

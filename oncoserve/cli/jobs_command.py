@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 
-from oncoserve.cli.client.client_errors import EXIT_FINE
+from oncoserve.cli.client.client_errors import EXIT_FINE, EXIT_SOME_FAILED
 from oncoserve.cli.client.connection import add_options, connect, positive
 from oncoserve.cli.client.printing import columns, say
 from oncoserve.cli.client.service_client import Document, ServiceClient
@@ -30,22 +30,37 @@ def main(arguments: Sequence[str]) -> int:
     with closing(connect(given)) as service:
         if given.action == "list":
             _list(service, given.limit, as_json=given.json)
-        for job in given.job:
-            if given.action == "show":
-                _show(service.job(job), as_json=given.json)
-            else:
-                service.delete_job(job)
-                say(f"job {job} is taken back; the results that it has made stay.")
-    return EXIT_FINE
+        failures = [_act(service, given.action, job, as_json=given.json) for job in given.job]
+    return EXIT_SOME_FAILED if any(failures) else EXIT_FINE
+
+
+def _act(service: ServiceClient, action: str, job: str, *, as_json: bool) -> int:
+    """Do what was asked with one job.
+
+    Returns:
+        Images that are shown to have failed.
+    """
+    if action == "show":
+        found = service.job(job)
+        _show(found, as_json=as_json)
+        return int(found["progress"]["failed"])
+    if action == "retry":
+        _show(service.retry_job(job), as_json=as_json)
+    else:
+        service.delete_job(job)
+        say(f"job {job} is taken back; the results that it has made stay.")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="oncoserve jobs",
-        usage="%(prog)s [--limit N] [option ...]\n       %(prog)s {show,cancel} ID ... [option ...]",
-        description="Your jobs at a service, newest first.",
+        usage="%(prog)s [--limit N] [option ...]\n       %(prog)s {show,retry,cancel} ID ... [option ...]",
+        description="Your jobs at a service, newest first. `show` ends with 1 where images have failed; "
+        "`retry` makes a new job of those that the service gave up.",
     )
-    parser.add_argument("action", nargs="?", choices=("list", "show", "cancel"), default="list", help="default: list")
+    actions = ("list", "show", "retry", "cancel")
+    parser.add_argument("action", nargs="?", choices=actions, default="list", help="default: list")
     parser.add_argument("job", nargs="*", metavar="ID", help="of a job")
     parser.add_argument("--limit", type=positive, default=20, help="jobs that are listed; default: %(default)s")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")

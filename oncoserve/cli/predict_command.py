@@ -10,6 +10,7 @@ from oncoserve.cli.client.connection import add_options, connect, positive
 from oncoserve.cli.client.folder_run import run_folder
 from oncoserve.cli.client.picture_files import find, named
 from oncoserve.cli.client.prediction_lines import ask
+from oncoserve.cli.client.printing import say
 from oncoserve.cli.client.sending import Order
 
 FILES = ("overlay.png", "mask.png", "polygons.geojson")
@@ -33,12 +34,17 @@ def main(arguments: Sequence[str]) -> int:
             raise UsageError("One folder can be given, or any number of files.")
         if out is None:
             raise UsageError(f"{paths[0]} is a folder: say with --out where its results go.")
-        return run_folder(given, paths[0], find(paths[0], out, recursive=given.recursive))
+        found = find(paths[0], out, recursive=given.recursive)
+        if found.others:
+            say(f"left out: {found.others_in_words()}. PNG and JPEG files are taken; save the others as PNG first.")
+        return run_folder(given, paths[0], found.pictures)
     folder, pictures = named(paths)
     if out is not None:
         return run_folder(given, folder, pictures)
     if given.files:
         raise UsageError(f"Say with --out where {' '.join(given.files)} goes.")
+    if given.retry_failed:
+        raise UsageError("--retry-failed is of a run: name its folder with --out.")
     return ask(connect(given), given.model, dict(given.set), pictures, as_json=given.json)
 
 
@@ -48,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="%(prog)s PICTURE ... --model MODEL [--json] [option ...]\n"
         "       %(prog)s FOLDER --model MODEL --out RESULTS [option ...]",
         description=f"Ask a model about pictures. {NOTICE}",
-        epilog="Interrupted with --out, the same command goes on.",
+        epilog="Interrupted with --out, the same command goes on; with --retry-failed it sends again what failed.",
     )
     parser.add_argument("path", type=Path, nargs="+", help="PNG or JPEG files, or one folder of them")
     parser.add_argument("--model", required=True, help="`oncoserve models` lists them")
@@ -65,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     run = parser.add_argument_group("with --out")
     run.add_argument("--out", type=Path, help="folder of the results, new or of the run to go on with")
     run.add_argument("--recursive", action="store_true", help="take the folders in it too")
+    run.add_argument("--retry-failed", action="store_true", help="send the pictures of this run that failed again")
     run.add_argument("--files", nargs="+", action="extend", default=[], choices=FILES, help="beside result.json")
     run.add_argument(
         "--job-images",

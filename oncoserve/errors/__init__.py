@@ -8,6 +8,7 @@ PlatformError
 │   ├── VersionNotFound 404
 │   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
+│   ├── JobNotEnded 409, NothingToRetry 409
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
 │   ├── UnsupportedImage 415
 │   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429, TooManyQueuedImages 429
@@ -16,10 +17,8 @@ PlatformError
     ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
     ├── InferenceFailed 502
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
-    ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503
-    ├── StorageFull 503, QueueFull 503
-    ├── TooManyConnections 503, JobsUnavailable 503, NoRoom 503
     ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503, OutOfResources 503
+    ├── StorageFull 503, QueueFull 503, NoRoom 503
     └── DeadlineExceeded 504
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
@@ -35,6 +34,7 @@ from oncoserve.errors.request_errors import (
     ImageTooComplex,
     ImageTooLarge,
     InvalidParameter,
+    JobNotEnded,
     JobNotFound,
     MalformedRequest,
     MethodNotAllowed,
@@ -42,6 +42,7 @@ from oncoserve.errors.request_errors import (
     MissingImages,
     ModelNotFound,
     NotAcceptable,
+    NothingToRetry,
     RenderingNotAvailable,
     RequestTimeout,
     ResultNotFound,
@@ -91,6 +92,7 @@ __all__ = [
     "InferenceUnavailable",
     "InternalError",
     "InvalidParameter",
+    "JobNotEnded",
     "JobNotFound",
     "JobsUnavailable",
     "MalformedRequest",
@@ -102,6 +104,7 @@ __all__ = [
     "ModelProcessEnded",
     "NoRoom",
     "NotAcceptable",
+    "NothingToRetry",
     "OutOfResources",
     "PlatformError",
     "QueueFull",

@@ -106,6 +106,32 @@ class JobNotFound(RequestError):
         super().__init__(f"There is no job {job_id[:64]!r}.")
 
 
+class JobNotEnded(RequestError):
+    """Failed images can be tried again when all images of their job have ended."""
+
+    status, code, title = 409, "job_not_ended", "The job is still under way"
+    advice = "Ask again when GET /v1/jobs/{id} says PARTIAL or FAILED."
+
+    def __init__(self, job_id: str, under_way: int) -> None:
+        super().__init__(f"{under_way} images of job {job_id!r} have not ended.")
+
+
+class NothingToRetry(RequestError):
+    """No image of the job was given up by the service: all succeeded, were refused for their pictures, or expired."""
+
+    status, code, title = 409, "nothing_to_retry", "No image of the job can be tried again"
+    advice = "Send pictures that were refused again in a new job, when they have been put right."
+
+    def __init__(self, job_id: str, failed: int, *, expired: bool) -> None:
+        if expired:
+            met = "The job has expired, and its pictures are gone."
+        elif failed:
+            met = f"All {failed} that failed were refused for what their pictures are."
+        else:
+            met = "None has failed."
+        super().__init__(f"Job {job_id!r}: {met}")
+
+
 class UploadNotFound(RequestError):
     """The upload that the job names does not exist, has not arrived yet, or is no longer kept."""
 

@@ -220,8 +220,8 @@ class Handler:
     async def _give_up(self, lease: Lease, message: ImageMessage, error: ServiceError) -> None:
         reason = error.args[0]
         log.error("an image was given up", extra={"job": message.job_id, "index": message.index, "reason": reason})
+        # The picture stays until the job expires: whoever mends the reason can have it tried again.
         await self._finish(message, Outcome(fault=Fault.of(error)))
-        await self._insist(partial(self._to.objects.delete, message.object))
         await self._insist(partial(self._to.queue.bury, lease, reason))
 
     @asynccontextmanager

@@ -9,18 +9,21 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from oncoserve.errors import PlatformError
+from oncoserve.errors import AttemptsExhausted, ModelProcessEnded, PlatformError
 
 ID_PATTERN = "^[0-9a-f]{32}$"
 RECORD_KEPT = timedelta(days=30)  # of an expired job: that it was, not what was in it
+# Faults of the service or of its model, not surely of the picture: their pictures are kept until the job expires.
+GIVEN_UP = frozenset({AttemptsExhausted.code, ModelProcessEnded.code})
 
 
 class State(StrEnum):
-    """Of a job, and of each of its images; only a job expires."""
+    """Of a job, and of each of its images; only a job can be PARTIAL, and only a job expires."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
+    PARTIAL = "PARTIAL"
     FAILED = "FAILED"
     EXPIRED = "EXPIRED"
 
@@ -42,6 +45,11 @@ class Fault:
     def of(cls, error: PlatformError) -> Self:
         """What the caller would have been told at once."""
         return cls(error.code, error.title, error.detail)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same picture, which is kept, may give a result another time."""
+        return self.code in GIVEN_UP
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,11 @@ class JobImage:
     attempts: int = 0
     outcome: Outcome | None = None
 
+    @property
+    def retryable(self) -> bool:
+        """Whether it has failed and may be tried again with the picture that is kept."""
+        return bool(self.object and self.outcome and self.outcome.fault and self.outcome.fault.retryable)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -101,12 +114,14 @@ class Progress:
 
     @property
     def state(self) -> State:
-        """The job's: ended with its last image; one result makes it a success.
+        """The job's: ended with its last image; a success where every image has a result.
 
         An image that was refused before it came into the queue has failed, and yet nothing has begun.
         """
         if self.queued or self.running:
             return State.RUNNING if self.running or self.succeeded else State.QUEUED
+        if self.succeeded and self.failed:
+            return State.PARTIAL
         return State.SUCCEEDED if self.succeeded else State.FAILED
 
 

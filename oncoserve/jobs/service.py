@@ -8,13 +8,16 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from oncoserve.errors import (
+    JobNotEnded,
     JobNotFound,
     JobsUnavailable,
     MissingImages,
+    NothingToRetry,
     RequestError,
     TooManyImages,
     UploadNotFound,
@@ -188,6 +191,27 @@ class Jobs:
         await self._wait(self._to.store.delete(job_id))
         await self._remove_pictures(job.images)
 
+    async def retry(self, owner: str | None, job_id: str) -> Job:
+        """A new job of the images that were given up, with the pictures that were kept of them.
+
+        Images that were refused for what their pictures are would be refused again, and are left out.
+
+        Raises:
+            JobNotFound, JobNotEnded, NothingToRetry, TooManyQueuedImages, QueueFull, JobsUnavailable
+        """
+        job = await self.get(owner, job_id)
+        record = job.record
+        if not self.state(record).ended:
+            raise JobNotEnded(job_id, record.progress.queued + record.progress.running)
+        again = [each for each in job.images if each.retryable]
+        if not again:
+            raise NothingToRetry(job_id, record.progress.failed, expired=self.state(record) is State.EXPIRED)
+        pictures = [Submission(each.name, partial(self._again, each.object)) for each in again]
+        return await self.submit(owner, record.model, record.parameters, pictures)
+
+    async def _again(self, key: str) -> bytes:
+        return await self._wait(self._to.objects.get(key))
+
     async def backlog(self) -> Mapping[str, Backlog]:
         """What waits for the workers; see the port."""
         return await self._wait(self._to.queue.backlog(), BACKLOG_S)
@@ -198,8 +222,8 @@ class Jobs:
 
     async def _remove_pictures(self, kept: Sequence[JobImage]) -> None:
         for image in kept:
-            # Where an image has ended the worker has done so, and many deletions take long.
-            if image.object and not image.state.ended:
+            # Where an image has ended the worker has mostly done so, and many deletions take long.
+            if image.object and (image.retryable or not image.state.ended):
                 await self._wait(self._to.objects.delete(image.object))
 
     async def position(self, record: JobRecord) -> int | None:

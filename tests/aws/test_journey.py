@@ -18,7 +18,7 @@ def test_from_the_api_to_the_result(api, start_worker, emulator, sample):
     job = ended(ward, answer.json())
 
     good, bad = job["images"]
-    assert (job["state"], good["state"], bad["state"]) == ("SUCCEEDED", "SUCCEEDED", "FAILED")
+    assert (job["state"], good["state"], bad["state"]) == ("PARTIAL", "SUCCEEDED", "FAILED")
     assert (good["name"], bad["error"]["code"]) == ("scan 1.jpg", "unsupported_image")
     led = ward.get(good["links"]["result"])
     assert (led.status_code, led.headers["location"].startswith(emulator.url)) == (307, True)

@@ -58,7 +58,7 @@ def test_several_pictures_become_a_job_with_a_row_each(visit, samples):
     page.set_input_files("#file", [held(samples["glioma"]), held(samples["meningioma"]), formula])
     page.wait_for_url("**/jobs/*")
     wait_until_done(page)
-    expect(page.locator("#job-status")).to_have_text("Done: 2 pictures of 3, 1 failed")
+    expect(page.locator("#job-status")).to_have_text("Partly done: 2 pictures of 3, 1 failed")
     rows = page.locator("#image-rows tr")
     expect(rows).to_have_count(3)
     expect(rows.nth(0).get_by_role("link")).to_contain_text("Glioma")
@@ -69,7 +69,7 @@ def test_several_pictures_become_a_job_with_a_row_each(visit, samples):
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Results CSV").click()
-    table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    table = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
     assert [row["label"] for row in table] == ["glioma", "meningioma", ""]
     assert [row["picture"] for row in table][2] == "'=1+1.png"  # a spreadsheet would compute it
     assert table[2]["error"] == "unsupported_image"
@@ -107,7 +107,7 @@ def test_queue_position_and_progress_are_told(visit):
         "Waiting: 7 pictures of other jobs are ahead": ("QUEUED", 7, 0, 0),
         "Running: 1 of 2 pictures done": ("RUNNING", None, 1, 0),
         "Running: 2 of 2 pictures done, 1 failed": ("RUNNING", None, 1, 1),
-        "Done: 0 pictures of 2, 2 failed": ("FAILED", None, 0, 2),
+        "Failed: all 2 pictures have no result": ("FAILED", None, 0, 2),
     }
     texts = list(shapes)
 

@@ -60,6 +60,9 @@ export async function readDescription(id, signal) {
 /** PUT a JSON value; resolves to the JSON of the answer. */
 export const write = (path, value) => withKey((headers) => putWith(headers, path, value));
 
+/** POST without a body; resolves to the JSON of the answer. */
+export const post = (path) => withKey(async (headers) => json(await exchange(new Request(path, { method: "POST", headers }))));
+
 async function putWith(headers, path, value) {
   const sent = { ...headers, "Content-Type": "application/json" };
   const request = new Request(path, { method: "PUT", headers: sent, body: JSON.stringify(value) });

@@ -1,5 +1,8 @@
 // Results as comma-separated values (RFC 4180).
 
+/** Goes before the table: without it Excel takes UTF-8 for the computer's old code page and spoils letters. */
+export const BOM = "\ufeff";
+
 const COLUMNS = ["picture", "state", "error", "result", "model", "version", "label"];
 
 /**

@@ -1,13 +1,12 @@
 // The page of a job: how far it is, what each picture gave, a table of everything.
 
-import { readCard, readJob, readResult, remove, showIn } from "./api.js";
-import { toCsv } from "./csv.js";
+import { post, readCard, readJob, readResult, remove, showIn } from "./api.js";
+import { BOM, toCsv } from "./csv.js";
 import { attempt } from "./problem.js";
 import { TASKS } from "./tasks.js";
+import { jobBar, STATES, UNDER_WAY } from "./job_states.js";
 import { pictures, time } from "./wording.js";
 
-const STATES = { QUEUED: "Waiting", RUNNING: "Running", SUCCEEDED: "Done", FAILED: "Failed", EXPIRED: "Expired" };
-const ENDED = new Set(["SUCCEEDED", "FAILED", "EXPIRED"]);
 const POLL_MS = 1000;
 const PICTURES_PER_POLL_MS = 0.2; // a large job is asked for less often: its document is long
 
@@ -23,19 +22,19 @@ async function watch() {
     job = await readJob(id);
     card ??= await readCard(job.model).catch(() => null);
     show();
-    if (ENDED.has(job.state)) return;
+    if (!UNDER_WAY.has(job.state)) return;
     await new Promise((resolve) => setTimeout(resolve, Math.max(POLL_MS, job.progress.total / PICTURES_PER_POLL_MS)));
   }
 }
 
 function show() {
-  const { total, succeeded, failed } = job.progress;
+  const { total, succeeded } = job.progress;
   at("job-title").textContent = `Job of ${pictures(total)}`;
   at("job-facts").replaceChildren(card?.title ?? job.model, ", begun ", time(job.created), ", kept until ", time(job.expires));
   const status = words();
   if (at("job-status").textContent !== status) at("job-status").textContent = status;
-  at("job-progress").value = total ? (succeeded + failed) / total : 0;
-  at("job-progress").hidden = ENDED.has(job.state);
+  at("job-progress").replaceChildren(jobBar(job.progress));
+  at("retry-failed").hidden = UNDER_WAY.has(job.state) || !job.images.some(({ error }) => error?.retryable);
   at("job-actions").hidden = at("images").hidden = false;
   at("csv").disabled = succeeded === 0;
   document.title = `${status} - Oncoserve`;
@@ -46,7 +45,8 @@ function words() {
   const { total, succeeded, failed } = job.progress;
   const failures = failed ? `, ${failed} failed` : "";
   if (job.state === "EXPIRED") return "Expired: its results are gone";
-  if (ENDED.has(job.state)) return `Done: ${pictures(succeeded)} of ${total}${failures}`;
+  if (job.state === "FAILED") return `Failed: ${failed === 1 ? "the picture has" : `all ${pictures(failed)} have`} no result`;
+  if (!UNDER_WAY.has(job.state)) return `${STATES[job.state]}: ${pictures(succeeded)} of ${total}${failures}`;
   if (job.state === "RUNNING") return `Running: ${succeeded + failed} of ${pictures(total)} done${failures}`;
   return job.position ? `Waiting: ${pictures(job.position)} of other jobs are ahead` : "Waiting for a worker";
 }
@@ -97,9 +97,14 @@ async function saveCsv() {
   } catch (error) {
     at("csv-status").textContent = `The table lacks a result that could not be read. ${error.message}`;
   }
-  const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }));
+  const url = URL.createObjectURL(new Blob([BOM, toCsv(rows)], { type: "text/csv;charset=utf-8" }));
   Object.assign(document.createElement("a"), { href: url, download: `${job.model}-job-${id}.csv` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+async function retryFailed() {
+  const again = await post(`${job.links.self}/retry`);
+  location.assign(`/jobs/${again.id}`);
 }
 
 async function deleteJob() {
@@ -109,5 +114,6 @@ async function deleteJob() {
 }
 
 at("csv").addEventListener("click", saveCsv);
+at("retry-failed").addEventListener("click", () => attempt(retryFailed));
 at("delete").addEventListener("click", () => attempt(deleteJob));
 attempt(watch);

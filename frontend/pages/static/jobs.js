@@ -2,10 +2,9 @@
 
 import { readJobs } from "./api.js";
 import { attempt } from "./problem.js";
+import { jobBar, STATES, UNDER_WAY } from "./job_states.js";
 import { pictures, time } from "./wording.js";
 
-const STATES = { QUEUED: "Waiting", RUNNING: "Running", SUCCEEDED: "Done", FAILED: "Failed", EXPIRED: "Expired" };
-const UNDER_WAY = new Set(["QUEUED", "RUNNING"]);
 const POLL_MS = 2000;
 
 const at = (id) => document.getElementById(id);
@@ -46,13 +45,8 @@ function row({ id, model, state, created, progress, position }) {
   link.append(time(created));
   head.append(link);
   const ahead = state === "QUEUED" && position ? `, ${position} ahead` : "";
-  const bar = Object.assign(document.createElement("progress"), {
-    max: progress.total,
-    value: progress.succeeded + progress.failed,
-    ariaLabel: "Pictures done",
-  });
   const failed = progress.failed ? `, ${progress.failed} failed` : "";
-  made.append(head, cell(model), cell(STATES[state] + ahead), cell(bar), cell(`${progress.succeeded} of ${progress.total}${failed}`));
+  made.append(head, cell(model), cell(STATES[state] + ahead), cell(jobBar(progress)), cell(`${progress.succeeded} of ${progress.total}${failed}`));
   return made;
 }
 

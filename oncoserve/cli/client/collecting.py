@@ -12,7 +12,7 @@ from oncoserve.runtime.files import write_whole
 
 FOLDER, DOCUMENT = "images", "result.json"
 NOT_FOUND = 404
-ENDED = {"SUCCEEDED", "FAILED"}
+ENDED = {"SUCCEEDED", "FAILED"}  # of an image
 FETCHES_AT_ONCE = 4
 JOBS_AT_ONCE = 8  # looked at in turn, the oldest first: a queue ends them in that order
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
@@ -62,7 +62,7 @@ class Collector:
             pool.shutdown(wait, cancel_futures=True)
 
     def _collect(self, pool: ThreadPoolExecutor) -> None:
-        unfinished = [job for job, names in self._state.jobs.items() if not self._state.done.keys() >= set(names)]
+        unfinished = [job for job in self._state.jobs if self._open(job)]
         wait_s = SHORTEST_WAIT_S
         while unfinished:
             before = len(self._state.done)
@@ -71,6 +71,11 @@ class Collector:
             wait_s = SHORTEST_WAIT_S if len(self._state.done) > before else min(2 * wait_s, LONGEST_WAIT_S)
             if unfinished and not finished:
                 self._service.sleep(wait_s)
+
+    def _open(self, job: str) -> set[str]:
+        """The pictures that this job counts for and that have not ended."""
+        state = self._state
+        return {name for name in state.jobs[job] if state.job_of.get(name) == job and name not in state.done}
 
     def _look(self, job: str, pool: ThreadPoolExecutor) -> bool:
         """Note what has ended in a job since the last look, and tell whether all of it has."""
@@ -84,16 +89,17 @@ class Collector:
         images = document["images"]
         if len(images) != len(names):
             raise ClientError(f"Job {job} has {len(images)} images; {len(names)} were handed in.")
+        still_open = self._open(job)
         ended = {
             name: image
             for name, image in zip(names, images, strict=True)
-            if name not in self._state.done and (image["state"] in ENDED or document["state"] == "EXPIRED")
+            if name in still_open and (image["state"] in ENDED or document["state"] == "EXPIRED")
         }
         if ended:
             endings = pool.map(self._ending, ended.keys(), ended.values())
             self._state.note_done(dict(zip(ended, endings, strict=True)))
             self._report(len(ended))
-        return self._state.done.keys() >= set(names)
+        return not self._open(job)
 
     def _ending(self, name: str, image: Document) -> Ending:
         if image["state"] == "SUCCEEDED" and image["result"]:

@@ -1,6 +1,7 @@
 """A folder of pictures through a service: in as jobs, back as files and a table, going on where it was left."""
 
 import argparse
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from oncoserve.cli.client.client_errors import EXIT_FINE, EXIT_SOME_FAILED, Interrupted
-from oncoserve.cli.client.collecting import Collector
+from oncoserve.cli.client.collecting import Collector, result_folder
 from oncoserve.cli.client.connection import connect
 from oncoserve.cli.client.picture_files import PictureFile
 from oncoserve.cli.client.results_table import FILE, write_table
@@ -48,14 +49,35 @@ def _run(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile
         with lock(out):
             state = load(out, run)
             service.check_model(given.model)
+            if given.retry_failed:
+                _forget_failed(out, state, names)
             order = Order(given.model, parameters, given.job_images, given.job_mb * 10**6)
             unsent = len(set(names) - state.sent().keys() - state.done.keys())
             with tqdm(total=unsent, desc="sent", unit="image", disable=None) as bar:
                 Sender(service, order, state, bar.update).send(pictures)
             with tqdm(total=len(names), initial=len(state.done), desc="done", unit="image", disable=None) as bar:
-                Collector(service, given.files, state, out, bar.update).collect()
+
+                def report(ended: int) -> None:
+                    bar.set_postfix_str(_failures(state), refresh=False)
+                    bar.update(ended)
+
+                report(0)
+                Collector(service, given.files, state, out, report).collect()
             write_table(out, state)
     return _conclude(out, state, names)
+
+
+def _forget_failed(out: Path, state: RunState, names: Sequence[str]) -> None:
+    """Let what failed be sent once more, as it is on the disk now."""
+    failed = [name for name in names if name in state.done and state.done[name].state == "FAILED"]
+    for name in failed:  # of another picture, or half of a result that is gone
+        shutil.rmtree(result_folder(out, name), ignore_errors=True)
+    state.note_again(failed)
+
+
+def _failures(state: RunState) -> str:
+    failed = sum(each.state == "FAILED" for each in state.done.values())
+    return f"{failed} failed" if failed else ""
 
 
 def _conclude(out: Path, state: RunState, names: Sequence[str]) -> int:
@@ -64,4 +86,6 @@ def _conclude(out: Path, state: RunState, names: Sequence[str]) -> int:
     print(f"{len(names)} images: {ends['SUCCEEDED']} succeeded, {ends['FAILED']} failed. {out / FILE}")
     for reason, count in reasons.most_common():
         print(f"  {count} x {reason}")
+    if reasons:
+        print("The same command with --retry-failed sends the failed ones again.")
     return EXIT_SOME_FAILED if reasons else EXIT_FINE

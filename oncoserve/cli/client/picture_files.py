@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,9 @@ from oncoserve.cli.client.client_errors import UsageError
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 ANY_TYPE = "application/octet-stream"  # the service looks at the bytes
+PICTURE = "PNG or JPEG"
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": PICTURE, b"\xff\xd8\xff": PICTURE, b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
+FIRST_BYTES = 132  # the mark of a DICOM file ends there
 LONGEST_NAME = 200  # characters that the service keeps
 
 
@@ -53,27 +57,65 @@ class PictureFile:
         return Upload(sent_name(self.name), self.path.read_bytes(), MEDIA_TYPES.get(self.path.suffix.lower(), ANY_TYPE))
 
 
-def find(folder: Path, out: Path, *, recursive: bool) -> list[PictureFile]:
-    """The PNG and JPEG files of a folder by name; hidden ones and those of the results are left out.
+@dataclass(frozen=True)
+class Folder:
+    """What is in a folder: the pictures by name, and how many other files there are of each kind."""
+
+    pictures: list[PictureFile]
+    others: Counter[str]
+
+    def others_in_words(self) -> str:
+        """Such as "12 DICOM, 1 .txt"; empty where there are none."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.others.most_common())
+
+
+def find(folder: Path, out: Path, *, recursive: bool) -> Folder:
+    """The PNG and JPEG files of a folder, by their endings or their first bytes, and what else there is.
+
+    Hidden files and those of the results are left out of both.
 
     Raises:
         UsageError: no such folder, or no picture in it.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.")
+    found = Folder([], Counter())
     inside = out.resolve()
-    found = [
-        PictureFile(path.relative_to(folder).as_posix(), path, path.stat().st_size if path.is_file() else 0)
-        for path in sorted(folder.rglob("*") if recursive else folder.iterdir())
-        if path.suffix.lower() in MEDIA_TYPES
-        and not path.is_dir()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.resolve().is_relative_to(inside)
-    ]
-    if not found:
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or path.is_dir() or path.resolve().is_relative_to(inside):
+            continue
+        kind = _kind(path)
+        if kind is PICTURE:
+            size = path.stat().st_size if path.is_file() else 0
+            found.pictures.append(PictureFile(path.relative_to(folder).as_posix(), path, size))
+        else:
+            found.others[kind] += 1
+    if not found.pictures:
+        others = f" It has {found.others_in_words()}." if found.others else ""
         deeper = "" if recursive else " Folders in it are searched with --recursive."
-        raise UsageError(f"{folder} has no PNG or JPEG file (*.png, *.jpg, *.jpeg).{deeper}")
+        raise UsageError(f"{folder} has no PNG or JPEG file.{others}{deeper}")
     return found
+
+
+def _kind(path: Path) -> str:
+    """PICTURE, or another kind in a word: what tells DICOM files is often in their bytes alone."""
+    ending = path.suffix.lower()
+    if ending in MEDIA_TYPES:
+        return PICTURE
+    if not path.is_file():
+        return "no regular file"  # reading from a pipe could wait for ever
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(FIRST_BYTES)
+    except OSError:
+        return "unreadable"
+    for signature, kind in SIGNATURES.items():
+        if beginning.startswith(signature):
+            return kind
+    if ending == ".dcm" or beginning[128:] == b"DICM":
+        return "DICOM"
+    return ending or "without an ending"
 
 
 def named(paths: Sequence[Path]) -> tuple[Path, list[PictureFile]]:

@@ -1,5 +1,6 @@
 """results.csv: a row a picture, a column for each number that any of them has."""
 
+import codecs
 import csv
 import io
 import json
@@ -28,7 +29,9 @@ def write_table(out: Path, state: RunState) -> None:
     writer = csv.DictWriter(buffer, [*FIRST, *columns, *LAST], restval="")
     writer.writerow({column: safe(column) for column in writer.fieldnames})
     writer.writerows({column: safe(value) for column, value in row.items()} for row in rows)
-    write_whole(out / FILE, buffer.getvalue().encode("utf-8", "replace"), durable=True)
+    # With the mark at its beginning: without it Excel takes UTF-8 for the computer's old code page and spoils letters.
+    text = buffer.getvalue().encode("utf-8", "replace")
+    write_whole(out / FILE, codecs.BOM_UTF8 + text, durable=True)
 
 
 def safe(value: object) -> object:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ class RunState:
         run: folder, service, model and parameters, which a run that goes on has to share.
         path: the journal.
         jobs: by job id, the pictures in the order of the job's images: sha256 of what was sent, by name.
+        job_of: the job that counts for a picture; an earlier one does not, once the picture is to be sent again.
         done: pictures that have ended, with their files written where they have any.
         attempt: the job that is being handed in.
     """
@@ -54,12 +55,13 @@ class RunState:
     run: dict[str, Any]
     path: Path
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
+    job_of: dict[str, str] = field(default_factory=dict)
     done: dict[str, Ending] = field(default_factory=dict)
     attempt: Attempt | None = None
 
     def sent(self) -> dict[str, str]:
         """The pictures that are in a job: sha256 by name."""
-        return {name: sha256 for pictures in self.jobs.values() for name, sha256 in pictures.items()}
+        return {name: self.jobs[job][name] for name, job in self.job_of.items()}
 
     def note_attempt(self, attempt: Attempt | None) -> None:
         """A job is about to be handed in; None: it was not made."""
@@ -72,6 +74,11 @@ class RunState:
     def note_done(self, endings: Mapping[str, Ending]) -> None:
         """These pictures have ended."""
         self._note({"done": {name: asdict(each) for name, each in endings.items()}})
+
+    def note_again(self, names: Collection[str]) -> None:
+        """These pictures are to be sent anew, whatever came of them."""
+        if names:
+            self._note({"again": sorted(names)})
 
     def _note(self, change: dict[str, Any]) -> None:
         self.apply(change)
@@ -86,8 +93,13 @@ class RunState:
         """Take a change that is in the journal."""
         if "job" in change:
             self.jobs[change["job"]], self.attempt = change["pictures"], None
+            self.job_of |= dict.fromkeys(change["pictures"], change["job"])
         elif "done" in change:
             self.done |= {name: Ending(**each) for name, each in change["done"].items()}
+        elif "again" in change:
+            for name in change["again"]:
+                self.job_of.pop(name, None)
+                self.done.pop(name, None)
         else:
             self.attempt = change["attempt"] and Attempt(**change["attempt"])
 

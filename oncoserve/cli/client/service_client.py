@@ -89,6 +89,18 @@ class ServiceClient:
         """A job as it stands."""
         return self._read(f"/v1/jobs/{quote(job, safe='')}")
 
+    def retry_job(self, job: str) -> Document:
+        """A new job of what was given up in that one.
+
+        Raises:
+            Refused, Unreachable
+        """
+        try:
+            return _document(self._send("POST", f"/v1/jobs/{quote(job, safe='')}/retry", repeatable=False))
+        except Lost as error:
+            met = f"The connection ended before the answer ({error}); `oncoserve jobs` tells whether the job was made."
+            raise Unreachable(met) from error
+
     def delete_job(self, job: str) -> None:
         """Take a job back: what waits is cancelled, its record goes; results stay."""
         self._send("DELETE", f"/v1/jobs/{quote(job, safe='')}")

@@ -16,7 +16,7 @@ PATIENCE_S = 240  # only a test that fails waits that long
 
 
 def rows(out):
-    with (out / "results.csv").open(newline="") as file:
+    with (out / "results.csv").open(newline="", encoding="utf-8-sig") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 

@@ -119,6 +119,15 @@ async def test_a_deleted_job_is_gone_with_pictures_and_names(service, tmp_path):
         assert b"QX7JANEDOE" not in file.read_bytes(), file
 
 
+async def test_only_what_has_ended_and_was_given_up_is_tried_again(service):
+    under_way = (await submit(service, PNG)).headers["location"]
+    assert_problem(await service.http.post(f"{under_way}/retry"), 409, "job_not_ended")
+    refused = await submit(service, b"GIF89a")
+    assert refused.json()["images"][0]["error"]["retryable"] is False
+    assert_problem(await service.http.post(f"{refused.headers['location']}/retry"), 409, "nothing_to_retry")
+    assert_problem(await service.http.post(f"{JOBS}/{'0' * 32}/retry"), 404, "job_not_found")
+
+
 @pytest.mark.parametrize("name", ["0" * 32, "x", "..%2f..%2fkeys", "%00", "0" * 31 + "%0a", "A" * 32])
 async def test_an_id_that_is_none(service, name):
     for method in ("GET", "DELETE"):

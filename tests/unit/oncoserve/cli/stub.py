@@ -48,6 +48,7 @@ class Stub:
             ("/v1/jobs", "GET", self.list),
             ("/v1/jobs/{job}", "GET", self.job),
             ("/v1/jobs/{job}", "DELETE", self.delete),
+            ("/v1/jobs/{job}/retry", "POST", self.retry),
             ("/v1/uploads", "POST", self.upload),
             ("/store/{upload}", "PUT", self.put),
             ("/v1/results/{result}", "GET", self.result),
@@ -142,7 +143,15 @@ class Stub:
             return problem(404, "job_not_found", "There is no such job.")
         for image in [image for image in job["images"] if image["state"] == "QUEUED"][: self.pace]:
             image["state"] = "SUCCEEDED"
+        job["progress"]["failed"] = sum(image["state"] == "FAILED" for image in job["images"])
         return JSONResponse(job)
+
+    async def retry(self, request):
+        job = self.jobs[request.path_params["job"]]
+        failed = [dict(image, state="QUEUED", error=None) for image in job["images"] if image["state"] == "FAILED"]
+        again = {**job, "id": f"{next(self._numbers):032x}", "images": failed}
+        self.jobs[again["id"]] = again
+        return JSONResponse(again, 202)
 
     async def delete(self, request):
         if self.jobs.pop(request.path_params["job"], None) is None:

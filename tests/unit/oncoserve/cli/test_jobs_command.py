@@ -4,7 +4,7 @@ import pytest
 
 from oncoserve.cli.client.picture_files import Upload
 from oncoserve.cli.client.service_client import ServiceClient
-from tests.unit.oncoserve.cli.stub import BAD
+from tests.unit.oncoserve.cli.stub import BAD, answer, problem
 
 
 @pytest.fixture
@@ -38,12 +38,28 @@ def test_none(call):
 
 def test_one_with_its_images(call, handed_in, stub):
     code, out, _ = call("jobs", "show", handed_in[0])
-    assert code == 0
+    assert code == 1  # since one of its images has failed
     assert "threshold  0.5" in out
     a, b = out.splitlines()[-2:]
     assert a.split() == ["a.png", "SUCCEEDED", stub.jobs[handed_in[0]]["images"][0]["result"]]
     assert b.split()[:3] == ["?[31mb.png", "FAILED", "corrupt_image:"]
     assert json.loads(call("jobs", "show", handed_in[0], "--json")[1])["id"] == handed_in[0]
+
+
+def test_what_failed_is_tried_again_as_a_new_job(call, handed_in, stub):
+    call("jobs", "show", handed_in[0])
+    code, out, _ = call("jobs", "retry", handed_in[0])
+    new = list(stub.jobs)[-1]
+    assert (code, new in handed_in) == (0, False)
+    assert new in out
+    assert [image["name"] for image in stub.jobs[new]["images"]] == ["\x1b[31mb.png"]
+
+
+def test_a_retry_that_gets_no_answer_says_where_to_look(call, handed_in, stub):
+    stub.faults["POST", f"/v1/jobs/{handed_in[0]}/retry"].append(answer(problem(500, "internal_error", "?")))
+    code, _, told = call("jobs", "retry", handed_in[0])
+    assert (code, "`oncoserve jobs` tells whether the job was made" in told) == (3, True)
+    assert len(stub.jobs) == 3
 
 
 def test_taken_back(call, handed_in, stub):
@@ -61,7 +77,7 @@ def test_one_that_there_is_not(call, handed_in, stub, action, job):
     assert len(stub.jobs) == 3
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["cancel"], ["list", "x"], ["x"], ["--limit", "0"]])
+@pytest.mark.parametrize("arguments", [["show"], ["retry"], ["cancel"], ["list", "x"], ["x"], ["--limit", "0"]])
 def test_arguments_that_cannot_be(call, arguments):
     with pytest.raises(SystemExit) as ended:
         call("jobs", *arguments)

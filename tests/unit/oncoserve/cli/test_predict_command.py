@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import pytest
 from starlette.responses import JSONResponse
@@ -12,7 +13,7 @@ from tests.unit.oncoserve.cli.stub import BAD, Stub, answer, problem
 
 
 def rows(out):
-    with (out / "results.csv").open(newline="") as file:
+    with (out / "results.csv").open(newline="", encoding="utf-8-sig") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
@@ -52,6 +53,50 @@ def test_folders_inside_are_taken_when_asked_and_the_results_never(run, stub, fo
     assert run(stub, *argv)[0] == 0
     assert sum(stub.received.values()) == 6
     assert (folder / "out/images/deep/0.png/overlay.png").read_bytes() == b"overlay of another with the same name"
+
+
+def test_what_is_left_out_is_told_by_its_kind(run, stub, folder, tmp_path):
+    (folder / "IM0001").write_bytes(bytes(128) + b"DICM")
+    (folder / "b.dcm").write_bytes(b"without the mark")
+    (folder / "slide.svs").write_bytes(b"II*\x00and more")
+    (folder / "notes.txt").write_bytes(b"text")
+    os.mkfifo(folder / "pipe")
+    (folder / "scan").write_bytes(b"\x89PNG\r\n\x1a\n of no ending")
+    code, text = run(stub)
+    assert (code, "left out: 2 DICOM, " in text) == (0, True)
+    assert all(f"1 {kind}" in text for kind in ("TIFF", ".txt", "no regular file"))
+    assert "6 images: 6 succeeded" in text
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "c.dcm").write_bytes(b"x")
+    code, text = run(stub, where=alone)
+    assert (code, "has no PNG or JPEG file. It has 1 DICOM." in text) == (2, True)
+
+
+def test_the_failed_ones_are_sent_again_as_they_are_now(run, stub, folder, tmp_path):
+    (folder / "bad.png").write_bytes(BAD)
+    (folder / "worse.png").write_bytes(BAD + b" too")
+    code, text = run(stub)
+    assert (code, "--retry-failed" in text) == (1, True)
+    (folder / "bad.png").write_bytes(b"put right")
+    assert run(stub)[0] == 1  # without being told so, nothing is sent again
+    assert sum(stub.received.values()) == 7
+    code, text = run(stub, "--retry-failed", "--files", "overlay.png")
+    assert (code, "7 images: 6 succeeded, 1 failed" in text) == (1, True)
+    assert (sum(stub.received.values()), stub.received[b"put right"]) == (9, 1)
+    assert rows(tmp_path / "out")["bad.png"]["state"] == "SUCCEEDED"
+    assert (tmp_path / "out/images/bad.png/overlay.png").read_bytes() == b"overlay of put right"
+    (folder / "worse.png").write_bytes(b"right as well")
+    assert run(stub, "--retry-failed")[0] == 0
+    assert run(stub, "--retry-failed")[0] == 0
+    assert sum(stub.received.values()) == 10
+
+
+def test_excel_is_told_the_letters_of_the_table(run, stub, folder, tmp_path):
+    (folder / "Schädel.png").write_bytes(b"skull")
+    run(stub)
+    assert (tmp_path / "out/results.csv").read_bytes().startswith("\ufefffile,".encode())
+    assert "Schädel.png" in rows(tmp_path / "out")
 
 
 def test_a_second_run_submits_nothing_and_brings_what_is_new(run, stub, folder, tmp_path):

@@ -54,8 +54,8 @@ def test_a_result_that_cannot_be_fetched_fails_alone(stub, folder, out):
 
 def test_a_job_with_other_images_is_not_believed(stub, folder, out):
     state = send(stub, folder, out)
-    state.jobs[next(iter(state.jobs))].popitem()
-    with pytest.raises(collecting.ClientError, match="has 5 images; 4 were handed in"):
+    next(iter(stub.jobs.values()))["images"].pop()
+    with pytest.raises(collecting.ClientError, match="has 4 images; 5 were handed in"):
         collect(stub, state, out)
 
 

@@ -19,7 +19,7 @@ def send(stub, folder, out, state=None, sleep=lambda _: None, **order):
     state = state or RunState({}, out / FILE)
     service = ServiceClient(stub.url, None, 5, sleep)
     try:
-        pictures = find(folder, out, recursive=False)
+        pictures = find(folder, out, recursive=False).pictures
         Sender(service, Order("tiny", {}, **order), state, lambda _: None).send(pictures)
     finally:
         service.close()
