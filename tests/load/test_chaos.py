@@ -7,7 +7,7 @@ import pytest
 
 from testbed.servers import PROJECT
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("embedded_triton")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("embedded_triton")]
 
 
 def chaos(folder, *arguments):
