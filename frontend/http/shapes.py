@@ -30,11 +30,17 @@ class WarningShape(_Shape):
 
 
 class ImageShape(_Shape):
-    """The picture as it was understood: upright, in pixels."""
+    """The picture as it was understood: upright, in pixels. All places and sizes in a result are in this frame."""
 
     width: int
     height: int
     format: Literal["PNG", "JPEG"]
+    orientation: int = Field(default=1, ge=1, le=8, description="How the file's own pixels lie: its EXIF orientation.")
+    turned: bool = Field(
+        default=False,
+        description="Whether the file's own pixels lie otherwise than the upright ones, so that programs that ignore "
+        "EXIF show another frame. `frame` says which of the two a rendering is in.",
+    )
 
 
 class Weights(_Shape):

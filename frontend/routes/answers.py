@@ -13,7 +13,7 @@ from frontend.http.problems import PROBLEM_CONTENT
 from frontend.http.shapes import Problem
 from oncoserve.results.drawing import Drawing
 from oncoserve.results.gallery import Entry, Gallery
-from oncoserve.tasks.base import Parameters, Rendering
+from oncoserve.tasks.base import Parameters, Rendering, RenderingOptions
 
 JSON = "application/json"
 
@@ -25,7 +25,9 @@ def send(document: Mapping[str, Any]) -> Response:
     return Response(json.dumps(document), media_type=JSON)
 
 
-async def draw(request: Request, gallery: Gallery, entry: Entry, rendering: Rendering, options: Parameters) -> Response:
+async def draw(
+    request: Request, gallery: Gallery, entry: Entry, rendering: Rendering, options: RenderingOptions
+) -> Response:
     """The answer that holds a rendering; when the caller hangs up, what has not begun is not done.
 
     Raises:

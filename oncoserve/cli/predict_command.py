@@ -14,6 +14,7 @@ from oncoserve.cli.client.printing import say
 from oncoserve.cli.client.sending import Order
 
 FILES = ("overlay.png", "mask.png", "polygons.geojson")
+FRAMES = ("file", "upright")
 RESERVED = {"model", "image", "images", "uploads"}  # fields of the requests that are no parameters
 
 
@@ -73,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--recursive", action="store_true", help="take the folders in it too")
     run.add_argument("--retry-failed", action="store_true", help="send the pictures of this run that failed again")
     run.add_argument("--files", nargs="+", action="extend", default=[], choices=FILES, help="beside result.json")
+    run.add_argument(
+        "--frame",
+        choices=FRAMES,
+        help="whose pixels --files lie on, where EXIF says that a picture lies turned; default: the file's for masks "
+        "and polygons, as QuPath shows it, and upright for overlays",
+    )
     run.add_argument(
         "--job-images",
         type=positive,

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
 from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures import structure
+from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
 from oncoserve.pictures.rgb import Warn, bands, to_rgb
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
@@ -34,17 +35,6 @@ PILLOW_GIVES_UP = (
     Image.DecompressionBombError,
 )
 BYTES_PER_PIXEL = 8  # while a picture is decoded or drawn: Pillow takes four, and a second copy comes of most changes
-ORIENTATION_TAG = 0x0112
-# What undoes each value of the tag; ImageOps.exif_transpose writes the EXIF data anew too, and fails where it is odd.
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 # Named only to tell the caller what was sent instead.
@@ -66,7 +56,8 @@ class Picture:
 
     Attributes:
         format: "PNG" or "JPEG".
-        turned: whether the file's own pixels lie otherwise (EXIF orientation).
+        orientation: how the file's own pixels lie (EXIF), 1 to 8; see `pictures.orientation`.
+        turned: whether they lie otherwise than here.
         warnings: what was done to get there that can change an answer.
         dpi: pixels per inch along x and y, if the file states them.
         width: of the upright picture.
@@ -81,13 +72,14 @@ class Picture:
         image: Image.Image,
         format: str,  # noqa: A002 - Pillow's word, and the one in the result
         *,
-        turned: bool = False,
+        orientation: int = AS_IT_LIES,
         warnings: tuple[Warn, ...] = (),
         dpi: tuple[float, float] | None = None,
     ) -> None:
         self._image: Image.Image | None = image
         self.format = format
-        self.turned = turned
+        self.orientation = orientation
+        self.turned = orientation != AS_IT_LIES
         self.warnings = warnings
         self.dpi = dpi
         self.width, self.height = image.size
@@ -173,11 +165,11 @@ class Header:
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             image.load()
-            turn, dpi = TURNS.get(image.getexif().get(ORIENTATION_TAG, 1)), image.info.get("dpi")
+            orientation, dpi = _orientation(image), image.info.get("dpi")
             rgb, warns = to_rgb(image, background)
             del image  # there are never more than two copies
-            upright = rgb if turn is None else rgb.transpose(turn)
-        return Picture(upright, self._format, turned=turn is not None, warnings=warns, dpi=dpi)
+            upright = rgb.transpose(TURNS[orientation]) if orientation in TURNS else rgb
+        return Picture(upright, self._format, orientation=orientation, warnings=warns, dpi=dpi)
 
 
 def read_header(data: bytes, max_pixels: int) -> Header:
@@ -247,6 +239,14 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise ImageTooLarge(image.width, image.height, max_pixels)
     return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """What a loaded file says of its orientation; what cannot be read says nothing, as in browsers."""
+    try:
+        return orientation_of(image.getexif().get(TAG))
+    except PILLOW_GIVES_UP:
+        return AS_IT_LIES
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from oncoserve.results.drawing import Drawing
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads
-from oncoserve.tasks.base import Parameters, Rendering, ServedModel, Stored
+from oncoserve.tasks.base import Parameters, Rendering, RenderingOptions, ServedModel, Stored
 
 THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
 ENCODED_BYTES = 3  # per pixel of a drawing as PNG, at most: noise does not get smaller
@@ -106,7 +106,7 @@ class Gallery:
 
         return await self.with_room(entry.reading_bytes(), work)
 
-    async def draw(self, entry: "Entry", rendering: Rendering, options: Parameters) -> "Drawing":
+    async def draw(self, entry: "Entry", rendering: Rendering, options: RenderingOptions) -> "Drawing":
         """Make a rendering. What can fail has failed before the first piece is asked for.
 
         Raises:
@@ -118,7 +118,9 @@ class Gallery:
                 drawn = rendering.draw(self.stored(entry), options)
                 if isinstance(drawn, Image.Image):
                     provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
-                    return to_png(drawn, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
+                    framed = options.place(entry.document["image"]).image(drawn)
+                    del drawn  # there are never more than two copies
+                    return to_png(framed, {"Description": NOTICE, "Provenance": json.dumps(provenance)})
                 return drawn
 
         share = self._drawings.share()

@@ -98,7 +98,8 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     image, made = document["image"], document["provenance"]
     given = [f"{name} = {value}" for name, value in made["parameters"].items() if value is not None]
     yield "Result", document["id"]
-    yield "Picture", f"{image['width']} x {image['height']} pixels, {image['format']}"
+    turned = f", turned upright (EXIF orientation {image['orientation']})" if image.get("turned") else ""
+    yield "Picture", f"{image['width']} x {image['height']} pixels, {image['format']}{turned}"
     yield "Picture's SHA-256", made["input_sha256"]
     yield "Model", f"{made['model']}, version {made['version']}"
     yield "Model's SHA-256", made["model_sha256"] or "unknown"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Header, Picture
+from oncoserve.pictures.orientation import AS_IT_LIES, Frame
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.card import Card, Weights
 
@@ -21,8 +22,35 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OverlayOptions(Parameters):
-    """How an overlay is drawn."""
+FrameName = Annotated[
+    Literal["file", "upright"],
+    Field(
+        description="Whose pixels it lies on, where EXIF says that the file's lie turned: those of the file, as QuPath "
+        "and others show them, or those of the upright picture, as in the result and on the page."
+    ),
+]
+
+
+class RenderingOptions(Parameters):
+    """How a rendering is made."""
+
+    frame: FrameName = "file"
+    """Whose pixels it lies on."""
+
+    def place(self, image: Mapping[str, Any]) -> Frame:
+        """The way to the pixels that are asked for.
+
+        Args:
+            image: the result's. One that was stored before it said its orientation counts as not turned.
+        """
+        orientation = image.get("orientation", AS_IT_LIES) if self.frame == "file" else AS_IT_LIES
+        return Frame(orientation, image["width"], image["height"])
+
+
+class OverlayOptions(RenderingOptions):
+    """How an overlay is drawn. It is to be looked at, so it is upright unless asked otherwise."""
+
+    frame: FrameName = "upright"
 
     opacity: float = Field(default=0.5, ge=0, le=1)
     """Opacity of the strongest part of the overlay."""
@@ -81,7 +109,8 @@ class Rendering:
         media_type: what it is.
         summary: what it shows, for the API's document.
         options: how it can be drawn.
-        draw: makes it: an image that is encoded as PNG, or text in pieces. Does CPU work; called from threads.
+        draw: makes it: an UPRIGHT image, which is turned as asked and encoded as PNG, or text in pieces, in the frame
+            that was asked for. Does CPU work; called from threads.
         layer: the same without colours, where an overlay has such a form.
         objects: ids of the objects in it, where these can be excluded by a person. Does CPU work.
     """
@@ -89,7 +118,7 @@ class Rendering:
     name: str
     media_type: str
     summary: str
-    options: type[Parameters]
+    options: type[RenderingOptions]
     draw: Callable[[Stored, Any], Image.Image | Iterator[str]]
     layer: Layer | None = None
     objects: Callable[[Stored, Any], Collection[str]] | None = None

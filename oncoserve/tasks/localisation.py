@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from oncoserve.tasks.base import (
     OverlayOptions,
     Parameters,
     Rendering,
+    RenderingOptions,
     ServedModel,
     Stored,
     TaskResult,
@@ -34,6 +36,7 @@ from oncoserve.tasks.classification import (
     to_npy,
 )
 from oncoserve.tasks.heat import draw_heat, grid, legend
+from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 
 HEATMAP = "heatmap"
 BOXES = "boxes"
@@ -56,32 +59,24 @@ def _layer(stored: Stored) -> NDArray[np.uint8]:
     return grid(_heat(stored), stored.document["image"])
 
 
-def write_polygons(stored: Stored, options: Parameters) -> Iterator[str]:
+def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
     """GeoJSON as QuPath reads it: the box and the peak, in pixels of the ORIGINAL."""
-    found = stored.document["localisation"]
-    kind = _tumour(stored)
-    properties = {
-        "objectType": "annotation",
-        "name": f"Certainty {found['certainty']}",
-        "classification": {"name": kind.title, "color": list(rgb_of(kind.colour))},
-    }
-    geometries: list[dict[str, Any]] = []
+    found, place = stored.document["localisation"], options.place(stored.document["image"])
+    features = []
     if found["box"]:
         left, top, right, bottom = _corners(found["box"])
-        ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
-        peak = found["peak"]
-        geometries = [
-            {"type": "Polygon", "coordinates": [ring]},
-            {"type": "Point", "coordinates": [peak["x"], peak["y"]]},
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        ring = place.ring(corners).round(2).tolist()
+        (peak,) = place.points(np.array([[found["peak"]["x"], found["peak"]["y"]]])).round(2).tolist()
+        kind, certain = Classification.of(_tumour(stored)), {"Certainty": found["certainty"]}
+        area = round(found["box"]["width"] * found["box"]["height"], 2)
+        identity = partial(object_uuid, stored.document["id"], Parameters().model_dump_json())
+        outline, point = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, {"type": "Point", "coordinates": peak}
+        features = [
+            feature(identity("box"), outline, "Box", kind, {**certain, "Area px^2": area}),
+            feature(identity("peak"), point, "Peak", kind, certain),
         ]
-    drawn_with = options.model_dump(mode="json")
-    yield json.dumps(
-        {
-            "type": "FeatureCollection",
-            "provenance": {**stored.document["provenance"], "drawn_with": drawn_with},
-            "features": [{"type": "Feature", "geometry": each, "properties": properties} for each in geometries],
-        }
-    )
+    yield json.dumps({"type": "FeatureCollection", **members(stored, options), "features": features})
 
 
 class Localisation(OneRequest):
@@ -103,7 +98,11 @@ class Localisation(OneRequest):
             layer=Layer("heat", _layer, legend),
         ),
         Rendering(
-            "polygons.geojson", "application/geo+json", "The box as a QuPath annotation", Parameters, write_polygons
+            "polygons.geojson",
+            "application/geo+json",
+            "The box as a QuPath annotation",
+            RenderingOptions,
+            write_polygons,
         ),
     )
 

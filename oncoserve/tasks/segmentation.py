@@ -1,6 +1,7 @@
 """Which part of an H&E picture is lumen, epithelium or other tissue: a mask, areas and polygons."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,21 +12,37 @@ from pydantic import Field
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Header, Picture, rgb_of
-from oncoserve.tasks.base import Demand, Layer, OverlayOptions, Parameters, Rendering, ServedModel, Stored, TaskResult
+from oncoserve.tasks.base import (
+    Demand,
+    Layer,
+    OverlayOptions,
+    Parameters,
+    Rendering,
+    RenderingOptions,
+    ServedModel,
+    Stored,
+    TaskResult,
+)
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.tissue.geojson import Classification, feature_collection
+from oncoserve.tasks.qupath import Classification, members, object_uuid
+from oncoserve.tasks.tissue.geojson import Export, PolygonOptions, feature_collection
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
-from oncoserve.tasks.tissue.labels import CLASS_VALUES, Area
+from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, Area, View
 from oncoserve.tasks.tissue.objects import object_grid, object_ids, without
 from oncoserve.tasks.tissue.render import layer_image, mask_image, overlay_image
-from oncoserve.tasks.tissue.resolution import UM_PER_PX_RANGE, choose_um_per_px, model_shape, tagged_um_per_px
+from oncoserve.tasks.tissue.resolution import (
+    RESOLUTION_ASSUMED,
+    UM_PER_PX_RANGE,
+    choose_um_per_px,
+    model_shape,
+    tagged_um_per_px,
+)
 from oncoserve.tasks.tissue.tiles import CLASSES, SIDE, Grid
 from oncoserve.tasks.tissue.whole_picture import Segmentation as Maps
 from oncoserve.tasks.tissue.whole_picture import prepare
 
 PROBABILITIES = "probabilities"
 MAPS_FILE = "maps.npy"
-DEFAULT_THRESHOLD = 0.5
 MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles
 # What a pixel of the model grid takes, bytes, measured: while stains are separated, and from then until the maps are
 # whole; while labels are drawn, and while they are outlined, when the model answers noise.
@@ -43,15 +60,12 @@ class TissueParameters(Parameters):
     """Micrometres per pixel of the ORIGINAL; left out, what the file says or 0.5."""
 
 
-class View(Parameters):
-    """How probabilities become labels."""
-
-    threshold: float = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
-    """Least probability of lumen and of epithelium."""
-
-
 class TissueOverlayOptions(OverlayOptions, View):
     """How the overlay is drawn."""
+
+
+class MaskOptions(RenderingOptions, View):
+    """How the mask is drawn."""
 
 
 def draw_overlay(stored: Stored, options: TissueOverlayOptions) -> Image.Image:
@@ -63,23 +77,26 @@ def draw_overlay(stored: Stored, options: TissueOverlayOptions) -> Image.Image:
     return overlay_image(labels, stored.picture().pixels, colours, options.opacity)
 
 
-def draw_mask(stored: Stored, options: View) -> Image.Image:
+def draw_mask(stored: Stored, options: MaskOptions) -> Image.Image:
     """Palette picture of the ORIGINAL's size: 0 background, 1 lumen, 2 epithelium, 3 other tissue."""
     maps = _maps(stored)
     return mask_image(_labels(stored, maps, options.threshold), maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
 
 
-def write_polygons(stored: Stored, options: View) -> Iterator[str]:
+def write_polygons(stored: Stored, options: PolygonOptions) -> Iterator[str]:
     """GeoJSON as QuPath reads it, in pixels of the ORIGINAL."""
-    maps = _maps(stored)
-    classes = {
-        CLASS_VALUES[each.name]: Classification(each.title, rgb_of(each.colour), each.name)
-        for each in stored.card.classes
-    }
-    drawn_with = {"threshold": options.threshold, "um_per_px": maps.um_per_px}
-    provenance = {**stored.document["provenance"], "drawn_with": drawn_with}
-    members, excluded = {"provenance": provenance}, stored.excluded(options)
-    return feature_collection(maps.labels(options.threshold), maps.shape, classes, members, excluded)
+    maps, view = _maps(stored), View(threshold=options.threshold)
+    classes = {CLASS_VALUES[each.name]: Classification.of(each) for each in stored.card.classes}
+    assumed = any(each["code"] == RESOLUTION_ASSUMED for each in stored.document["warnings"])
+    export = Export(
+        options.objects,
+        stored.excluded(view),
+        options.excluded == "ignore",
+        None if assumed else maps.um_per_px,
+        members(stored, options, um_per_px=maps.um_per_px),
+        partial(object_uuid, stored.document["id"], view.model_dump_json()),
+    )
+    return feature_collection(maps.labels(options.threshold), options.place(stored.document["image"]), classes, export)
 
 
 def _objects(stored: Stored, options: View) -> set[str]:
@@ -116,12 +133,12 @@ class Segmentation:
             draw_overlay,
             layer=Layer("classes", _strengths, _legend),
         ),
-        Rendering("mask.png", "image/png", "One class per pixel, as a palette picture", View, draw_mask),
+        Rendering("mask.png", "image/png", "One class per pixel, as a palette picture", MaskOptions, draw_mask),
         Rendering(
             "polygons.geojson",
             "application/geo+json",
-            "The regions as QuPath annotations",
-            View,
+            "The regions as QuPath objects",
+            PolygonOptions,
             write_polygons,
             objects=_objects,
         ),

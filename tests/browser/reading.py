@@ -107,7 +107,7 @@ def enter(page: Page, secret: str) -> None:
 
 def set_threshold(page: Page, threshold: float) -> None:
     """Move the slider and wait until the numbers and the objects for it are there."""
-    with page.expect_response(f"**/polygons.geojson?threshold={threshold}"):
+    with page.expect_response(f"**/polygons.geojson?threshold={threshold}&**"):
         page.get_by_role("slider", name="Threshold").fill(str(threshold))
     wait_for_objects(page)
     settle(page)

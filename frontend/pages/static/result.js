@@ -97,7 +97,7 @@ function facts({ id, image, provenance }) {
   const given = Object.entries(provenance.parameters).filter(([, value]) => value !== null);
   return [
     ["Result", id],
-    ["Picture", `${image.width} x ${image.height} pixels, ${image.format}`],
+    ["Picture", `${image.width} x ${image.height} pixels, ${image.format}${turning(image)}`],
     ["Picture's SHA-256", provenance.input_sha256],
     ["Model", `${provenance.model}, version ${provenance.version}`],
     ["Model's SHA-256", provenance.model_sha256 ?? "unknown"],
@@ -108,6 +108,8 @@ function facts({ id, image, provenance }) {
     ["Code", provenance.code_version],
   ];
 }
+
+const turning = ({ turned, orientation }) => (turned ? `, turned upright (EXIF orientation ${orientation})` : "");
 
 function element(tag, text = "", className = "") {
   const made = document.createElement(tag);

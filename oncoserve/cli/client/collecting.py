@@ -1,7 +1,7 @@
 """Bringing results back: asks about the jobs that have not ended, and writes the files of each picture that has."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Collector:
         state: says which job each picture is in, all of them sent, and gets how it ended.
         out: folder of the results.
         report: called with the number of pictures that have just ended.
+        options: how the renderings are made, such as their frame.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Collector:
         state: RunState,
         out: Path,
         report: Callable[[int], object],
+        options: Mapping[str, str] | None = None,
     ) -> None:
         self._service, self._renderings, self._state, self._out, self._report = service, renderings, state, out, report
+        self._options = options or {}
         self._sent = state.sent()
 
     def collect(self) -> None:
@@ -119,7 +122,7 @@ class Collector:
                 return Ending("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
             _check_offered(document, self._renderings)
             for each in wanted:
-                data = _text(document) if each == DOCUMENT else self._service.rendering(result, each)
+                data = _text(document) if each == DOCUMENT else self._service.rendering(result, each, self._options)
                 write_whole(folder / each, data, durable=True)
         except Refused as error:  # of this picture alone: the result is gone, or cannot be drawn
             return Ending("FAILED", result, error.code, error.detail)

@@ -44,6 +44,8 @@ def _run(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile
     parameters = dict(given.set)
     names = [each.name for each in pictures]
     run = {"folder": str(folder.resolve()), "url": given.url, "model": given.model, "parameters": parameters}
+    run["frame"] = given.frame  # files that are there already are not fetched in another
+    options = {} if given.frame is None else {"frame": given.frame}
     with closing(connect(given)) as service:
         out.mkdir(parents=True, exist_ok=True)
         with lock(out):
@@ -62,7 +64,7 @@ def _run(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile
                     bar.update(ended)
 
                 report(0)
-                Collector(service, given.files, state, out, report).collect()
+                Collector(service, given.files, state, out, report, options).collect()
             write_table(out, state)
     return _conclude(out, state, names)
 

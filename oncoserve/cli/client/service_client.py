@@ -125,9 +125,9 @@ class ServiceClient:
         """A result's document."""
         return self._read(f"/v1/results/{result}")
 
-    def rendering(self, result: str, name: str) -> bytes:
-        """A file made from a result, such as overlay.png."""
-        return self._send("GET", f"/v1/results/{result}/{name}").content
+    def rendering(self, result: str, name: str, options: Mapping[str, str]) -> bytes:
+        """A file made from a result, such as overlay.png, with what its address takes."""
+        return self._send("GET", f"/v1/results/{result}/{name}", params=options).content
 
     def create_job(
         self, model: str, parameters: Mapping[str, str], images: Sequence[Upload], uploads: Sequence[str]

@@ -1,69 +1,131 @@
-"""Regions as a GeoJSON FeatureCollection in the shape that QuPath reads as annotations."""
+"""Regions as a GeoJSON FeatureCollection that QuPath reads."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from oncoserve.tasks.tissue.labels import nearest
+from oncoserve.pictures.orientation import Frame
+from oncoserve.tasks.base import RenderingOptions
+from oncoserve.tasks.qupath import IGNORED, Classification, ObjectType, feature
+from oncoserve.tasks.tissue.components import components
+from oncoserve.tasks.tissue.labels import View, nearest
 from oncoserve.tasks.tissue.objects import object_grid, object_id
-from oncoserve.tasks.tissue.outlines import Ring, polygons
+from oncoserve.tasks.tissue.outlines import Polygon, Ring, polygons
+
+MOST_ANNOTATIONS: Final = 1000
+"""With more regions QuPath gets detections. Its guide knows "no more than a few hundred" annotations, and detections in
+hundreds of thousands: https://qupath.readthedocs.io/en/stable/docs/concepts/objects.html"""
+
+Objects = Literal["auto", "annotations", "detections"]
+
+
+class PolygonOptions(RenderingOptions, View):
+    """How the regions are written."""
+
+    objects: Objects = Field(
+        default="auto",
+        description=f"QuPath's type of objects; auto: annotations up to {MOST_ANNOTATIONS}, detections above.",
+    )
+    """QuPath's type of objects."""
+
+    excluded: Literal["omit", "ignore"] = Field(
+        default="omit", description="Objects that a person excluded: left out, or written as class Ignore*."
+    )
+    """What becomes of objects that a person excluded."""
 
 
 @dataclass(frozen=True)
-class Classification:
-    """How a label is called and drawn in QuPath, and what the ids of its objects begin with."""
+class Export:
+    """How regions are written.
 
-    name: str
-    colour: tuple[int, int, int]
-    key: str
+    Attributes:
+        objects: QuPath's type; "auto" is annotations up to `MOST_ANNOTATIONS` regions, detections above.
+        excluded: names of the objects that a person took out.
+        keep_excluded: whether they are written all the same, as class `Ignore*` with the property `excluded`.
+        um_per_px: micrometres per ORIGINAL pixel, where they are known.
+        members: further members of the collection (RFC 7946, section 6.1).
+        identity: an object's id, by its name.
+    """
+
+    objects: Objects = "auto"
+    excluded: Collection[str] = ()
+    keep_excluded: bool = False
+    um_per_px: float | None = None
+    members: Mapping[str, object] = field(default_factory=dict)
+    identity: Callable[[str], str] = str
 
 
 def feature_collection(
-    labels: NDArray[np.uint8],
-    shape: tuple[int, int],
-    classes: Mapping[int, Classification],
-    members: Mapping[str, object] | None = None,
-    excluded: Collection[str] = (),
+    labels: NDArray[np.uint8], frame: Frame, classes: Mapping[int, Classification], export: Export
 ) -> Iterator[str]:
     """Write the regions of each label as JSON text, a region at a time.
 
-    Corners lie on pixel edges of the ORIGINAL, (0, 0) being its upper left corner. A polygon's area is exactly the
-    number of pixels that its region has in the mask. QuPath shows the id as the object's name.
+    Corners lie on pixel edges of the ORIGINAL, (0, 0) being the upper left corner of the frame. A polygon's area is
+    exactly the number of pixels that its region has in the mask.
 
     Args:
-        labels: (h, w) uint8 on the model grid.
-        shape: (H, W) of the ORIGINAL.
+        labels: (h, w) uint8 on the model grid, upright.
+        frame: from the ORIGINAL, upright, to where the regions are wanted.
         classes: by label, those that are wanted.
-        members: further members of the collection, such as where it comes from (RFC 7946, section 6.1).
-        excluded: ids of the objects that a person took out; they stay in the file, with the property `excluded`.
+        export: how they are written.
     """
+    shape = frame.height, frame.width
     labels = object_grid(labels, shape)
     y_edges, x_edges = _edges(labels.shape[0], shape[0]), _edges(labels.shape[1], shape[1])
+    kind = _kind(labels, classes, export)
 
-    def closed(ring: Ring) -> list[list[int]]:
-        points = np.stack([x_edges[ring[:, 0]], y_edges[ring[:, 1]]], axis=1).tolist()
-        return [*points, points[0]]
+    def placed(ring: Ring) -> Ring:
+        return frame.ring(np.stack([x_edges[ring[:, 0]], y_edges[ring[:, 1]]], axis=1))
 
-    head = json.dumps({"type": "FeatureCollection", **(members or {})})
+    head = json.dumps({"type": "FeatureCollection", **export.members})
     yield f'{head[:-1]}, "features":['
     separator = "\n"
     for value, classification in classes.items():
-        properties = {
-            "objectType": "annotation",
-            "classification": {"name": classification.name, "color": list(classification.colour)},
-        }
         for index, polygon in enumerate(polygons(labels == value)):  # in the order of `components`, which ids count in
             name = object_id(classification.key, index)
-            rings = [closed(ring) for ring in (polygon.outline, *polygon.holes)]
-            geometry = {"type": "Polygon", "coordinates": rings}
-            named = {**properties, "name": name, **({"excluded": True} if name in excluded else {})}
-            feature = {"type": "Feature", "geometry": geometry, "properties": named}
-            yield separator + json.dumps(feature, separators=(",", ":"))
+            if name in export.excluded and not export.keep_excluded:
+                continue
+            whole = Polygon(placed(polygon.outline), tuple(map(placed, polygon.holes)))
+            yield separator + json.dumps(_feature(whole, name, classification, kind, export), separators=(",", ":"))
             separator = ",\n"
     yield "\n]}\n"
+
+
+def _kind(labels: NDArray[np.uint8], classes: Mapping[int, Classification], export: Export) -> ObjectType:
+    if export.objects != "auto":
+        return "annotation" if export.objects == "annotations" else "detection"
+    count = sum(components(labels == value).count for value in classes)
+    written = count if export.keep_excluded else count - len(export.excluded)
+    return "annotation" if written <= MOST_ANNOTATIONS else "detection"
+
+
+def _feature(
+    polygon: Polygon, name: str, classification: Classification, kind: ObjectType, export: Export
+) -> dict[str, object]:
+    rings = (polygon.outline, *polygon.holes)
+    area = sum(map(_signed_area, rings))  # a hole's is negative
+    measurements = {"Area px^2": float(area)}
+    if export.um_per_px is not None:
+        measurements["Area \u00b5m^2"] = round(area * export.um_per_px**2, 3)
+    geometry = {"type": "Polygon", "coordinates": [[*ring, ring[0]] for ring in (each.tolist() for each in rings)]}
+    excluded = name in export.excluded
+    found = feature(export.identity(name), geometry, name, IGNORED if excluded else classification, measurements, kind)
+    if excluded:
+        # QuPath keeps `metadata`; the others are for the page, where the object can be taken back in.
+        was = classification.properties
+        found["properties"] |= {"excluded": True, "was": was, "metadata": {"Class": classification.name}}
+    return found
+
+
+def _signed_area(ring: Ring) -> int:
+    """In pixels; positive where the inside is to the right, y pointing down."""
+    x, y = ring.T
+    return int(x @ np.roll(y, -1) - y @ np.roll(x, -1)) // 2
 
 
 def _edges(source: int, target: int) -> NDArray[np.int64]:

@@ -5,7 +5,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from oncoserve.tasks.base import Parameters
 from oncoserve.tasks.tissue.glass import GLASS, WHITE
 
 BACKGROUND: Final = 0
@@ -14,6 +16,15 @@ EPITHELIUM: Final = 2
 OTHER: Final = 3
 CLASS_VALUES: Final = {"lumen": LUMEN, "epithelium": EPITHELIUM, "other": OTHER}
 """Values of the mask by class name; everything else is 0."""
+
+DEFAULT_THRESHOLD: Final = 0.5
+
+
+class View(Parameters):
+    """How probabilities become labels."""
+
+    threshold: float = Field(default=DEFAULT_THRESHOLD, ge=0, le=1)
+    """Least probability of lumen and of epithelium."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ DEFAULT_UM_PER_PX: Final = 0.5
 COARSEST_UM_PER_PX: Final = 2.5
 """From here on the model's detail is not in the picture, micrometres per pixel."""
 
+RESOLUTION_ASSUMED: Final = "resolution_assumed"
+"""Code of the warning that nobody said the resolution."""
+
 _UM_PER_INCH: Final = 25400.0
 _BAND_ROWS: Final = 128  # rows of the model grid resampled at a time
 _SUPPORT: Final = 3  # of Lanczos, pixels of the coarser grid
@@ -59,7 +62,7 @@ def choose_um_per_px(given: float | None, tagged: float | None) -> tuple[float, 
             f"The picture does not say its resolution; {DEFAULT_UM_PER_PX} micrometres per pixel were assumed. "
             "If that is wrong, so are labels and areas: give um_per_px."
         )
-        warnings.append(Warn("resolution_assumed", message))
+        warnings.append(Warn(RESOLUTION_ASSUMED, message))
     if um_per_px > COARSEST_UM_PER_PX:
         message = (
             f"At {um_per_px:.3g} micrometres per pixel the picture is coarser than the {MODEL_UM_PER_PX:.3g} "

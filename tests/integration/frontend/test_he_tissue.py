@@ -88,6 +88,40 @@ def test_mask_areas_polygons_and_overlay_agree(http):
     assert direct.json() == response.json()
 
 
+def test_mask_polygons_and_overlay_in_the_frame_of_a_file_that_lies_turned(http):
+    """Orientation 7 has every trait: sides swapped, both of them mirrored. All eight: the tests of pictures."""
+    with Image.open(IHC) as image:
+        upright = image.convert("RGB").crop((0, 0, 301, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 7
+    turn = Image.Transpose.TRANSVERSE  # undoes itself
+    lying = upright.transpose(turn)
+    result = predict(http, encoded(lying, exif=exif), um_per_px=1.0)
+    assert result["image"] == {"width": 301, "height": 255, "format": "PNG", "orientation": 7, "turned": True}
+    links = result["links"]
+
+    def drawn(name, **options):
+        return Image.open(io.BytesIO(http.get(links[name], params=options).content))
+
+    masks = {frame: drawn("mask", frame=frame) for frame in ("file", "upright")}
+    assert (masks["file"].mode, masks["file"].size, masks["upright"].size) == ("P", (255, 301), (301, 255))
+    assert masks["file"].tobytes() == masks["upright"].transpose(turn).tobytes() == drawn("mask").tobytes()
+    assert masks["file"].getpalette() == masks["upright"].getpalette()
+    assert np.array_equal(np.asarray(drawn("overlay", frame="file", opacity=0)), np.asarray(lying))
+    assert np.array_equal(np.asarray(drawn("overlay", opacity=0)), np.asarray(upright))
+    y, x = np.indices((301, 255)) + 0.5
+    for value, title in enumerate(("Lumen", "Epithelium", "Other tissue"), 1):
+        for frame in (None, "file"):
+            found = http.get(links["polygons"], params={"frame": frame} if frame else {}).json()
+            assert found["frame"] == {"name": "file", "width": 255, "height": 301}
+            features = [each for each in found["features"] if each["properties"]["classification"]["name"] == title]
+            shape = shapely.MultiPolygon([shapely.from_geojson(json.dumps(each["geometry"])) for each in features])
+            area = sum(each["properties"]["measurements"]["Oncoserve: Area px^2"] for each in features)
+            assert shape.area == area
+            covered = shapely.contains_xy(shape, x, y)
+            assert np.mean(covered != (np.asarray(masks["file"]) == value)) < 0.001
+
+
 def test_drawing_again_costs_no_inference(http, triton):
     began = computed_s(triton)
     result = predict(http, HISTO.read_bytes(), um_per_px=0.9)
@@ -171,7 +205,7 @@ def test_both_models_at_once(http, triton):
         assert slow.result().json()["task"] == "segmentation"
 
 
-def test_excluded_objects_leave_areas_mask_and_overlay_and_stay_in_the_polygons(http):
+def test_excluded_objects_leave_areas_mask_overlay_and_polygons(http):
     result = predict(http, HISTO.read_bytes(), um_per_px=0.8)
     links = result["links"]
     features = http.get(links["polygons"]).json()["features"]
@@ -193,9 +227,13 @@ def test_excluded_objects_leave_areas_mask_and_overlay_and_stay_in_the_polygons(
     mask = np.asarray(Image.open(io.BytesIO(http.get(links["mask"]).content)))
     layer = np.asarray(Image.open(io.BytesIO(http.get(links["overlay"], params={"base": "none"}).content)))
     assert np.count_nonzero(mask == 0) == np.count_nonzero(layer[..., 3] == 0) >= sum(out)
-    again = http.get(links["polygons"]).json()["features"]
+    left = http.get(links["polygons"]).json()["features"]
+    assert left == [each for each in features if each["properties"]["name"] not in excluded]
+    again = http.get(links["polygons"], params={"excluded": "ignore"}).json()["features"]
     assert [each["geometry"] for each in again] == [each["geometry"] for each in features]
+    assert [each["id"] for each in again] == [each["id"] for each in features]
     assert {each["properties"]["name"] for each in again if each["properties"].get("excluded")} == set(excluded)
+    assert sum(each["properties"]["classification"]["name"] == "Ignore*" for each in again) == len(excluded)
 
     unknown = http.put(f"{links['self']}/corrections", json={"excluded": ["lumen-1", "lumen-99999"]})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_objects")

@@ -76,8 +76,16 @@ def test_a_turned_picture_is_answered_in_upright_pixels(http):
     exif[0x0112] = 6
     turned = encoded(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
     found = ask(http, OLDER, turned).json()
-    assert (found["image"]["width"], found["image"]["height"]) == (160, 96)
+    assert found["image"] == {"width": 160, "height": 96, "format": "JPEG", "orientation": 6, "turned": True}
     assert found["localisation"]["peak"] == {"x": 100.0, "y": 36.0}
+    point = http.get(found["links"]["polygons"]).json()["features"][1]["geometry"]["coordinates"]
+    assert point == [36.0, 60.0]  # where the file itself, which is 96 x 160, has it
+    for frame, size in (("file", (96, 160)), ("upright", (160, 96))):
+        drawn = http.get(found["links"]["overlay"], params={"frame": frame}).content
+        assert Image.open(io.BytesIO(drawn)).size == size
+    refused = http.get(found["links"]["overlay"], params={"frame": "sideways"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
+    assert "'file' or 'upright'" in refused.json()["detail"]
 
 
 def test_the_overlay_and_the_polygons(http):

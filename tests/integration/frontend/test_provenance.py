@@ -79,7 +79,7 @@ def test_a_file_asked_for_at_once_says_the_same(http, model, picture, result):
             f"/v1/models/{model}/predict", content=picture, params=GIVEN[model], headers={"Accept": each}
         )
         found = provenance_in(response)
-        found.pop("drawn_with")  # empty where a file has no options
+        found.pop("drawn_with")
         assert found == result["provenance"]
 
 

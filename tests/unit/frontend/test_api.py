@@ -34,7 +34,13 @@ async def test_upload_ways_give_the_same_result(service, way):
     assert response.status_code == 200
     result = ClassificationResult.model_validate(response.json())
     assert (result.model, result.version, result.label) == ("tiny", "1", "class0")
-    assert result.image.model_dump() == {"width": 64, "height": 48, "format": "PNG"}
+    assert result.image.model_dump() == {
+        "width": 64,
+        "height": 48,
+        "format": "PNG",
+        "orientation": 1,
+        "turned": False,
+    }
     assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert result.provenance.parameters == {}
 
@@ -56,7 +62,7 @@ async def test_result_again_and_its_overlay(service):
     overlay = await service.http.get(result["links"]["overlay"], params={"opacity": 0})
     shown = Image.open(io.BytesIO(overlay.content))
     assert np.array_equal(np.asarray(shown), np.asarray(quarters()))
-    drawn_with = {"opacity": 0.0, "base": "picture"}
+    drawn_with = {"frame": "upright", "opacity": 0.0, "base": "picture"}
     assert json.loads(shown.info["Provenance"]) == result["provenance"] | {"drawn_with": drawn_with}
     assert "Research use only" in shown.info["Description"]
     layer = await service.http.get(result["links"]["overlay"], params={"base": "none"})

@@ -46,7 +46,8 @@ export async function offerObjects(shown, itsTask, called) {
   reading = new AbortController();
   const { signal } = reading;
   try {
-    const file = await readPicture(address(shown.links.polygons, task.view(shown)), signal);
+    const query = { ...task.view(shown), frame: "upright", excluded: "ignore", objects: "annotations" };
+    const file = await readPicture(address(shown.links.polygons, query), signal);
     const { features } = JSON.parse(await file.text());
     signal.throwIfAborted();
     objects = features.map(objectOf);

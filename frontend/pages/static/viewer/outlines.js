@@ -32,11 +32,12 @@ function boxOf(ring) {
  */
 export function objectOf({ geometry, properties }) {
   const [outline, ...holes] = geometry.coordinates;
-  const [red, green, blue] = properties.classification.color;
+  const kind = properties.was ?? properties.classification; // excluded ones are of class Ignore*
+  const [red, green, blue] = kind.color;
   return {
     id: properties.name,
     name: properties.name.slice(0, properties.name.lastIndexOf("-")),
-    title: `${properties.classification.name} ${properties.name.slice(properties.name.lastIndexOf("-") + 1)}`,
+    title: `${kind.name} ${properties.name.slice(properties.name.lastIndexOf("-") + 1)}`,
     colour: `rgb(${red} ${green} ${blue})`,
     area: holes.reduce((left, hole) => left - areaOf(hole), areaOf(outline)),
     box: boxOf(outline),

@@ -41,6 +41,13 @@ def test_a_classification_names_its_label_and_every_probability():
     assert "in 4 ms" in facts["Computed"]
 
 
+def test_a_turned_picture_is_said_to_be():
+    image = CLASSIFIED["image"] | {"orientation": 6, "turned": True}
+    facts = dict(describe(CLASSIFIED | {"image": image}, card()).facts)
+    assert facts["Picture"] == "3 x 2 pixels, PNG, turned upright (EXIF orientation 6)"
+    assert dict(describe(CLASSIFIED, card()).facts)["Picture"] == "3 x 2 pixels, PNG"
+
+
 def test_a_segmentation_names_areas_in_mm2_and_shares():
     report = describe(SEGMENTED, None)
     assert (report.title, report.figure) == ("epithelium", "75.0 % of the tissue")

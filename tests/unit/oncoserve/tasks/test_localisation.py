@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture, decode
-from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
+from oncoserve.tasks.base import OverlayOptions, Parameters, RenderingOptions, ServedModel, Stored
 from oncoserve.tasks.localisation import Localisation, draw_overlay, write_polygons
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FP32, card, classifier
@@ -53,8 +54,14 @@ def result(tensors, picture=None):
 def stored(found, picture=None):
     picture = picture or grey()
     image = {"width": picture.width, "height": picture.height}
-    document = {**found.document, "provenance": {"model": "tiny"}, "image": image}
+    document = {**found.document, "id": "f" * 32, "provenance": {"model": "tiny"}, "image": image}
     return Stored(document, found.artefacts, CARD, lambda: picture)
+
+
+def polygons_of(found, orientation=1, **options):
+    here = stored(found)
+    here.document["image"]["orientation"] = orientation
+    return json.loads("".join(write_polygons(here, RenderingOptions(**options))))
 
 
 def test_peak_and_box_are_in_pixels_of_the_original():
@@ -123,7 +130,9 @@ def test_the_layer_is_hot_at_the_peak_and_has_the_box_and_the_cross():
 def test_nothing_is_marked_without_a_box():
     layer = np.asarray(draw_overlay(stored(result(answer(certainty=0.2))), OverlayOptions(base="none", opacity=1)))
     assert layer[..., 3].max() <= 60
-    assert json.loads("".join(write_polygons(stored(result(answer(certainty=0.2))), Parameters())))["features"] == []
+    assert (
+        json.loads("".join(write_polygons(stored(result(answer(certainty=0.2))), RenderingOptions())))["features"] == []
+    )
 
 
 def test_opacity_zero_is_the_picture():
@@ -132,13 +141,41 @@ def test_opacity_zero_is_the_picture():
 
 
 def test_the_box_for_qupath_is_of_the_likeliest_tumour():
-    text = "".join(write_polygons(stored(result(answer([0.1, 0.2, 0.7]))), Parameters()))
-    collection = json.loads(text)
+    collection = polygons_of(result(answer([0.1, 0.2, 0.7])))
     polygon, point = collection["features"]
     assert polygon["geometry"]["coordinates"] == [[[16, 0], [48, 0], [48, 24], [16, 24], [16, 0]]]
     assert point["geometry"] == {"type": "Point", "coordinates": [28, 18]}
     assert polygon["properties"]["classification"] == {"name": "Class 1", "color": [0, 114, 178]}
-    assert collection["provenance"] == {"model": "tiny", "drawn_with": {}}
+    assert polygon["properties"]["measurements"] == {"Oncoserve: Certainty": 0.9, "Oncoserve: Area px^2": 32 * 24}
+    assert point["properties"]["measurements"] == {"Oncoserve: Certainty": 0.9}
+    assert (polygon["properties"]["name"], point["properties"]["name"]) == ("Box", "Peak")
+    assert polygon["id"] != point["id"]
+    assert collection["provenance"] == {"model": "tiny", "drawn_with": {"frame": "file"}}
+    assert collection["frame"] == {"name": "file", "width": 64, "height": 48}
+
+
+@pytest.mark.parametrize(
+    ("orientation", "peak", "left", "top", "right", "bottom"),
+    [
+        (1, [28, 18], 16, 0, 48, 24), (2, [36, 18], 16, 0, 48, 24), (3, [36, 30], 16, 24, 48, 48),
+        (4, [28, 30], 16, 24, 48, 48), (5, [18, 28], 0, 16, 24, 48), (6, [18, 36], 0, 16, 24, 48),
+        (7, [30, 36], 24, 16, 48, 48), (8, [30, 28], 24, 16, 48, 48),
+    ],
+)  # fmt: skip
+def test_the_box_lies_in_the_frame_that_is_asked_for(orientation, peak, left, top, right, bottom):
+    found = result(answer())
+    polygon, point = polygons_of(found, orientation)["features"]
+    assert point["geometry"]["coordinates"] == peak
+    ring = polygon["geometry"]["coordinates"][0]
+    assert ring[0] == ring[-1]
+    assert {tuple(each) for each in ring} == {(left, top), (right, top), (right, bottom), (left, bottom)}
+    assert shapely.LinearRing(ring).is_ccw  # RFC 7946, section 3.1.6
+    upright = polygons_of(found, orientation, frame="upright")
+    assert [each["geometry"] for each in upright["features"]] == [
+        each["geometry"] for each in polygons_of(found)["features"]
+    ]
+    assert upright["frame"] == {"name": "upright", "width": 64, "height": 48}
+    assert [each["id"] for each in upright["features"]] == [polygon["id"], point["id"]]
 
 
 def test_the_heatmap_is_kept_in_a_byte_a_cell():

@@ -13,6 +13,8 @@ from oncoserve.tasks.card import Card
 from oncoserve.tasks.segmentation import (
     ANSWER,
     TILE,
+    MaskOptions,
+    PolygonOptions,
     Segmentation,
     TissueOverlayOptions,
     TissueParameters,
@@ -68,7 +70,9 @@ def run(picture, um_per_px=2.0, **levels):
 
 def stored(found, picture):
     height, width = picture.pixels.shape[:2]
-    document = {"image": {"height": height, "width": width}, "provenance": PROVENANCE, **found.document}
+    image = {"height": height, "width": width, "orientation": picture.orientation}
+    warnings = [{"code": each.code} for each in found.warnings]
+    document = {"id": "f" * 32, "image": image, "warnings": warnings, "provenance": PROVENANCE, **found.document}
     return Stored(document, found.artefacts, tissue_card(), lambda: picture)
 
 
@@ -119,13 +123,13 @@ def test_another_threshold_gives_other_labels_without_inference():
     assert TASK.review(here, View(threshold=0.5))["areas"]["epithelium"]["fraction"] > 0.95
     high = TASK.review(here, View(threshold=0.7))
     assert (high["threshold"], high["areas"]["epithelium"]["fraction"]) == (0.7, 0.0)
-    assert 2 in np.unique(np.asarray(draw_mask(here, View(threshold=0.5))))
-    assert 2 not in np.unique(np.asarray(draw_mask(here, View(threshold=0.7))))
+    assert 2 in np.unique(np.asarray(draw_mask(here, MaskOptions(threshold=0.5))))
+    assert 2 not in np.unique(np.asarray(draw_mask(here, MaskOptions(threshold=0.7))))
 
 
 def test_mask_is_a_palette_of_the_original_size():
     picture = stained()
-    mask = draw_mask(stored(run(picture, epithelium=200), picture), View())
+    mask = draw_mask(stored(run(picture, epithelium=200), picture), MaskOptions())
     assert (mask.mode, mask.size) == ("P", (900, 600))
     assert mask.getpalette()[:12] == [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255]
     values = np.asarray(mask)
@@ -147,11 +151,22 @@ def test_overlay_opacity_and_layer():
 
 def test_polygons_say_where_they_come_from():
     picture = stained()
-    collection = json.loads("".join(write_polygons(stored(run(picture, epithelium=200), picture), View())))
+    collection = json.loads("".join(write_polygons(stored(run(picture, epithelium=200), picture), PolygonOptions())))
     assert collection["type"] == "FeatureCollection"
-    assert collection["provenance"] == {"model": "tissue", "drawn_with": {"threshold": 0.5, "um_per_px": 2.0}}
+    drawn_with = {"threshold": 0.5, "um_per_px": 2.0, "frame": "file", "objects": "auto", "excluded": "omit"}
+    assert collection["provenance"] == {"model": "tissue", "drawn_with": drawn_with}
     names = {each["properties"]["classification"]["name"] for each in collection["features"]}
     assert "Epithelium" in names
+    for each in collection["features"]:  # the areas in micrometres of a resolution that was given
+        area = each["properties"]["measurements"]
+        assert area["Oncoserve: Area \N{MICRO SIGN}m^2"] == area["Oncoserve: Area px^2"] * 4
+
+
+def test_polygons_at_a_resolution_that_was_assumed_have_no_areas_in_micrometres():
+    picture = stained()
+    here = stored(run(picture, um_per_px=None, epithelium=200), picture)
+    features = json.loads("".join(write_polygons(here, PolygonOptions())))["features"]
+    assert {tuple(each["properties"]["measurements"]) for each in features} == {("Oncoserve: Area px^2",)}
 
 
 def test_an_area_beyond_the_limit_is_refused_before_any_work():

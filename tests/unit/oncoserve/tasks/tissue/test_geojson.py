@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import shapely
 
-from oncoserve.tasks.tissue.geojson import Classification, feature_collection
+from oncoserve.pictures.orientation import Frame
+from oncoserve.tasks.qupath import Classification
+from oncoserve.tasks.tissue.geojson import Export, feature_collection
 from oncoserve.tasks.tissue.labels import at_original
 
 CLASSES = {
@@ -14,8 +16,12 @@ CLASSES = {
 }
 
 
+def pieces(labels, shape):
+    return feature_collection(labels, Frame(1, shape[1], shape[0]), CLASSES, Export(identity="id of {}".format))
+
+
 def parse(labels, shape):
-    return json.loads("".join(feature_collection(labels, shape, CLASSES)))
+    return json.loads("".join(pieces(labels, shape)))
 
 
 def blobs(shape, seed=0):
@@ -31,11 +37,13 @@ def test_the_shape_that_qupath_reads():
         "features": [
             {
                 "type": "Feature",
+                "id": "id of epithelium-1",
                 "geometry": {"type": "Polygon", "coordinates": [[[4, 0], [4, 2], [2, 2], [2, 0], [4, 0]]]},
                 "properties": {
                     "objectType": "annotation",
                     "classification": {"name": "Epithelium", "color": [0, 80, 255]},
                     "name": "epithelium-1",
+                    "measurements": {"Oncoserve: Area px^2": 4},
                 },
             }
         ],
@@ -62,6 +70,6 @@ def test_nothing_found_is_an_empty_collection():
 
 
 def test_regions_are_written_one_by_one():
-    chunks = feature_collection(blobs((40, 60)), (40, 60), CLASSES)
+    chunks = pieces(blobs((40, 60)), (40, 60))
     assert isinstance(chunks, GeneratorType)
-    assert max(map(len, chunks)) < len("".join(feature_collection(blobs((40, 60)), (40, 60), CLASSES))) / 3
+    assert max(map(len, chunks)) < len("".join(pieces(blobs((40, 60)), (40, 60)))) / 3

@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from oncoserve.tasks.tissue.geojson import Classification, feature_collection
+from oncoserve.pictures.orientation import Frame
+from oncoserve.tasks.qupath import Classification
+from oncoserve.tasks.tissue.geojson import Export, feature_collection
 from oncoserve.tasks.tissue.labels import BACKGROUND, CLASS_VALUES
 from oncoserve.tasks.tissue.objects import object_grid, object_ids, without
 
@@ -16,7 +18,8 @@ def blobs(shape=(40, 60), seed=0):
 
 
 def features(labels, shape, excluded=()):
-    return json.loads("".join(feature_collection(labels, shape, CLASSES, None, excluded)))["features"]
+    export = Export(excluded=excluded, keep_excluded=True)
+    return json.loads("".join(feature_collection(labels, Frame(1, shape[1], shape[0]), CLASSES, export)))["features"]
 
 
 def area(ring):
