@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse
 
 from frontend.http.links import RESULTS
 from frontend.routes.answers import problems
+from oncoserve.errors import InvalidParameter
 from oncoserve.jobs.aws.s3_publisher import S3Publisher
 
 
@@ -12,14 +13,16 @@ def router(publisher: S3Publisher) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(prefix=RESULTS, tags=["results"])
 
-    @routes.get("/{result}", summary="A result", status_code=307, responses=problems(404, 503))
+    @routes.get("/{result}", summary="A result", status_code=307, responses=problems(404, 422, 503))
     async def read_result(result: str, request: Request) -> RedirectResponse:
         """Follow the redirection at once: the address is good for some minutes."""
+        _as_published(request)
         return RedirectResponse(await publisher.address(request.state.owner, result))
 
-    @routes.get("/{result}/{name}", summary="A file of a result", status_code=307, responses=problems(404, 503))
+    @routes.get("/{result}/{name}", summary="A file of a result", status_code=307, responses=problems(404, 422, 503))
     async def read_file(result: str, name: str, request: Request) -> RedirectResponse:
         """Follow the redirection at once: the address is good for some minutes."""
+        _as_published(request)
         return RedirectResponse(await publisher.address(request.state.owner, result, name))
 
     @routes.delete("/{result}", summary="Delete a result", status_code=204, responses=problems(404, 503))
@@ -28,3 +31,16 @@ def router(publisher: S3Publisher) -> APIRouter:
         await publisher.delete(request.state.owner, result)
 
     return routes
+
+
+def _as_published(request: Request) -> None:
+    """Refuse options: nothing is drawn here.
+
+    Raises:
+        InvalidParameter
+    """
+    for name in request.query_params:
+        raise InvalidParameter(
+            f"{name[:64]!r} cannot be chosen here: results of jobs are kept as files, made with the defaults. "
+            "A service that draws results itself takes it."
+        )

@@ -73,6 +73,8 @@ def test_each_owner_sees_its_own_results_alone(api, stack, emulator):
     for path in (f"/v1/results/{result}", f"/v1/results/{result}/overlay.png", "/v1/results/keys"):
         assert lab.get(path).json()["code"] == "result_not_found"
     assert ward.get(f"/v1/results/{result}/nothing.png").status_code == 404
+    refused = ward.get(f"/v1/results/{result}/overlay.png", params={"frame": "file"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_parameter")
     assert lab.delete(f"/v1/results/{result}").status_code == 404
     assert ward.delete(f"/v1/results/{result}").status_code == 204
     assert ward.get(f"/v1/results/{result}/overlay.png").status_code == 404

@@ -190,7 +190,8 @@ class Stub:
         }  # fmt: skip
 
     async def overlay(self, request):
-        return Response(b"overlay of " + self.bytes[request.path_params["result"]])
+        frame = request.query_params.get("frame", "").encode()
+        return Response(b"overlay of " + self.bytes[request.path_params["result"]] + frame)
 
 
 def answer(response):

@@ -99,6 +99,14 @@ def test_excel_is_told_the_letters_of_the_table(run, stub, folder, tmp_path):
     assert "Schädel.png" in rows(tmp_path / "out")
 
 
+def test_files_come_in_the_frame_that_is_asked_for_and_in_one_alone(run, stub, tmp_path):
+    asked = ("--files", "overlay.png", "--frame", "file")
+    assert run(stub, *asked)[0] == run(stub, *asked)[0] == 0
+    assert (tmp_path / "out/images/0.png/overlay.png").read_bytes().endswith(b"file")
+    code, text = run(stub, "--files", "overlay.png")
+    assert (code, "of a run with another frame: 'file', now None" in text) == (2, True)
+
+
 def test_a_second_run_submits_nothing_and_brings_what_is_new(run, stub, folder, tmp_path):
     run(stub)
     (folder / "new.jpg").write_bytes(b"a new one")

@@ -94,9 +94,8 @@ def test_the_same_object_has_the_same_id_and_others_have_others():
     asked = [("a" * 32, '{"threshold":0.5}', "lumen-1"), ("b" * 32, '{"threshold":0.5}', "lumen-1")]
     asked += [("a" * 32, '{"threshold":0.6}', "lumen-1"), ("a" * 32, '{"threshold":0.5}', "lumen-2")]
     assert len({object_uuid(*each) for each in asked}) == 4
-    assert (
-        object_uuid(*asked[0]) == "3121c7c4-ce26-55f5-9856-fafba1c0b94e"
-    )  # what QuPath's projects hold: it must not change
+    # It is in QuPath's projects, so it must not change.
+    assert object_uuid(*asked[0]) == "3121c7c4-ce26-55f5-9856-fafba1c0b94e"
 
 
 def test_excluded_objects_are_left_out_or_of_a_class_that_qupath_ignores():
