@@ -21,7 +21,7 @@ TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _BACK: Final = {**TURNS, 6: TURNS[8], 8: TURNS[6]}  # the others undo themselves
-_SWAPPED: Final = {5, 6, 7, 8}  # rows of the file are columns of the upright picture
+_SWAPPED: Final = {5, 6, 7, 8}
 _X_MIRRORED, _Y_MIRRORED = {2, 3, 7, 8}, {3, 4, 6, 7}  # along the file's axes
 _MIRRORED: Final = {2, 4, 5, 7}  # left and right of a line change sides
 
@@ -46,13 +46,18 @@ class Frame:
     height: int
 
     @property
+    def swapped(self) -> bool:
+        """Whether rows of the file are columns of the upright picture."""
+        return self.orientation in _SWAPPED
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height in the file."""
-        return (self.height, self.width) if self.orientation in _SWAPPED else (self.width, self.height)
+        return (self.height, self.width) if self.swapped else (self.width, self.height)
 
     def points(self, upright: NDArray[Any]) -> NDArray[Any]:
         """(K, 2) x and y of points, on the grid of pixel EDGES: (0, 0) is the outer corner of the first pixel."""
-        x, y = upright.T[::-1] if self.orientation in _SWAPPED else upright.T
+        x, y = upright.T[::-1] if self.swapped else upright.T
         width, height = self.size
         return np.stack(
             [
@@ -62,9 +67,8 @@ class Frame:
             axis=1,
         )
 
-    def ring(self, upright: NDArray[Any]) -> NDArray[Any]:
-        """The same of a ring, going round it as before: what was to its right still is."""
-        ring = self.points(upright)
+    def going(self, ring: NDArray[Any]) -> NDArray[Any]:
+        """The points of a ring in the order that goes round it as before: what was to its right still is."""
         return ring[::-1] if self.orientation in _MIRRORED else ring
 
     def image(self, upright: Image.Image) -> Image.Image:

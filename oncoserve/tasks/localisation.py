@@ -66,7 +66,7 @@ def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
     if found["box"]:
         left, top, right, bottom = _corners(found["box"])
         corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-        ring = place.ring(corners).round(2).tolist()
+        ring = place.going(place.points(corners)).round(2).tolist()
         (peak,) = place.points(np.array([[found["peak"]["x"], found["peak"]["y"]]])).round(2).tolist()
         kind, certain = Classification.of(_tumour(stored)), {"Certainty": found["certainty"]}
         area = round(found["box"]["width"] * found["box"]["height"], 2)

@@ -17,6 +17,7 @@ FIRST = ("file", "state", "result")
 LAST = ("warnings", "error", "detail")
 # What is the same for all pictures, or stands in a column of its own.
 NO_COLUMNS = {"id", "model", "version", "task", "warnings", "image", "timings_ms", "provenance", "links"}
+YET_A_COLUMN = "image.orientation"  # places are upright, and the picture's own pixels may lie otherwise
 # What spreadsheets take for a formula, with the full-width forms: OWASP, CSV injection.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -44,7 +45,11 @@ def _row(out: Path, name: str, ending: Ending) -> dict[str, object]:
     row |= {"error": ending.code, "detail": ending.detail}
     if ending.state == "SUCCEEDED":
         document = json.loads((result_folder(out, name) / DOCUMENT).read_bytes())
-        row |= {column: value for column, value in _flat(document) if column.split(".", 1)[0] not in NO_COLUMNS}
+        row |= {
+            column: value
+            for column, value in _flat(document)
+            if column == YET_A_COLUMN or column.split(".", 1)[0] not in NO_COLUMNS
+        }
         row["warnings"] = " ".join(each["code"] for each in document["warnings"])
     return row
 

@@ -1,8 +1,9 @@
 """Regions as a GeoJSON FeatureCollection that QuPath reads."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -15,13 +16,16 @@ from oncoserve.tasks.qupath import IGNORED, Classification, ObjectType, feature
 from oncoserve.tasks.tissue.components import components
 from oncoserve.tasks.tissue.labels import View, nearest
 from oncoserve.tasks.tissue.objects import object_grid, object_id
-from oncoserve.tasks.tissue.outlines import Polygon, Ring, polygons
+from oncoserve.tasks.tissue.outlines import Ring, polygons
 
 MOST_ANNOTATIONS: Final = 1000
 """With more regions QuPath gets detections. Its guide knows "no more than a few hundred" annotations, and detections in
 hundreds of thousands: https://qupath.readthedocs.io/en/stable/docs/concepts/objects.html"""
 
 Objects = Literal["auto", "annotations", "detections"]
+Edges = NDArray[np.int64]
+Closed = list[list[int]]
+"""x and y of each corner of a ring, the first of them again at the end."""
 
 
 class PolygonOptions(RenderingOptions, View):
@@ -76,11 +80,9 @@ def feature_collection(
     """
     shape = frame.height, frame.width
     labels = object_grid(labels, shape)
-    y_edges, x_edges = _edges(labels.shape[0], shape[0]), _edges(labels.shape[1], shape[1])
+    place = _placing(frame, _edges(labels.shape[1], shape[1]), _edges(labels.shape[0], shape[0]))
     kind = _kind(labels, classes, export)
-
-    def placed(ring: Ring) -> Ring:
-        return frame.ring(np.stack([x_edges[ring[:, 0]], y_edges[ring[:, 1]]], axis=1))
+    encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: there may be a hundred thousand regions
 
     head = json.dumps({"type": "FeatureCollection", **export.members})
     yield f'{head[:-1]}, "features":['
@@ -90,10 +92,24 @@ def feature_collection(
             name = object_id(classification.key, index)
             if name in export.excluded and not export.keep_excluded:
                 continue
-            whole = Polygon(placed(polygon.outline), tuple(map(placed, polygon.holes)))
-            yield separator + json.dumps(_feature(whole, name, classification, kind, export), separators=(",", ":"))
+            rings = [place(ring) for ring in (polygon.outline, *polygon.holes)]
+            yield separator + encode(_feature(rings, name, classification, kind, export))
             separator = ",\n"
     yield "\n]}\n"
+
+
+def _placing(frame: Frame, x_edges: Edges, y_edges: Edges) -> Callable[[Ring], Closed]:
+    """What brings a ring from the object grid into the frame, and closes it; a frame turns axes, so edges turn once."""
+    swapped = frame.swapped
+    x_edges = frame.points(np.stack([x_edges, np.zeros_like(x_edges)], axis=1))[:, int(swapped)]
+    y_edges = frame.points(np.stack([np.zeros_like(y_edges), y_edges], axis=1))[:, int(not swapped)]
+
+    def place(ring: Ring) -> Closed:
+        x, y = x_edges[ring[:, 0]], y_edges[ring[:, 1]]
+        points = frame.going(np.stack([y, x] if swapped else [x, y], axis=1)).tolist()
+        return [*points, points[0]]
+
+    return place
 
 
 def _kind(labels: NDArray[np.uint8], classes: Mapping[int, Classification], export: Export) -> ObjectType:
@@ -105,14 +121,13 @@ def _kind(labels: NDArray[np.uint8], classes: Mapping[int, Classification], expo
 
 
 def _feature(
-    polygon: Polygon, name: str, classification: Classification, kind: ObjectType, export: Export
+    rings: Sequence[Closed], name: str, classification: Classification, kind: ObjectType, export: Export
 ) -> dict[str, object]:
-    rings = (polygon.outline, *polygon.holes)
     area = sum(map(_signed_area, rings))  # a hole's is negative
     measurements = {"Area px^2": float(area)}
     if export.um_per_px is not None:
         measurements["Area \u00b5m^2"] = round(area * export.um_per_px**2, 3)
-    geometry = {"type": "Polygon", "coordinates": [[*ring, ring[0]] for ring in (each.tolist() for each in rings)]}
+    geometry = {"type": "Polygon", "coordinates": rings}
     excluded = name in export.excluded
     found = feature(export.identity(name), geometry, name, IGNORED if excluded else classification, measurements, kind)
     if excluded:
@@ -122,12 +137,11 @@ def _feature(
     return found
 
 
-def _signed_area(ring: Ring) -> int:
-    """In pixels; positive where the inside is to the right, y pointing down."""
-    x, y = ring.T
-    return int(x @ np.roll(y, -1) - y @ np.roll(x, -1)) // 2
+def _signed_area(ring: Closed) -> int:
+    """In pixels, by Green's theorem; positive where the inside is to the right, y pointing down."""
+    return sum(x * (below - y) for (x, y), (_, below) in pairwise(ring))
 
 
-def _edges(source: int, target: int) -> NDArray[np.int64]:
+def _edges(source: int, target: int) -> Edges:
     """For each of the source + 1 edges between label pixels, the pixel edge of the ORIGINAL that it falls on."""
     return np.searchsorted(nearest(source, target), np.arange(source + 1))

@@ -186,6 +186,7 @@ class Stub:
             "provenance": {
                 "input_sha256": hashlib.sha256(self.bytes[result]).hexdigest(), "parameters": parameters,
             },
+            "image": {"width": 3, "height": 2, "format": "PNG", "orientation": 6, "turned": True},
             "links": {"self": "/v1/results/x", "overlay": f"/v1/results/{result}/overlay.png"},
         }  # fmt: skip
 

@@ -30,6 +30,8 @@ def test_a_folder_becomes_results_and_a_table(run, stub, folder, tmp_path):
     assert json.loads((out / "images/3.png/result.json").read_text())["label"] == "=glioma"
     row = rows(out)["3.png"]
     assert (row["state"], row["warnings"], row["probabilities.other"]) == ("SUCCEEDED", "small", "0.25")
+    assert {column for column in row if column.startswith("image.")} == {"image.orientation"}
+    assert row["image.orientation"] == "6"
     assert len(row["result"]) == 32
 
 
