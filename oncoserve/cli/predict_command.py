@@ -46,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"Say with --out where {' '.join(given.files)} goes.")
     if given.retry_failed:
         raise UsageError("--retry-failed is of a run: name its folder with --out.")
+    if given.frame:
+        raise UsageError("--frame is of the files that --out and --files bring; answers are of the upright picture.")
     return ask(connect(given), given.model, dict(given.set), pictures, as_json=given.json)
 
 

@@ -123,6 +123,7 @@ def test_turned_pictures_are_shown_upright_in_register_with_the_layer(visit, sam
     assert difference(viewport(page), served(page, f"{overlay}?opacity=0")) < 5
     page.get_by_role("switch").check()
     assert difference(viewport(page), served(page, f"{overlay}?opacity=0.5")) < 5
+    expect(page.locator("#provenance")).to_contain_text(f"{kind}, turned upright (EXIF orientation {orientation})")
 
 
 def test_warnings_are_shown_in_words(visit):

@@ -274,6 +274,7 @@ def test_a_picture_that_goes_away_fails_alone(call, folder):
         (["pictures", "pictures/0.png", "--out", "out"], "One folder can be given, or any number of files."),
         (["pictures/0.png", "nowhere.png"], "There is no file or folder nowhere.png."),
         (["pictures/0.png", "--files", "overlay.png"], "Say with --out where overlay.png goes."),
+        (["pictures/0.png", "--frame", "file"], "--frame is of the files that --out and --files bring"),
         (["pictures/0.png", "--model", "no"], "served are: tiny."),
     ],
 )

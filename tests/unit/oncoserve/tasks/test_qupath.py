@@ -16,6 +16,7 @@ from PIL import Image
 from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import Classification, feature, object_uuid
 from oncoserve.tasks.tissue.geojson import MOST_ANNOTATIONS, Export, feature_collection
+from oncoserve.tasks.tissue.labels import at_original
 
 TYPES = {"annotation", "detection", "cell", "tile", "tmaCore", "root"}
 CLASSES = {1: Classification("Lumen", (255, 200, 0), "lumen"), 2: Classification("Epithelium", (0, 80, 255), "epi")}
@@ -128,12 +129,12 @@ def test_many_regions_are_detections(count, objects, excluded, kind):
     assert (len(found), {each["type"] for each in found}) == (count - len(excluded), {kind})
 
 
+@pytest.mark.parametrize("shape", [(41, 63), (97, 150), (17, 23)])  # as the model's grid, finer, and coarser
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_regions_in_the_files_frame_are_those_of_the_turned_mask(orientation):
+def test_regions_in_the_files_frame_are_those_of_the_turned_mask(orientation, shape):
     labels = blobs()
-    height, width = labels.shape
-    frame = Frame(orientation, width, height)
-    lying = np.asarray(frame.image(Image.fromarray(labels)))
+    frame = Frame(orientation, shape[1], shape[0])
+    lying = np.asarray(frame.image(Image.fromarray(at_original(labels, shape))))
     y, x = np.indices(lying.shape)
     for value, classification in CLASSES.items():
         regions = [each["geometry"] for each in collection(labels, frame) if each["class"] == classification.name]
