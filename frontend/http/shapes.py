@@ -50,6 +50,28 @@ class Weights(_Shape):
     sha256: str
 
 
+class ColourProfile(_Shape):
+    """What the picture's file says about its colours."""
+
+    name: str | None
+    """One of a few that are known; null for any other."""
+    space: Literal["RGB", "grey", "CMYK"]
+    converted: bool
+    """Whether colours were changed for it; if not they are sRGB already, or a warning says why they were left."""
+
+
+class ReadingShape(_Shape):
+    """How the samples of the picture's file became 8-bit sRGB."""
+
+    rules: int
+    """Number of the rules that were followed; the same file may become other pixels by other rules."""
+    bits: int
+    """Of a sample in the file."""
+    scaled_from: tuple[int, int] | None
+    """The samples that became 0 and 255, where the file has 16 bits."""
+    profile: ColourProfile | None
+
+
 class Provenance(_Shape):
     """What made this result."""
 
@@ -59,6 +81,8 @@ class Provenance(_Shape):
     weights: Weights
     code_version: str
     input_sha256: str
+    reading: ReadingShape | None = None
+    """Null in results of older versions."""
     parameters: dict[str, Any]
     created: str
     notice: str

@@ -6,7 +6,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,11 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
 from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures import structure
+from oncoserve.pictures.bands import bands
 from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
-from oncoserve.pictures.rgb import Warn, bands, to_rgb
+from oncoserve.pictures.rgb import Reading, Warn, to_rgb
+from oncoserve.pictures.sixteen_bits import COLOURS
+from oncoserve.pictures.stated import load, raw_mode
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
@@ -35,6 +38,7 @@ PILLOW_GIVES_UP = (
     Image.DecompressionBombError,
 )
 BYTES_PER_PIXEL = 8  # while a picture is decoded or drawn: Pillow takes four, and a second copy comes of most changes
+DEEP_BYTES_PER_PIXEL = 12  # with colours of 16 bits: two pictures of Pillow's, and what is made of them a third
 
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 # Named only to tell the caller what was sent instead.
@@ -58,7 +62,7 @@ class Picture:
         format: "PNG" or "JPEG".
         orientation: how the file's own pixels lie (EXIF), 1 to 8; see `pictures.orientation`.
         turned: whether they lie otherwise than here.
-        warnings: what was done to get there that can change an answer.
+        reading: how the file's samples became 8-bit sRGB.
         dpi: pixels per inch along x and y, if the file states them.
         width: of the upright picture.
         height: of the upright picture.
@@ -73,16 +77,21 @@ class Picture:
         format: str,  # noqa: A002 - Pillow's word, and the one in the result
         *,
         orientation: int = AS_IT_LIES,
-        warnings: tuple[Warn, ...] = (),
+        reading: Reading | None = None,
         dpi: tuple[float, float] | None = None,
     ) -> None:
         self._image: Image.Image | None = image
         self.format = format
         self.orientation = orientation
         self.turned = orientation != AS_IT_LIES
-        self.warnings = warnings
+        self.reading = reading or Reading()
         self.dpi = dpi
         self.width, self.height = image.size
+
+    @property
+    def warnings(self) -> tuple[Warn, ...]:
+        """What was done to get there that can change an answer."""
+        return self.reading.warnings
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
@@ -141,16 +150,18 @@ class Header:
     Args:
         image: Pillow's, not loaded.
         format: "PNG" or "JPEG".
+        data: the file.
     """
 
-    def __init__(self, image: Image.Image, format: str) -> None:  # noqa: A002 - as in `Picture`
+    def __init__(self, image: Image.Image, format: str, data: bytes) -> None:  # noqa: A002 - as in `Picture`
         self._image: Image.Image | None = image
-        self._format = format
+        self._format, self._data = format, data
         self.width, self.height = image.size
         self.dpi: tuple[float, float] | None = image.info.get("dpi")
         # A JPEG in several scans is put together from coefficients of two bytes each.
         coefficients = 2 * len(image.getbands()) if image.info.get("progressive") else 0
-        self.decoding_bytes = self.width * self.height * max(BYTES_PER_PIXEL, 4 + coefficients)
+        least = DEEP_BYTES_PER_PIXEL if raw_mode(image) in COLOURS else BYTES_PER_PIXEL
+        self.decoding_bytes = self.width * self.height * max(least, 4 + coefficients)
 
     def decode(self, background: str, at_least: int | None = None) -> Picture:
         """Decode, once; see `decode`.
@@ -164,12 +175,13 @@ class Header:
         with _pillow_errors():
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
-            image.load()
+            again = partial(_open, self._data, self._format, self.width * self.height)
+            source = load(image, self._data, again)
             orientation, dpi = _orientation(image), image.info.get("dpi")
-            rgb, warns = to_rgb(image, background)
-            del image  # there are never more than two copies
+            rgb, reading = to_rgb(source, background)
+            del image, source  # there are never more than two copies
             upright = rgb.transpose(TURNS[orientation]) if orientation in TURNS else rgb
-        return Picture(upright, self._format, orientation=orientation, warnings=warns, dpi=dpi)
+        return Picture(upright, self._format, orientation=orientation, reading=reading, dpi=dpi)
 
 
 def read_header(data: bytes, max_pixels: int) -> Header:
@@ -181,14 +193,14 @@ def read_header(data: bytes, max_pixels: int) -> Header:
     name = sniff(data)
     structure.check(data, name)
     with _pillow_errors():
-        return Header(_open(data, name, max_pixels), name)
+        return Header(_open(data, name, max_pixels), name, data)
 
 
 def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
-    """Decode to upright 8-bit RGB; what can be refused by structure and header is refused before.
+    """Decode to upright 8-bit sRGB; what can be refused by structure and header is refused before.
 
-    16-bit samples are scaled by their full range, CMYK and palettes are converted, transparency is laid over
-    `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
+    16-bit samples are scaled by the range that is used, CMYK, palettes and colour profiles are converted, transparency
+    is laid over `background`, EXIF orientation is applied. Of an animated PNG the first picture is taken.
 
     Args:
         data: the file's bytes.

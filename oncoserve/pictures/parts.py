@@ -45,6 +45,19 @@ def png_chunks(data: bytes) -> Iterator[Chunk]:
         position = end
 
 
+def png_chunk(data: bytes, kind: bytes) -> bytes | None:
+    """The content of a chunk that comes before the picture; None where there is none of that kind."""
+    try:
+        for chunk in png_chunks(data):
+            if chunk.kind == kind:
+                return data[chunk.start + 8 : chunk.end - 4]
+            if chunk.kind == b"IDAT":
+                break
+    except struct.error:
+        pass
+    return None
+
+
 class Segment(NamedTuple):
     """A segment of a JPEG, at `data[start:end]` with its marker.
 

@@ -6,9 +6,11 @@ reach storage.
 
 import io
 import struct
+import zlib
 from itertools import pairwise
 
 from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.icc import jpeg_segments_of
 from oncoserve.pictures.parts import (
     APP,
     DQT,
@@ -22,7 +24,9 @@ from oncoserve.pictures.parts import (
     png_chunks,
 )
 
-PNG_KEPT = {b"IHDR": 13, b"PLTE": 768, b"tRNS": 256, b"IDAT": 2**31 - 1, b"IEND": 0}  # what the pixels need, longest
+# What the pixels need, longest. The colour profile is written anew.
+PNG_KEPT = {b"IHDR": 13, b"sBIT": 4, b"PLTE": 768, b"tRNS": 256, b"IDAT": 2**31 - 1, b"IEND": 0}
+PROFILE_NAME = b"icc\0\0"  # and how it is compressed
 
 APP0, APP14 = APP[0], APP[14]
 JPEG_KEPT = {*SOF, SOS, DQT, DRI}  # frames, tables, scans, restart intervals
@@ -31,12 +35,13 @@ JPEG_KEPT = {*SOF, SOS, DQT, DRI}  # frames, tables, scans, restart intervals
 def without_metadata(data: bytes, picture: Picture) -> bytes:
     """The same picture as a file that holds nothing else.
 
-    Compressed data is copied as it is. Where that is not possible (the pixels lie turned by a tag that would be lost,
-    or the structure is unusual) the pixels are encoded anew as PNG.
+    Compressed data is copied as it is, and of a colour profile what the colours need. Where that is not possible (the
+    pixels lie turned by a tag that would be lost, or the structure is unusual) the pixels are encoded anew as PNG.
     """
     try:
         if not picture.turned:
-            return _png(data) if picture.format == "PNG" else _jpeg(data)
+            profile = picture.reading.used_profile
+            return _png(data, profile) if picture.format == "PNG" else _jpeg(data, profile)
     except (struct.error, ValueError, IndexError):
         pass
     buffer = io.BytesIO()
@@ -44,7 +49,7 @@ def without_metadata(data: bytes, picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _png(data: bytes) -> bytes:
+def _png(data: bytes, profile: bytes | None) -> bytes:
     parts = [data[:PNG_HEADER]]
     for chunk in png_chunks(data):
         if chunk.end > len(data):
@@ -53,11 +58,17 @@ def _png(data: bytes) -> bytes:
             if chunk.size > PNG_KEPT[chunk.kind]:
                 raise ValueError("chunk holds more than it can")
             parts.append(data[chunk.start : chunk.end])
+        if chunk.kind == b"IHDR" and profile:
+            parts.append(_chunk(b"iCCP", PROFILE_NAME + zlib.compress(profile)))
     return b"".join(parts)
 
 
-def _jpeg(data: bytes) -> bytes:
-    parts = [data[:2]]
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _jpeg(data: bytes, profile: bytes | None) -> bytes:
+    parts, stated = [data[:2]], jpeg_segments_of(profile or b"")
     for segment, following in pairwise(jpeg_segments(data)):
         if segment.marker in WITHOUT_LENGTH:
             raise ValueError("a marker, or a byte, that has no place here")
@@ -65,7 +76,8 @@ def _jpeg(data: bytes) -> bytes:
         if end != following.start:
             raise ValueError("no marker where one has to be")
         if segment.marker in JPEG_KEPT:
-            parts.append(data[segment.start : end])
+            parts += [stated, data[segment.start : end]]  # in front of the first of these
+            stated = b""
         else:
             parts.append(_application(segment.marker, data[segment.start + 4 : end]))
         if following.marker == EOI:

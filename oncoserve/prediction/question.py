@@ -7,6 +7,7 @@ from typing import Any
 
 from oncoserve import NOTICE, __version__
 from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.results.store import result_id
 from oncoserve.tasks.base import Parameters, ServedModel, TaskResult
 
@@ -33,8 +34,9 @@ class Question:
     @cached_property
     def id(self) -> str:
         """The result's id."""
-        asked = self.parameters.model_dump(mode="json")
-        return result_id(self.image_sha256, self.model.name, self.model.version, self.model.model_sha256, asked)
+        model, asked = self.model, self.parameters.model_dump(mode="json")
+        # What older rules made of the same file is another result, and no answer to this question.
+        return result_id(self.image_sha256, READING_RULES, model.name, model.version, model.model_sha256, asked)
 
     def document(self, found: TaskResult, picture: Picture, timings_ms: dict[str, float]) -> dict[str, Any]:
         """The JSON document of the result, as it is stored: `files` names what can be drawn, by its kind."""
@@ -55,11 +57,11 @@ class Question:
                 "turned": picture.turned,
             },
             "timings_ms": timings_ms,
-            "provenance": self._provenance(),
+            "provenance": self._provenance(picture),
             "files": self.model.files,
         }
 
-    def _provenance(self) -> dict[str, Any]:
+    def _provenance(self, picture: Picture) -> dict[str, Any]:
         weights = self.model.weights
         return {
             "model": self.model.name,
@@ -68,6 +70,7 @@ class Question:
             "weights": {"package": weights.package, "sha256": weights.sha256},
             "code_version": __version__,
             "input_sha256": self.image_sha256,
+            "reading": picture.reading.document(),
             "parameters": self.parameters.model_dump(mode="json"),
             "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "notice": NOTICE,

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from oncoserve import NOTICE
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
-from oncoserve.pictures.decode import BYTES_PER_PIXEL, decode, to_png
+from oncoserve.pictures.decode import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL, decode, to_png
 from oncoserve.results import corrections
 from oncoserve.results.drawing import Drawing
 from oncoserve.results.store import PICTURE, ResultStore
@@ -250,7 +250,9 @@ class Entry:
     def drawing_bytes(self) -> int:
         """What it takes in memory to draw something over its picture, at most."""
         work = self.model.task.drawing_bytes(self.document, text=False)
-        return self.file_bytes + max(BYTES_PER_PIXEL * self.pixels, work)
+        reading = self.document["provenance"].get("reading", {})  # there is none in results of older versions
+        decoding = DEEP_BYTES_PER_PIXEL if reading.get("bits") == 16 else BYTES_PER_PIXEL  # noqa: PLR2004
+        return self.file_bytes + max(decoding * self.pixels, work)
 
     def rendering(self, name: str) -> Rendering:
         """The rendering of that file name.

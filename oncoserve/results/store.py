@@ -29,10 +29,19 @@ T = TypeVar("T")
 
 
 def result_id(
-    image_sha256: str, model: str, version: str, model_sha256: str | None, parameters: Mapping[str, Any]
+    image_sha256: str, rules: int, model: str, version: str, model_sha256: str | None, parameters: Mapping[str, Any]
 ) -> str:
-    """The name that the same question always gets: 32 hexadecimal digits."""
-    question = [image_sha256, model, version, model_sha256, dict(parameters)]
+    """The name that the same question always gets: 32 hexadecimal digits.
+
+    Args:
+        image_sha256: of the file.
+        rules: by which its pixels are read.
+        model: its name.
+        version: the model's.
+        model_sha256: of the graph, where it is known.
+        parameters: the task's.
+    """
+    question = [image_sha256, rules, model, version, model_sha256, dict(parameters)]
     text = json.dumps(question, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oncoserve.pictures.rgb import bands
+from oncoserve.pictures.bands import bands
 from oncoserve.tasks.base import OverlayOptions, Stored
 from oncoserve.tasks.card import Card
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oncoserve.pictures.rgb import bands
+from oncoserve.pictures.bands import bands
 from oncoserve.tasks.tissue.labels import at_original
 
 Colour = tuple[int, int, int]

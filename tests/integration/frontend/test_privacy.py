@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from testbed.encoded_pictures import encoded, noise
+from testbed.picture_files.icc_profiles import P3_XY, rgb_profile, srgb_curve
 from testbed.servers import FrontendServer
 from tests.integration.observability.collector import Collector
 
@@ -53,7 +54,9 @@ def jpeg(planted, orientation=1, size=(96, 80), seed=0):
     xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><Name>{planted("XMP")}</Name></x:xmpmeta>'.encode()
     data = encoded(
         noise(size, seed), "JPEG", exif=exif(planted, orientation), comment=planted("COM").encode(), xmp=xmp,
-        icc_profile=b"\0" * 128 + planted("ICC").encode(),
+        icc_profile=rgb_profile(
+            P3_XY, srgb_curve(), planted("ICC"), tags={b"cprt": b"text\0\0\0\0" + planted("ICC").encode()}
+        ),
     )  # fmt: skip
     name = planted("IPTC").encode()
     iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(name) + 5) + b"\x1c\x02\x78\0\x20" + name

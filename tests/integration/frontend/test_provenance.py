@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from oncoserve import NOTICE, __version__
+from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.tasks import TASKS
 from testbed.servers import PROJECT
 
@@ -59,6 +60,7 @@ def test_the_document_and_every_file_say_what_made_them(http, model, picture, re
         },
         "code_version": __version__,
         "input_sha256": hashlib.sha256(picture).hexdigest(),
+        "reading": {"rules": READING_RULES, "bits": 8, "scaled_from": None, "profile": None},
         "parameters": GIVEN[model],
         "created": result["provenance"]["created"],
         "notice": "Research use only. Not a medical device.",

@@ -62,15 +62,6 @@ def test_one_bit_picture():
     assert set(np.unique(picture.pixels)) == {0, 255}
 
 
-@pytest.mark.parametrize("top", [65535, 4095])
-def test_sixteen_bit_is_scaled_by_its_full_range(top):
-    samples = np.linspace(0, top, 64 * 48).round().astype(np.uint16).reshape(48, 64)
-    picture = decode(encoded(Image.fromarray(samples)), LIMIT, BLACK)
-    assert np.abs(picture.pixels[..., 0] - samples / 257).max() <= 0.5
-    assert codes(picture) == ["sixteen_bit_scaled"]
-    assert f"0-{top}" in picture.warnings[0].message
-
-
 def test_cmyk_jpeg():
     picture = decode(encoded(quarters().convert("CMYK"), "JPEG", quality=95), LIMIT, BLACK)
     assert codes(picture) == ["cmyk_converted"]

@@ -11,6 +11,8 @@ from PIL import Image
 from oncoserve.pictures.decode import decode, read_header
 from oncoserve.runtime.memory import return_large_buffers
 from testbed.encoded_pictures import encoded
+from testbed.picture_files.icc_profiles import P3_XY, rgb_profile, srgb_curve
+from testbed.picture_files.raw_png import raw_png
 
 return_large_buffers()
 SIDE = 3000
@@ -24,6 +26,9 @@ files = {
     "rgba": encoded(rgb.convert("RGBA"), compress_level=1),
     "turned rgba": encoded(rgb.convert("RGBA"), compress_level=1, exif=turned),
     "16 bit": encoded(Image.fromarray(levels[..., 0].astype(np.uint16)), compress_level=1),
+    "16 bit rgb": raw_png(levels.astype(np.uint16) * 5, filter_type=0),
+    "16 bit rgba": raw_png(np.dstack([levels, levels[..., 0]]).astype(np.uint16) * 5, filter_type=0),
+    "profile": encoded(rgb.convert("RGBA"), compress_level=1, icc_profile=rgb_profile(P3_XY, srgb_curve(), "")),
     "palette": encoded(rgb.quantize(16), compress_level=1, transparency=3),
     "cmyk": encoded(rgb.convert("CMYK"), "JPEG", exif=turned),
     "progressive": encoded(rgb, "JPEG", progressive=True, subsampling=0),
@@ -52,7 +57,7 @@ def test_no_kind_takes_more_than_its_header_says():
         name: (float(peak), float(array))
         for name, peak, array in (line.split(",") for line in done.stdout.split("\n") if line)
     }
-    assert len(met) == 8
+    assert len(met) == 11
     # Bands of rows come on top: of a picture as small as this, a twelfth.
     assert {name: each for name, each in met.items() if max(each) > 1.15} == {}
     assert met["progressive cmyk"][0] > 0.8  # it is measured at all

@@ -20,13 +20,13 @@ def named(result=ID, **more):
 
 
 def test_id_names_the_whole_question():
-    base = ("aa", "brain_mri", "1", "bb", {})
-    others = [("ab", *base[1:]), ("aa", "x", "1", "bb", {}), ("aa", "brain_mri", "2", "bb", {}),
-              ("aa", "brain_mri", "1", None, {}), (*base[:4], {"threshold": 0.5})]  # fmt: skip
+    base = ("aa", 2, "brain_mri", "1", "bb", {})
+    others = [("ab", *base[1:]), ("aa", 2, "x", "1", "bb", {}), ("aa", 2, "brain_mri", "2", "bb", {}),
+              ("aa", 2, "brain_mri", "1", None, {}), (*base[:5], {"threshold": 0.5}), ("aa", 3, *base[2:])]  # fmt: skip
     ids = {result_id(*each) for each in [base, *others]}
-    assert len(ids) == 6
+    assert len(ids) == 7
     assert result_id(*base) == result_id(*base)
-    assert result_id(*base[:4], {"a": 1, "b": 2}) == result_id(*base[:4], {"b": 2, "a": 1})
+    assert result_id(*base[:5], {"a": 1, "b": 2}) == result_id(*base[:5], {"b": 2, "a": 1})
 
 
 def test_round_trip(tmp_path):

@@ -1,0 +1,1 @@
+"""What depth, range and colour profile of a file do to answers."""

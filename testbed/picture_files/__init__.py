@@ -1,0 +1,1 @@
+"""Files of pictures made byte by byte, for what no encoder here writes."""
