@@ -27,7 +27,8 @@ from oncoserve.errors import (
 from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
 from oncoserve.jobs.queue_room import Room
-from oncoserve.pictures.decode import check, check_size, sniff
+from oncoserve.pictures.decode import check, check_size
+from oncoserve.pictures.kinds import sniff
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 
-from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooComplex, ImageTooLarge, UnsupportedImage
+from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge
 from oncoserve.pictures import structure
 from oncoserve.pictures.bands import bands
+from oncoserve.pictures.kinds import sniff
 from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
 from oncoserve.pictures.rgb import Reading, Warn, to_rgb
 from oncoserve.pictures.sixteen_bits import COLOURS
@@ -39,20 +40,6 @@ PILLOW_GIVES_UP = (
 )
 BYTES_PER_PIXEL = 8  # while a picture is decoded or drawn: Pillow takes four, and a second copy comes of most changes
 DEEP_BYTES_PER_PIXEL = 12  # with colours of 16 bits: two pictures of Pillow's, and what is made of them a third
-
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-# Named only to tell the caller what was sent instead.
-OTHER_SIGNATURES = {
-    b"GIF8": "a GIF",
-    b"II*\x00": "a TIFF",
-    b"MM\x00*": "a TIFF",
-    b"II+\x00": "a BigTIFF",
-    b"RIFF": "a WebP",
-    b"BM": "a BMP",
-    b"%PDF": "a PDF",
-    b"PK\x03\x04": "a ZIP archive",
-    b"<svg": "an SVG",
-}
 
 
 class Picture:
@@ -116,26 +103,6 @@ class Picture:
         if "pixels" not in self.__dict__:
             raise RuntimeError("the pixels were released")
         return Image.fromarray(self.pixels)
-
-
-def sniff(data: bytes) -> str:
-    """Tell the format by content: "PNG" or "JPEG".
-
-    Raises:
-        EmptyUpload: no bytes.
-        UnsupportedImage: anything else; says what it looks like.
-    """
-    if not data:
-        raise EmptyUpload
-    for signature, name in SIGNATURES.items():
-        if data.startswith(signature):
-            return name
-    if data[128:132] == b"DICM":
-        raise UnsupportedImage("a DICOM file")
-    for signature, name in OTHER_SIGNATURES.items():
-        if data.startswith(signature):
-            raise UnsupportedImage(name)
-    raise UnsupportedImage("text" if data[:512].isascii() else "unknown binary data")
 
 
 class Header:
