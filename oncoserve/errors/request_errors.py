@@ -236,8 +236,10 @@ class UnsupportedImage(RequestError):
     status, code, title = 415, "unsupported_image", "The file is not a PNG or JPEG"
     advice = "Convert the picture to PNG or JPEG; a new file name alone does not change its content."
 
-    def __init__(self, found: str) -> None:
-        super().__init__(f"The content looks like {found}.")
+    def __init__(self, found: str, convert: str = "", words: str = "") -> None:
+        how = f" This converts it: {convert}." if convert else ""
+        more = f" {words}" if words else ""
+        super().__init__(f"The content looks like {found}; this kind is not supported.{how}{more}")
 
 
 class CorruptImage(RequestError):
