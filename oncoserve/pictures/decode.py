@@ -17,6 +17,7 @@ from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge
 from oncoserve.pictures import structure
 from oncoserve.pictures.bands import bands
 from oncoserve.pictures.kinds import sniff
+from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
 from oncoserve.pictures.rgb import Reading, Warn, to_rgb
 from oncoserve.pictures.sixteen_bits import COLOURS
@@ -117,7 +118,7 @@ class Header:
     Args:
         image: Pillow's, not loaded.
         format: "PNG" or "JPEG".
-        data: the file.
+        data: the file as Pillow reads it.
     """
 
     def __init__(self, image: Image.Image, format: str, data: bytes) -> None:  # noqa: A002 - as in `Picture`
@@ -139,16 +140,23 @@ class Header:
         image, self._image = self._image, None
         if image is None:
             raise RuntimeError("decoded already")
-        with _pillow_errors():
+        with _pillow_errors("image data"):
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             again = partial(_open, self._data, self._format, self.width * self.height)
             source = load(image, self._data, again)
+            self._check_whole(image)
             orientation, dpi = _orientation(image), image.info.get("dpi")
             rgb, reading = to_rgb(source, background)
             del image, source  # there are never more than two copies
             upright = rgb.transpose(TURNS[orientation]) if orientation in TURNS else rgb
         return Picture(upright, self._format, orientation=orientation, reading=reading, dpi=dpi)
+
+    def _check_whole(self, image: Image.Image) -> None:
+        """Pillow leaves the rows black that a PNG's data ends before; where the last row is black, it is looked at."""
+        last = image.crop((0, image.height - 1, image.width, image.height))
+        if self._format == "PNG" and (image.info.get("interlace") or last.getbbox(alpha_only=False) is None):
+            check_rows(self._data)
 
 
 def read_header(data: bytes, max_pixels: int) -> Header:
@@ -159,8 +167,12 @@ def read_header(data: bytes, max_pixels: int) -> Header:
     """
     name = sniff(data)
     structure.check(data, name)
-    with _pillow_errors():
-        return Header(_open(data, name, max_pixels), name, data)
+    readable = mended(data, name)
+    with _pillow_errors("header"):
+        header = Header(_open(readable, name, max_pixels), name, readable)
+    if readable is not data:
+        header.decoding_bytes += len(readable)
+    return header
 
 
 def decode(data: bytes, max_pixels: int, background: str, at_least: int | None = None) -> Picture:
@@ -189,7 +201,7 @@ def check(data: bytes, max_pixels: int) -> None:
     """
     name = sniff(data)
     structure.check(data, name)
-    check_size(data, name, max_pixels)
+    check_size(mended(data, name), name, max_pixels)
 
 
 def check_size(data: bytes, name: str, max_pixels: int, *, whole: bool = True) -> None:
@@ -205,7 +217,7 @@ def check_size(data: bytes, name: str, max_pixels: int, *, whole: bool = True) -
         ImageTooLarge, ImageTooComplex, CorruptImage
     """
     try:
-        with _pillow_errors(), _open(data, name, max_pixels):
+        with _pillow_errors("header"), _open(data, name, max_pixels):
             pass
     except CorruptImage:
         if whole:
@@ -229,8 +241,12 @@ def _orientation(image: Image.Image) -> int:
 
 
 @contextmanager
-def _pillow_errors() -> Iterator[None]:
-    """What Pillow raises in the block becomes one of our errors."""
+def _pillow_errors(what: str) -> Iterator[None]:
+    """What Pillow raises in the block becomes one of our errors, in our words: its own are for programmers.
+
+    Args:
+        what: is read in the block, such as "header".
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata that is not used here
@@ -239,7 +255,8 @@ def _pillow_errors() -> Iterator[None]:
         if "MAX_TEXT_CHUNK" in str(error):  # Pillow tells this limit only in words
             raise ImageTooComplex("bytes in a compressed text", MAX_TEXT_CHUNK + 1, MAX_TEXT_CHUNK) from error
         # Pillow's parsers raise all of these for damaged files; none of them means a defect of ours here.
-        raise CorruptImage(str(error) or type(error).__name__) from error
+        ended = "truncated" in str(error).lower()
+        raise CorruptImage("it ends before its picture does" if ended else f"its {what} cannot be read") from error
 
 
 def to_png(image: Image.Image, text: dict[str, str]) -> bytes:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import codecs
 import re
 from typing import Final
 
@@ -9,6 +10,8 @@ from oncoserve.pictures.unread import SLICE, Unread, magick
 
 LOOKED_AT: Final = 2**16  # bytes
 SHORTEST: Final = 64  # letters; a shorter word may be base64 by chance
+CONTROLS: Final = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
+MOSTLY_ASCII: Final = 0.8
 BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 SEND: Final = "Send the file's own bytes: curl -F image=@scan.png, or --data-binary @scan.png."
 DECODE: Final = f"Decode it first: base64 -d in.txt > out. {SEND}"
@@ -65,10 +68,13 @@ def text_kind(data: bytes) -> Unread | None:
 def _decoded(data: bytes) -> str | None:
     """The text, if these bytes are one: nothing but characters that people write."""
     encoding = next((name for mark, name in BOMS if data.startswith(mark)), "utf-8")
-    text = data.decode(encoding, "ignore").removeprefix("\ufeff")
-    if len(text.encode(encoding)) + 4 < len(data):  # more was left out than a mark and a letter that is cut off
-        return None
-    return None if re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]", text) else text
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data)  # the last letter may be cut off
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+        if sum(map(str.isascii, text)) < MOSTLY_ASCII * len(text):
+            return None
+    return None if CONTROLS.search(text) else text.removeprefix("\ufeff")
 
 
 def from_base64(data: bytes) -> bytes | None:

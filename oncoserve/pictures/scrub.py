@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.icc import jpeg_segments_of
+from oncoserve.pictures.mending import mended
 from oncoserve.pictures.parts import (
     APP,
     DQT,
@@ -40,8 +41,8 @@ def without_metadata(data: bytes, picture: Picture) -> bytes:
     """
     try:
         if not picture.turned:
-            profile = picture.reading.used_profile
-            return _png(data, profile) if picture.format == "PNG" else _jpeg(data, profile)
+            profile, readable = picture.reading.used_profile, mended(data, picture.format)
+            return _png(readable, profile) if picture.format == "PNG" else _jpeg(readable, profile)
     except (struct.error, ValueError, IndexError):
         pass
     buffer = io.BytesIO()
