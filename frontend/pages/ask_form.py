@@ -8,7 +8,8 @@ from typing import Self
 from fastapi import Request
 from starlette.datastructures import FormData
 
-from frontend.routes.uploads import MAX_FIELDS, FormParser, is_multipart, parse_parameters, parsed, picture_in
+from frontend.routes.form_parser import FormParser
+from frontend.routes.uploads import MAX_FIELDS, is_multipart, parse_parameters, picture_in
 from oncoserve.errors import MalformedRequest
 from oncoserve.tasks.base import Parameters, ServedModel
 
@@ -23,7 +24,7 @@ class AskForm:
     """
 
     def __init__(self, request: Request) -> None:
-        self._parser = FormParser(request.headers, self._chunks(request), max_files=1, max_fields=MAX_FIELDS)
+        self._parser = FormParser(request.headers, self._chunks(request), max_files=MAX_FIELDS, max_fields=MAX_FIELDS)
         self._known, self._wanted = asyncio.Event(), asyncio.Event()
         self._parsing = asyncio.create_task(self._parse())
 
@@ -84,6 +85,6 @@ class AskForm:
 
     async def _parse(self) -> FormData:
         try:
-            return await parsed(self._parser)
+            return await self._parser.form()
         finally:
             self._known.set()

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
+from frontend.routes.form_parser import described, text_for_file
 from frontend.routes.uploads import MAX_FIELDS, form_of, is_multipart
-from oncoserve.errors import InvalidParameter, MalformedRequest, MissingImages, TooManyImages
+from oncoserve.errors import InvalidParameter, MissingImages, TooManyFiles, TooManyImages
 from oncoserve.jobs.service import Submission
 
+EXAMPLE = "curl -F model=brain_tumour -F images=@a.png -F images=@b.png .../v1/jobs"
 IMAGES, UPLOADS, MODEL = "images", "uploads", "model"
 
 
@@ -37,16 +39,19 @@ async def read_job(request: Request, max_images: int) -> AsyncIterator[JobForm]:
         MissingImages, TooManyImages, MalformedRequest, InvalidParameter, UploadTooLarge
     """
     max_fields = max_images + MAX_FIELDS
+    for name in request.query_params:
+        raise InvalidParameter(f"{name[:64]!r} is in the address; a job takes it as a form field: -F {MODEL}=...")
     if not is_multipart(request):  # such as a form that names uploads alone
+        kind = request.headers.get("content-type", "")
+        if not kind.lower().startswith("application/x-www-form-urlencoded"):
+            raise InvalidParameter(f"The body's Content-Type is {kind[:64]!r}; a job is a form: {EXAMPLE}.")
         yield _sort(await request.form(max_fields=max_fields))
         return
     async with AsyncExitStack() as opened:
         try:
             form = await opened.enter_async_context(form_of(request, max_images, max_fields))
-        except MalformedRequest as error:
-            if str(error.args[0]).startswith("Too many files"):  # Starlette tells this limit only in words
-                raise TooManyImages(max_images) from error
-            raise
+        except TooManyFiles as error:
+            raise TooManyImages(max_images) from error
         yield _sort(form)
 
 
@@ -56,10 +61,12 @@ def _sort(form: FormData) -> JobForm:
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             if name != IMAGES:
-                raise InvalidParameter(f"{name[:64]!r} is a file; files belong into the field {IMAGES!r}.")
+                raise InvalidParameter(
+                    f"{name[:64]!r} is a file; files belong into the field {IMAGES!r}: -F {IMAGES}=@scan.png."
+                )
             pictures.append(Submission(value.filename or "", value.read))
         elif name == IMAGES:
-            raise MissingImages(f"The field {IMAGES!r} is there without a file.")
+            raise MissingImages(text_for_file(IMAGES, value))
         elif name == UPLOADS:
             upload, _, shown = value.partition("/")  # <id>, or <id>/<file name>
             pictures.append(Submission(shown, upload=upload))
@@ -68,5 +75,8 @@ def _sort(form: FormData) -> JobForm:
         else:
             fields.append((name, value))
     if len(models) != 1:
-        raise InvalidParameter(f"There has to be one field {MODEL!r}; there are {len(models)}.")
+        raise InvalidParameter(
+            f"There has to be one field {MODEL!r}; there are {len(models)}. The fields of the form: "
+            f"{described(form.multi_items())}. A job is sent so: {EXAMPLE}."
+        )
     return JobForm(models[0], pictures, fields)

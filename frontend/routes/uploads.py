@@ -10,35 +10,16 @@ from typing import TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import FormData, UploadFile
 
-from oncoserve.errors import EmptyUpload, InvalidParameter, MalformedRequest, MissingImage
+from frontend.routes.form_parser import FormParser, described, text_for_file
+from oncoserve.errors import EmptyUpload, InvalidParameter, MissingImage, TooManyFiles
 from oncoserve.tasks.base import Parameters
 
 FIELD = "image"
 MAX_FIELDS = 32
 
 P = TypeVar("P", bound=Parameters)
-
-
-class _File(io.BytesIO):
-    """A file of a form."""
-
-    _rolled = False  # Starlette looks for it: what lies on no disk needs no thread to be read
-
-
-class FormParser(MultiPartParser):
-    """Keeps files in memory, where Starlette would write those above 1 MiB to TMPDIR."""
-
-    def on_headers_finished(self) -> None:
-        """A part begins."""
-        super().on_headers_finished()
-        part = self._current_part
-        if part.file is not None:
-            part.file.file.close()
-            name = part.file.filename
-            part.file = UploadFile(_File(), size=0, filename=name, headers=Headers(raw=part.item_headers))
 
 
 @asynccontextmanager
@@ -48,26 +29,11 @@ async def form_of(request: Request, max_files: int, max_fields: int) -> AsyncIte
     Raises:
         MalformedRequest, UploadTooLarge, NoRoom
     """
-    parser = FormParser(request.headers, request.stream(), max_files=max_files, max_fields=max_fields)
-    form = await parsed(parser)
+    form = await FormParser(request.headers, request.stream(), max_files=max_files, max_fields=max_fields).form()
     try:
         yield form
     finally:
         await form.close()
-
-
-async def parsed(parser: FormParser) -> FormData:
-    """The whole form.
-
-    Raises:
-        MalformedRequest, UploadTooLarge, NoRoom
-    """
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise MalformedRequest(f"{error.message[:200].rstrip('.')}.") from error
-    except UnicodeError as error:
-        raise MalformedRequest("The form's text cannot be read in the charset that it names.") from error
 
 
 async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
@@ -80,7 +46,7 @@ async def read_upload(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
         EmptyUpload, MissingImage, MalformedRequest, UploadTooLarge, NoRoom
     """
     if is_multipart(request):
-        async with form_of(request, 1, MAX_FIELDS) as form:
+        async with form_of(request, MAX_FIELDS, MAX_FIELDS) as form:
             return await picture_in(form)
     body = io.BytesIO()
     async for chunk in request.stream():
@@ -99,21 +65,33 @@ async def picture_in(form: FormData) -> tuple[bytes, list[tuple[str, str]]]:
     """The one file of the field `image`, and the text fields as given; the form's files are closed.
 
     Raises:
-        EmptyUpload, MissingImage
+        EmptyUpload, MissingImage, TooManyFiles
     """
     try:
-        files = [value for name, value in form.multi_items() if name == FIELD and isinstance(value, UploadFile)]
-        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-        if len(files) != 1 or any(name == FIELD for name, _ in fields):
-            raise MissingImage(form.keys())
-        file = files[0].file
+        items = form.multi_items()
+        files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
+        fields = [(name, value) for name, value in items if isinstance(value, str)]
+        if len(files) > 1:
+            raise TooManyFiles(f"The form has {len(files)} files; its fields: {described(items)}.")
+        if [name for name, _ in files] != [FIELD] or any(name == FIELD for name, _ in fields):
+            raise MissingImage(described(items), _what_to_do(items))
+        ((_, upload),) = files
         # `read` would copy it.
-        data = file.getvalue() if isinstance(file, io.BytesIO) else await files[0].read()
+        data = upload.file.getvalue() if isinstance(upload.file, io.BytesIO) else await upload.read()
     finally:
         await form.close()
     if not data:
-        raise EmptyUpload
+        raise EmptyUpload(chosen=bool(upload.filename))
     return data, fields
+
+
+def _what_to_do(items: list[tuple[str, str | UploadFile]]) -> str:
+    """The caller's mistake, where it can be told."""
+    for name, value in items:
+        if name == FIELD and isinstance(value, str):
+            return text_for_file(FIELD, value)
+    files = [name for name, value in items if isinstance(value, UploadFile)]
+    return f"The file is in the field {files[0][:40]!r}; its name has to be {FIELD!r}." if files else ""
 
 
 def parse_parameters(kind: type[P], given: Iterable[tuple[str, str]]) -> P:
@@ -125,7 +103,7 @@ def parse_parameters(kind: type[P], given: Iterable[tuple[str, str]]) -> P:
     values: dict[str, str] = {}
     for name, value in given:
         if name in values:
-            raise InvalidParameter(f"{name[:64]!r} is given more than once.")
+            raise InvalidParameter(f"{name[:64]!r} is given more than once; address and form count together.")
         values[name] = value
     try:
         return kind.model_validate(values)

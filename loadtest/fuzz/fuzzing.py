@@ -1,5 +1,6 @@
 """Sends damaged pictures to the real frontend, and keeps what it answers and how its memory grows."""
 
+import re
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,10 @@ WARM_UP_FILES: Final = 500
 WARM_UP_SEED: Final = 2**32
 MAX_GROWTH_MIB: Final = 50
 TIMEOUT_S: Final = 60
+FOREIGN_WORDS: Final = re.compile(
+    r"object at 0x|BytesIO|<_io|<class|Traceback|\w(?:Error|Exception)\b|site-packages|PIL|zlib|/\w+\.py|b'"
+)
+"""What a caller should never read: the words of a library, of Python, or the service's own paths."""
 
 
 @dataclass
@@ -101,6 +106,8 @@ def _answer(http: httpx.Client, data: bytes) -> str:
         return repr(error)
     if response.is_success:
         return str(response.status_code)
+    if words := FOREIGN_WORDS.search(response.text):
+        return f"a library's words, {words[0]!r}: {response.text[:200]}"
     if response.headers["content-type"] != "application/problem+json":
         return f"no problem document: {response.status_code} {response.text[:80]}"
     return f"{response.status_code} {response.json()['code']}"

@@ -12,19 +12,19 @@ class EmptyUpload(RequestError):
     status, code, title = 400, "empty_upload", "The upload is empty"
     advice = "Send a PNG or JPEG file as the body, or as the multipart field 'image'."
 
-    def __init__(self) -> None:
-        super().__init__("The picture has 0 bytes.")
+    def __init__(self, *, chosen: bool = True) -> None:
+        super().__init__("The picture has 0 bytes." if chosen else "No file was chosen: it has no name and 0 bytes.")
 
 
 class MissingImage(RequestError):
     """The multipart request has no usable `image` field."""
 
     status, code, title = 400, "missing_image", "The picture is missing"
-    advice = "Send exactly one file in the multipart field 'image'."
+    advice = "Send exactly one file in the multipart field 'image' (curl: -F image=@scan.png)."
 
-    def __init__(self, found: Iterable[str]) -> None:
-        names = ", ".join(repr(name[:40]) for name in sorted(found)) or "none"
-        super().__init__(f"There is not exactly one file field 'image'; the fields found: {names}.")
+    def __init__(self, found: str, mistake: str = "") -> None:
+        words = f" {mistake}" if mistake else ""
+        super().__init__(f"There is not exactly one file, in the field 'image'; the fields found: {found}.{words}")
 
 
 class MissingImages(RequestError):
@@ -39,6 +39,14 @@ class MalformedRequest(RequestError):
 
     status, code, title = 400, "malformed_request", "The request cannot be read"
     advice = "Check how the client builds the request (boundary, headers, length)."
+
+
+class TooManyFiles(MalformedRequest):
+    """It has more files than the request may have."""
+
+    advice = (
+        "Send one picture in each request, or several as a job: POST /v1/jobs with -F images=@a.png -F images=@b.png."
+    )
 
 
 class Unauthorised(RequestError):

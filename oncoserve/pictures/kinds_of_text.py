@@ -32,7 +32,7 @@ TEXTS: Final[tuple[tuple[str, Unread], ...]] = (
     (r"(?:ObjectType|NDims) *= *\w", Unread("a MetaImage volume", SLICE.format("mha"))),
     (r"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg\b",
      Unread("an SVG drawing", magick("svg").replace("[0]", ""))),
-    (r"(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE html|<html|<head|<body)",
+    (r"(?:<\?xml[^>]*>\s*)?(?i:<!DOCTYPE html|<html|<head|<body)",
      Unread("an HTML page", words="It may be an error page or a login that was saved in the picture's place.")),
     (r"<\?xml|<[A-Za-z][\w:.-]*[\s>]", Unread("an XML document")),
     (rf'[\[{{"].*{PICTURE}', Unread("JSON with a coded picture in it", words=SEND)),
