@@ -36,6 +36,12 @@ def request(body, content_type=TYPE):
         (TYPE, form(head=HEAD + b"Content-Type: image/png\r\n")),
         (TYPE, form(head=HEAD.replace(b"a.png", b'a\\".png'))),
         (TYPE, form(head=HEAD.replace(b"a.png", b"\xff"))),
+        (TYPE, b"This is a message in several parts.\r\n\r\n" + form() + b"Epilogue"),
+        (TYPE, b"\r\n" + form()),
+        ("Multipart/Form-Data; charset=UTF-8; boundary=xyz", form()),
+        (TYPE, form(head=HEAD.replace(b'filename="a.png"', b"filename*=UTF-8''Gr%C3%B6%C3%9Fe%22.png"))),
+        (TYPE, form(head=HEAD.replace(b'"a.png"', b"\"a.png\"; filename*=UTF-8''b.png"))),
+        (TYPE, form(head=HEAD.lower().replace(b'"image"', b"image"))),
     ],
 )
 async def test_a_form_of_one_picture(content_type, body):
@@ -53,6 +59,10 @@ async def test_other_fields_come_with_it(body):
         (TYPE, form(b""), EmptyUpload),
         (TYPE, form(head=HEAD.replace(b"image", b"other")), MissingImage),
         (TYPE, form(head=HEAD.replace(b'; filename="a.png"', b"")), MissingImage),
+        (TYPE, form(end=b""), MalformedRequest),
+        (TYPE, form(end=b"\r\n--xyz\r\n"), MalformedRequest),
+        (TYPE, b"a" * 20_000 + b"\r\n" + form(), MalformedRequest),
+        (TYPE, form(b"a" * (2**20 + 1), head=HEAD.replace(b'; filename="a.png"', b"")), MalformedRequest),
         ("multipart/form-data; boundary=xyz; charset=undefined", FIELD + form(), MalformedRequest),
     ],
 )
@@ -64,6 +74,18 @@ async def test_what_has_no_picture(content_type, body, error):
 async def test_a_form_of_the_clients_of_python():
     made = httpx.Request("POST", "http://x", files={"image": ("a.png", DATA, "image/png")})
     assert await read_upload(request(made.read(), made.headers["content-type"])) == (DATA, [])
+
+
+async def test_a_preamble_may_come_in_pieces():
+    body = b"words\r\n" + form()
+    pieces = [{"type": "http.request", "body": bytes([each]), "more_body": True} for each in body]
+    pieces.append({"type": "http.request"})
+
+    async def receive():
+        return pieces.pop(0)
+
+    in_pieces = Request({"type": "http", "method": "POST", "headers": [(b"content-type", TYPE.encode())]}, receive)
+    assert await read_upload(in_pieces) == (DATA, [])
 
 
 async def test_a_large_file_touches_no_disk(monkeypatch):
