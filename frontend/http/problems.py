@@ -60,7 +60,11 @@ def translate(error: Exception) -> PlatformError:
             return MalformedRequest(f"{str(error.detail)[:200].rstrip('.')}.")
         case RequestValidationError():
             first = error.errors()[0]
-            return InvalidParameter(f"{first['loc'][-1]}: {first['msg']}.")
+            place = first["loc"][-1]
+            is_json = first["type"] != "json_invalid"
+            return InvalidParameter(
+                f"{place}: {first['msg']}." if is_json else f"The body is not JSON, from character {place} on."
+            )
         case _:
             return _unexpected(error)
 

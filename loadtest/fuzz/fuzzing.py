@@ -21,7 +21,7 @@ WARM_UP_SEED: Final = 2**32
 MAX_GROWTH_MIB: Final = 50
 TIMEOUT_S: Final = 60
 FOREIGN_WORDS: Final = re.compile(
-    r"object at 0x|BytesIO|<_io|<class|Traceback|\w(?:Error|Exception)\b|site-packages|PIL|zlib|/\w+\.py|b'"
+    r"object at 0x|BytesIO|<_io|<class|Traceback|\w(?:Error|Exception)\b|site-packages|PIL|zlib|/\w+\.py|(?<!\w)b'"
 )
 """What a caller should never read: the words of a library, of Python, or the service's own paths."""
 

@@ -2,7 +2,8 @@
 
 PlatformError
 ├── RequestError (4xx: the caller can put it right)
-│   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400, Unauthorised 401
+│   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400 (TooManyFiles),
+│   ├── Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── JobNotFound 404, UploadNotFound 404
 │   ├── VersionNotFound 404

@@ -54,6 +54,7 @@ DOUBTFUL = (InferenceFailed, DeadlineExceeded)
 LONGEST_BACKOFF_S = 60.0
 LOOK_AGAIN_S = 1.0
 DIED = "The worker's process ended each time."
+UNEXPECTED = "An unexpected error ended the last of them; the worker's log has it."
 # How often the model's process may end while an image is alone there. Once may be chance: it was asked just before, and
 # answered, but a process can be killed at any moment.
 DEATHS = 2
@@ -215,7 +216,7 @@ class Handler:
                 return ModelProcessEnded(message.model, attempt)
         if attempt < self._rules.max_attempts:
             return None
-        return AttemptsExhausted(attempt, error.detail if isinstance(error, PlatformError) else type(error).__name__)
+        return AttemptsExhausted(attempt, error.detail if isinstance(error, PlatformError) else UNEXPECTED)
 
     async def _give_up(self, lease: Lease, message: ImageMessage, error: ServiceError) -> None:
         reason = error.args[0]

@@ -201,7 +201,7 @@ def check(data: bytes, max_pixels: int) -> None:
     """
     name = sniff(data)
     structure.check(data, name)
-    check_size(mended(data, name), name, max_pixels)
+    check_size(data, name, max_pixels)
 
 
 def check_size(data: bytes, name: str, max_pixels: int, *, whole: bool = True) -> None:
@@ -214,10 +214,11 @@ def check_size(data: bytes, name: str, max_pixels: int, *, whole: bool = True) -
         whole: whether these are all bytes; a header that does not end in a part is no fault.
 
     Raises:
-        ImageTooLarge, ImageTooComplex, CorruptImage
+        UnsupportedImage, ImageTooLarge, ImageTooComplex, CorruptImage
     """
     try:
-        with _pillow_errors("header"), _open(data, name, max_pixels):
+        readable = mended(data, name)
+        with _pillow_errors("header"), _open(readable, name, max_pixels):
             pass
     except CorruptImage:
         if whole:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,7 +103,8 @@ def asking(service: str) -> Iterator[None]:
     except ClientError as error:
         raise JobsUnavailable(f"{service} answered {code_of(error)}") from error
     except (BotoCoreError, OSError) as error:
-        raise JobsUnavailable(f"{service} did not answer: {type(error).__name__}") from error
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()  # such as "connect timeout error"
+        raise JobsUnavailable(f"{service} did not answer: {words}") from error
 
 
 def code_of(error: ClientError) -> str:

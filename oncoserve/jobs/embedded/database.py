@@ -146,7 +146,7 @@ class Database:
                 connection.exec_driver_sql("COMMIT")
                 return result
         except SQLAlchemyError as error:
-            raise JobsUnavailable(str(getattr(error, "orig", None) or type(error).__name__)) from error
+            raise JobsUnavailable(str(getattr(error, "orig", None) or "unknown reason")) from error
         except OSError as error:
             raise JobsUnavailable(error.strerror or "unknown reason") from error
 

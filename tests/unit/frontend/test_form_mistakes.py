@@ -112,3 +112,11 @@ async def test_the_page_tells_two_files_and_a_missing_one(service):
     assert "2 files" in (await service.http.post("/ask", data={"model": "tiny"}, files=two)).text
     none = part(b'; name="model"', b"tiny") + part(b'; name="image"; filename=""', b"") + END
     assert "No file was chosen" in (await service.http.post("/ask", content=none, headers=TYPE)).text
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"bytes: 1", b'{"bytes": }', b"\xff"])
+async def test_a_body_that_is_no_json_is_told(service, body):
+    response = await service.http.post("/v1/uploads", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert FOREIGN_WORDS.search(response.text) is None
+    assert "decode" not in response.json()["detail"]

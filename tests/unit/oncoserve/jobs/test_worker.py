@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from loadtest.fuzz.fuzzing import FOREIGN_WORDS
 from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, JobsUnavailable, ModelNotReady
 from oncoserve.jobs.job import State
 from oncoserve.prediction.admission import FIELDS, Lane
@@ -156,6 +157,7 @@ async def test_what_fails_every_time_is_given_up_with_its_reason(desk, error):
     assert "begun 3 times" in letter.reason
     assert "process ended" not in letter.reason
     assert "secret" not in letter.reason + image.outcome.fault.detail
+    assert FOREIGN_WORDS.search(letter.reason + image.outcome.fault.detail) is None
     assert desk.backend.calls == 3
 
 
