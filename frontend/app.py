@@ -12,7 +12,7 @@ from starlette.types import Lifespan
 
 from frontend.http import access, direct, problems
 from frontend.http.access import Access
-from frontend.http.leaving import AnswerBeforeTheEnd
+from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders

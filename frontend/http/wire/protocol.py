@@ -17,7 +17,7 @@ from starlette.responses import Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from frontend.http.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
+from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
 from frontend.http.problems import problem
 from oncoserve.errors import HeadTooLarge, PlatformError, RequestTimeout, TooManyConnections
 

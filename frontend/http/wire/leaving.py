@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.http.problems import problem
-from frontend.http.protocol import LimitedProtocol
+from frontend.http.wire.protocol import LimitedProtocol
 from oncoserve.errors import ShuttingDown
 from oncoserve.runtime.draining import Draining
 

@@ -10,8 +10,8 @@ import time
 import pytest
 import uvicorn
 
-from frontend.http.connections import RESERVE
-from frontend.http.protocol import LimitedProtocol
+from frontend.http.wire.connections import RESERVE
+from frontend.http.wire.protocol import LimitedProtocol
 
 LIMIT = 10
 PATIENCE_S = 1
