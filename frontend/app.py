@@ -12,10 +12,10 @@ from starlette.types import Lifespan
 
 from frontend.http import access, direct, problems
 from frontend.http.access import Access
-from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
+from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.pages import result_pages, start, static_files
 from frontend.pages.rendering import Pages
 from frontend.routes import health, models, predictions, results, viewing

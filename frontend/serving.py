@@ -14,6 +14,7 @@ import uvloop
 from frontend.app import create_from_environment
 from frontend.http.wire.connections import fitting_limit
 from frontend.http.wire.leaving import LeavingProtocol, LeavingServer
+from frontend.http.wire.protocol import WireConfig
 from frontend.listening import BACKLOG
 from frontend.parent import CANNOT_START, LISTENER_VARIABLE
 from oncoserve.runtime.draining import Draining
@@ -83,7 +84,7 @@ def main() -> int:
     if warning:
         sys.stderr.write(f"oncoserve: {warning}\n")
     draining = Draining()
-    config = uvicorn.Config(
+    config = WireConfig(
         lambda: create_from_environment(draining),
         factory=True,
         http=LeavingProtocol,
@@ -92,7 +93,8 @@ def main() -> int:
         log_config=None,
         server_header=False,
         backlog=BACKLOG,
-        timeout_keep_alive=settings.receive_timeout_s,
+        timeout_keep_alive=settings.idle_timeout_s,
+        receive_timeout_s=settings.receive_timeout_s,
         limit_concurrency=max_connections,
     )
     server = Serving(config, settings, draining)

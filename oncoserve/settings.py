@@ -127,6 +127,9 @@ class Settings(BaseSettings):
     receive_timeout_s: int = Field(default=10, ge=1, le=600)
     """Seconds that a caller may be silent during a request or an answer, and that a request's head may take."""
 
+    idle_timeout_s: int = Field(default=75, ge=1, le=3600)
+    """Seconds that a connection is kept for its caller's next request, as answers say in `Keep-Alive`."""
+
     max_connections: int = Field(default=512, ge=1, le=65536)
     """Connections that one worker process holds at once; above it idle ones are closed, then the next is refused."""
 

@@ -20,7 +20,8 @@ PlatformError
     ├── InferenceUnavailable 503, ModelNotReady 503, TooBusy 503, StorageUnavailable 503
     ├── TooManyConnections 503, JobsUnavailable 503, ShuttingDown 503, OutOfResources 503
     ├── StorageFull 503, QueueFull 503, NoRoom 503
-    └── DeadlineExceeded 504
+    ├── DeadlineExceeded 504
+    └── HttpVersionNotSupported 505
 
 Each class states its HTTP status, a stable code for programs, a title, and what the caller can do; the constructor
 takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
@@ -62,6 +63,7 @@ from oncoserve.errors.request_errors import (
 from oncoserve.errors.service_errors import (
     AttemptsExhausted,
     DeadlineExceeded,
+    HttpVersionNotSupported,
     InferenceFailed,
     InferenceUnavailable,
     InternalError,
@@ -88,6 +90,7 @@ __all__ = [
     "DeadlineExceeded",
     "EmptyUpload",
     "HeadTooLarge",
+    "HttpVersionNotSupported",
     "ImageTooComplex",
     "ImageTooLarge",
     "InferenceFailed",

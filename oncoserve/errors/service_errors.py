@@ -162,6 +162,17 @@ class UploadsNotSupported(ServiceError):
     retry_after_s = None
 
 
+class HttpVersionNotSupported(ServiceError):
+    """The request is of another version of HTTP than 1.0 or 1.1."""
+
+    status, code, title = 505, "http_version_not_supported", "This version of HTTP is not spoken here"
+    advice = "Ask by HTTP/1.1. A proxy in front may speak HTTP/2 and 3 with its callers."
+    retry_after_s = None
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"The request is of HTTP/{version[:8]}.")
+
+
 class DeadlineExceeded(ServiceError):
     """The answer did not come within the request's Request-Timeout, or the model's within ONCO_INFER_TIMEOUT_S."""
 

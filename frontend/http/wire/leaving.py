@@ -80,8 +80,9 @@ class LeavingProtocol(LimitedProtocol):
     def on_message_complete(self) -> None:
         """A request has arrived; perhaps one that was refused long before."""
         super().on_message_complete()
-        self._arrived = True
-        self._close_if_quiet()
+        if not self._offers():
+            self._arrived = True
+            self._close_if_quiet()
 
     def on_response_complete(self) -> None:
         """A request is answered: its connection was of use for the last time, once all of the request has arrived."""

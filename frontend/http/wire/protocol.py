@@ -13,39 +13,67 @@ import logging
 import uuid
 from typing import Any
 
+import uvicorn
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
 from frontend.http.problems import problem
-from oncoserve.errors import HeadTooLarge, PlatformError, RequestTimeout, TooManyConnections
+from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
+from frontend.http.wire.ending import DRAIN_S, end_writing, something_waits
+from frontend.http.wire.offers import VERSIONS, head_without_offer, new_parser, unreadable
+from oncoserve.errors import (
+    HeadTooLarge,
+    HttpVersionNotSupported,
+    PlatformError,
+    RequestTimeout,
+    TooManyConnections,
+)
 
 MAX_HEAD_BYTES = 32 * 1024  # request line and headers; nginx takes as much by default
 SLICE_BYTES = 4 * 1024
 READ_FIRST_S = 0.05
+ON_ITS_WAY_S = 2.0  # a request that a caller sent within the time that it was told may take as long to get here
+CONNECT = b"CONNECT"  # asks for a tunnel: what follows is not HTTP, whatever it is answered
 
 log = logging.getLogger("frontend.access")
+
+
+class WireConfig(uvicorn.Config):
+    """uvicorn's configuration; `timeout_keep_alive` is told to callers, `limit_concurrency` counts connections.
+
+    Args:
+        app: the application, or what makes it.
+        receive_timeout_s: that a head may take and that a caller may read nothing; the same for its first request.
+        others: uvicorn's.
+    """
+
+    def __init__(self, app: Any, *, receive_timeout_s: float, **others: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        super().__init__(app, **others)
+        self.receive_timeout_s = receive_timeout_s
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """One connection of HTTP/1.1.
 
     Args:
-        config: uvicorn's; `timeout_keep_alive` is also the time that a head may take and that a caller may read
-            nothing, in seconds, and `limit_concurrency` the number of connections that a process holds.
+        config: see there.
         others: uvicorn's.
     """
 
-    def __init__(self, config: Config, **others: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def __init__(self, config: WireConfig, **others: Any) -> None:  # noqa: ANN401 - passed on as they are
         super().__init__(config, **others)
         # uvicorn would refuse in plain text, without Retry-After, and only after a head has arrived.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._in_reserve = False
+        self._deaf = False  # what comes from now on is no request
+        self._receive_timeout_s = config.receive_timeout_s
+        told = (b"keep-alive", b"timeout=%d" % self.timeout_keep_alive)
+        self._headers_of_kept = [*self.server_state.default_headers, told]
         self._head_bytes: int | None = None  # of the head that is arriving; None between heads
         self._head_deadline: asyncio.TimerHandle | None = None
         self._waiting_since: float | None = None
-        self._reader = SlowReader(self.loop, self.timeout_keep_alive)
+        self._reader = SlowReader(self.loop, self._receive_timeout_s)
 
     @property
     def waiting_since(self) -> float | None:
@@ -55,7 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take the connection; above the limit another one gives way, or this one is in reserve, or it is refused."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self._wait_for_head(self._receive_timeout_s)
         limit = self._max_connections
         if limit is None or len(self.connections) <= limit:
             return
@@ -83,25 +111,48 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; in slices while a head is arriving, so that one large piece is counted like many small ones."""
+        self._unset_keepalive_if_required()
         view = memoryview(data)
-        while view and not self.transport.is_closing():
+        while view and not self._deaf and not self.transport.is_closing():
             size = len(view) if self._in_body() else SLICE_BYTES
             if self._head_bytes is not None:
                 self._head_bytes += len(view[:size])
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._refuse(HeadTooLarge(MAX_HEAD_BYTES))
                     return
-            super().data_received(view[:size])  # type: ignore[arg-type] # httptools reads any buffer
+            self._parse(view[:size])
             view = view[size:]
+
+    def _parse(self, data: memoryview) -> None:
+        pieces = [data]
+        while pieces and not self._deaf:
+            piece = pieces.pop()
+            try:
+                self.parser.feed_data(piece)
+            except HttpParserUpgrade as end_of_head:
+                (taken,) = end_of_head.args
+                self._deaf = self.parser.get_method() == CONNECT
+                pieces += [piece[taken:], memoryview(self._head_without_offer())]
+                self.parser = new_parser(self)  # the old one may have been told that this request is the last
+            except HttpParserError as error:
+                ours = error.__context__  # raised in a function that the parser calls
+                self._refuse(ours if isinstance(ours, PlatformError) else self._unreadable(piece))
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
         self._head_bytes = 0
-        self._set_head_deadline()
+        self._set_head_deadline(self._receive_timeout_s)
 
     def on_headers_complete(self) -> None:
         """A head has arrived; from here on the application measures."""
+        if self._offers():
+            return
+        version, tunnel = self.parser.get_http_version(), self.parser.get_method() == CONNECT
+        if version not in VERSIONS:
+            raise HttpVersionNotSupported(version)
+        if tunnel and not self.url.startswith(b"/"):
+            self.url = b"*"  # the address of another server: nothing of ours
         self._head_bytes = None
         self._clear_head_deadline()
         self._waiting_since = None
@@ -111,6 +162,14 @@ class LimitedProtocol(HttpToolsProtocol):
             self.app = self._problem(TooManyConnections(limit))
         super().on_headers_complete()
         self.app = application
+        self.cycle.keep_alive = self.cycle.keep_alive and not tunnel
+        if self.cycle.keep_alive:
+            self.cycle.default_headers = self._headers_of_kept
+
+    def on_message_complete(self) -> None:
+        """All of a request has arrived."""
+        if not self._offers():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """A request is answered: the rest of its body, and the next head, have to arrive in time."""
@@ -118,7 +177,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._reader.watch(self.transport)
         elif not self._answering():  # otherwise the next request was there already
-            self._wait_for_head()
+            self._wait_for_head(self._receive_timeout_s if self._in_body() else self.timeout_keep_alive + ON_ITS_WAY_S)
 
     def timeout_keep_alive_handler(self) -> None:
         """Do nothing: `_head_is_late` knows, unlike uvicorn, whether an answer is still being read."""
@@ -138,20 +197,32 @@ class LimitedProtocol(HttpToolsProtocol):
         others = (each for each in self.connections if isinstance(each, LimitedProtocol) and each is not self)
         return longest_waiting(others, count, self.loop.time() - since_s) if count > 0 else []
 
+    def _offers(self) -> bool:
+        """Whether the head that has come offers another protocol: it comes again without the offer."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != CONNECT
+
+    def _head_without_offer(self) -> bytes:
+        parser = self.parser
+        return head_without_offer(parser.get_method(), self.url, parser.get_http_version(), self.headers)
+
+    def _unreadable(self, piece: memoryview) -> PlatformError:
+        first = 0 if bool(self.cycle) else piece[0]
+        return unreadable(first, self.parser.get_method(), self.parser.get_http_version())
+
     def _in_body(self) -> bool:
         return self._head_bytes is None and bool(self.cycle) and self.cycle.more_body
 
     def _answering(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete
 
-    def _wait_for_head(self) -> None:
+    def _wait_for_head(self, timeout_s: float) -> None:
         # One in reserve has been answered what it can be answered.
         self._waiting_since = 0.0 if self._in_reserve else self.loop.time()
-        self._set_head_deadline()
+        self._set_head_deadline(timeout_s)
 
-    def _set_head_deadline(self) -> None:
+    def _set_head_deadline(self, timeout_s: float) -> None:
         self._clear_head_deadline()
-        self._head_deadline = self.loop.call_later(self.timeout_keep_alive, self._read_first)
+        self._head_deadline = self.loop.call_later(timeout_s, self._read_first)
 
     def _clear_head_deadline(self) -> None:
         if self._head_deadline is not None:
@@ -167,19 +238,39 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False  # the request before it still gets its answer
         elif self.transport.get_write_buffer_size():
             self._reader.watch(self.transport)
-            self._set_head_deadline()  # the answer before it is still being read
-        elif self._head_bytes is None:
-            self._close()  # there was no request
+            self._set_head_deadline(self._receive_timeout_s)  # the answer before it is still being read
+        elif self._head_bytes is not None:
+            self._refuse(RequestTimeout(self._receive_timeout_s))
+        elif something_waits(self.transport):
+            self._read_first()  # a request has just come
         else:
-            self._refuse(RequestTimeout(self.timeout_keep_alive))
+            self._end()  # there was no request
 
     def _refuse(self, error: PlatformError) -> None:
-        if not self._answering():
-            answer = self._problem(error)
-            answer.headers["Connection"] = "close"
-            head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
-            self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + bytes(answer.body))
-        self._close()
+        """Answer what cannot be read as a request, after those before it."""
+        self._deaf = True
+        if not self._in_body():
+            if self._answering():
+                self.cycle.keep_alive = False
+            else:
+                self._say(error)
+        elif self.pipeline:  # its body is broken, and others are answered before it
+            self.cycle.keep_alive = False
+            self.pipeline[0] = (self.cycle, self._problem(error))  # type: ignore[assignment] # an ASGI application
+        else:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if not self.cycle.response_started:
+                self._say(error)
+            else:
+                self._end()
+
+    def _say(self, error: PlatformError) -> None:
+        answer = self._problem(error)
+        answer.headers["Connection"] = "close"
+        head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+        self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + bytes(answer.body))
+        self._end()
 
     def _problem(self, error: PlatformError) -> Response:
         request_id = uuid.uuid4().hex
@@ -187,6 +278,14 @@ class LimitedProtocol(HttpToolsProtocol):
         answer.headers["X-Request-ID"] = request_id
         log.info("refused", extra={"request_id": request_id, "status": error.status, "code": error.code})
         return answer
+
+    def _end(self) -> None:
+        """Send nothing more, and read nothing as a request; a caller that still sends sees the end, and no reset."""
+        self._deaf, self._waiting_since = True, 0.0
+        end_writing(self.transport)
+        self._reader.watch(self.transport)
+        self._clear_head_deadline()
+        self._head_deadline = self.loop.call_later(DRAIN_S, self._close)
 
     def _close(self) -> None:
         self.transport.close()

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from frontend.http.wire.connections import RESERVE
-from frontend.http.wire.protocol import LimitedProtocol
+from frontend.http.wire.protocol import LimitedProtocol, WireConfig
 
 LIMIT = 10
 PATIENCE_S = 1
@@ -19,11 +19,22 @@ LONG_S = 30  # in which a state has to come; far above what it takes
 LARGE = bytes(16 * 2**20)
 
 
+async def read(receive):
+    body = b""
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message["more_body"]:
+            return body
+
+
 async def application(scope, receive, send):
     while scope["path"] == "/busy":
         if (await receive())["type"] == "http.disconnect":
             return
     body = LARGE if scope["path"] == "/large" else b"fine"
+    if scope["path"] == "/echo":
+        body = await read(receive)
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -31,9 +42,10 @@ async def application(scope, receive, send):
 
 @pytest.fixture
 def server():
-    config = uvicorn.Config(
+    config = WireConfig(
         application, http=LimitedProtocol, loop="uvloop", lifespan="off", log_config=None, access_log=False,
-        limit_concurrency=LIMIT, timeout_keep_alive=PATIENCE_S, timeout_graceful_shutdown=1,
+        limit_concurrency=LIMIT, timeout_keep_alive=PATIENCE_S, receive_timeout_s=PATIENCE_S,
+        timeout_graceful_shutdown=1,
     )  # fmt: skip
     running = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
