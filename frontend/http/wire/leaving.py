@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.http.problems import problem
+from frontend.http.wire.ending import something_waits
 from frontend.http.wire.protocol import LimitedProtocol
 from oncoserve.errors import ShuttingDown
 from oncoserve.runtime.draining import Draining
@@ -90,7 +91,11 @@ class LeavingProtocol(LimitedProtocol):
         self._close_if_quiet()
 
     def _close_if_quiet(self) -> None:
-        if self._leaving and self._arrived and not self._answering():
+        if not self._leaving or not self._arrived or self._answering() or self.transport.is_closing():
+            return
+        if something_waits(self.transport):  # another request, most likely
+            self.loop.call_later(POLL_S, self._close_if_quiet)
+        else:
             self.transport.close()
 
 

@@ -1,107 +1,16 @@
-"""The protocol on real sockets, with an application that answers at once, never, or more than a caller takes."""
+"""What a connection may take, how many there may be, and how they end."""
 
 import asyncio
 import contextlib
 import json
-import socket
+import select
 import threading
 import time
 
 import pytest
-import uvicorn
 
 from frontend.http.wire.connections import RESERVE
-from frontend.http.wire.protocol import LimitedProtocol, WireConfig
-
-LIMIT = 10
-PATIENCE_S = 1
-LONG_S = 30  # in which a state has to come; far above what it takes
-LARGE = bytes(16 * 2**20)
-
-
-async def read(receive):
-    body = b""
-    while True:
-        message = await receive()
-        body += message["body"]
-        if not message["more_body"]:
-            return body
-
-
-async def application(scope, receive, send):
-    while scope["path"] == "/busy":
-        if (await receive())["type"] == "http.disconnect":
-            return
-    body = LARGE if scope["path"] == "/large" else b"fine"
-    if scope["path"] == "/echo":
-        body = await read(receive)
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-@pytest.fixture
-def server():
-    config = WireConfig(
-        application, http=LimitedProtocol, loop="uvloop", lifespan="off", log_config=None, access_log=False,
-        limit_concurrency=LIMIT, timeout_keep_alive=PATIENCE_S, receive_timeout_s=PATIENCE_S,
-        timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    running = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=running.run, args=[[listener]])
-        thread.start()
-        running.port = listener.getsockname()[1]
-        yield running
-        running.should_exit = True
-        thread.join()
-
-
-@pytest.fixture
-def connect(server):
-    """Opens a connection and sends; the test's end closes it."""
-    with contextlib.ExitStack() as stack:
-
-        def connect(sent=b"", receive_buffer=None):
-            connection = stack.enter_context(socket.socket())
-            if receive_buffer:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            connection.settimeout(LONG_S)
-            connection.connect(("127.0.0.1", server.port))
-            connection.sendall(sent)
-            return connection
-
-        yield connect
-
-
-def get(path):
-    return b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode()
-
-
-def answer(connection):
-    """Status and body of what comes on the connection; None when the server closes it."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        data = connection.recv(2**16)
-        if not data:
-            return None
-        received += data
-    head, _, body = received.partition(b"\r\n\r\n")
-    return int(head.split()[1]), head, body
-
-
-def until(condition):
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < LONG_S
-        time.sleep(0.02)
-
-
-def closed(connection):
-    with contextlib.suppress(ConnectionError):
-        while connection.recv(2**16):
-            pass
-    return True
+from tests.unit.frontend.http.wire.callers import LARGE, LIMIT, LONG_S, PATIENCE_S, answer, closed, get, until
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /slow HTT"], ids=["idle", "slow heads"])
@@ -205,3 +114,22 @@ def _suspend(server, connection):
     protocol.loop.call_soon_threadsafe(stop)
     stopped.wait()
     connection.sendall(get("/predict"))
+
+
+def test_a_kept_connection_ends_later_than_told_and_without_a_reset(connect):
+    connection = connect(get("/predict"))
+    _, head, _ = answer(connection)
+    answered = time.monotonic()
+    assert b"keep-alive: timeout=%d\r\n" % PATIENCE_S in head
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    assert poll.poll(1000 * LONG_S)  # its end, which this caller does not look at
+    assert time.monotonic() - answered > PATIENCE_S + 1  # as long as a request may be on its way
+    connection.sendall(get("/predict"))
+    time.sleep(0.1)  # in which a reset would come
+    assert connection.recv(1) == b""
+
+
+def test_a_connection_that_ends_with_its_answer_promises_nothing(connect):
+    _, head, _ = answer(connect(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    assert b"keep-alive" not in head
