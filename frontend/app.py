@@ -10,8 +10,9 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
-from frontend.http import access, direct, problems
+from frontend.http import access, cross_origin, direct, problems
 from frontend.http.access import Access
+from frontend.http.methods import HeadAsGet
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
@@ -108,10 +109,13 @@ def _wrap(app: FastAPI, core: Core, draining: Draining, static_address: str, sha
     """Add what surrounds the routes; each wraps what was added before it."""
     settings = core.settings
     limit_bytes, timeout_s = settings.max_upload_bytes, settings.receive_timeout_s
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, limit_bytes=limit_bytes, timeout_s=timeout_s, budget=core.memory.bodies)
     _guard(app, settings, shared)
     app.add_middleware(AnswerBeforeTheEnd, draining=draining)
     app.add_middleware(RequestContext, metrics=core.metrics, traces=core.traces)
+    if settings.cors_origins:  # around it, so that an answer that it makes can be read too
+        app.add_middleware(CORSMiddleware, **cross_origin.allowing(settings.cors_origins.split(",")))
     app.add_middleware(SecurityHeaders, unchanging=f"{static_address}/")
     app.add_middleware(CloseConnections, draining=draining)
 
@@ -130,19 +134,11 @@ def _telemetry(traces: Traces) -> TelemetryConfig:
 
 
 def _guard(app: FastAPI, settings: Settings, shared: Path | None) -> None:
-    """Who may ask, how often, and from pages of which origins."""
+    """Who may ask, and how often."""
     keys = None if settings.api_keys_file is None else KeyFile(settings.api_keys_file, shared=shared)
     rates = RateLimit(settings.rate_limit_per_min, shared)
     app.add_middleware(Access, keys=keys, rates=rates)
     access.describe(app, keys=keys is not None, rates=settings.rate_limit_per_min > 0)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins.split(","),
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=[access.HEADER, "X-Request-ID"],
-            expose_headers=["Content-Location", "Retry-After", "Server-Timing", "X-Request-ID"],
-        )
 
 
 def create_from_environment(draining: Draining | None = None) -> FastAPI:

@@ -39,6 +39,14 @@ HEADERS: tuple[dict[str, Any], ...] = (
     },
 )
 
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "RFC 7240. With `respond-async` the answer is 202 and a job; ignored where a version is named.",
+    "schema": {"type": "string"},
+}
+
 
 def lane(headers: Headers) -> Lane:
     """The lane that `Priority` asks for; as RFC 9218 says, a value that cannot be read is ignored."""

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from frontend.http.methods import OPTIONS, allowed
 from oncoserve.errors import (
     InternalError,
     InvalidParameter,
@@ -80,6 +81,10 @@ def _unexpected(error: Exception) -> PlatformError:
 async def handle(request: Request, error: Exception) -> Response:
     """The answer for anything that a route raises; the request's state notes its code."""
     ours = translate(error)
+    if request.scope["path"] == "*":  # the service as a whole, which only OPTIONS can mean
+        ours = MethodNotAllowed()
+    if request.method == OPTIONS and isinstance(ours, MethodNotAllowed):
+        return Response(status_code=204, headers={"Allow": _allowed(request, error)})
     request.state.error_code = ours.code
     answer = problem(ours, request.state.request_id)
     if isinstance(ours, MethodNotAllowed):
@@ -89,9 +94,12 @@ async def handle(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request, error: Exception) -> str:
     """The methods of the address; Starlette names only those of the first route with this address."""
-    operations = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
-    first = (getattr(error, "headers", None) or {}).get("Allow", "")
-    return ", ".join(sorted(method.upper() for method in operations)) or first
+    paths = request.app.openapi()["paths"]
+    if request.scope["path"] == "*":
+        return allowed({method.upper() for operations in paths.values() for method in operations})
+    operations = paths.get(getattr(request.scope.get("route"), "path", ""), {})
+    first = (getattr(error, "headers", None) or {}).get("Allow", "GET")  # files say nothing of their methods
+    return allowed({method.upper() for method in operations} or set(first.split(", ")))
 
 
 def install(app: FastAPI) -> None:

@@ -17,6 +17,12 @@ KEEP = "public, max-age=31536000, immutable"  # the address has the version in i
 KEEP_NOTHING = "no-store"  # pictures and findings of patients stay out of caches on disk
 
 
+# Who may show it: this service's own pages, and those of origins that the settings name.
+SAME_ORIGIN = (b"cross-origin-resource-policy", b"same-origin")
+CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
+NAMED = b"access-control-allow-origin"  # is in the answer to a page of such an origin
+
+
 def _headers(policy: str, caching: str) -> RawHeaders:
     named = {
         "content-security-policy": policy,
@@ -25,7 +31,6 @@ def _headers(policy: str, caching: str) -> RawHeaders:
         "x-frame-options": "DENY",
         "referrer-policy": "no-referrer",
         "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
     }
     return tuple((name.encode(), value.encode()) for name, value in named.items())
 
@@ -61,7 +66,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = (*message["headers"], *added)
+                given = message["headers"]
+                shown_by = CROSS_ORIGIN if any(name == NAMED for name, _ in given) else SAME_ORIGIN
+                message["headers"] = (*given, *added, shown_by)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -37,14 +37,6 @@ REQUEST_BODY: dict[str, Any] = {
     },
 }
 
-PREFER: dict[str, Any] = {
-    "name": "Prefer",
-    "in": "header",
-    "required": False,
-    "description": "RFC 7240. With `respond-async` the answer is 202 and a job; ignored where a version is named.",
-    "schema": {"type": "string"},
-}
-
 OPERATION: dict[str, Any] = {
     "response_model": Result,
     "responses": {
@@ -57,7 +49,7 @@ OPERATION: dict[str, Any] = {
     },
     "openapi_extra": {
         "requestBody": REQUEST_BODY,
-        "parameters": [*query(*(task.parameters for task in TASKS)), *caller_headers.HEADERS, PREFER],
+        "parameters": [*query(*(task.parameters for task in TASKS)), *caller_headers.HEADERS, caller_headers.PREFER],
     },
 }
 
