@@ -25,6 +25,7 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.min_reconnect_backoff_ms", 2000),
+    ("grpc.enable_http_proxy", 0),  # of the environment: Triton is on this machine
 ]
 
 

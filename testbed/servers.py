@@ -23,6 +23,13 @@ PROJECT: Final = Path(__file__).resolve().parent.parent
 LOWEST_PORT, LOWEST_PORT_OF_CALLERS = 10_000, 32_768
 FRONTEND: Final = (sys.executable, "-m", "frontend")
 TRITON: Final = "tritonserver"
+DEAD_PROXY: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
+    "no_proxy": "",
+    "NO_PROXY": "",
+}
+"""Where nobody listens: whoever goes by it reaches nothing. All parts run with it, as they ask each other directly."""
 
 
 def free_port() -> int:
@@ -43,7 +50,7 @@ class Server:
     Args:
         argv: The command.
         ready_url: Ready when GET answers 200.
-        env: Variables beside the ones of this process, from which every ONCO_* is taken away.
+        env: Variables beside the ones of this process, from which every ONCO_* is taken away, and DEAD_PROXY.
         log: The file that gets its output.
         ready_timeout_s: How long it may take to become ready.
         cwd: The folder that it is run in.
@@ -61,7 +68,7 @@ class Server:
         self.argv, self.ready_url, self.log, self.ready_timeout_s = list(argv), ready_url, log, ready_timeout_s
         self.cwd = cwd
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
-        self.env = {**inherited, **env}
+        self.env = {**inherited, **DEAD_PROXY, **env}
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

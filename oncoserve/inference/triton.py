@@ -31,6 +31,7 @@ CHANNEL_ARGUMENTS = [
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_http_proxy", 0),  # of the environment: it is there for the Internet, and no proxy knows a Triton
 ]
 
 

@@ -15,6 +15,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from oncoserve import __version__
+from oncoserve.runtime.nearby import is_near
 from oncoserve.runtime.timings import Timings
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Traces:
 
 def _export_to(url: str) -> "TracerProvider":
     # Loaded here, because a process that exports nothing should not pay for the exporter.
+    import requests  # noqa: PLC0415
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
@@ -92,5 +94,9 @@ def _export_to(url: str) -> "TracerProvider":
 
     resource = Resource.create({"service.name": SERVICE, "service.version": __version__})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+    direct = None
+    if is_near(url):
+        direct = requests.Session()
+        direct.trust_env = False  # of the environment these are the proxies
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url, session=direct)))
     return provider

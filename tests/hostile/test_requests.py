@@ -141,7 +141,7 @@ def test_a_picture_is_answered_although_another_protocol_is_offered(service, off
 def test_queries(service, query, status, code):
     head = b"POST /v1/models/tiny/predict?%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     answer = talk(service.port, head % (query, len(PICTURE)) + PICTURE)
-    if answer.headers["content-type"].startswith("text/plain"):
+    if answer.code == "malformed_request":  # what no address may have in it
         assert answer.status == 400
     else:
         assert (answer.status, answer.code) == (status, code)

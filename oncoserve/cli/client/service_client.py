@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import httpx
 
-from oncoserve.cli.client.client_errors import OTHERS, ClientError, Lost, Refused, Unreachable
+from oncoserve.cli.client.client_errors import OTHERS, ClientError, Lost, Refused, Unreachable, UsageError
 from oncoserve.cli.client.picture_files import Upload
+from oncoserve.runtime.nearby import by_way_of, is_near, proxy_variable
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 FIRST_PATIENCE_S = 10.0  # a wrong address is noticed before anything else
@@ -48,14 +49,13 @@ class ServiceClient:
         self.sleep = sleep
         self._tell = tell
         self._answered = False
-        timeout = httpx.Timeout(120, connect=10)
-        self._http = httpx.Client(base_url=url, headers={} if key is None else {"X-API-Key": key}, timeout=timeout)
-        self._store = httpx.Client(timeout=timeout)  # presigned addresses are another service's: it never sees the key
+        self._http = _client(url, base_url=url, headers={} if key is None else {"X-API-Key": key})
+        self._stores: dict[bool, httpx.Client] = {}  # of addresses nearby, and of others
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
-        self._store.close()
+        for each in (self._http, *self._stores.values()):
+            each.close()
 
     def models(self) -> Document:
         """All models: the ready ones, and why others are not."""
@@ -181,22 +181,24 @@ class ServiceClient:
             try:
                 return self._once(method, address, repeatable=repeatable, **content)
             except _Again as again:
+                met = f"{again}{by_way_of(self.url)}"
                 patience_s = self.patience_s if self._answered else min(FIRST_PATIENCE_S, self.patience_s)
                 limited = again.status == TOO_MANY  # the service is well; it is us who have to wait
                 if not limited and time.monotonic() - failing_since > patience_s:
-                    raise Unreachable(f"No answer from {self.url} for {patience_s:g} s: {again}") from again
+                    raise Unreachable(f"No answer from {self.url} for {patience_s:g} s: {met}") from again
                 if attempt == 0 and not (self._answered or limited):
-                    self._tell(f"{self.url} gives no answer yet ({again}); trying for {patience_s:g} s.")
+                    self._tell(f"{self.url} gives no answer yet ({met}); trying for {patience_s:g} s.")
                 self.sleep(again.wait_s or min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S))
                 failing_since = time.monotonic() if limited else failing_since
         raise AssertionError  # never: the loop has no end
 
     def _once(self, method: str, address: str, *, repeatable: bool, **content: Any) -> httpx.Response:  # noqa: ANN401
-        through = self._http if address.startswith("/") else self._store
+        through = self._http if address.startswith("/") else self._store(address)
         try:
             answer = through.request(method, address, **content)
             if answer.status_code == httpx.codes.TEMPORARY_REDIRECT and method == "GET":
-                answer = self._store.get(answer.headers["location"])  # a presigned address
+                presigned = answer.headers["location"]
+                answer = self._store(presigned).get(presigned)
         except httpx.ConnectError as error:  # nothing was sent
             raise _Again(str(error)) from error
         except httpx.TransportError as error:
@@ -214,6 +216,13 @@ class ServiceClient:
         self._answered = True
         raise refusal
 
+    def _store(self, address: str) -> httpx.Client:
+        """What asks presigned addresses: they are another service's, which never sees the key."""
+        near = is_near(address)
+        if near not in self._stores:
+            self._stores[near] = _client(address)
+        return self._stores[near]
+
 
 class _Again(Exception):
     """No answer yet, for a reason that may pass."""
@@ -221,6 +230,20 @@ class _Again(Exception):
     def __init__(self, met: str, status: int | None = None, wait_s: float | None = None) -> None:
         super().__init__(met)
         self.status, self.wait_s = status, wait_s
+
+
+def _client(url: str, **options: Any) -> httpx.Client:  # noqa: ANN401 - passed on as they are
+    """A client for an address and its like: what is near is asked directly, the rest by the proxies of the environment.
+
+    Raises:
+        UsageError: such a proxy cannot be used.
+    """
+    direct = httpx.HTTPTransport() if is_near(url) else None
+    try:
+        return httpx.Client(timeout=httpx.Timeout(120, connect=10), transport=direct, **options)
+    except (ImportError, ValueError) as error:  # of another kind than HTTP, or no address
+        name = proxy_variable(url) or "the environment"
+        raise UsageError(f"The proxy in {name} cannot be used: {error}{by_way_of(url)}") from error
 
 
 def _document(answer: httpx.Response) -> Document:
@@ -239,6 +262,7 @@ def _refusal(answer: httpx.Response) -> Refused:
         return Refused(answer.status_code, str(problem["code"]), str(problem["detail"]))
     except (ValueError, KeyError, TypeError):  # not this service's own words: a proxy, or the object store
         text = " ".join(answer.text.split())[:200] or answer.reason_phrase
+        text += by_way_of(str(answer.url))
         if answer.has_redirect_location:
             text = f"It has moved to {answer.headers['location']}."
         return Refused(answer.status_code, f"{OTHERS}{answer.status_code}", text)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProxyConnectionError
 
 from oncoserve.errors import JobsUnavailable
+from oncoserve.runtime.nearby import is_near
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -44,6 +45,8 @@ class Connection:
             read_timeout=30,  # a long poll takes 20
             max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 3},
+            # Else the SDK's own: those of the environment, which AWS is reached through where there are any.
+            proxies={} if self._endpoint_url and is_near(self._endpoint_url) else None,
         )
 
     async def s3(self) -> "S3Client":
@@ -104,7 +107,8 @@ def asking(service: str) -> Iterator[None]:
         raise JobsUnavailable(f"{service} answered {code_of(error)}") from error
     except (BotoCoreError, OSError) as error:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()  # such as "connect timeout error"
-        raise JobsUnavailable(f"{service} did not answer: {words}") from error
+        hint = " (see https_proxy and no_proxy in its environment)" if isinstance(error, ProxyConnectionError) else ""
+        raise JobsUnavailable(f"{service} did not answer: {words}{hint}") from error
 
 
 def code_of(error: ClientError) -> str:

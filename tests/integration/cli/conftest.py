@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from testbed.encoded_pictures import encoded, noise
-from testbed.servers import PROJECT, FrontendServer
+from testbed.servers import DEAD_PROXY, PROJECT, FrontendServer
 
 
 @pytest.fixture(scope="package")
@@ -37,7 +37,7 @@ def pictures(tmp_path):
 @pytest.fixture
 def client(service, tmp_path):
     """Starts the command in a process of its own, on brain_mri."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")} | DEAD_PROXY
     started = []
 
     def start(folder, *arguments, out=tmp_path / "out"):
