@@ -81,6 +81,20 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
             assert re.search(r":v?\d+\.\d+", service["image"]), f"{name}: no version"
 
 
+@pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU]], ids=len)
+def test_a_proxy_that_docker_gives_to_containers_is_not_asked_for_their_own_names(compose_command, files):
+    services = read(files, *PROFILES[1], NO_PROXY="hospital.example")["services"]
+    for name, service in services.items():
+        if service["image"].startswith("nvcr.io"):  # asks nobody but itself, in its health check
+            assert "--noproxy" in service["healthcheck"]["test"]
+            continue
+        for variable in ("NO_PROXY", "no_proxy"):
+            direct = service["environment"][variable].split(",")
+            assert {"localhost", "127.0.0.1", "::1", "hospital.example"} <= set(direct), name
+            assert {other for other in services if not other.startswith("check-")} <= set(direct), name
+    assert not read(files)["services"]["frontend"]["environment"]["NO_PROXY"].endswith(",")
+
+
 @pytest.mark.parametrize(
     ("variables", "allowed"),
     [
