@@ -11,6 +11,8 @@ from testbed import chromium
 from testbed.servers import PROJECT, FrontendServer
 from tests.browser.reading import PATIENCE_MS
 
+VIEWER = "http://viewer.localhost"  # the origin of pages that are not the service's own, and may ask it
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -31,6 +33,7 @@ def frontend(triton, browser, tmp_path_factory):
     """The frontend with the project's models."""
     folder = tmp_path_factory.mktemp("frontend")
     settings = {"results_dir": folder / "results", "job_workers": 1, "infer_timeout_s": 240}  # for a busy machine
+    settings["cors_origins"] = VIEWER
     with FrontendServer(triton.grpc_url, folder, **settings) as server:
         yield server
 
