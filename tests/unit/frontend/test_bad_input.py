@@ -71,7 +71,11 @@ async def test_overlay_parameters_out_of_range(service, query):
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/v1/models/tiny/predict", "POST"), ("/v1/results/" + "0" * 32, "DELETE, GET"), ("/livez", "GET")],
+    [
+        ("/v1/models/tiny/predict", "OPTIONS, POST"),
+        ("/v1/results/" + "0" * 32, "DELETE, GET, HEAD, OPTIONS"),
+        ("/livez", "GET, HEAD, OPTIONS"),
+    ],
 )
 async def test_a_method_that_is_not_allowed_is_told_which_are(service, path, allowed):
     answer = await service.http.put(path)
