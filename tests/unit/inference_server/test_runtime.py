@@ -62,6 +62,14 @@ def test_this_python_comes_first_for_the_stub(monkeypatch, tmp_path):
     assert env["ONCO_TRITON_THREADS"] == "3"
     assert env["HOME"] == "/home"
     assert env["ORT_DISABLE_TELEMETRY"] == "1"
+    assert "no_proxy" not in env
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_the_collector_is_asked_without_the_proxies_of_the_environment(name):
+    settings = TritonSettings(otlp_endpoint="http://collector:4318")
+    assert runtime.environment(settings, {name: "a.example"})["no_proxy"] == "a.example,collector"
+    assert runtime.environment(settings, {})["no_proxy"] == "collector"
 
 
 @pytest.mark.parametrize(
