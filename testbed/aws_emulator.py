@@ -14,7 +14,7 @@ from deploy.aws import package
 from testbed.aws_environment import environment
 from testbed.aws_template import read_template
 from testbed.failures import StackFailed
-from testbed.servers import Server, free_port
+from testbed.servers import DEAD_PROXY, Server, free_port
 
 REGION: Final = "eu-central-1"
 ACCOUNT: Final = "000000000000"
@@ -51,7 +51,7 @@ class Emulator(Server):
         super().__init__(
             [str(environment() / "python"), "-m", "ministack"],
             f"{self.url}/_ministack/health",
-            {**settings, **ROOT},
+            {**settings, **ROOT, **dict.fromkeys(DEAD_PROXY, "")},  # in AWS nobody gives functions a proxy
             folder / "emulator.log",
         )
 

@@ -1,5 +1,7 @@
 """A browser on the real frontend and the real Triton. Every test also watches what the page does on the side."""
 
+import http.server
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +12,6 @@ from oncoserve.keys import new_key
 from testbed import chromium
 from testbed.servers import PROJECT, FrontendServer
 from tests.browser.reading import PATIENCE_MS
-
-VIEWER = "http://viewer.localhost"  # the origin of pages that are not the service's own, and may ask it
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -29,11 +29,34 @@ def browser(unavailable):
 
 
 @pytest.fixture(scope="package")
-def frontend(triton, browser, tmp_path_factory):
-    """The frontend with the project's models."""
+def viewer():
+    """The origin of a page that is not the service's own and may ask it; empty, as its address is all that matters."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://viewer.localhost:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+class EmptyPage(http.server.BaseHTTPRequestHandler):
+    """Gives every address an empty page."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="package")
+def frontend(triton, browser, viewer, tmp_path_factory):
+    """The frontend with the project's models, for a viewer too."""
     folder = tmp_path_factory.mktemp("frontend")
     settings = {"results_dir": folder / "results", "job_workers": 1, "infer_timeout_s": 240}  # for a busy machine
-    settings["cors_origins"] = VIEWER
+    settings["cors_origins"] = viewer
     with FrontendServer(triton.grpc_url, folder, **settings) as server:
         yield server
 

@@ -2,10 +2,7 @@
 
 import base64
 
-import pytest
-
 from testbed.encoded_pictures import encoded, noise
-from tests.browser.conftest import VIEWER
 
 ASK = """
 async ([service, picture]) => {
@@ -38,19 +35,12 @@ async ([service, picture]) => {
 """
 
 
-@pytest.fixture
-def viewer(browser):
-    """A page that another server would give."""
+def test_a_named_page_may_say_what_is_documented_and_read_and_show_what_comes(frontend, viewer, browser):
+    picture = base64.b64encode(encoded(noise((64, 64), 7))).decode()
     with browser.new_context() as context:
         page = context.new_page()
-        page.route(f"{VIEWER}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-        page.goto(f"{VIEWER}/")
-        yield page
-
-
-def test_a_named_page_may_say_what_is_documented_and_read_and_show_what_comes(frontend, viewer):
-    picture = base64.b64encode(encoded(noise((64, 64), 7))).decode()
-    seen = viewer.evaluate(ASK, [frontend.url, picture])
+        page.goto(viewer)
+        seen = page.evaluate(ASK, [frontend.url, picture])
     status, job, applied = seen["later"]
     assert (status, applied) == (202, "respond-async")
     assert job.startswith("/v1/jobs/")
