@@ -22,6 +22,7 @@ from oncoserve.runtime.tracing import Traces
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BAD_REQUEST = 400
 CLIENT_CLOSED_REQUEST = 499  # nginx's number; there is no standard one for a caller that hung up
+REFUSED = "refused"  # in a request's state: the error that its connection has found already
 MIN_BYTES_PER_S = 8 * 1024  # of a body, lately: a byte now and then is too slow
 LONGEST_BODY_S = 3600  # a large body has to come more quickly, because its memory is taken meanwhile
 
@@ -71,7 +72,11 @@ class RequestContext:
 
         with self._in_flight.track_inprogress():
             try:
-                await self._app(scope, receive, send_with_headers)
+                if REFUSED in state:
+                    state["error_code"] = state[REFUSED].code
+                    await problem(state[REFUSED], request_id)(scope, receive, send_with_headers)
+                else:
+                    await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 pass  # the caller has gone
             except Exception as error:

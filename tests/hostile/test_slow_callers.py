@@ -100,7 +100,10 @@ def test_a_caller_that_does_not_read_is_let_go(service):
 
 def test_others_are_served_while_many_are_slow_and_above_the_limit_refused(tiny):
     patience_s = 3  # in which all of them have to come
-    with tiny(receive_timeout_s=patience_s, max_connections=40) as service, contextlib.ExitStack() as open_ones:
+    with (
+        tiny(receive_timeout_s=patience_s, max_connections=40, cors_origins="https://a.example") as service,
+        contextlib.ExitStack() as open_ones,
+    ):
 
         def connect(sent):
             connection = open_ones.enter_context(socket.create_connection(("127.0.0.1", service.port)))
@@ -108,9 +111,10 @@ def test_others_are_served_while_many_are_slow_and_above_the_limit_refused(tiny)
             return connection
 
         slow = [connect(PREDICT + b"Content-Length: 1000\r\n\r\n") for _ in range(40)]
-        refused = talk(service.port, b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+        refused = talk(service.port, b"GET /v1/models HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n\r\n")
         assert (refused.status, refused.code) == (503, "too_many_connections")
         assert int(refused.headers["retry-after"]) >= 1
+        assert refused.headers["access-control-allow-origin"] == "https://a.example"  # its page can read why
         assert talk(service.port, ALIVE).status == 200
         for connection in slow:
             connection.settimeout(60)

@@ -18,6 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from frontend.http.middleware import REFUSED
 from frontend.http.problems import problem
 from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
 from frontend.http.wire.ending import DRAIN_S, end_writing, something_waits
@@ -156,12 +157,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = None
         self._clear_head_deadline()
         self._waiting_since = None
-        limit, application = self._max_connections, self.app
+        limit = self._max_connections
         self._in_reserve = self._in_reserve and limit is not None and len(self.connections) > limit
         if self._in_reserve and limit is not None and self.url.partition(b"?")[0] not in HEALTH_PATHS:
-            self.app = self._problem(TooManyConnections(limit))
+            self.scope["state"][REFUSED] = TooManyConnections(limit)
         super().on_headers_complete()
-        self.app = application
         self.cycle.keep_alive = self.cycle.keep_alive and not tunnel
         if self.cycle.keep_alive:
             self.cycle.default_headers = self._headers_of_kept

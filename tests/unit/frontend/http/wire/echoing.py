@@ -6,6 +6,8 @@ import threading
 
 import uvicorn
 
+from frontend.http.middleware import REFUSED
+from frontend.http.problems import problem
 from frontend.http.wire.protocol import LimitedProtocol, WireConfig
 from tests.unit.frontend.http.wire.callers import LARGE, LIMIT, PATIENCE_S
 
@@ -20,6 +22,9 @@ async def read(receive):
 
 
 async def application(scope, receive, send):
+    if REFUSED in scope["state"]:
+        await problem(scope["state"][REFUSED], "id")(scope, receive, send)
+        return
     while scope["path"] == "/busy":
         if (await receive())["type"] == "http.disconnect":
             return
