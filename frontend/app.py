@@ -17,7 +17,7 @@ from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
 from frontend.http.wire.leaving import AnswerBeforeTheEnd
-from frontend.pages import result_pages, start, static_files
+from frontend.pages import result_pages, samples, start, static_files
 from frontend.pages.rendering import Pages
 from frontend.routes import health, models, predictions, results, viewing
 from frontend.routes import jobs as job_routes
@@ -57,6 +57,7 @@ def create_app(
     sweeper = Sweeper(core.store, settings.results_max_bytes, jobs.results_in_use)
     address = static_files.base_address()
     pages = Pages(settings, address)
+    pictures = samples.Samples(settings.samples_dir, settings.model_repository, core.catalogue)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +76,8 @@ def create_app(
         results.router(core.gallery),
         viewing.router(core.gallery, viewer),
         health.router(core.catalogue, core.metrics, draining, jobs, core.disk),
-        start.router(core.catalogue, core.predict, settings, pages),
+        start.router(core.catalogue, core.predict, pictures, pages),
+        samples.router(pictures),
         result_pages.router(core.gallery, core.catalogue, pages),
         shortcuts=core.traces.provider is None,  # FastAPI's span of a request gets its route from the router
     )

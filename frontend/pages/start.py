@@ -1,28 +1,25 @@
-"""The page for people, the sample pictures it offers, and the list of errors."""
+"""The page for people, and the list of errors."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from frontend.http import caller_headers
 from frontend.http.problems import translate
 from frontend.pages.ask_form import AskForm
 from frontend.pages.rendering import Pages
-from frontend.routes.answers import problems
+from frontend.pages.samples import Samples
 from frontend.routes.asking import ask as ask_model
-from oncoserve.errors import PlatformError, SampleNotFound, all_errors
+from oncoserve.errors import PlatformError, all_errors
 from oncoserve.prediction.catalogue import Catalogue
 from oncoserve.prediction.predict import Predict
-from oncoserve.settings import Settings
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
 SEE_OTHER = 303
 
 
-def router(catalogue: Catalogue, use_case: Predict, settings: Settings, pages: Pages) -> APIRouter:
+def router(catalogue: Catalogue, use_case: Predict, samples: Samples, pages: Pages) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["page"])
 
@@ -31,7 +28,7 @@ def router(catalogue: Catalogue, use_case: Predict, settings: Settings, pages: P
             "models": [served.card for served in catalogue.snapshot.models.values()],
             "precisions": {name: served.precision for name, served in catalogue.snapshot.models.items()},
             "problems": catalogue.snapshot.problems,
-            "samples": _samples_by_model(settings.samples_dir, catalogue),
+            "samples": samples.by_model(),
             "given": given,
         }
 
@@ -60,34 +57,4 @@ def router(catalogue: Catalogue, use_case: Predict, settings: Settings, pages: P
     async def docs(request: Request) -> Response:
         return pages.render(request, "docs.html")
 
-    @routes.get("/v1/samples", summary="Sample pictures by model")
-    async def list_samples() -> dict[str, list[str]]:
-        return _samples_by_model(settings.samples_dir, catalogue)
-
-    @routes.get(
-        "/v1/samples/{path:path}", summary="A sample picture", response_class=Response, responses=problems(404, 422)
-    )
-    async def read_sample(path: str) -> Response:
-        offered = {name for names in _samples(settings.samples_dir).values() for name in names}
-        if path not in offered:  # only what was listed, so no path leads out of the folder
-            raise SampleNotFound(path)
-        return FileResponse(settings.samples_dir / path)
-
     return routes
-
-
-def _samples_by_model(folder: Path, catalogue: Catalogue) -> dict[str, list[str]]:
-    """As `_samples`, and what a model's card takes from another model."""
-    found = _samples(folder)
-    cards = [served.card for served in catalogue.snapshot.models.values()]
-    return found | {card.name: found.get(card.samples, []) for card in cards if card.samples}
-
-
-def _samples(folder: Path) -> dict[str, list[str]]:
-    """Sample pictures by model, as paths below the folder: `<model>/<class>/<file>`."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(folder.glob("*/**/*")):
-        if path.suffix.lower() in SUFFIXES:
-            name = path.relative_to(folder)
-            found.setdefault(name.parts[0], []).append(name.as_posix())
-    return found
