@@ -62,8 +62,10 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     """
     try:
         lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"the key file {path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise KeyFileError(f"the key file {path} cannot be read: it is not text") from error
+    except OSError as error:
+        raise KeyFileError(f"the key file {path} cannot be read: {error.strerror}{_advice(error)}") from error
     found = []
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -147,6 +149,14 @@ class KeyFile:
                 aside.write_text("".join(f"{key}\n" for key in keys))
                 aside.replace(self._last_good)
         return keys
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"; let user {os.getuid()} read it, with chmod a+r: it holds hashes, no keys"
+    if isinstance(error, FileNotFoundError):
+        return "; `oncoserve keys new NAME --file FILE` makes one"
+    return ""
 
 
 def _sha256(secret: bytes) -> str:

@@ -20,11 +20,9 @@ TMP = "/tmp"  # noqa: S108 - inside a container
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 
 
-def sample(stack, label):
-    """A real picture of a class, from those that the image brings along."""
-    offered = stack.client.get("/v1/samples").raise_for_status().json()["brain_mri"]
-    name = next(name for name in offered if name.split("/")[1] == label)
-    return stack.client.get(f"/v1/samples/{name}").raise_for_status().content
+def sample(label):
+    """A real picture of a class, from those that `make models` fetches; the image has none of them."""
+    return min((PROJECT / "build/samples/brain_mri" / label).iterdir()).read_bytes()
 
 
 def test_the_context_is_small(stack):
@@ -35,7 +33,7 @@ def test_the_context_is_small(stack):
 
 @pytest.mark.parametrize("label", CLASSES)
 def test_a_real_picture_gets_its_class(stack, label):
-    answer = stack.predict(sample(stack, label)).raise_for_status().json()
+    answer = stack.predict(sample(label)).raise_for_status().json()
     assert answer["label"] == label
     code, record = stack.execute("triton", "cat", "/app/model_repository/brain_mri/1/export.json")
     assert code == 0
@@ -44,7 +42,7 @@ def test_a_real_picture_gets_its_class(stack, label):
 
 def test_a_job_is_done_by_the_worker(stack):
     data = {"model": "brain_mri"}
-    files = [("images", (f"{label}.jpg", sample(stack, label))) for label in CLASSES]
+    files = [("images", (f"{label}.jpg", sample(label))) for label in CLASSES]
     address = stack.client.post("/v1/jobs", data=data, files=files).raise_for_status().headers["location"]
     deadline = time.monotonic() + 60
     while (job := stack.client.get(address).raise_for_status().json())["state"] in {"QUEUED", "RUNNING"}:
@@ -63,6 +61,45 @@ def test_every_model_is_in_the_images(stack):
     assert all(each["model_sha256"] for each in served["models"])
 
 
+def test_what_states_no_licence_is_not_in_the_image(stack):
+    """docs/samples.md says of each sample whether it may be passed on."""
+    offered = stack.client.get("/v1/samples").raise_for_status().json()
+    assert offered["brain_mri"] == offered["brain_tumour"] == ["brain_mri/template/mni152_t1_z18.png"]
+    assert {name.split("/")[1] for name in offered["he_tissue"]} <= {"he", "ihc", "slide"}
+    code, found = stack.execute("frontend", "find", "/app", "-name", "Te-*")
+    assert (code, found) == (0, "")
+
+
+def test_the_readmes_first_commands(stack, tmp_path):
+    """As somebody types them who has Docker and no checkout's Python."""
+    block = re.findall(r"```sh\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)[1]
+    commands = block.replace("http://localhost:5000", f"http://127.0.0.1:{stack.port}")
+    done = subprocess.run(["sh", "-ec", commands], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["label"] == "notumor"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "message"),
+    [("", 0o600, "Permission denied; let user 10001 read it"), ("ward-7 secret", 0o644, ", line 1: expected `name")],
+    ids=["unreadable", "wrong"],
+)
+def test_a_key_file_is_checked_before_it_touches_what_runs(stack, tmp_path, content, mode, message):
+    keys = tmp_path / "keys"
+    keys.write_text(content)
+    keys.chmod(mode)
+    before = stack.inspect("frontend")["State"]["StartedAt"]
+    code, output = stack.try_compose("run", "--rm", "check-frontend", API_KEYS_FILE=keys)
+    assert code == 2, output
+    (line, where) = [line for line in output.splitlines() if "api_keys" in line]
+    assert line.startswith("oncoserve: the key file /run/secrets/api_keys")
+    assert message in line
+    assert where == f"/run/secrets/api_keys is {keys} outside."
+    assert "Traceback" not in output
+    assert stack.inspect("frontend")["State"]["StartedAt"] == before
+    assert stack.client.get("/readyz").status_code == 200
+
+
 def test_the_page_answers(stack):
     page = stack.client.get("/").raise_for_status()
     assert page.headers["Content-Type"].startswith("text/html")
@@ -70,7 +107,7 @@ def test_the_page_answers(stack):
 
 
 def test_triton_answers_directly(stack):
-    picture = Image.open(io.BytesIO(sample(stack, "pituitary"))).convert("RGB")
+    picture = Image.open(io.BytesIO(sample("pituitary"))).convert("RGB")
     pixels = np.asarray(picture.resize((240, 240), Image.Resampling.BICUBIC))[np.newaxis]
     image = triton.InferInput("image", list(pixels.shape), "UINT8")
     image.set_data_from_numpy(pixels)

@@ -114,6 +114,20 @@ def test_other_machines_are_let_in_only_with_keys_or_on_purpose(compose_command,
         assert bool(settings.api_keys_file) is ("ONCOSERVE_API_KEYS_FILE" in variables)
 
 
+def test_another_path_of_the_keys_makes_another_container(compose_command):
+    """Compose alone does not look at it, and a changed path would keep the old file."""
+
+    def hashes(path):
+        command = ["docker", "compose", "--env-file=/dev/null", f"--file={COMPOSE}", "config", "--hash=*"]
+        environment = os.environ | {"ONCOSERVE_API_KEYS_FILE": path}
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return dict(line.split() for line in done.stdout.splitlines())
+
+    one, other = hashes("./one"), hashes("./other")
+    assert {name for name in one if one[name] != other[name]} == {"check-frontend", "frontend", "worker"}
+
+
 def test_the_gpu_file_swaps_triton_and_nothing_else(compose_command):
     cpu, gpu = read([COMPOSE])["services"], read([COMPOSE, GPU])["services"]
     assert cpu.keys() ^ gpu.keys() == {"check-triton"}
