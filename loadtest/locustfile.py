@@ -5,23 +5,30 @@ import csv
 import socket
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
+import gevent
 from locust import LoadTestShape, events
 from locust.env import Environment
-from locust.runners import LocalRunner
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 from locust.stats import StatsEntry
 
 from loadtest.load.limits import Figures, RunLimits
 from loadtest.load.load_shapes import ClosedLoop, FixedRate, Load, Step, Steps
 from loadtest.load.pace import Pace
-from loadtest.load.users import REFUSED, DirectCaller, PacedUser, Supply, Uploader, read_models
+from loadtest.load.users import REFUSED, DirectCaller, PacedUser, Supply, Uploader, draw_pictures, read_models
+from loadtest.load.worker_processes import Workers, say_when_drawn
+from loadtest.shared.answer_checks import Model
 
 __all__ = ["DirectCaller", "Run", "Uploader"]  # Locust takes callers and the shape from this module's names
 
 NOTHING_TO_TEST: Final = 2
+
+
+class NothingToTestError(Exception):
+    """Why there is nothing to test, in a sentence."""
 
 
 def add_options(parser: argparse.ArgumentParser, **_: object) -> None:
@@ -43,23 +50,74 @@ def add_options(parser: argparse.ArgumentParser, **_: object) -> None:
 
 def prepare(environment: Environment, **_: object) -> None:
     """Ask what is served, and end with a sentence where nothing can be tested."""
-    options = _options(environment)
-    if not isinstance(environment.runner, LocalRunner) or not options.headless:
-        _give_up("Rates and limits are for one run of one process: --headless, without --processes and --master.")
+    options, runner = _options(environment), environment.runner
+    if isinstance(runner, WorkerRunner):  # its master has looked, and tells it the options with the first users
+        PacedUser.pictures = gevent.get_hub().threadpool.apply(draw_pictures, (options.seed,))  # it has to give signs
+        say_when_drawn(environment)
+        return
     if options.steps and not (options.rate > 0 and options.step_factor > 1):
         _give_up("--steps needs --rate, the first step's, and a --step-factor over 1.")
-    host = options.host or PacedUser.host
+    if options.steps and not (options.headless and isinstance(runner, LocalRunner)):
+        _give_up("--steps is for one process: --headless, without --processes and --master.")
+    try:
+        models = _read_models(environment)
+        if DirectCaller in environment.user_classes:
+            _check_triton(options.triton)
+    except NothingToTestError as error:
+        _give_up(str(error))
+    if isinstance(runner, MasterRunner):
+        Run.workers = Workers(environment)
+    else:
+        PacedUser.pictures = draw_pictures(options.seed)
+        PacedUser.supply = _supply(environment, models)
+    if not options.headless:
+        # How many callers and for how long is then what is typed there, not what a shape says.
+        environment.shape_class, environment.available_shape_classes = None, {}
+        print("The web interface judges no limit, and its exit code says nothing: see --headless.", file=sys.stderr)
+
+
+def begin(environment: Environment, **_: object) -> None:
+    """Start the pace of the callers in this process; those of several workers share the rate."""
+    options, runner = _options(environment), environment.runner
+    if isinstance(runner, MasterRunner):
+        options.sharing = runner.worker_count  # goes to every worker with the other options
+        return
+    try:
+        if isinstance(runner, WorkerRunner) or PacedUser.supply.host != _host(environment):
+            PacedUser.supply = _supply(environment, _read_models(environment))
+    except NothingToTestError as error:
+        if isinstance(runner, WorkerRunner):
+            _give_up(str(error))
+        print(error, file=sys.stderr)  # typed in the web interface, where another try is easy
+    PacedUser.supply.pace.start()
+
+
+def _supply(environment: Environment, models: Sequence[Model]) -> Supply:
+    """What the callers of this process send."""
+    options = _options(environment)
+    place = max(0, getattr(environment.runner, "worker_index", 0))
+    pace = Pace(options.rate / getattr(options, "sharing", 1))
+    return Supply(_host(environment), models, PacedUser.pictures, options.seed + place, pace, options.triton)
+
+
+def _read_models(environment: Environment) -> list[Model]:
+    """The models to ask for.
+
+    Raises:
+        NothingToTestError: Nothing answers, or not what is asked for.
+    """
+    options, host = _options(environment), _host(environment)
     try:
         models = read_models(host)
     except OSError as error:
-        _give_up(f"Nothing answers at {host} ({error}). Start the service with `make run`, or name it with --host.")
+        raise NothingToTestError(
+            f"Nothing answers at {host} ({error}). Start the service with `make run`, or name it with --host."
+        ) from error
     if options.models:
         models = [each for each in models if each.name in options.models.split(",")]
     if not models:
-        _give_up(f"{host} serves no such model; {host}/readyz says what is missing.")
-    if DirectCaller in environment.user_classes:
-        _check_triton(options.triton)
-    PacedUser.supply = Supply(models, options.seed, Pace(options.rate), options.triton)
+        raise NothingToTestError(f"{host} serves no such model; {host}/readyz says what is missing.")
+    return models
 
 
 def _check_triton(address: str) -> None:
@@ -67,7 +125,13 @@ def _check_triton(address: str) -> None:
     try:
         socket.create_connection((name, int(port)), timeout=10).close()
     except (OSError, ValueError) as error:
-        _give_up(f"Triton does not listen at {address} ({error}). Name it with --triton, or test `Uploader` alone.")
+        raise NothingToTestError(
+            f"Triton does not listen at {address} ({error}). Name it with --triton, or test `Uploader` alone."
+        ) from error
+
+
+def _host(environment: Environment) -> str:
+    return environment.host or _options(environment).host or PacedUser.host
 
 
 def _options(environment: Environment) -> argparse.Namespace:
@@ -85,6 +149,7 @@ class Run(LoadTestShape):
 
     use_common_options = True
     load: Load | None = None
+    workers: ClassVar[Workers | None] = None
 
     def tick(self) -> tuple[int, float] | None:
         """Called once a second: (users, users started per second), or None to stop."""
@@ -92,8 +157,10 @@ class Run(LoadTestShape):
             raise RuntimeError("Locust sets the runner before it asks for the first tick")
         options = _options(self.runner.environment)
         if self.load is None:
+            if isinstance(self.runner, MasterRunner) and self.workers:
+                self.workers.wait(self.runner)
+                self.reset_time()
             self.load = make_load(options)
-            PacedUser.supply.pace.start()
         if not self.load.look(time.perf_counter() - self.start_time, read_figures(self.runner.stats.entries.values())):
             return None
         return options.num_users, options.num_users if options.rate else options.spawn_rate
@@ -102,11 +169,10 @@ class Run(LoadTestShape):
 def make_load(options: argparse.Namespace) -> Load:
     """The load that the options ask for."""
     limits = RunLimits(options.max_fail_ratio, options.max_refused_ratio, options.min_requests, options.max_p95_ms)
-    seconds, pace = options.run_time, PacedUser.supply.pace
+    seconds = options.run_time
     if options.steps:
-        return Steps(
-            seconds, limits, pace, options.step_factor, options.step_seconds, lambda step: print(step, file=sys.stderr)
-        )
+        factor, step_s, pace = options.step_factor, options.step_seconds, PacedUser.supply.pace
+        return Steps(seconds, limits, pace, factor, step_s, lambda step: print(step, file=sys.stderr))
     return FixedRate(seconds, limits, options.rate) if options.rate else ClosedLoop(seconds, limits)
 
 
@@ -152,4 +218,5 @@ def write_steps(path: Path, steps: Iterable[Step]) -> None:
 _HOOKS: Any = events  # their methods are not annotated
 _HOOKS.init_command_line_parser.add_listener(add_options)
 _HOOKS.init.add_listener(prepare)
+_HOOKS.test_start.add_listener(begin)
 _HOOKS.quitting.add_listener(judge)

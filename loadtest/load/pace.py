@@ -19,10 +19,14 @@ class Pace:
     def __init__(self, rate: float = 0.0) -> None:
         self.rate = rate
         self._owed = Semaphore(0)
+        self._dealer: gevent.Greenlet | None = None
 
     def start(self) -> None:
-        """Begin to deal, from now on and until the process ends."""
-        gevent.spawn(self._deal)
+        """Begin to deal, from now on, with nothing owed from before."""
+        if self._dealer is not None:
+            self._dealer.kill()
+            self._owed = Semaphore(0)
+        self._dealer = gevent.spawn(self._deal)
 
     def wait(self) -> None:
         """Return when a request is due, and take its moment."""

@@ -2,10 +2,9 @@
 
 import random
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from json import loads
-from types import MappingProxyType
 from typing import ClassVar, Final
 
 import grpc.experimental.gevent
@@ -23,28 +22,42 @@ from loadtest.shared.model_mix import choose
 grpc.experimental.gevent.init_gevent()
 
 REFUSED: Final = " (refused)"
-SIDES_OF_TASK: Final = MappingProxyType({"segmentation": SIDES[:3]})
-"""Pictures of he_tissue are one tile each at the assumed resolution; those of other tasks have every size."""
+
+
+def draw_pictures(seed: int) -> Mapping[str, Pictures]:
+    """Pictures for segmenters, and for all others under the empty name. Takes a second or two of processor time."""
+    return {
+        "": Pictures(seed, ""),
+        "segmentation": Pictures(seed, "segmentation", SIDES[:3]),  # one tile each at the assumed resolution
+    }
 
 
 class Supply:
-    """What all callers of a run share: the models, the pictures and the pace.
+    """What all callers of a process share: the models, the pictures and the pace.
 
     Args:
+        host: Where the models are served.
         models: What is asked for.
-        seed: Decides pictures and their order.
+        pictures: From `draw_pictures`.
+        seed: Decides the order of models.
         pace: When requests are due.
         triton_url: host:port of Triton's gRPC service.
     """
 
-    def __init__(self, models: Sequence[Model], seed: int, pace: Pace, triton_url: str) -> None:
-        self.pace, self.triton_url = pace, triton_url
+    def __init__(
+        self,
+        host: str,
+        models: Sequence[Model],
+        pictures: Mapping[str, Pictures],
+        seed: int,
+        pace: Pace,
+        triton_url: str,
+    ) -> None:
+        self.host, self.pace, self.triton_url = host, pace, triton_url
         self.generator = np.random.default_rng(seed)
         self._models = list(models)
         self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
-        self._pictures = {
-            task: Pictures(seed, task, SIDES_OF_TASK.get(task, SIDES)) for task in {each.task for each in models}
-        }
+        self._pictures = pictures
 
     def model(self) -> Model:
         """A model, those that answer quickly more often."""
@@ -53,7 +66,7 @@ class Supply:
     def upload(self) -> tuple[Model, EncodedPicture]:
         """A model and a picture for it that was never uploaded before."""
         model = self.model()
-        return model, self._pictures[model.task].next()
+        return model, self._pictures.get(model.task, self._pictures[""]).next()
 
 
 class PacedUser(User):
@@ -61,6 +74,7 @@ class PacedUser(User):
 
     abstract = True
     host = "http://localhost:5000"
+    pictures: ClassVar[Mapping[str, Pictures]]
     supply: ClassVar[Supply]
 
     def on_start(self) -> None:

@@ -51,13 +51,31 @@ class Done:
         return {words[2].rstrip(":") for words in lines}
 
 
+LOCUST = (sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py")
+
+
 @pytest.fixture
 def locust():
     """Runs Locust: it patches the standard library when it is imported, so never in this process."""
 
     def run(host, *arguments):
-        command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--host", host]
-        done = subprocess.run([*command, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=300)
+        command = [*LOCUST, "--headless", "--host", host, *arguments]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
         return Done(done.returncode, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def start_locust(tmp_path):
+    """Starts one more process of Locust, which is stopped at the end if it runs still."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments):
+            output = stack.enter_context((tmp_path / "locust.log").open("ab"))
+            process = subprocess.Popen([*LOCUST, *arguments], cwd=PROJECT, stdout=output, stderr=output)
+            stack.callback(process.wait, 60)
+            stack.callback(process.terminate)
+            return process
+
+        yield start

@@ -1,4 +1,7 @@
 import csv
+import time
+
+import httpx
 
 from testbed.servers import free_port
 
@@ -78,3 +81,52 @@ def test_it_says_when_triton_does_not_listen(tiny_url, locust):
     done = locust(tiny_url, *FEW, "--triton", f"127.0.0.1:{free_port()}")
     assert done.code == 2
     assert "--triton" in done.stderr
+
+
+def test_processes_share_a_rate_and_its_limits_are_judged(tiny_url, locust, tmp_path):
+    done = locust(
+        tiny_url, "Uploader", "--processes", "2", "-u", "8", "-r", "8", "-t", "4s", "--stop-timeout", "10",
+        "--rate", "10", "--csv", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert (done.code, done.broken) == (0, set()), done.stderr
+    assert 20 <= counts(tmp_path / "run_stats.csv")["predict tiny"] <= 60
+    (rate,) = [line for line in done.stderr.splitlines() if "rate:" in line]
+    assert "of 10.00 requests/s" in rate
+
+
+def test_a_master_judges_what_its_workers_did(tiny_url, locust, start_locust):
+    """The worker is told everything by its master: the host, and what to ask for."""
+    port = str(free_port())
+    start_locust("--worker", "--master-port", port)
+    done = locust(
+        tiny_url, "Uploader", "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port,
+        "--expect-workers", "1", "-u", "2", "-r", "2", "-t", "2s", "--max-p95-ms", "0.001",
+    )  # fmt: skip
+    assert (done.code, done.broken) == (1, {"p95"}), done.stderr
+
+
+def test_the_web_interface_starts_and_stops_tests(tiny_url, start_locust):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    running = start_locust(
+        "--web-host", "127.0.0.1", "--web-port", str(port), "--host", tiny_url, "Uploader", "--max-p95-ms", "0.001"
+    )
+    with httpx.Client(base_url=url, transport=httpx.HTTPTransport(retries=10)) as page:
+        for _ in range(2):  # the second one, too, has its pictures and its pace
+            form = {"user_count": 2, "spawn_rate": 2, "host": tiny_url}
+            assert page.post("/swarm", data=form).raise_for_status().json()["success"]
+            deadline = time.monotonic() + 60
+            while not (stats := page.get("/stats/requests").json())["stats"] or stats["total_rps"] == 0:
+                assert time.monotonic() < deadline, stats
+                time.sleep(0.1)
+            assert stats["stats"][0]["name"] == "predict tiny"
+            assert stats["fail_ratio"] == 0
+            page.get("/stop").raise_for_status()
+    running.terminate()
+    assert running.wait(60) == 0  # no limit is judged
+
+
+def test_steps_are_for_one_process(tiny_url, locust):
+    done = locust(tiny_url, *FEW, "Uploader", "--rate", "4", "--steps", "--processes", "2")
+    assert "--steps is for one process" in done.stderr
+    assert done.code == 2
