@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models quick test compose-test load soak compare lint format types lock vendor clean
+.PHONY: help run models quick test compose-test load soak perf-analyzer compare lint format types lock vendor clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,22 @@ load: $(VENV)/.dev  ## Half a minute of Locust against the service that `make ru
 SOAK_ARGS ?= --minutes 20
 soak: $(VENV)/.dev models  ## Start the service, mix everything for 20 minutes, watch memory and files; build/soak/.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.soak $(SOAK_ARGS)
+
+# Without the options of --shared-memory and --trace-*: Triton keeps those protocols to the launcher.
+PERF_ARGS ?= -m brain_tumour --concurrency-range 1:4
+PERF := build/perf_analyzer
+perf-analyzer: $(PERF)/.installed  ## NVIDIA's perf_analyzer against the Triton that `make run` started; docs/load_testing.md.
+	@LD_LIBRARY_PATH="$$(echo $(PERF)/lib/python3*/site-packages/nvidia/cuda_runtime/lib):$(PERF)/usr/lib/x86_64-linux-gnu" \
+	  $(PERF)/bin/perf_analyzer -u localhost:8001 -i grpc $(PERF_ARGS)
+
+# It links Debian's libb64-0d, which is unpacked beside it where it is not installed.
+$(PERF)/.installed: loadtest/perf_analyzer.lock
+	@$(PYTHON) -m venv --clear $(PERF)
+	@$(PERF)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@/sbin/ldconfig -p | grep -q 'libb64\.so\.0d' || \
+	  { cd $(PERF) && apt-get download -qq libb64-0d && dpkg-deb -x libb64-0d_*.deb . ; } || \
+	  { echo "perf_analyzer needs libb64.so.0d: apt-get update && apt-get install libb64-0d" >&2; exit 1; }
+	@touch $@
 
 compare: $(VENV)/.dev  ## This service against FastAPI alone, LitServe and BentoML, in one sitting; docs/performance.md.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.compare $(COMPARE_ARGS)

@@ -121,12 +121,14 @@ def test_the_web_interface_starts_and_stops_tests(tiny_url, start_locust):
                 time.sleep(0.1)
             assert stats["stats"][0]["name"] == "predict tiny"
             assert stats["fail_ratio"] == 0
-            page.get("/stop").raise_for_status()
+            page.post("/stop").raise_for_status()
     running.terminate()
     assert running.wait(60) == 0  # no limit is judged
 
 
 def test_steps_are_for_one_process(tiny_url, locust):
-    done = locust(tiny_url, *FEW, "Uploader", "--rate", "4", "--steps", "--processes", "2")
+    done = locust(
+        tiny_url, *FEW, "Uploader", "--rate", "4", "--steps", "--master", "--master-bind-port", str(free_port())
+    )
     assert "--steps is for one process" in done.stderr
     assert done.code == 2
