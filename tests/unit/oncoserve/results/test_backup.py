@@ -1,0 +1,49 @@
+"""The commands of docs/questions.md copy what a service keeps, while it runs."""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from oncoserve.jobs.embedded.database import Database, dead_letters
+from oncoserve.results.store import ResultStore
+from testbed.servers import PROJECT
+
+RESULT = "a1" * 16
+COMMANDS = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs/questions.md").read_text(), re.DOTALL)[0]
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not installed")
+async def test_a_backup_of_a_running_service_can_be_brought_back(tmp_path):
+    store, database = ResultStore(tmp_path / "results", ttl_s=3600), Database(tmp_path / "results/jobs")
+    store.save(RESULT, b'{"id": "%s"}' % RESULT.encode(), {"picture": b"pixels"})
+    letter = {"model": "tiny", "body": "b", "reason": "r", "buried": 0.0}
+    await database.write(lambda connection: connection.execute(insert(dead_letters).values(letter)))
+    half = tmp_path / "results/a1/.0123456789abcdef"  # somebody writes it just now
+    half.write_bytes(b"half")
+
+    await run("sh", "-ec", COMMANDS, cwd=tmp_path)
+    database.close()
+
+    back = tmp_path / "back"
+    back.mkdir()
+    await run("tar", "-C", back, "-xf", tmp_path / "backup/results.tar")
+    assert ResultStore(back, ttl_s=3600).files(RESULT) == {"picture": b"pixels"}
+    assert modified(back) == modified(tmp_path / "results")
+    assert [path.name for path in back.rglob("*") if path.is_file()] == [f"{RESULT}.zip"]
+    with sqlite3.connect(tmp_path / "backup/jobs.sqlite") as copy:
+        assert copy.execute("select body from dead_letters").fetchall() == [("b",)]
+
+
+async def run(*command: str | Path, cwd: Path | None = None) -> None:
+    done = await asyncio.to_thread(subprocess.run, command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def modified(folder: Path) -> int:
+    return int((folder / f"a1/{RESULT}.zip").stat().st_mtime)
