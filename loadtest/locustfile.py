@@ -159,7 +159,7 @@ class Run(LoadTestShape):
         if self.load is None:
             if isinstance(self.runner, MasterRunner) and self.workers:
                 self.workers.wait(self.runner)
-                self.reset_time()
+                self.start_time = time.perf_counter()
             self.load = make_load(options)
         if not self.load.look(time.perf_counter() - self.start_time, read_figures(self.runner.stats.entries.values())):
             return None

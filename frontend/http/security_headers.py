@@ -41,8 +41,13 @@ UNCHANGING = _headers(NOTHING, KEEP)
 FINDINGS = _headers(PAGE, KEEP_NOTHING)
 PAGES = {"/": _headers(PAGE, REVALIDATE), "/errors": _headers(PAGE, REVALIDATE), "/docs": _headers(DOCS, REVALIDATE)}
 PAGES |= {"/ask": FINDINGS, "/jobs": FINDINGS}
-FOLDERS = (("/results/", FINDINGS), ("/jobs/", FINDINGS), ("/static", STATIC))
-FOLDERS += (("/samples/", STATIC), ("/v1/samples/", STATIC))
+FOLDERS = (
+    ("/results/", FINDINGS),
+    ("/jobs/", FINDINGS),
+    ("/static", STATIC),
+    ("/samples/", STATIC),
+    ("/v1/samples/", STATIC),
+)
 
 
 class SecurityHeaders:

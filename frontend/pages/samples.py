@@ -29,7 +29,7 @@ class Samples:
         self._catalogue = catalogue
 
     def by_model(self) -> dict[str, list[str]]:
-        """Names by model, with what a model's card takes from another model. What a model brings comes first."""
+        """Names by model, with what a model's card takes from another model. What a model brings comes last."""
         found: dict[str, list[str]] = {}
         for name in self._files():
             found.setdefault(name.split("/")[0], []).append(name)
@@ -49,8 +49,8 @@ class Samples:
 
     def _files(self) -> dict[str, Path]:
         """Every picture by its name."""
-        folders = [(brought.parent.name, brought) for brought in sorted(self._repository.glob(f"*/{OF_MODEL}"))]
-        folders += [(fetched.name, fetched) for fetched in sorted(self._folder.glob("*"))]
+        folders = [(fetched.name, fetched) for fetched in sorted(self._folder.glob("*"))]
+        folders += [(brought.parent.name, brought) for brought in sorted(self._repository.glob(f"*/{OF_MODEL}"))]
         return {
             f"{model}/{path.relative_to(folder).as_posix()}": path
             for model, folder in folders
