@@ -55,7 +55,9 @@ def estimate(pixels: NDArray[np.uint8], white: Mask) -> StainParameters:
     matrix = _macenko(pixels, intensity, white)
     eosin, haematoxylin = (macenko_pca.find_stain_index(macenko_pca.stain_color_map[name], matrix) for name in _STAINS)
     if eosin == haematoxylin or _RESIDUAL in (eosin, haematoxylin):
-        haematoxylin, eosin = 0, 1
+        # Both are most like the same vector. Which one comes first is chance, it can change when the picture is turned;
+        # haematoxylin takes out more red.
+        haematoxylin, eosin = (0, 1) if matrix[0, 0] > matrix[0, 1] else (1, 0)
     inverse = np.linalg.pinv(matrix).astype(np.float32)
     unmix = np.stack([inverse[eosin], inverse[haematoxylin], np.full(3, 1 / 3, np.float32)], axis=1)
     channels = density(pixels, intensity) @ unmix

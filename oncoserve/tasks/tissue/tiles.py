@@ -16,6 +16,8 @@ OVERLAP: Final = 256
 MARGIN: Final = 128
 """How far tiles reach outside a picture that is larger than a tile, pixels, so that its edge too is seen twice."""
 CLASSES: Final = 3
+DIRECTIONS: Final = 8
+"""A tile as it is and turned by quarters, and the mirror images of these."""
 
 _ONE: Final = 256  # the sum of a pixel's weights, as integers
 
@@ -102,6 +104,19 @@ def _mirrored(start: int, length: int) -> NDArray[np.int64]:
     return np.minimum(index, period - index) if length > 1 else np.zeros(SIDE, np.int64)
 
 
+def turned(values: NDArray[np.uint8], direction: int) -> NDArray[np.uint8]:
+    """An array of (H, W, ...) in one of `DIRECTIONS`: 0 to 3 quarters of a turn, 4 to 7 those of its mirror image."""
+    mirrored, quarters = divmod(direction, 4)
+    return np.ascontiguousarray(np.rot90(values[:, ::-1] if mirrored else values, quarters))
+
+
+def turned_back(values: NDArray[np.uint8], direction: int) -> NDArray[np.uint8]:
+    """The inverse of `turned`."""
+    mirrored, quarters = divmod(direction, 4)
+    upright = np.rot90(values, -quarters)
+    return upright[:, ::-1] if mirrored else upright
+
+
 class Blender:
     """Lays the tiles' answers together, in any order and with the same bytes each time.
 
@@ -110,19 +125,21 @@ class Blender:
 
     Args:
         grid: of all tiles, including those never inferred.
+        answers: to each tile, which are averaged.
     """
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, answers: int = 1) -> None:
         self._shape = grid.shape
+        self._weight = np.float32(_ONE / answers)
         self._rows = _weights(grid.tops, grid.shape[0])
         self._columns = _weights(grid.lefts, grid.shape[1])
         self._sum = np.zeros((*grid.shape, CLASSES), np.uint16)
 
     def add(self, top: int, left: int, probabilities: NDArray[np.uint8]) -> None:
-        """Add one tile's answer, (3, 512, 512) uint8. Not to be called from two threads at once."""
+        """Add one answer to a tile, (3, 512, 512) uint8. Not to be called from two threads at once."""
         first_row, rows = self._rows[top]
         first_column, columns = self._columns[left]
-        weights = np.float32(_ONE) * rows[:, np.newaxis] * columns
+        weights = self._weight * rows[:, np.newaxis] * columns
         y, x = first_row - top, first_column - left
         part = probabilities[:, y : y + len(rows), x : x + len(columns)]
         share = np.rint(part * weights).astype(np.uint16).transpose(1, 2, 0)

@@ -3,6 +3,7 @@ import pytest
 
 from oncoserve.tasks.tissue.glass import white_mask
 from oncoserve.tasks.tissue.stains import StainsNotFound, estimate, separate
+from oncoserve.tasks.tissue.tiles import DIRECTIONS, turned
 from tests.unit.oncoserve.tasks.tissue.conftest import cells
 
 
@@ -22,6 +23,16 @@ def test_channels_are_those_of_lavlab_shell(name, request, golden):
     channels = separate(pixels, estimate(pixels, white_mask(pixels)))
     assert [channels.min(axis=(0, 1)).tolist(), channels.max(axis=(0, 1)).tolist()] == golden[name]["channel_range"]
     np.testing.assert_allclose(cells(channels), golden[name]["channel_means"], atol=0.06)  # pinned to 0.1
+
+
+@pytest.mark.parametrize("direction", range(DIRECTIONS))
+@pytest.mark.parametrize("name", ["histo", "ihc"])
+def test_which_stain_is_which_does_not_hang_on_the_direction_of_the_picture(name, direction, request):
+    """In `ihc` both names fit one vector best, and the order in which the two come is chance."""
+    pixels = request.getfixturevalue(name)
+    again = turned(pixels, direction)
+    upright, found = estimate(pixels, white_mask(pixels)), estimate(again, white_mask(again))
+    np.testing.assert_allclose(found.vectors, upright.vectors, atol=1e-3)
 
 
 def test_channels_use_the_whole_range_so_the_graph_needs_no_minimum_and_maximum(histo):

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from oncoserve.tasks.tissue.tiles import OVERLAP, SIDE, Blender, Grid, cut
+from oncoserve.tasks.tissue.tiles import DIRECTIONS, OVERLAP, SIDE, Blender, Grid, cut, turned, turned_back
 
 SHAPES = [(1, 1), (75, 125), (512, 512), (513, 512), (300, 2000), (1250, 1251)]
 
@@ -28,6 +28,29 @@ def test_blending_gives_back_what_was_cut(shape):
     whole = blender.finish()
     assert whole.dtype == np.uint8
     assert np.abs(whole.astype(int) - picture).max() <= 1
+
+
+def test_each_direction_is_another_and_is_turned_back():
+    values = np.random.default_rng(0).integers(0, 256, (5, 5, 3)).astype(np.uint8)
+    directions = [turned(values, direction) for direction in range(DIRECTIONS)]
+    assert len({each.tobytes() for each in directions}) == DIRECTIONS
+    assert np.array_equal(directions[0], values)
+    for direction, each in enumerate(directions):
+        assert each.flags.c_contiguous
+        assert np.array_equal(turned_back(each, direction), values)
+    wide = values[:2]
+    assert [turned(wide, direction).shape for direction in (0, 1, 2, 5)] == [(2, 5, 3), (5, 2, 3), (2, 5, 3), (5, 2, 3)]
+
+
+@pytest.mark.parametrize("shape", [(75, 125), (1250, 1251)])
+def test_several_answers_to_a_tile_are_averaged(shape):
+    grid = Grid.over(shape)
+    answers = (0, 10, 200, 255)
+    blender = Blender(grid, len(answers))
+    for top, left in grid.positions(np.ones(shape, bool)):
+        for answer in answers:
+            blender.add(top, left, np.full((3, SIDE, SIDE), answer, np.uint8))
+    assert np.abs(blender.finish().astype(int) - sum(answers) / len(answers)).max() <= 1
 
 
 def test_outside_the_picture_is_its_mirror_image(histo):
