@@ -96,7 +96,7 @@ def _areas(areas: Mapping[str, Mapping[str, float]], card: Card | None, facts: t
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     image, made = document["image"], document["provenance"]
-    given = [f"{name} = {value}" for name, value in made["parameters"].items() if value is not None]
+    given = [f"{name} = {str(value).lower()}" for name, value in made["parameters"].items() if value is not None]
     yield "Result", document["id"]
     turned = f", turned upright (EXIF orientation {image['orientation']})" if image.get("turned") else ""
     yield "Picture", f"{image['width']} x {image['height']} pixels, {image['format']}{turned}"

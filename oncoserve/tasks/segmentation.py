@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
@@ -37,12 +37,13 @@ from oncoserve.tasks.tissue.resolution import (
     model_shape,
     tagged_um_per_px,
 )
-from oncoserve.tasks.tissue.tiles import CLASSES, SIDE, Grid
+from oncoserve.tasks.tissue.tiles import CLASSES, SIDE, Grid, turned, turned_back
 from oncoserve.tasks.tissue.whole_picture import Segmentation as Maps
 from oncoserve.tasks.tissue.whole_picture import prepare
 
 PROBABILITIES = "probabilities"
 MAPS_FILE = "maps.npy"
+TTA_ANSWERS = 4  # the quarters of a turn; `python -m loadtest.turning` compares with all eight directions
 MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles
 # What a pixel of the model grid takes, bytes, measured: while stains are separated, and from then until the maps are
 # whole; while labels are drawn, and while they are outlined, when the model answers noise.
@@ -58,6 +59,19 @@ class TissueParameters(Parameters):
 
     um_per_px: float | None = Field(default=None, ge=UM_PER_PX_RANGE[0], le=UM_PER_PX_RANGE[1])
     """Micrometres per pixel of the ORIGINAL; left out, what the file says or 0.5."""
+
+    tta: bool = False
+    """Whether each tile is asked about in four directions and the answers are averaged; four times the inference."""
+
+    @property
+    def answers(self) -> int:
+        """Inference requests to a tile."""
+        return TTA_ANSWERS if self.tta else 1
+
+    @model_serializer(mode="wrap")
+    def _unless_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `tta` while it is off: ids of results, which follow from the parameters, stay what they were."""
+        return {name: value for name, value in dump(self).items() if value is not False}
 
 
 class TissueOverlayOptions(OverlayOptions, View):
@@ -164,7 +178,7 @@ class Segmentation:
         pixels, grid = shape[0] * shape[1], Grid.over(shape)
         analysed = min(pixels, ANALYSIS_SIDE**2)
         return Demand(
-            len(grid.tops) * len(grid.lefts),
+            len(grid.tops) * len(grid.lefts) * parameters.answers,
             PLANNING_BYTES * pixels + ANALYSIS_BYTES * analysed,
             MAPS_BYTES * pixels,
         )
@@ -192,7 +206,7 @@ class Segmentation:
 
 
 class SegmentationPlan:
-    """One picture, a request per tile that holds tissue."""
+    """One picture, a request per tile that holds tissue, or one per direction of the tile."""
 
     outputs: Sequence[str] = (PROBABILITIES,)
 
@@ -201,14 +215,16 @@ class SegmentationPlan:
         um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
         _model_shape(picture.height, picture.width, um_per_px)
         self._prepared = prepare(picture.pixels, um_per_px)
-        self._blender = self._prepared.blender()
+        self._answers = parameters.answers
+        self._blender = self._prepared.blender(self._answers)
         self._model = model
-        self.count = len(self._prepared.positions)
+        self.count = len(self._prepared.positions) * self._answers
 
     def requests(self) -> Iterator[Tensors]:
         """The tiles, each a batch of one: (1, 512, 512, 3) uint8."""
         for tile in self._prepared.tiles():
-            yield {TILE.name: tile.stains[np.newaxis]}
+            for direction in range(self._answers):
+                yield {TILE.name: turned(tile.stains, direction)[np.newaxis]}
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Blend one tile's answer in.
@@ -219,7 +235,9 @@ class SegmentationPlan:
         probabilities: NDArray[np.uint8] = answer[PROBABILITIES]
         if probabilities.shape != (1, *ANSWER.dims):
             raise InferenceFailed(self._model.name)
-        self._blender.add(*self._prepared.positions[index], probabilities[0])
+        tile, direction = divmod(index, self._answers)
+        upright = turned_back(probabilities[0].transpose(1, 2, 0), direction).transpose(2, 0, 1)
+        self._blender.add(*self._prepared.positions[tile], upright)
 
     def result(self) -> TaskResult:
         """Areas at the default threshold, and the maps that everything else is made from."""

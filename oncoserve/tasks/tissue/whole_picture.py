@@ -43,9 +43,9 @@ class Prepared:
         """The tiles to infer, cut one by one."""
         return cut(self.channels, self.positions)
 
-    def blender(self) -> Blender:
-        """What takes the answers."""
-        return Blender(self.grid)
+    def blender(self, answers: int) -> Blender:
+        """What takes the answers, that many to each tile."""
+        return Blender(self.grid, answers)
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,37 @@ def test_areas_are_those_of_the_golden_file(http, name):
     assert sorted(each["code"] for each in result["warnings"]) == case["warnings"]
 
 
+def test_the_sample_that_the_page_offers_first_shows_what_the_model_does(http):
+    first = http.get("/v1/samples").json()["he_tissue"][0]
+    result = predict(http, http.get(f"/v1/samples/{first}").content)
+    assert result["warnings"] == []
+    assert result["um_per_px"] == pytest.approx(0.499, abs=0.001)
+    assert 0.25 < result["areas"]["epithelium"]["fraction"] < 0.4
+
+
+def labels_of(http, pixels, **parameters):
+    """The mask of a picture that is asked about."""
+    result = predict(http, encoded(Image.fromarray(pixels)), um_per_px=2.0, **parameters)
+    mask = http.get(f"/v1/results/{result['id']}/mask.png", params={"threshold": 0.5}).content
+    return np.asarray(Image.open(io.BytesIO(mask)))
+
+
+def test_tta_keeps_labels_when_a_picture_is_turned(http):
+    with Image.open(SAMPLES / "he/cmu_1_hair_follicle.jpg") as sample:
+        pixels = np.asarray(sample.convert("RGB").reduce(4))  # at the model's resolution nothing has to be resampled
+    changed = {}
+    for tta in ("true", "false"):
+        upright = labels_of(http, pixels, tta=tta)
+        turned = np.rot90(labels_of(http, np.ascontiguousarray(np.rot90(pixels)), tta=tta), -1)
+        tissue = (upright > 0) | (turned > 0)
+        changed[tta] = np.mean(upright[tissue] != turned[tissue])
+    assert changed["true"] < 0.005 < changed["false"]
+
+
 def test_http_gives_what_bare_onnx_runtime_gives(http, model_repository):
     pixels = np.asarray(Image.open(HISTO).convert("RGB"))
     prepared, session = prepare(pixels, 1.0), onnxruntime.InferenceSession(model_repository / "he_tissue/1/model.onnx")
-    blender = prepared.blender()
+    blender = prepared.blender(1)
     for tile in prepared.tiles():
         (probabilities,) = session.run(None, {"stains": tile.stains[np.newaxis]})
         blender.add(tile.top, tile.left, probabilities[0])

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 
@@ -7,7 +8,7 @@ from PIL import Image
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.decode import Header, Picture
 from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.segmentation import (
@@ -23,6 +24,7 @@ from oncoserve.tasks.segmentation import (
     draw_overlay,
     write_polygons,
 )
+from oncoserve.tasks.tissue.glass import TISSUE
 from testbed.fakes import card
 
 TASK = Segmentation()
@@ -84,6 +86,31 @@ def test_requests_are_tiles_of_the_configured_shape():
         assert tile["stains"].shape == (1, *TILE.dims)
         assert tile["stains"].dtype == np.uint8
         assert tile["stains"].flags.c_contiguous
+
+
+def test_with_tta_four_directions_of_each_tile_are_asked_for_and_averaged():
+    picture, plain, averaged = stained(), TissueParameters(um_per_px=2.0), TissueParameters(um_per_px=2.0, tta=True)
+    header = Header(picture.image(), "PNG")
+    once, often = TASK.demand(header, plain), TASK.demand(header, averaged)
+    assert (often.requests, often.bytes, often.planning_bytes) == (4 * once.requests, once.bytes, once.planning_bytes)
+    plan = TASK.plan(picture, model(), averaged)
+    requests = list(plan.requests())
+    assert plan.count == len(requests) == 4 * TASK.plan(picture, model(), plain).count
+    for quarters in range(4):
+        assert np.array_equal(requests[quarters]["stains"][0], np.rot90(requests[0]["stains"][0], quarters))
+    # A model that sees epithelium in the upper half of whatever it is sent: each pixel is there in two directions.
+    for index, _ in reversed(list(enumerate(requests))):
+        found = np.zeros((1, *ANSWER.dims), np.uint8)
+        found[:, 1, :256] = 255
+        plan.accept(index, {"probabilities": found})
+    maps = np.load(io.BytesIO(plan.result().artefacts["maps.npy"])).astype(int)
+    assert np.abs(maps[maps[..., 3] == TISSUE, 1] - 127.5).max() < 2
+
+
+def test_ids_of_results_do_not_change_where_tta_is_off():
+    assert TissueParameters(um_per_px=0.5).model_dump(mode="json") == {"um_per_px": 0.5}
+    assert TissueParameters(tta=False).model_dump(mode="json") == {"um_per_px": None}
+    assert TissueParameters(tta=True).model_dump(mode="json") == {"um_per_px": None, "tta": True}
 
 
 def test_areas_are_of_tissue_and_add_up():
