@@ -15,6 +15,7 @@ import {
 import { loadLibrary } from "./viewer/library.js";
 import { cutOut, drawOutlines, markOf, objectAt } from "./viewer/outlines.js";
 import { showScale } from "./viewer/scale.js";
+import { offerWindow, withdrawWindow } from "./viewer/window.js";
 
 const at = (id) => document.getElementById(id);
 const picture = at("picture");
@@ -190,6 +191,7 @@ export function clear(reason = "The picture appears here.") {
 
 function close() {
   withdrawObjects();
+  withdrawWindow();
   stage?.close();
   stage = shown = objectsAt = null;
   marked = undefined;
@@ -212,6 +214,7 @@ function drawn() {
   if (stage.complete) {
     viewport.removeAttribute("aria-busy");
     picture.hidden = true;
+    offerWindow(stage);
   } else viewport.setAttribute("aria-busy", "true");
 }
 

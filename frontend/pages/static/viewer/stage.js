@@ -1,6 +1,7 @@
 // The picture and the layer over it on OpenSeadragon: one pane, or two that move together, or one with a divider.
 
 import { Tiles } from "./tiles.js";
+import { Greys } from "./window.js";
 
 const { OpenSeadragon } = window;
 
@@ -69,6 +70,7 @@ export class Stage {
   #layer = null;
   #divider = null; // 0 to 1 of the pane's width, while there is one
   #moving = false;
+  #window = null; // the picture's colours, if they are others than its own
   #whole = true; // whether all of the picture is in sight, which a change of the pane's size leaves so
 
   /**
@@ -79,7 +81,7 @@ export class Stage {
    * @param {string} name of the picture, for people who do not see it.
    */
   constructor(pane, plainPane, described, address, name) {
-    Object.assign(this, { pane, plainPane, described, address, name });
+    Object.assign(this, { pane, plainPane, described, address, name, greys: new Greys(), onDrag: () => false });
   }
 
   /** Show the picture; call `onDraw` whenever something moved or was drawn. */
@@ -99,8 +101,23 @@ export class Stage {
   async #pictureIn(pane, name) {
     const viewer = makeViewer(pane, this.described, name);
     this.#viewers.push(viewer);
-    await add(viewer, new Tiles(this.described, `${this.address}/image`));
+    for (const kind of ["canvas-drag", "canvas-drag-end"]) {
+      viewer.addHandler(kind, (event) => {
+        event.preventDefaultAction = this.onDrag(event);
+      });
+    }
+    const look = (bitmap) => this.greys.look(bitmap);
+    await add(viewer, new Tiles(this.described, `${this.address}/image`, this.#window, null, look));
     return viewer;
+  }
+
+  /** Colour the picture itself; see Tiles. */
+  colourPicture(colour) {
+    this.#window = colour;
+    for (const viewer of this.#viewers) {
+      viewer.world.getItemAt(0)?.source.colourAgain(colour);
+      viewer.forceRedraw();
+    }
   }
 
   /** Lay a layer over the picture; see Tiles. */

@@ -1,5 +1,5 @@
 // Tiles of a stored result for OpenSeadragon: fetched with the API key, which an image element could not send, and
-// coloured here. A tile keeps its strengths, so that it can be coloured again in place.
+// coloured here. A tile keeps what was fetched, so that it can be coloured again in place.
 
 import { readPicture } from "../api.js";
 
@@ -9,19 +9,22 @@ const { OpenSeadragon } = window; // a classic script, loaded before the modules
  * The tiles of one layer.
  * @param {object} described what the service says of the result's tiles.
  * @param {string} address of the layer's tiles.
- * @param {((from: Uint8ClampedArray, to: Uint32Array) => void) | null} colour null: the tiles have colours.
+ * @param {((from: Uint8ClampedArray, to: Uint32Array) => void) | null} colour null: the tiles are shown as they come.
  * @param {((context: CanvasRenderingContext2D, scale: number, left: number, top: number) => void) | null} finish draws
  *   more on a coloured tile, whose upper left corner is given, in pixels of the ORIGINAL, and its scale. null: the tiles
  *   hide what lies below them.
+ * @param {((bitmap: ImageBitmap) => void) | null} look sees each tile once, when it comes.
  */
 export class Tiles extends OpenSeadragon.TileSource {
-  constructor({ width, height, tile, levels }, address, colour = null, finish = null) {
+  constructor({ width, height, tile, levels }, address, colour = null, finish = null, look = null) {
     super({ width, height, tileSize: tile, minLevel: 0, maxLevel: levels - 1 });
-    Object.assign(this, { address, colour, finish, raw: new WeakMap(), generation: 0, ended: new AbortController() });
+    Object.assign(this, { address, colour, finish, look, raw: new WeakMap(), generation: 0 });
+    this.ended = new AbortController();
   }
 
-  /** Let every tile that is drawn from now on take its colours anew. */
-  colourAgain() {
+  /** Let every tile that is drawn from now on take its colours anew, by another function if one is given. */
+  colourAgain(colour = this.colour) {
+    this.colour = colour;
     this.generation += 1;
   }
 
@@ -61,24 +64,30 @@ export class Tiles extends OpenSeadragon.TileSource {
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
     const context = canvas.getContext("2d", { willReadFrequently: Boolean(this.colour) });
     context.drawImage(bitmap, 0, 0);
+    this.look?.(bitmap);
     bitmap.close();
-    if (this.colour) {
-      const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    return context;
+  }
+
+  #rawOf(context) {
+    if (!this.raw.has(context)) {
+      const { data } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
       this.raw.set(context, { data, generation: -1 });
     }
-    return context;
+    return this.raw.get(context);
   }
 
   /** Bring a tile's colours up to date; called for each tile just before it is drawn. */
   prepare(context, { level, x, y }) {
-    const raw = this.raw.get(context);
-    if (!raw || raw.generation === this.generation) return;
+    if (!this.colour) return;
+    const raw = this.#rawOf(context);
+    if (raw.generation === this.generation) return;
     raw.generation = this.generation;
     const { width, height } = context.canvas;
     const coloured = new ImageData(width, height);
     this.colour(raw.data, new Uint32Array(coloured.data.buffer));
     context.putImageData(coloured, 0, 0);
     const scale = 2 ** (level - this.maxLevel);
-    this.finish(context, scale, (x * this.tileSize) / scale, (y * this.tileSize) / scale);
+    this.finish?.(context, scale, (x * this.tileSize) / scale, (y * this.tileSize) / scale);
   }
 }
