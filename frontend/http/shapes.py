@@ -138,6 +138,17 @@ class LocalisationResult(_Result):
     localisation: LocalisationShape
 
 
+class ComparisonShape(_Shape):
+    """What another model says about the same picture; null is what it has not said. `message` is for people."""
+
+    model: str
+    result: str | None = Field(pattern="^[0-9a-f]{32}$")
+    label: str | None
+    probability: float | None = Field(ge=0, le=1)
+    agrees: bool | None
+    message: str
+
+
 class AreaShape(_Shape):
     """How much of a class there is; the fraction is of all tissue."""
 

@@ -10,8 +10,10 @@ from frontend.pages.rendering import Pages
 from frontend.routes.answers import problems
 from oncoserve.errors import PlatformError
 from oncoserve.prediction.catalogue import Catalogue
+from oncoserve.results.comparison import Comparison
 from oncoserve.results.gallery import Gallery
 from oncoserve.results.report import describe
+from oncoserve.tasks.card import Card
 
 HTML: dict[str, Any] = {"text/html": {}}
 
@@ -24,7 +26,9 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
         document = shown(await gallery.document(result, request.state.owner))
         served = catalogue.snapshot.models.get(document["model"])
         card = served.card if served else None
-        return pages.render(request, "result.html", result=document, card=card, report=describe(document, card))
+        comparison = await _compared(gallery, document["id"], card, request.state.owner)
+        words = {"report": describe(document, card), "comparison": comparison}
+        return pages.render(request, "result.html", result=document, card=card, **words)
 
     @routes.get(
         "/results/{result}",
@@ -59,3 +63,13 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
         return pages.render(request, "job.html", job=job)
 
     return routes
+
+
+async def _compared(gallery: Gallery, result: str, card: Card | None, owner: str | None) -> Comparison | None:
+    """With the other model's result, where the card names one and it is served; the page does without, too."""
+    if card is None or card.compare_with is None:
+        return None
+    try:
+        return await gallery.compare(result, owner)
+    except PlatformError:
+        return None

@@ -34,7 +34,7 @@ def router(catalogue: Catalogue, use_case: Predict, samples: Samples, pages: Pag
 
     @routes.get("/", summary="The page", response_class=Response)
     async def page(request: Request) -> Response:
-        return pages.render(request, "index.html", **context())
+        return pages.render(request, "index.html", **context(model=request.query_params.get("model", "")))
 
     @routes.post("/ask", include_in_schema=False)
     async def ask(request: Request) -> Response:

@@ -1,12 +1,13 @@
 """GET and DELETE /v1/results/{id}, and the files made from a result; nothing here asks the inference server."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from frontend.http.links import RESULTS, shown
-from frontend.http.shapes import Result
+from frontend.http.shapes import ComparisonShape, Result
 from frontend.routes.answers import draw, problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery, ThumbnailOptions
@@ -33,6 +34,17 @@ def router(gallery: Gallery) -> APIRouter:
         entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, given)
         return send(shown(await gallery.review(entry, view)))
+
+    @routes.get(
+        "/{result}/comparison",
+        summary="The same picture's result of the model that answers the same question",
+        response_model=ComparisonShape,
+        responses=problems(404, 503),
+    )
+    async def read_comparison(result: str, request: Request) -> Response:
+        """Where `compare_with` of the model's card names one. Asks no model: what is stored is compared."""
+        comparison = await gallery.compare(result, request.state.owner)
+        return send(asdict(comparison))
 
     @routes.delete("/{result}", summary="Delete a result", status_code=204, responses=problems(404, 503))
     async def delete_result(result: str, request: Request) -> None:

@@ -13,6 +13,7 @@ from oncoserve import NOTICE
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
 from oncoserve.pictures.decode import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL, decode, to_png
 from oncoserve.results import corrections
+from oncoserve.results.comparison import Comparison, compare, counterpart
 from oncoserve.results.drawing import Drawing
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget
@@ -75,6 +76,22 @@ class Gallery:
             return document
         entry = await self.open(result, owner)
         return await self.review(entry, entry.model.task.view())
+
+    async def compare(self, result: str, owner: str | None) -> Comparison:
+        """The result beside that of the model that its model's card names, if it is stored for the same picture.
+
+        Raises:
+            ResultNotFound, StorageUnavailable, RenderingNotAvailable: the card names none, and what `Catalogue.get`
+                raises.
+        """
+        results = self._store.of(owner)
+        document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
+        name = self._model_of(document["model"]).card.compare_with
+        if name is None:
+            raise RenderingNotAvailable(document["model"], "comparison")
+        other = self._model_of(name)
+        found = await self._threads.run(results.find, counterpart(document, other))
+        return compare(document, other.card, None if found is None else json.loads(found))
 
     async def delete(self, result: str, owner: str | None) -> None:
         """Remove a result with all its files.

@@ -100,6 +100,8 @@ class Card(_Part):
     precisions: list[Precision] = []
     samples: Name | None = None
     """The model whose sample pictures the page offers, where these are not its own."""
+    compare_with: Name | None = None
+    """The model that answers the same question with the same classes, where there is one."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,6 +110,11 @@ class Seen:
 
     def posts(self) -> list[Request]:
         return [request for request in self.requests if request.method == "POST"]
+
+    def asked(self) -> list[str]:
+        """The models that were sent a picture, in order; the page asks those that answer the same question, too."""
+        found = [re.search(r"/v1/models/(\w+)/predict$", request.url) for request in self.posts()]
+        return [match[1] for match in found if match]
 
     def unexpected(self) -> list[str]:
         return [line for line in self.console if not any(part in line for part in self.expected)]

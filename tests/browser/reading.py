@@ -11,7 +11,9 @@ PATIENCE_MS = 60_000  # for whatever the page does; only a test that fails waits
 
 
 def wait_for_answer(page: Page) -> None:
+    """Wait until the answer is there, and what another model says about the same picture, where there is one."""
     page.locator("#answer").wait_for()
+    expect(page.locator("#comparison")).not_to_have_attribute("aria-busy", "true")
 
 
 def bars(page: Page) -> dict[str, tuple[float, float]]:

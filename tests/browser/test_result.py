@@ -32,7 +32,7 @@ def test_chosen_file_gets_its_label_and_the_numbers_of_the_api(visit, samples, n
     assert {each: number for each, (number, _) in shown.items()} == api["probabilities"]
     for each, (number, length) in shown.items():
         assert length == pytest.approx(number, abs=0.01), each
-    assert len(seen.posts()) == 1
+    assert seen.asked() == ["brain_mri", "brain_tumour"]
 
 
 def test_numbers_are_readable_without_the_bars(visit, samples):
@@ -104,7 +104,7 @@ def test_layer_over_the_picture_is_what_the_service_draws(visit, samples):
     page.set_input_files("#file", samples["meningioma"])
     wait_for_answer(page)
     page.get_by_role("switch").check()
-    page.get_by_role("slider").fill("100")
+    page.get_by_role("slider", name="Opacity").fill("100")
     here = viewport(page)
     assert difference(here, served(page, f"/v1/results/{result_id(page)}/overlay.png?opacity=1")) < 5
 
@@ -160,7 +160,7 @@ def test_downloads_are_the_overlay_at_the_opacity_shown_and_the_document(visit, 
     page.set_input_files("#file", samples["glioma"])
     wait_for_answer(page)
     page.get_by_role("switch").check()
-    page.get_by_role("slider").fill("80")
+    page.get_by_role("slider", name="Opacity").fill("80")
     with page.expect_download() as download:
         page.get_by_role("link", name="Overlay PNG").click()
     assert download.value.suggested_filename == f"brain_mri-{result_id(page)}.png"

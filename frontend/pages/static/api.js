@@ -52,6 +52,22 @@ export async function readResult(id, signal, view) {
   return JSON.parse(await (await get(address(`/v1/results/${encodeURIComponent(id)}`, view), signal)).text());
 }
 
+/** A stored result beside that of the model that its model's card names. */
+export async function readComparison(id, signal) {
+  return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}/comparison`, signal)).text());
+}
+
+/** Ask a model about a picture whenever the service has nothing more urgent to do. */
+export const askLater = (model, file, signal) => withKey((headers) => postLater(headers, model, file, signal));
+
+function postLater(headers, model, file, signal) {
+  const body = new FormData();
+  body.append("image", file);
+  const sent = { ...headers, Accept: "application/json", Priority: "u=6" };
+  const path = `/v1/models/${encodeURIComponent(model)}/predict`;
+  return exchange(new Request(path, { method: "POST", headers: sent, body, signal }), signal);
+}
+
 /** What can be looked at of a stored result: sizes, levels, layers. */
 export async function readDescription(id, signal) {
   return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}/tiles`, signal)).text());

@@ -2,6 +2,7 @@
 
 import { isReady, predict, readPicture, readResult, readSample, remove, save } from "./api.js";
 import { sendAsJob } from "./batch.js";
+import { compareAnswers, withdrawComparison } from "./comparison.js";
 import {
   cards,
   checkParameters,
@@ -45,6 +46,7 @@ async function run(work) {
   running = controller;
   shown = null;
   withdrawThreshold();
+  withdrawComparison();
   progress("Waiting");
   show("working");
   offerAnotherQuestion();
@@ -106,7 +108,7 @@ async function ask(signal) {
     part < 1 ? progress("Uploading", part) : progress("Computing"),
   );
   signal.throwIfAborted();
-  await present(answer);
+  await present(answer, picture);
 }
 
 /** Show a stored result again. */
@@ -116,7 +118,7 @@ const open = (id) => async (signal) => {
   await present({ document: result });
 };
 
-async function present(answer) {
+async function present(answer, picture = null) {
   const result = answer.document;
   const task = TASKS[result.task];
   asked = { model: result.model, parameters: result.provenance.parameters };
@@ -126,6 +128,7 @@ async function present(answer) {
   const looking = showStored(result, cards.get(result.model), task, review);
   offerThreshold(result, review);
   offerFiles();
+  compareAnswers(result, cards.get(cards.get(result.model)?.compare_with), picture);
   show("answer");
   history.replaceState(null, "", `#result=${result.id}`);
   at("report").href = `/results/${result.id}`;
@@ -205,6 +208,7 @@ async function deleteShown() {
   forget(id);
   shown = null;
   withdrawThreshold();
+  withdrawComparison();
   clear("The result was deleted.");
   history.replaceState(null, "", location.pathname);
   show("empty");

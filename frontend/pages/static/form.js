@@ -22,7 +22,12 @@ export function selectModel(name) {
 
 /** The parameters that are filled in, by name. */
 export const parameters = () =>
-  Object.fromEntries(fields().flatMap(({ name, value }) => (value === "" ? [] : [[name, Number(value)]])));
+  Object.fromEntries(
+    fields().flatMap(({ name, type, value, checked }) => {
+      if (type === "checkbox") return checked ? [[name, true]] : [];
+      return value === "" ? [] : [[name, Number(value)]];
+    }),
+  );
 
 /** Whether the parameters are others than `earlier`, in which null stands for an empty field. */
 export const parametersDiffer = (earlier) => {
