@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.results.report import percent
 from oncoserve.results.store import result_id
 from oncoserve.tasks.base import ServedModel
@@ -34,10 +35,10 @@ class Comparison:
 
 
 def counterpart(document: Document, other: ServedModel) -> str:
-    """The id that another model's result for the same picture has, asked without parameters."""
+    """The id that another model's result for the same picture has, asked without parameters: see `Question.id`."""
     parameters = other.task.parameters().model_dump(mode="json")
     picture = document["provenance"]["input_sha256"]
-    return result_id(picture, other.name, other.version, other.model_sha256, parameters)
+    return result_id(picture, READING_RULES, other.name, other.version, other.model_sha256, parameters)
 
 
 def compare(document: Document, card: Card, answer: Document | None) -> Comparison:

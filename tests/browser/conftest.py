@@ -1,8 +1,8 @@
 """A browser on the real frontend and the real Triton. Every test also watches what the page does on the side."""
 
 import http.server
-import threading
 import re
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -43,7 +43,7 @@ class Prepared:
         """The tiles to infer, cut one by one."""
         return cut(self.channels, self.positions)
 
-    def blender(self, answers: int) -> Blender:
+    def blender(self, answers: int = 1) -> Blender:
         """What takes the answers, that many to each tile."""
         return Blender(self.grid, answers)
 

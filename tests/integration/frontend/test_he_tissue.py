@@ -77,7 +77,7 @@ def test_tta_keeps_labels_when_a_picture_is_turned(http):
 def test_http_gives_what_bare_onnx_runtime_gives(http, model_repository):
     pixels = np.asarray(Image.open(HISTO).convert("RGB"))
     prepared, session = prepare(pixels, 1.0), onnxruntime.InferenceSession(model_repository / "he_tissue/1/model.onnx")
-    blender = prepared.blender(1)
+    blender = prepared.blender()
     for tile in prepared.tiles():
         (probabilities,) = session.run(None, {"stains": tile.stains[np.newaxis]})
         blender.add(tile.top, tile.left, probabilities[0])

@@ -27,7 +27,7 @@ def on_glass(pixels, side):
 
 
 def segment(prepared, answer):
-    blender = prepared.blender(1)
+    blender = prepared.blender()
     for tile in prepared.tiles():
         blender.add(tile.top, tile.left, answer(tile.stains))
     return Segmentation(prepared.shape, prepared.um_per_px, blender.finish(), prepared.regions)
