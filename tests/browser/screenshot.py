@@ -27,9 +27,8 @@ def ask_brain_tumour(page: Page) -> None:
 
 
 def ask_he_tissue(page: Page) -> None:
-    """A picture whose resolution is not known: at this one all classes are seen."""
+    """A picture that says its resolution, and in which all classes are seen."""
     page.get_by_role("radio", name="H&E tissue").check()
-    page.get_by_role("spinbutton", name="Micrometres per pixel").fill("0.7")
     page.get_by_role("button", name="Sample 1, H&E").click()
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration
-from oncoserve.pictures.decode import Header, Picture
+from oncoserve.pictures.decode import Picture, read_header
 from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.segmentation import (
@@ -25,6 +25,7 @@ from oncoserve.tasks.segmentation import (
     write_polygons,
 )
 from oncoserve.tasks.tissue.glass import TISSUE
+from testbed.encoded_pictures import encoded
 from testbed.fakes import card
 
 TASK = Segmentation()
@@ -90,7 +91,7 @@ def test_requests_are_tiles_of_the_configured_shape():
 
 def test_with_tta_four_directions_of_each_tile_are_asked_for_and_averaged():
     picture, plain, averaged = stained(), TissueParameters(um_per_px=2.0), TissueParameters(um_per_px=2.0, tta=True)
-    header = Header(picture.image(), "PNG")
+    header = read_header(encoded(picture.image()), 10**8)
     once, often = TASK.demand(header, plain), TASK.demand(header, averaged)
     assert (often.requests, often.bytes, often.planning_bytes) == (4 * once.requests, once.bytes, once.planning_bytes)
     plan = TASK.plan(picture, model(), averaged)
