@@ -15,6 +15,7 @@ from PIL import Image
 from frontend.http.shapes import ClassificationResult
 from oncoserve.pictures.resize import resize
 from testbed.encoded_pictures import encoded
+from testbed.picture_files.raw_png import raw_png
 from testbed.servers import FrontendServer
 
 PREDICT = "/v1/models/brain_mri/predict"
@@ -45,6 +46,21 @@ def test_every_labelled_picture_gets_its_class_and_the_numbers_of_bare_onnx_runt
         # Pillow rounds a value in a thousand otherwise; INT8 makes more of that than FP32 (0.0005).
         pillow = np.asarray(image.resize((240, 240), Image.Resampling.BICUBIC))
         np.testing.assert_allclose(numbers, bare(pillow), atol=0.02)
+
+
+@pytest.mark.parametrize(("channels", "low", "top"), [(1, 0, 1500), (1, 1000, 800), (2, 0, 1500), (3, 0, 4095)])
+def test_a_slice_of_twelve_bits_gets_its_class(http, samples, channels, low, top):
+    """As scanners give them: a small part of 16 bits, which would be black by the full range."""
+    for label, path in samples[::6]:
+        grey = np.asarray(Image.open(path).convert("L"))
+        layers = [np.rint(grey * (top / 255)).astype(np.uint16) + np.uint16(low)] * (1 if channels < 3 else 3)
+        layers += [np.full_like(layers[0], 65535)] * (channels == 2)
+        result = http.post(PREDICT, content=raw_png(np.dstack(layers))).json()
+        assert result["label"] == label, path.name
+        assert [each["code"] for each in result["warnings"]] == ["sixteen_bit_windowed"]
+        assert result["provenance"]["reading"]["scaled_from"][0] == low
+        shown = Image.open(io.BytesIO(http.get(result["links"]["overlay"], params={"opacity": 0}).content))
+        assert np.abs(np.asarray(shown.convert("L")).astype(int) - grey * (255 / grey.max())).mean() < 2
 
 
 def test_batching_is_real(triton, samples, tmp_path):

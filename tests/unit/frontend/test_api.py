@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from frontend.http.shapes import ClassificationResult, ModelsShape
+from oncoserve.pictures.rgb import READING_RULES
+from oncoserve.prediction import question
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.draining import Draining
 from testbed.encoded_pictures import encoded, noise, quarters
@@ -54,6 +56,17 @@ async def test_the_same_upload_again_costs_no_inference(service):
     assert second.headers["cache-status"] == "oncoserve; hit"
     third = await service.http.post(PREDICT, content=encoded(noise()))
     assert third.json()["id"] != first.json()["id"]
+
+
+async def test_what_was_read_by_other_rules_is_no_answer(service, monkeypatch):
+    first = (await service.http.post(PREDICT, content=PNG)).json()
+    assert first["provenance"]["reading"] == {
+        "rules": READING_RULES, "bits": 8, "scaled_from": None, "profile": None
+    }  # fmt: skip
+    monkeypatch.setattr(question, "READING_RULES", READING_RULES + 1)
+    second = await service.http.post(PREDICT, content=PNG)
+    assert second.headers["cache-status"] == "oncoserve; fwd=miss; stored"
+    assert second.json()["id"] != first["id"]
 
 
 async def test_result_again_and_its_overlay(service):
