@@ -152,10 +152,8 @@ def described(form: Iterable[tuple[str, str | UploadFile]]) -> str:
     """
     shown = []
     for name, value in form:
-        size = value.size or 0 if isinstance(value, UploadFile) else len(value.encode())
-        shown.append(
-            f"{name[:SHOWN_LETTERS]!r} ({'a file' if isinstance(value, UploadFile) else 'text'}, {size} bytes)"
-        )
+        what = f"a file, {value.size or 0} bytes" if isinstance(value, UploadFile) else f"text, {len(value)} characters"
+        shown.append(f"{name[:SHOWN_LETTERS]!r} ({what})")
     more = [f"and {len(shown) - SHOWN_FIELDS} more"] if len(shown) > SHOWN_FIELDS else []
     return ", ".join([*shown[:SHOWN_FIELDS], *more]) or "none"
 

@@ -22,7 +22,7 @@ FILES = [("images", ("a.png", PNG)), ("images", ("b.png", PNG))]
 
 TO_PREDICT = {
     "no @": ({"files": {"image": (None, "x.jpg")}}, 400, "missing_image",
-             ["'image' (text, 5 bytes)", "-F 'image=@x.jpg'"]),
+             ["'image' (text, 5 characters)", "-F 'image=@x.jpg'"]),
     "no file name": ({"content": part(b'; name="image"', PNG) + END, "headers": TYPE}, 400, "missing_image",
                      ["'image' (text,", "no file name"]),
     "much text": ({"content": part(b'; name="image"', b"a" * 2**20) + END, "headers": TYPE}, 413, "upload_too_large",
@@ -35,7 +35,7 @@ TO_PREDICT = {
     "an odd name": ({"files": {"\x1b[31m" * 99: ("a.png", PNG)}}, 400, "missing_image", ["has to be 'image'"]),
     "text beside": ({"data": {"image": "a.png"}, "files": {"file": ("a.png", PNG)}}, 400, "missing_image",
                     ["-F 'image=@a.png'"]),
-    "no file": ({"files": {"a": (None, "1")}}, 400, "missing_image", ["'a' (text, 1 byte", "-F image=@scan.png"]),
+    "no file": ({"files": {"a": (None, "1")}}, 400, "missing_image", ["'a' (text, 1 character", "-F image=@scan.png"]),
     "no parts": ({"content": END, "headers": TYPE}, 400, "missing_image", ["the fields found: none"]),
     "none chosen": ({"content": part(b'; name="image"; filename=""', b"") + END, "headers": TYPE}, 400,
                     "empty_upload", ["No file was chosen"]),
