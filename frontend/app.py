@@ -12,6 +12,7 @@ from starlette.types import Lifespan
 
 from frontend.http import access, cross_origin, direct, problems
 from frontend.http.access import Access
+from frontend.http.links import ROOT, path_of
 from frontend.http.methods import HeadAsGet
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
@@ -19,6 +20,7 @@ from frontend.http.security_headers import SecurityHeaders
 from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.pages import result_pages, samples, start, static_files
 from frontend.pages.rendering import Pages
+from frontend.proxies import BehindProxy
 from frontend.routes import health, models, predictions, results, viewing
 from frontend.routes import jobs as job_routes
 from oncoserve import NOTICE, __version__
@@ -60,9 +62,9 @@ def create_app(
     pictures = samples.Samples(settings.samples_dir, settings.model_repository, core.catalogue)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, str]]:
         async with core.running(), sweeping(sweeper, settings.results_dir):
-            yield
+            yield {ROOT: settings.root_path}  # for what a connection refuses before there is a request
             await jobs.close()
 
     app = _application(lifespan, core.traces)
@@ -120,6 +122,7 @@ def _wrap(app: FastAPI, core: Core, draining: Draining, static_address: str, sha
         app.add_middleware(CORSMiddleware, **cross_origin.allowing(settings.cors_origins.split(",")))
     app.add_middleware(SecurityHeaders, unchanging=f"{static_address}/")
     app.add_middleware(CloseConnections, draining=draining)
+    app.add_middleware(BehindProxy, root=settings.root_path, trusted=settings.trusted_proxies)
 
 
 def _telemetry(traces: Traces) -> TelemetryConfig:
@@ -127,7 +130,7 @@ def _telemetry(traces: Traces) -> TelemetryConfig:
     return {
         "tracing": traces.provider is not None,
         "tracer_provider": traces.provider,
-        "exclude": lambda scope: scope.get("path") in UNTRACED,
+        "exclude": lambda scope: path_of(scope) in UNTRACED,
         "metrics": False,
         "logs": False,
         "operation_spans": False,

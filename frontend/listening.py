@@ -47,9 +47,9 @@ def refuse_new_connections(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(program)))
 
 
-async def announce(host: str, port: int) -> None:
+async def announce(host: str, port: int, root: str = "") -> None:
     """Tell the user the address as soon as a prediction would be answered; after a while, tell what is missing."""
-    url = f"http://{_ANYWHERE.get(host, host)}:{port}/"
+    url = f"http://{_ANYWHERE.get(host, host)}:{port}{root}/"
     started, pause_s, said = asyncio.get_running_loop().time(), FIRST_PAUSE_S, False
     while (missing := await _what_is_missing(_ANYWHERE.get(host, host), port)) is not None:
         if not said and asyncio.get_running_loop().time() - started > SAY_AFTER_S:

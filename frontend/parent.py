@@ -88,7 +88,8 @@ class Parent:
             if heartbeat := Heartbeat.from_environment():
                 await stack.enter_async_context(heartbeat.beating())
             if self._serving:
-                announcing = asyncio.create_task(announce(self._settings.host, self._settings.port))
+                where = self._settings.host, self._settings.port, self._settings.root_path
+                announcing = asyncio.create_task(announce(*where))
                 stack.callback(announcing.cancel)
             ended = [asyncio.create_task(keeper.run()) for keeper in [*self._serving, *self._working]]
             told = asyncio.create_task(self._signals.get())

@@ -92,6 +92,7 @@ def main() -> int:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # `frontend.proxies` reads them, from the proxies that the settings name
         backlog=BACKLOG,
         timeout_keep_alive=settings.idle_timeout_s,
         receive_timeout_s=settings.receive_timeout_s,

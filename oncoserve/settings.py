@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from oncoserve.runtime import addresses
+
 PREFIX = "ONCO_"
 LAUNCHER_PREFIX = "ONCO_TRITON_"  # read by inference_server, which refuses unknown names itself
 CLIENT_KEY = "ONCO_API_KEY"  # read by the command-line client, which may share a shell with the service
@@ -30,6 +32,12 @@ class Settings(BaseSettings):
 
     published_host: str = ""
     """Address that the port is published on, where that is not ONCO_HOST, as with a container."""
+
+    root_path: str = ""
+    """Path that a proxy publishes the service under, such as /oncology; empty means the root of its host."""
+
+    trusted_proxies: str = ""
+    """Addresses and networks of the proxies whose X-Forwarded-* headers are believed, comma-separated; empty: none."""
 
     api_keys_file: Path | None = None
     """File with the hashes of the API keys, see docs/security.md; empty means that no key is needed."""
@@ -116,7 +124,7 @@ class Settings(BaseSettings):
     """Address of an emulator of AWS; empty means AWS."""
 
     samples_dir: Path = Path("build/samples")
-    """Folder with the sample pictures of the page, one folder per model."""
+    """Folder with the sample pictures of the page, one folder per model; whoever reaches the service may see them."""
 
     max_upload_bytes: int = Field(default=256 * 2**20, ge=1024, le=2**30)
     """Largest request body, in bytes."""
@@ -170,6 +178,19 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        if value.endswith("/"):
+            raise ValueError("it ends with a slash; write it without, or leave it empty for the root of the host")
+        return addresses.root_path(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        addresses.networks(value)
+        return value
 
     @model_validator(mode="after")
     def _not_open_to_everybody(self) -> "Settings":

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from frontend.http.links import path_of, root_of
 from frontend.http.problems import PROBLEM_CONTENT, problem
 from frontend.http.rate_limit import RateLimit
 from oncoserve.errors import PlatformError, TooManyRequests, Unauthorised
@@ -13,9 +14,10 @@ from oncoserve.keys import KeyFile
 HEADER = "X-API-Key"
 # What a browser loads before it can have a key, and what orchestrators ask. Everything else needs one, even /metrics
 # and addresses that do not exist: a new route is closed until it is named here.
-OPEN = frozenset({"/", "/jobs", "/errors", "/docs", "/openapi.json", "/livez", "/readyz"})
+OPEN = frozenset({"/", "/jobs", "/errors", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/samples", ""})
 # Pages below /results/ and /jobs/ are empty where keys are needed; their scripts fetch what is in them with the key.
-OPEN_FOLDERS = ("/results/", "/jobs/", "/static/", "/static-offline-docs/")
+# Sample pictures are of nobody who could ask for secrecy, and the page shows them before it has a key.
+OPEN_FOLDERS = ("/results/", "/jobs/", "/static/", "/static-offline-docs/", "/v1/samples/")
 
 
 class Access:
@@ -40,11 +42,11 @@ class Access:
         state = scope["state"]
         state["owner"] = None
         try:
-            if not is_open(scope["path"]):
+            if not is_open(path_of(scope)):
                 state["owner"] = self._admit(scope)
         except PlatformError as error:
             state["error_code"] = error.code
-            await problem(error, state["request_id"])(scope, receive, send)
+            await problem(error, state["request_id"], root_of(scope))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

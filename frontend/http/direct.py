@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from frontend.http import problems as error_handlers
+from frontend.http.links import path_of
 from oncoserve.errors import PlatformError
 
 
@@ -49,8 +50,9 @@ class Shortcut:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
         if scope["type"] == "http":
+            path = path_of(scope)
             for route in self._routes:
-                match = route.path_regex.fullmatch(scope["path"]) if scope["method"] in (route.methods or ()) else None
+                match = route.path_regex.fullmatch(path) if scope["method"] in (route.methods or ()) else None
                 if match is not None:
                     scope.update(route=route, path_params=match.groupdict())
                     response = await self._answer(route, Request(scope, receive, send))

@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontend.http.links import root_of
 from frontend.http.problems import problem, translate
 from oncoserve.errors import InternalError, MalformedRequest, RequestTimeout, UploadTooLarge
 from oncoserve.runtime.budget import Budget, Share
@@ -88,7 +89,7 @@ class RequestContext:
                     log.warning("out of resources", extra={"request_id": request_id, "error": repr(error)})
                 if started:
                     raise
-                await problem(ours, request_id)(scope, receive, send_with_headers)
+                await problem(ours, request_id, root_of(scope))(scope, receive, send_with_headers)
             finally:
                 self._record(scope, status, timings)
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from frontend.http.links import root_of
 from frontend.http.methods import OPTIONS, allowed
 from oncoserve.errors import (
     InternalError,
@@ -30,10 +31,16 @@ OF_THE_MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQU
 log = logging.getLogger(__name__)
 
 
-def problem(error: PlatformError, request_id: str) -> Response:
-    """The answer for an error."""
+def problem(error: PlatformError, request_id: str, root: str = "") -> Response:
+    """The answer for an error.
+
+    Args:
+        error: what went wrong.
+        request_id: of the request.
+        root: see `links.root_of`.
+    """
     body = {
-        "type": f"/errors#{error.code}",
+        "type": f"{root}/errors#{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
@@ -86,7 +93,7 @@ async def handle(request: Request, error: Exception) -> Response:
     if request.method == OPTIONS and isinstance(ours, MethodNotAllowed):
         return Response(status_code=204, headers={"Allow": _allowed(request, error)})
     request.state.error_code = ours.code
-    answer = problem(ours, request.state.request_id)
+    answer = problem(ours, request.state.request_id, root_of(request.scope))
     if isinstance(ours, MethodNotAllowed):
         answer.headers["Allow"] = _allowed(request, error)
     return answer

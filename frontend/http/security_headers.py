@@ -2,6 +2,8 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontend.http.links import path_of
+
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -67,7 +69,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
+        path = path_of(scope)
         added = PAGES.get(path) or next((each for folder, each in self._folders if path.startswith(folder)), ANSWER)
 
         async def send_with_headers(message: Message) -> None:

@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
+from frontend.http.links import root_of
 from oncoserve import NOTICE, __version__
 from oncoserve.errors import PlatformError
 from oncoserve.settings import Settings
@@ -24,11 +25,11 @@ class Pages:
 
     def __init__(self, settings: Settings, static: str) -> None:
         self.keys = settings.api_keys_file is not None
+        self._static = static
         self._templates = Jinja2Templates(TEMPLATES)
         self._templates.env.globals.update(
             notice=NOTICE,
             version=__version__,
-            static=static,
             keys=self.keys,
             max_upload_bytes=settings.max_upload_bytes,
             max_image_pixels=settings.max_image_pixels,
@@ -37,7 +38,9 @@ class Pages:
 
     def render(self, request: Request, name: str, /, **context: Any) -> Response:  # noqa: ANN401 - as Jinja has it
         """The page made from a template."""
-        return self._templates.TemplateResponse(request, name, context)
+        root = root_of(request.scope)
+        own = {"root": root, "static": f"{root}{self._static}"}
+        return self._templates.TemplateResponse(request, name, context | own)
 
     def problem(self, request: Request, error: PlatformError, name: str, /, **context: Any) -> Response:  # noqa: ANN401
         """A page that says what went wrong and what to do, with the error's status."""

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.http.links import RESULTS, shown
+from frontend.http.links import RESULTS, root_of, shown
 from frontend.pages.rendering import Pages
 from frontend.routes.answers import problems
 from oncoserve.errors import PlatformError
@@ -23,7 +23,7 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
     routes = APIRouter(tags=["page"])
 
     async def report(request: Request, result: str) -> Response:
-        document = shown(await gallery.document(result, request.state.owner))
+        document = shown(await gallery.document(result, request.state.owner), root_of(request.scope))
         served = catalogue.snapshot.models.get(document["model"])
         card = served.card if served else None
         comparison = await _compared(gallery, document["id"], card, request.state.owner)
@@ -39,7 +39,7 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
     async def result_page(result: str, request: Request) -> Response:
         """Where keys are needed, an empty page whose script fetches the content with the key: links carry none."""
         if pages.keys:
-            return pages.render(request, "locked.html", source=f"{RESULTS}/{result}/page.html")
+            return pages.render(request, "locked.html", source=f"{root_of(request.scope)}{RESULTS}/{result}/page.html")
         try:
             return await report(request, result)
         except PlatformError as error:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from frontend.http import caller_headers
+from frontend.http.links import root_of
 from frontend.http.problems import translate
 from frontend.pages.ask_form import AskForm
 from frontend.pages.rendering import Pages
@@ -47,7 +48,7 @@ def router(catalogue: Catalogue, use_case: Predict, samples: Samples, pages: Pag
                 answer = await ask_model(use_case, served, request, caller, partial(form.question, served))
         except (PlatformError, HTTPException) as error:
             return pages.problem(request, translate(error), "index.html", **context(**form.fields if form else {}))
-        return RedirectResponse(f"/results/{answer.id}", SEE_OTHER)
+        return RedirectResponse(f"{root_of(request.scope)}/results/{answer.id}", SEE_OTHER)
 
     @routes.get("/errors", summary="Every error code, and what to do", response_class=Response)
     async def errors(request: Request) -> Response:

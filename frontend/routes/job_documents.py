@@ -8,22 +8,22 @@ from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, State
 from oncoserve.jobs.service import Jobs
 
 
-async def job_document(jobs: Jobs, job: Job) -> JobShape:
-    """A job with its images."""
-    images = [_image(image) for image in job.images]
+async def job_document(jobs: Jobs, job: Job, root: str) -> JobShape:
+    """A job with its images; its addresses begin with `root`, see `links.root_of`."""
+    images = [_image(image, root) for image in job.images]
     position = await jobs.position(job.record)
-    return JobShape(**_summary(job.record, jobs.state(job.record), position).model_dump(), images=images)
+    return JobShape(**_summary(job.record, jobs.state(job.record), position, root).model_dump(), images=images)
 
 
-async def page_document(jobs: Jobs, owner: str | None, cursor: str | None, limit: int) -> JobsShape:
-    """Some jobs of an owner."""
+async def page_document(jobs: Jobs, owner: str | None, cursor: str | None, limit: int, root: str) -> JobsShape:
+    """Some jobs of an owner; see `job_document`."""
     page = await jobs.page(owner, cursor, limit)
-    following = None if page.cursor is None else f"{JOBS}?limit={limit}&cursor={page.cursor}"
-    summaries = [_summary(record, jobs.state(record), await jobs.position(record)) for record in page.jobs]
+    following = None if page.cursor is None else f"{root}{JOBS}?limit={limit}&cursor={page.cursor}"
+    summaries = [_summary(record, jobs.state(record), await jobs.position(record), root) for record in page.jobs]
     return JobsShape(jobs=summaries, next=following)
 
 
-def _summary(record: JobRecord, state: State, position: int | None) -> JobSummaryShape:
+def _summary(record: JobRecord, state: State, position: int | None, root: str) -> JobSummaryShape:
     progress = record.progress
     return JobSummaryShape(
         id=record.id,
@@ -41,11 +41,11 @@ def _summary(record: JobRecord, state: State, position: int | None) -> JobSummar
             failed=progress.failed,
         ),
         position=position,
-        links={"self": f"{JOBS}/{record.id}", "model": f"{MODELS}/{record.model}"},
+        links={"self": f"{root}{JOBS}/{record.id}", "model": f"{root}{MODELS}/{record.model}"},
     )
 
 
-def _image(image: JobImage) -> JobImageShape:
+def _image(image: JobImage, root: str) -> JobImageShape:
     outcome = image.outcome or Outcome()
     fault = outcome.fault
     return JobImageShape.model_validate(
@@ -53,7 +53,7 @@ def _image(image: JobImage) -> JobImageShape:
             "name": image.name,
             "state": image.state.value,
             "result": outcome.result,
-            "links": _links(outcome),
+            "links": _links(outcome, root),
             "error": fault
             and FaultShape(code=fault.code, title=fault.title, detail=fault.detail, retryable=image.retryable),
             "attempts": image.attempts,
@@ -61,11 +61,11 @@ def _image(image: JobImage) -> JobImageShape:
     )
 
 
-def _links(outcome: Outcome) -> dict[str, str]:
+def _links(outcome: Outcome, root: str) -> dict[str, str]:
     """Addresses of an image's result."""
     if outcome.result is None:
         return {}
-    return {"result": f"{RESULTS}/{outcome.result}", **of_result(outcome.result, outcome.files)}
+    return {"result": f"{root}{RESULTS}/{outcome.result}", **of_result(outcome.result, outcome.files, root)}
 
 
 def _time(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from frontend.http.job_shapes import JobShape, JobsShape, UploadRequest, UploadShape
-from frontend.http.links import JOBS
+from frontend.http.links import JOBS, root_of
 from frontend.routes.answers import JSON, problems, query
 from frontend.routes.job_documents import job_document, page_document
 from frontend.routes.job_forms import read_job
@@ -71,19 +71,19 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
                 raise MissingImages
             parameters = parse_parameters(task_of(form.model).parameters, form.fields)
             job = await jobs.submit(request.state.owner, form.model, parameters.model_dump(mode="json"), form.pictures)
-        return await accepted(jobs, job)
+        return await accepted(jobs, job, root_of(request.scope))
 
     @routes.get(JOBS, summary="Your jobs, newest first", responses=problems(422, 503))
     async def list_jobs(
         request: Request, limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 20, cursor: str | None = None
     ) -> JobsShape:
         """Without their images. `next` is the address of the following page."""
-        return await page_document(jobs, request.state.owner, cursor, limit)
+        return await page_document(jobs, request.state.owner, cursor, limit, root_of(request.scope))
 
     @routes.get(f"{JOBS}/{{job}}", summary="A job with its images", responses=problems(404, 503))
     async def read_job_again(job: str, request: Request) -> JobShape:
         """How far it is, and where the results are."""
-        return await job_document(jobs, await jobs.get(request.state.owner, job))
+        return await job_document(jobs, await jobs.get(request.state.owner, job), root_of(request.scope))
 
     @routes.post(
         f"{JOBS}/{{job}}/retry",
@@ -126,8 +126,8 @@ def prefers_async(headers: Headers) -> bool:
     return bool(ASYNC.search(headers.get("prefer", "")))
 
 
-async def accepted(jobs: Jobs, job: Job) -> Response:
-    """202 with the job's document and its address."""
-    document = await job_document(jobs, job)
-    headers = {"Location": f"{JOBS}/{job.record.id}"}
+async def accepted(jobs: Jobs, job: Job, root: str) -> Response:
+    """202 with the job's document and its address, which begins with `root`, see `links.root_of`."""
+    document = await job_document(jobs, job, root)
+    headers = {"Location": document.links["self"]}
     return Response(document.model_dump_json(), ACCEPTED, headers, JSON)

@@ -1,8 +1,8 @@
 """GET /v1/models, /v1/models/{model} and its versions: the card beside what the server really runs."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from frontend.http.links import MODELS
+from frontend.http.links import MODELS, root_of
 from frontend.http.shapes import ConfigurationShape, ModelShape, ModelsShape, TensorShape
 from frontend.routes.answers import problems
 from oncoserve.inference.backend import TensorSpec
@@ -15,22 +15,23 @@ def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix=MODELS, tags=["models"])
 
     @routes.get("", summary="All models, and why some are not ready")
-    async def list_models() -> ModelsShape:
-        snapshot = catalogue.snapshot
-        models = [_shape(catalogue, each, f"{MODELS}/{name}") for name, each in snapshot.models.items()]
+    async def list_models(request: Request) -> ModelsShape:
+        snapshot, address = catalogue.snapshot, f"{root_of(request.scope)}{MODELS}"
+        models = [_shape(catalogue, each, f"{address}/{name}") for name, each in snapshot.models.items()]
         return ModelsShape(models=models, not_ready=dict(snapshot.problems))
 
     @routes.get("/{model}", summary="A model's card and live configuration", responses=problems(404, 422, 503))
-    async def read_model(model: str) -> ModelShape:
+    async def read_model(model: str, request: Request) -> ModelShape:
         """Of its newest version; `versions` lists all that are served side by side."""
         served = catalogue.get(model)
-        return _shape(catalogue, served, f"{MODELS}/{served.name}")
+        return _shape(catalogue, served, f"{root_of(request.scope)}{MODELS}/{served.name}")
 
     @routes.get("/{model}/versions/{version}", summary="The same of one version", responses=problems(404, 422, 503))
-    async def read_version(model: str, version: str) -> ModelShape:
+    async def read_version(model: str, version: str, request: Request) -> ModelShape:
         """The card is that of the model's newest version."""
         served = catalogue.get(model, version)
-        return _shape(catalogue, served, f"{MODELS}/{served.name}/versions/{served.version}")
+        address = f"{root_of(request.scope)}{MODELS}/{served.name}/versions/{served.version}"
+        return _shape(catalogue, served, address)
 
     return routes
 

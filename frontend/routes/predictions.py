@@ -9,7 +9,7 @@ from starlette.responses import Response
 from frontend.http import caller_headers
 from frontend.http.direct import DirectRoute
 from frontend.http.job_shapes import JobShape
-from frontend.http.links import MODELS, shown
+from frontend.http.links import MODELS, root_of, shown
 from frontend.http.negotiation import choose
 from frontend.http.shapes import Result
 from frontend.routes.answers import JSON, draw, problems, query, send
@@ -68,7 +68,7 @@ def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs
         job = await jobs.submit(
             request.state.owner, served.name, parameters.model_dump(mode="json"), [Submission("", read)]
         )
-        response = await accepted(jobs, job)
+        response = await accepted(jobs, job, root_of(request.scope))
         response.headers["Preference-Applied"] = "respond-async"
         return response
 
@@ -88,7 +88,7 @@ def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs
         timings = request.state.timings
         caller = caller_headers.read(request)
         answer = await ask(use_case, served, request, caller, partial(read_question, served, request))
-        document = shown(answer.entry.document)
+        document = shown(answer.entry.document, root_of(request.scope))
         if media_type == JSON:
             response, address = send(document), document["links"]["self"]
         else:

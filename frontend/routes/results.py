@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.http.links import RESULTS, shown
+from frontend.http.links import RESULTS, root_of, shown
 from frontend.http.shapes import ComparisonShape, Result
 from frontend.routes.answers import draw, problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
@@ -30,10 +30,10 @@ def router(gallery: Gallery) -> APIRouter:
         """With a threshold, where the task has one, the numbers as they are with it."""
         given = request.query_params.multi_items()
         if not given:
-            return send(shown(await gallery.document(result, request.state.owner)))
+            return send(shown(await gallery.document(result, request.state.owner), root_of(request.scope)))
         entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, given)
-        return send(shown(await gallery.review(entry, view)))
+        return send(shown(await gallery.review(entry, view), root_of(request.scope)))
 
     @routes.get(
         "/{result}/comparison",

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from frontend.http.links import RESULTS, shown
+from frontend.http.links import RESULTS, root_of, shown
 from frontend.http.shapes import CorrectionsShape, Result, TilesShape
 from frontend.routes.answers import problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
@@ -48,6 +48,7 @@ def router(gallery: Gallery, viewer: Viewer) -> APIRouter:
         """
         entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, request.query_params.multi_items())
-        return send(shown(await gallery.correct(entry, view, frozenset(corrections.excluded))))
+        document = await gallery.correct(entry, view, frozenset(corrections.excluded))
+        return send(shown(document, root_of(request.scope)))
 
     return routes

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontend.http.links import root_of
 from frontend.http.problems import problem
 from frontend.http.wire.ending import something_waits
 from frontend.http.wire.protocol import LimitedProtocol
@@ -127,7 +128,7 @@ class AnswerBeforeTheEnd:
                 raise
             error = ShuttingDown()
             scope["state"]["error_code"] = error.code
-            await problem(error, scope["state"]["request_id"])(scope, receive, send)
+            await problem(error, scope["state"]["request_id"], root_of(scope))(scope, receive, send)
 
 
 def _anybody_waits(sockets: Sequence[socket.socket]) -> bool:

@@ -18,6 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from frontend.http.links import ROOT
 from frontend.http.middleware import REFUSED
 from frontend.http.problems import problem
 from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
@@ -274,7 +275,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _problem(self, error: PlatformError) -> Response:
         request_id = uuid.uuid4().hex
-        answer = problem(error, request_id)
+        answer = problem(error, request_id, self.app_state.get(ROOT, ""))
         answer.headers["X-Request-ID"] = request_id
         log.info("refused", extra={"request_id": request_id, "status": error.status, "code": error.code})
         return answer

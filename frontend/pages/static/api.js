@@ -2,6 +2,7 @@
 
 import { hasKey, withKey } from "./key.js";
 import { Problem } from "./problem.js";
+import { rooted } from "./root.js";
 
 const KEEP_FILE_MS = 60_000; // until a browser has surely begun to save it
 
@@ -49,7 +50,7 @@ export function address(path, query = {}) {
 
 /** A stored result, as it is with `view` (see the tasks). */
 export async function readResult(id, signal, view) {
-  return JSON.parse(await (await get(address(`/v1/results/${encodeURIComponent(id)}`, view), signal)).text());
+  return JSON.parse(await (await get(address(rooted(`/v1/results/${encodeURIComponent(id)}`), view), signal)).text());
 }
 
 /** A stored result beside that of the model that its model's card names. */
@@ -70,7 +71,7 @@ function postLater(headers, model, file, signal) {
 
 /** What can be looked at of a stored result: sizes, levels, layers. */
 export async function readDescription(id, signal) {
-  return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}/tiles`, signal)).text());
+  return JSON.parse(await (await get(rooted(`/v1/results/${encodeURIComponent(id)}/tiles`), signal)).text());
 }
 
 /** PUT a JSON value; resolves to the JSON of the answer. */
@@ -103,17 +104,17 @@ export async function readSample(path, signal) {
 
 /** Whether everything is ready. */
 export async function isReady() {
-  return (await fetch("/readyz").catch(() => null))?.ok ?? false;
+  return (await fetch(rooted("/readyz")).catch(() => null))?.ok ?? false;
 }
 
 /** The job of that id, with its images. */
-export const readJob = async (id, signal) => json(await get(`/v1/jobs/${encodeURIComponent(id)}`, signal));
+export const readJob = async (id, signal) => json(await get(rooted(`/v1/jobs/${encodeURIComponent(id)}`), signal));
 
 /** Some jobs, newest first: from the beginning, or from the address that the answer before named `next`. */
-export const readJobs = async (from = "/v1/jobs") => json(await get(from));
+export const readJobs = async (from = rooted("/v1/jobs")) => json(await get(from));
 
 /** The card of a model. */
-export const readCard = async (model) => (await json(await get(`/v1/models/${encodeURIComponent(model)}`))).card;
+export const readCard = async (model) => (await json(await get(rooted(`/v1/models/${encodeURIComponent(model)}`)))).card;
 
 /** The text at an address. */
 export const readText = async (path) => (await get(path)).text();
@@ -138,11 +139,11 @@ const json = async (blob) => JSON.parse(await blob.text());
  * @returns the document, whether it was stored already, and the milliseconds it took here and in the server.
  */
 export const predict = (model, file, parameters, ...how) =>
-  upload(`/v1/models/${encodeURIComponent(model)}/predict`, { image: file, ...parameters }, ...how);
+  upload(rooted(`/v1/models/${encodeURIComponent(model)}/predict`), { image: file, ...parameters }, ...how);
 
 /** Upload pictures for a job, as `predict` does one; the document is the job's. */
 export const sendJob = (model, files, parameters, ...how) =>
-  upload("/v1/jobs", { model, ...parameters, images: files }, ...how);
+  upload(rooted("/v1/jobs"), { model, ...parameters, images: files }, ...how);
 
 const upload = (path, fields, ...how) => withKey((headers) => send(headers, path, fields, ...how));
 

@@ -1,6 +1,6 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { isReady, predict, readPicture, readResult, readSample, remove, save } from "./api.js";
+import { isReady, predict, readResult, readSample, remove, save } from "./api.js";
 import { sendAsJob } from "./batch.js";
 import { compareAnswers, withdrawComparison } from "./comparison.js";
 import {
@@ -12,11 +12,12 @@ import {
   parametersDiffer,
   selectModel,
 } from "./form.js";
-import { hasKey, keyIsMissing, onKey } from "./key.js";
+import { hasKey } from "./key.js";
 import { forget, offerHistory, remember } from "./history.js";
 import { onPictures } from "./picking.js";
 import { Problem, problemOf, say } from "./problem.js";
 import { offerDownloads, showProvenance, showResult } from "./result.js";
+import { rooted } from "./root.js";
 import { TASKS } from "./tasks.js";
 import { offerThreshold, withdrawThreshold } from "./threshold.js";
 import { changeResult, clear, layerOpacity, onLayerChange, showPicture, showStored } from "./viewer.js";
@@ -131,7 +132,7 @@ async function present(answer, picture = null) {
   compareAnswers(result, cards.get(cards.get(result.model)?.compare_with), picture);
   show("answer");
   history.replaceState(null, "", `#result=${result.id}`);
-  at("report").href = `/results/${result.id}`;
+  at("report").href = rooted(`/results/${result.id}`);
   remember(result);
   at("answer-title").focus();
   await looking;
@@ -165,15 +166,6 @@ function saveWithKey(event) {
   save(link.getAttribute("href"), link.download).catch((error) => {
     at("download-status").textContent = `${link.textContent} could not be fetched. ${error.message}`;
   });
-}
-
-/** Show the sample pictures that wait for a key. */
-async function showSamples() {
-  if (keyIsMissing()) return;
-  for (const image of document.querySelectorAll("img[data-source]")) {
-    image.src = URL.createObjectURL(await readPicture(image.dataset.source));
-    delete image.dataset.source;
-  }
 }
 
 /** A change of the model or a parameter asks nothing by itself: it offers to. */
@@ -249,9 +241,7 @@ at("cancel").addEventListener("click", () => running?.abort());
 window.addEventListener("hashchange", openFromAddress);
 onQuestionChange(offerAnotherQuestion);
 onLayerChange(offerFiles);
-onKey(showSamples);
 selectModel(chosenModel());
 if (at("not-ready")) watchReadiness();
 offerHistory();
 openFromAddress();
-showSamples();

@@ -3,6 +3,7 @@
 import { sendJob } from "./api.js";
 import { checkParameters, chosenModel, parameters } from "./form.js";
 import { Problem } from "./problem.js";
+import { rooted } from "./root.js";
 import { bytes, pictures } from "./wording.js";
 
 const at = (id) => document.getElementById(id);
@@ -24,7 +25,7 @@ export async function sendAsJob(files, signal, progress) {
   const { document: job } = await sendJob(chosenModel(), files, parameters(), signal, (part) =>
     part < 1 ? progress(stage, part) : progress("Checking the pictures"),
   );
-  location.assign(`/jobs/${job.id}`);
+  location.assign(rooted(`/jobs/${job.id}`));
 }
 
 function check(count, size) {

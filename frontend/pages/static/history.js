@@ -3,10 +3,11 @@
 
 import { readResult, showIn } from "./api.js";
 import { cards } from "./form.js";
+import { ROOT } from "./root.js";
 import { TASKS } from "./tasks.js";
 import { time } from "./wording.js";
 
-const STORED_AS = "oncoserve-results";
+const STORED_AS = `oncoserve-results${ROOT}`;
 const LONGEST = 24;
 
 const at = (id) => document.getElementById(id);

@@ -3,6 +3,7 @@
 import { post, readCard, readJob, readResult, remove, showIn } from "./api.js";
 import { BOM, toCsv } from "./csv.js";
 import { attempt } from "./problem.js";
+import { rooted } from "./root.js";
 import { TASKS } from "./tasks.js";
 import { jobBar, STATES, UNDER_WAY } from "./job_states.js";
 import { pictures, time } from "./wording.js";
@@ -63,7 +64,7 @@ function update(image, place) {
 }
 
 async function fill(entry, said) {
-  const link = Object.assign(document.createElement("a"), { href: `/#result=${entry.image.result}` });
+  const link = Object.assign(document.createElement("a"), { href: rooted(`/#result=${entry.image.result}`) });
   link.textContent = "Result";
   said.replaceChildren(link);
   const result = await readResult(entry.image.result);
@@ -110,7 +111,7 @@ async function retryFailed() {
 async function deleteJob() {
   if (!confirm("Delete this job? Pictures that wait are not asked about. Results that are there stay.")) return;
   await remove(job.links.self);
-  location.assign("/jobs");
+  location.assign(rooted("/jobs"));
 }
 
 at("csv").addEventListener("click", saveCsv);

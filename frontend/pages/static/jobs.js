@@ -3,6 +3,7 @@
 import { readJobs } from "./api.js";
 import { attempt } from "./problem.js";
 import { jobBar, STATES, UNDER_WAY } from "./job_states.js";
+import { rooted } from "./root.js";
 import { pictures, time } from "./wording.js";
 
 const POLL_MS = 2000;
@@ -41,7 +42,7 @@ function tell(text) {
 function row({ id, model, state, created, progress, position }) {
   const made = document.createElement("tr");
   const head = Object.assign(document.createElement("th"), { scope: "row" });
-  const link = Object.assign(document.createElement("a"), { href: `/jobs/${id}` });
+  const link = Object.assign(document.createElement("a"), { href: rooted(`/jobs/${id}`) });
   link.append(time(created));
   head.append(link);
   const ahead = state === "QUEUED" && position ? `, ${position} ahead` : "";

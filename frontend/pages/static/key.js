@@ -1,8 +1,9 @@
 // The API key, where the service wants one: asked for when it is needed, kept for this tab only.
 
 import { Problem } from "./problem.js";
+import { ROOT, rooted } from "./root.js";
 
-const STORED_AS = "oncoserve-api-key";
+const STORED_AS = `oncoserve-api-key${ROOT}`;
 const REFUSED = "unauthorised"; // the service's code
 
 const dialog = document.getElementById("key-dialog");
@@ -10,7 +11,6 @@ const form = document.getElementById("key-form");
 const field = document.getElementById("key");
 const hint = document.getElementById("key-hint");
 
-const listeners = [];
 let asking = null; // a promise, while the dialog is open
 
 const headersFor = (key) => (key ? { "X-API-Key": key } : {});
@@ -20,10 +20,7 @@ const stored = () => sessionStorage.getItem(STORED_AS);
 export const hasKey = () => stored() !== null;
 
 /** Whether a request made now would ask the user for a key first. */
-export const keyIsMissing = () => "required" in dialog.dataset && !hasKey();
-
-/** Call `listener` whenever a key has been entered. */
-export const onKey = (listener) => listeners.push(listener);
+const keyIsMissing = () => "required" in dialog.dataset && !hasKey();
 
 /**
  * Send a request with the key, and ask for another one as long as the service refuses it.
@@ -64,7 +61,6 @@ function open(resolve, reject) {
     sessionStorage.setItem(STORED_AS, key);
     resolve();
     dialog.close();
-    for (const listener of listeners) listener();
   };
   dialog.onclose = () => {
     field.value = "";
@@ -76,7 +72,7 @@ function open(resolve, reject) {
 /** Whether the service refuses the key; false also when it cannot be asked now. */
 async function isUnknown(key) {
   try {
-    const answer = await fetch("/v1/models", { headers: headersFor(key) });
+    const answer = await fetch(rooted("/v1/models"), { headers: headersFor(key) });
     await answer.blob();
     return answer.status === 401;
   } catch {

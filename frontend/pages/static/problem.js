@@ -1,5 +1,7 @@
 // What went wrong, in words; see RFC 9457.
 
+import { rooted } from "./root.js";
+
 export class Problem extends Error {
   constructor({ title, detail, code = null, requestId = null, retryAfterS = null, again = true, mild = false }) {
     super(detail);
@@ -24,7 +26,7 @@ export function say(problem, element) {
   if (problem.code) {
     const more = document.createElement("p");
     const link = document.createElement("a");
-    link.href = `/errors#${problem.code}`;
+    link.href = rooted(`/errors#${problem.code}`);
     link.textContent = problem.code;
     more.append("Code ", link, `, request ${problem.requestId}`);
     more.className = "muted small";

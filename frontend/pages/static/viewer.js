@@ -97,7 +97,7 @@ export async function showStored(result, card, task, tell) {
     const [described, { Stage }] = await Promise.all([readDescription(result.id), loadLibrary()]);
     if (shown !== mine) return;
     frame(described.width, described.height, card?.preprocessing.background ?? "");
-    const address = `/v1/results/${result.id}/tiles`;
+    const address = `${result.links.self}/tiles`;
     stage = new Stage(pane, at("pane-plain"), described, address, "The picture of this result");
     await setStage(described);
     if (shown === mine) loadObjects();

@@ -27,10 +27,11 @@ async def locked(tmp_path, secrets):
 
 
 CLOSED = [("POST", PREDICT), ("GET", "/v1/models"), ("GET", "/v1/models/tiny"), ("GET", "/v1/results/" + "0" * 32),
-          ("DELETE", "/v1/results/" + "0" * 32), ("GET", "/v1/samples"), ("GET", "/v1/samples/tiny/a.jpg"),
+          ("DELETE", "/v1/results/" + "0" * 32),
           ("GET", "/metrics"), ("GET", "/v1"), ("GET", "/nowhere"), ("PUT", "/v1/models"),
           ("HEAD", "/v1/models")]  # fmt: skip
-OPEN = {"/", "/errors", "/livez", "/readyz", "/jobs", "/jobs/{job}", "/results/{result}"}
+OPEN = {"/", "/errors", "/livez", "/readyz", "/jobs", "/jobs/{job}", "/results/{result}",
+        "/v1/samples", "/v1/samples/{path}"}  # fmt: skip
 
 
 @pytest.mark.parametrize("given", [{}, {"X-API-Key": ""}, {"X-API-Key": "wrong"}, {"X-API-Key": "ward"},
