@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -119,7 +119,8 @@ class ServiceClient:
         while address:
             page = self._read(address)
             yield from page["jobs"]
-            address = page["next"]
+            # The service's addresses begin at its host's root; ours may name a path that a proxy has put it below.
+            address = page["next"] and page["next"].removeprefix(urlsplit(self.url).path)
 
     def result(self, result: str) -> Document:
         """A result's document."""

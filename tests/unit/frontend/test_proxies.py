@@ -180,13 +180,12 @@ async def test_only_named_proxies_are_believed(tmp_path, caplog):
     assert len([record for record in caplog.records if "not believed" in record.message]) == 1
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example/path", "a@b", "a, b", "a b", "", "a:1:2", "[::1", "ä", "a\r\nb", "a" * 300]
-)
-async def test_a_host_that_is_none_is_ignored(tmp_path, host):
+async def test_a_host_that_is_none_is_ignored(tmp_path):
+    hosts = ["evil.example/path", "a@b", "a, b", "a b", "", "a:1:2", "[::1", "ä", "a\r\nb", "a" * 300]
     async with published(tmp_path, **TRUSTED) as service, asked_from(service, PROXY) as http:
-        answer = await http.get("/v1/models/", headers={"X-Forwarded-Host": host.encode()})
-    assert answer.headers["location"] == "http://inside:5000/v1/models"
+        for host in hosts:
+            answer = await http.get("/v1/models/", headers={"X-Forwarded-Host": host.encode()})
+            assert answer.headers["location"] == "http://inside:5000/v1/models", host
 
 
 async def test_requests_are_counted_by_the_caller_and_not_by_the_proxy(tmp_path):

@@ -25,12 +25,19 @@ def test_the_launchers_and_the_clients_names_are_their_own(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("port", "70000"), ("max_upload_bytes", "1"), ("infer_timeout_s", "0"), ("workers", "0"), ("log_level", "loud"),
-     ("inference_url", "http://triton:8001/"), ("cpu_threads", "many")],
+     ("inference_url", "http://triton:8001/"), ("cpu_threads", "many"), ("root_path", "/oncology/"),
+     ("root_path", "oncology"), ("root_path", "/"), ("root_path", "/jobs"), ("root_path", "//x"),
+     ("trusted_proxies", "*"), ("trusted_proxies", "proxy.example"), ("trusted_proxies", "10.0.0.1/8")],
 )  # fmt: skip
 def test_out_of_bounds(monkeypatch, name, value):
     monkeypatch.setenv(f"ONCO_{name.upper()}", value)
     with pytest.raises(ValidationError, match=name):
         Settings.from_environment()
+
+
+def test_a_path_and_proxies():
+    settings = Settings(root_path="/imaging/oncology-2", trusted_proxies="127.0.0.1, 10.0.0.0/8,::1")
+    assert settings.root_path == "/imaging/oncology-2"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])  # noqa: S104 - refused
