@@ -1,4 +1,4 @@
-"""nginx in front of a frontend, with the configuration that the documentation gives and one that takes the path away."""
+"""nginx in front of a frontend: with the configuration that the documentation gives, and with ones that strip."""
 
 import shutil
 import subprocess
