@@ -3,8 +3,10 @@
 import logging
 import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from oncoserve.runtime.addresses import is_in, networks, root_path
@@ -12,6 +14,7 @@ from oncoserve.runtime.addresses import is_in, networks, root_path
 PREFIX, HOST = b"x-forwarded-prefix", b"x-forwarded-host"
 SAID = frozenset({PREFIX, HOST, b"x-forwarded-for", b"x-forwarded-proto"})
 HOSTS = re.compile(rb"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
+MOVED = 307  # a slash at the end of the address is missing, or is too many
 MAPPED = "::ffff:"  # how a socket for both kinds of address names one of IPv4
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ class BehindProxy:
             root = self._told_by_proxy(scope, said, address) if said else self._root
             if root:
                 _place(scope, root)
-        await self._app(scope, receive, send)  # type: ignore[arg-type]
+        await self._app(scope, receive, _without_host(send))  # type: ignore[arg-type]
 
     def _told_by_proxy(self, scope: Scope, said: Sequence[tuple[bytes, bytes]], peer: str) -> str:
         """The path that the proxy says; its host goes into the scope."""
@@ -77,6 +80,18 @@ def _only(said: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
     """The value of a header; several make one list, which is no value of a header that has one."""
     values = [value for name, value in said if name == wanted]
     return b",".join(values) if values else None
+
+
+def _without_host(send: Send) -> Send:
+    """Redirections to paths: Starlette's name the host as the proxy asked for it, which proxies may rewrite or not."""
+
+    async def send_path(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == MOVED:
+            headers = MutableHeaders(scope=message)
+            headers["Location"] = urlsplit(headers["Location"])._replace(scheme="", netloc="").geturl()
+        await send(message)
+
+    return send_path
 
 
 def _place(scope: Scope, root: str) -> None:

@@ -92,7 +92,8 @@ def test_the_command_line_client_and_redirections_know_the_path(nginx, monkeypat
     service.close()
     with httpx.Client(verify=trust, follow_redirects=False) as http:
         answer = http.get(f"{nginx.url}/v1/models/")
-        assert answer.headers["location"] == f"{nginx.url}/v1/models"
+        assert answer.headers["location"] == f"{ROOT}/v1/models"
+        assert f"curl {nginx.url}/v1/jobs" in http.get(f"{nginx.url}/jobs").text
         assert answer.headers["strict-transport-security"]
         assert http.get(nginx.url).headers["location"] == f"{ROOT}/"
         assert 'href="/elsewhere/jobs"' in http.get(f"{nginx.elsewhere_url}/").text
