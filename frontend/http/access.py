@@ -17,7 +17,7 @@ HEADER = "X-API-Key"
 OPEN = frozenset({"/", "/jobs", "/errors", "/docs", "/openapi.json", "/livez", "/readyz", "/v1/samples", ""})
 # Pages below /results/ and /jobs/ are empty where keys are needed; their scripts fetch what is in them with the key.
 # Sample pictures are of nobody who could ask for secrecy, and the page shows them before it has a key.
-OPEN_FOLDERS = ("/results/", "/jobs/", "/static/", "/static-offline-docs/", "/v1/samples/")
+OPEN_FOLDERS = ("/results/", "/jobs/", "/static/", "/static-offline-docs/", "/samples/", "/v1/samples/")
 
 
 class Access:

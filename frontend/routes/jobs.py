@@ -99,7 +99,7 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
         when they have been put right.
         """
         await jobs.check(request.state.owner)
-        return await accepted(jobs, await jobs.retry(request.state.owner, job))
+        return await accepted(jobs, await jobs.retry(request.state.owner, job), root_of(request.scope))
 
     @routes.delete(f"{JOBS}/{{job}}", summary="Take a job back", status_code=204, responses=problems(404, 503))
     async def delete_job(job: str, request: Request) -> None:

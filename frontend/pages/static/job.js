@@ -105,7 +105,7 @@ async function saveCsv() {
 
 async function retryFailed() {
   const again = await post(`${job.links.self}/retry`);
-  location.assign(`/jobs/${again.id}`);
+  location.assign(rooted(`/jobs/${again.id}`));
 }
 
 async function deleteJob() {

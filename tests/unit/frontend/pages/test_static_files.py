@@ -3,6 +3,7 @@
 import re
 
 from frontend.pages import static_files as static
+from oncoserve.runtime.addresses import OWN_PARTS
 
 OTHER = "/static/v-0123456789ab/app.js"
 
@@ -26,6 +27,16 @@ async def test_any_other_version_gets_the_file_of_today_and_has_to_ask_again(ser
 async def test_no_address_leads_out_of_the_folder(service):
     for path in ("/static/v-00/../../app.py", "/static/v-00/%2e%2e/%2e%2e/app.py", "/static/v-00/v-00/app.js"):
         assert (await service.http.get(path)).status_code == 404
+
+
+def test_every_address_in_scripts_and_templates_begins_where_the_service_is_published():
+    """A proxy may have put it below a path: `rooted` says it in scripts, `root` and `static` in templates."""
+    parts = "|".join(re.escape(part) for part in OWN_PARTS)
+    bare = {".js": rf"""(?<!rooted\()["'`]/(?:#|(?:{parts})\b)""", ".html": r"""=\s*["']/""", ".css": r"url\(['\"]?/"}
+    files = [path for path in static.FOLDER.parent.rglob("*") if path.suffix in bare and "vendor" not in path.parts]
+    assert len(files) > 30
+    found = {path.name: re.findall(bare[path.suffix], path.read_text()) for path in files}
+    assert {name: addresses for name, addresses in found.items() if addresses} == {}
 
 
 async def test_files_are_compressed_and_findings_are_not(service):
