@@ -28,7 +28,7 @@ from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, J
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
 from oncoserve.jobs.queue_room import Room
 from oncoserve.pictures.decode import check, check_size
-from oncoserve.pictures.kinds import sniff
+from oncoserve.pictures.kinds.sniffing import sniff
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
 

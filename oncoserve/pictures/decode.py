@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge
 from oncoserve.pictures import structure
 from oncoserve.pictures.bands import bands
-from oncoserve.pictures.kinds import sniff
+from oncoserve.pictures.kinds.sniffing import sniff
 from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
 from oncoserve.pictures.rgb import Reading, Warn, to_rgb

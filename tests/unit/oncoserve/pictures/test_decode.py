@@ -6,7 +6,7 @@ from PIL import Image
 
 from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures.decode import decode, rgb_of, to_png
-from oncoserve.pictures.kinds import sniff
+from oncoserve.pictures.kinds.sniffing import sniff
 from testbed.encoded_pictures import BLUE, GREEN, RED, WHITE, encoded, noise, png_header, quarters
 
 LIMIT = 10_000_000

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from oncoserve.errors import CorruptImage, EmptyUpload, UnsupportedImage
-from oncoserve.pictures import kinds, kinds_of_text, tiff
-from oncoserve.pictures.kinds import sniff
-from oncoserve.pictures.unread import Unread
+from oncoserve.pictures.kinds import kinds_of_text, sniffing, tiff
+from oncoserve.pictures.kinds.sniffing import sniff
+from oncoserve.pictures.kinds.unread import Unread
 from testbed.encoded_pictures import encoded, noise
 
 RGB = noise((60, 40))
@@ -202,9 +202,17 @@ def test_a_picture_that_was_sent_as_text_is_told(data):
 
 
 def every_kind():
-    found = [kind for _, _, kind in kinds.BEGINNINGS]
-    found += [kind for _, kind in (*kinds.PATTERNS, *kinds.IN_A_ZIP, *tiff.MAKERS, *kinds_of_text.TEXTS)]
-    found += [*kinds.BRANDS.values(), kinds.UNKNOWN, kinds.ZIP, kinds.NIFTI, kinds.ANALYZE, kinds.MGH, tiff.NDPI]
+    found = [kind for _, _, kind in sniffing.BEGINNINGS]
+    found += [kind for _, kind in (*sniffing.PATTERNS, *sniffing.IN_A_ZIP, *tiff.MAKERS, *kinds_of_text.TEXTS)]
+    found += [
+        *sniffing.BRANDS.values(),
+        sniffing.UNKNOWN,
+        sniffing.ZIP,
+        sniffing.NIFTI,
+        sniffing.ANALYZE,
+        sniffing.MGH,
+        tiff.NDPI,
+    ]
     return sorted(set(found))
 
 
@@ -221,7 +229,7 @@ def test_a_command_can_be_copied_into_a_shell(kind):
 def test_the_command_for_an_array_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.npy").write_bytes(array())
-    exec(shlex.split(kinds.ARRAY.partition(" (")[0])[2], {})  # noqa: S102 - our own words
+    exec(shlex.split(sniffing.ARRAY.partition(" (")[0])[2], {})  # noqa: S102 - our own words
     with Image.open(tmp_path / "out.png") as image:
         assert np.array_equal(np.asarray(image), np.asarray(RGB))
 

@@ -164,17 +164,20 @@ def test_what_the_pixels_need_is_told_in_our_words(data, says):
 
 
 @pytest.mark.parametrize("columns", [1, 3, 60])
-@pytest.mark.parametrize("depth", [1, 8, 16])
+@pytest.mark.parametrize(("depth", "colour", "channels"), [(1, 0, 1), (8, 0, 1), (16, 0, 1), (8, 2, 3), (16, 2, 3),
+                                                            (8, 4, 2), (16, 4, 2), (8, 6, 4), (16, 6, 4)])  # fmt: skip
 @pytest.mark.parametrize("interlaced", [0, 1])
-def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, interlaced):
+def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, colour, channels, interlaced):
     """The rows that a PNG's data ends before are black in Pillow, so black ones are counted."""
-    header = struct.pack(">IIBBBBB", columns, 7, depth, 0, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", columns, 7, depth, colour, 0, 0, interlaced)
     steps = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     passes = [(len(range(x, columns, dx)), len(range(y, 7, dy))) for x, y, dx, dy in steps]
     size = sum(
-        rows * (1 + (wide * depth + 7) // 8) for wide, rows in (passes if interlaced else [(columns, 7)]) if wide
+        rows * (1 + (wide * depth * channels + 7) // 8)
+        for wide, rows in (passes if interlaced else [(columns, 7)])
+        if wide
     )
-    row = 1 + (columns * depth + 7) // 8
+    row = 1 + (columns * depth * channels + 7) // 8
     assert not decode(png(header=header, data=chunk(b"IDAT", zlib.compress(bytes(size)))), LIMIT, BLACK).pixels.any()
     with pytest.raises(CorruptImage):
         decode(png(header=header, data=chunk(b"IDAT", zlib.compress(bytes(size - row)))), LIMIT, BLACK)

@@ -8,9 +8,9 @@ import zlib
 from typing import Final
 
 from oncoserve.errors import CorruptImage, EmptyUpload, UnsupportedImage
-from oncoserve.pictures import tiff
-from oncoserve.pictures.kinds_of_text import DECODE, FORM, from_base64, text_kind
-from oncoserve.pictures.unread import CODECS, SLICE, UNPACK, Unread, magick
+from oncoserve.pictures.kinds import tiff
+from oncoserve.pictures.kinds.kinds_of_text import DECODE, FORM, from_base64, text_kind
+from oncoserve.pictures.kinds.unread import CODECS, SLICE, UNPACK, Unread, magick
 
 SIGNATURES: Final = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 

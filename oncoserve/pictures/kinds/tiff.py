@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from oncoserve.pictures.unread import Unread, magick
+from oncoserve.pictures.kinds.unread import Unread, magick
 
 REGION: Final = "openslide-write-png in.{} 0 0 0 2000 2000 out.png (a region from x, y at a level; openslide-tools)"
 DESCRIPTION, SOFTWARE, NDPI_VERSION, DNG_VERSION = 270, 305, 65420, 50706

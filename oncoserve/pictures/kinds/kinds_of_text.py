@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import Final
 
-from oncoserve.pictures.unread import SLICE, Unread, magick
+from oncoserve.pictures.kinds.unread import SLICE, Unread, magick
 
 LOOKED_AT: Final = 2**16  # bytes
 SHORTEST: Final = 64  # letters; a shorter word may be base64 by chance
