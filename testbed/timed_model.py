@@ -55,7 +55,7 @@ def write_sleeper(
         max_batch_size: The model's.
         batching: The line of config.pbtxt about batching.
         gate: The seconds begin when it is open; without one at once.
-        deadly: A picture that is all white ends the model's process.
+        deadly: A picture without a dark pixel, such as `encoded_pictures.bright`, ends the model's process.
         longest_s: What it says of its longest execution; left out, what is true, and with a gate an hour.
 
     Returns:
@@ -108,7 +108,7 @@ class TritonPythonModel:
             said = dict(oncoserve_canary=1, whole=True, sha256=None, loaded="", longest_s={longest_s})
             return self.response(np.frombuffer(bytearray(json.dumps(said).encode()), np.uint8)[np.newaxis])
         images = np.from_dlpack(triton.get_input_tensor_by_name(request, "image"))
-        if {deadly} and images.min() == 255:
+        if {deadly} and images.min() > 200:
             os.kill(os.getpid(), signal.SIGKILL)
         count = len(images)
         if GATE:

@@ -100,11 +100,11 @@ class _Result(_Shape):
 
 
 class ClassificationResult(_Result):
-    """One label for the whole picture."""
+    """One label for the whole picture; none, and why among the warnings, where it is not one for this model."""
 
     task: Literal["classification"]
-    label: str
-    probabilities: dict[str, float]
+    label: str | None
+    probabilities: dict[str, float] | None
 
 
 class PointShape(_Shape):
@@ -130,12 +130,12 @@ class LocalisationShape(_Shape):
 
 
 class LocalisationResult(_Result):
-    """One label for the whole picture, and where the model sees the tumour."""
+    """As a classification, and where the model sees the tumour."""
 
     task: Literal["localisation"]
-    label: str
-    probabilities: dict[str, float]
-    localisation: LocalisationShape
+    label: str | None
+    probabilities: dict[str, float] | None
+    localisation: LocalisationShape | None
 
 
 class ComparisonShape(_Shape):

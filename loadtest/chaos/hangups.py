@@ -15,7 +15,7 @@ import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException
 
 from loadtest.shared.answer_checks import Model
-from testbed.encoded_pictures import encoded, noise
+from testbed.encoded_pictures import encoded, scan
 
 CALLERS: Final = 200
 PHASES: Final = ("head", "body", "waiting", "working", "reading", "deadline", "drawing", "jobs", "gRPC")
@@ -79,8 +79,8 @@ class HangingUp:
     ) -> None:
         self._host, self._port, self._models = host, port, models
         self._direct, self._chance = direct, chance
-        self._small = encoded(noise((SIDE, SIDE)))
-        self._large = encoded(noise((1200, 1200)))
+        self._small = encoded(scan((SIDE, SIDE)))
+        self._large = encoded(scan((2000, 2000)))
         self._numbers = itertools.count()
         self._generator = np.random.default_rng(0)
         self.phases: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from loadtest.shared.distinct_uploads import ellipse
+
 SIDE = 512
 BASE_PICTURES = 64
 QUALITY = 85
@@ -48,6 +50,14 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
 def base_pictures(count: int = BASE_PICTURES, width: int = SIDE, height: int = SIDE) -> tuple[bytes, ...]:
     """Encoded pictures, each of other pixels; the same at every call."""
     return tuple(encode(photograph(seed, width, height)) for seed in range(count))
+
+
+@functools.cache
+def slice_pictures(count: int = BASE_PICTURES, side: int = SIDE) -> tuple[bytes, ...]:
+    """The same as slices: grey, in an ellipse on black. The models for slices answer about no photograph."""
+    shown = ellipse(side, side)
+    greys = (photograph(seed, side, side).mean(axis=2) * shown for seed in range(count))
+    return tuple(encode(np.repeat(grey.astype(np.uint8)[..., np.newaxis], 3, axis=2)) for grey in greys)
 
 
 class Uploads:

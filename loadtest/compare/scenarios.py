@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loadtest.compare import contenders, tiny_cnn
 from loadtest.compare.contenders import Contender
-from loadtest.compare.photographs import base_pictures
+from loadtest.compare.photographs import base_pictures, slice_pictures
 from loadtest.compare.served import Served, one_at_a_time, two_instances, without_file_name
 from testbed.servers import PROJECT
 
@@ -53,8 +53,8 @@ def real(folder: Path, settings: Settings) -> list[Contender]:
         shutil.copytree(source, folder / name / REAL_MODEL)
     configuration = folder / "fp32" / REAL_MODEL / "config.pbtxt"
     configuration.write_text(without_file_name(configuration.read_text()))
-    served = Served(folder / "real", REAL_MODEL, base_pictures(), REAL_TOLERANCE)
-    exact = Served(folder / "fp32", REAL_MODEL, base_pictures(), REAL_TOLERANCE)
+    served = Served(folder / "real", REAL_MODEL, slice_pictures(), REAL_TOLERANCE)
+    exact = Served(folder / "fp32", REAL_MODEL, slice_pictures(), REAL_TOLERANCE)
     return [
         contenders.ours(served, settings),
         contenders.triton_grpc(served),
@@ -71,7 +71,7 @@ def tumour(folder: Path, settings: Settings) -> list[Contender]:
         shutil.copytree(PROJECT / "model_repository" / model, folder / name / model)
         configuration = folder / name / model / "config.pbtxt"
         configuration.write_text(change(configuration.read_text()))
-        return Served(folder / name, model, base_pictures(), REAL_TOLERANCE)
+        return Served(folder / name, model, slice_pictures(), REAL_TOLERANCE)
 
     own, single = served(TUMOUR_MODEL, "own"), served(TUMOUR_MODEL, "single", one_at_a_time)
     two = served(TUMOUR_MODEL, "two", two_instances)

@@ -17,7 +17,6 @@ from typing import Final
 from uuid import uuid4
 
 import psutil
-from PIL import Image
 
 from loadtest.jobs.poisoned_worker import POISON
 from loadtest.shared.distinct_uploads import Pictures
@@ -27,7 +26,7 @@ from oncoserve.jobs.service import JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
-from testbed.encoded_pictures import encoded
+from testbed.encoded_pictures import bright, encoded
 
 POLL_S: Final = 0.25
 STOP_S: Final = 60.0
@@ -170,7 +169,7 @@ async def chaos(
         workers: number of processes.
         kill_every_s: mean time between two kills; longer when nothing has ended since the one before.
         model_processes: who may be killed in turn with a worker. Somebody else brings them back; and the model's
-            process ends on a picture that is all white (`testbed.timed_model`), which is sent too.
+            process ends on a picture without a dark pixel (`testbed.timed_model`), which is sent too.
     """
     log = folder / "workers.log"
     with _in_environment(settings):
@@ -247,7 +246,7 @@ async def _send(adapters: Adapters, settings: Settings, count: int, *, deadly: b
 
     async def send(number: int) -> str:
         picture = pictures.next().with_comment(POISON if number == 2 * count // 3 else uuid4().hex)
-        data = encoded(Image.new("RGB", (64, 64), "white")) if deadly and number == count // 3 else picture.data
+        data = encoded(bright()) if deadly and number == count // 3 else picture.data
 
         async def read() -> bytes:
             return data

@@ -57,13 +57,15 @@ class Slice:
 class SliceAnswer:
     """What the service said of a picture; the place in fractions of it."""
 
-    label: str
+    label: str | None
     peak: tuple[float, float]
     box: Box | None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "SliceAnswer":
-        """Read a result."""
+        """Read a result; one without an answer points outside of the picture."""
+        if document["label"] is None:
+            return cls(None, (-1, -1), None)
         width, height = document["image"]["width"], document["image"]["height"]
         place, peak = document["localisation"]["box"], document["localisation"]["peak"]
         box = None

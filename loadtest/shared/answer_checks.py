@@ -101,6 +101,8 @@ def _result_fault(document: Mapping[str, Any], model: Model) -> str:
 
 def _classification_fault(document: Mapping[str, Any], model: Model) -> str:
     probabilities = document.get("probabilities", {})
+    if document.get("label") is None and probabilities is None:
+        return f"no answer: {[each['code'] for each in document['warnings']]}"
     if set(probabilities) != model.classes:
         return f"probabilities of {sorted(probabilities)}"
     if not math.isclose(sum(probabilities.values()), 1, abs_tol=_ROUNDING):

@@ -58,7 +58,7 @@ class Pictures:
 
     Args:
         seed: Decides pixels, sizes, formats and their order; the comments differ from run to run.
-        task: The kind of model that they are for: `segmentation` gets stained tissue, others shades of grey.
+        task: The kind of model that they are for: `segmentation` gets stained tissue, others a grey ellipse on black.
         sides: Widths and heights in pixels, the commonest first.
     """
 
@@ -81,14 +81,22 @@ class Pictures:
 def _draw(
     generator: np.random.Generator, side: int, ends: tuple[tuple[int, int, int], tuple[int, int, int]]
 ) -> NDArray[np.uint8]:
-    """Soft blobs under fine grain between two colours, (side, side, 3) uint8 RGB."""
+    """Soft blobs under fine grain between two colours, (side, side, 3) uint8 RGB; shades of grey in an ellipse."""
     blobs = Image.fromarray(generator.random((_BLOBS, _BLOBS), dtype=np.float32))
     smooth = np.asarray(blobs.resize((side, side), Image.Resampling.BICUBIC))
     grain = generator.normal(0, 0.04, (side, side))
     share = np.clip(smooth + grain, 0, 1)[..., np.newaxis]
+    if ends == _GREYS:  # a picture that fills its frame would be none that the models for slices answer about
+        share *= ellipse(side, side)[..., np.newaxis]
     low, high = np.array(ends, dtype=np.float64)
     pixels: NDArray[np.uint8] = (low + share * (high - low)).astype(np.uint8)
     return pixels
+
+
+def ellipse(height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width) True in the middle, where a slice shows the head."""
+    rows, columns = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.asarray((rows / 0.8) ** 2 + (columns / 0.7) ** 2 <= 1)
 
 
 def _encode(pixels: NDArray[np.uint8], kind: str) -> EncodedPicture:

@@ -11,6 +11,7 @@ from oncoserve.tasks.card import Card, ModelClass
 
 HEADLINE_CLASS = "epithelium"  # the segmentation task holds every card to the same class names
 GREY = "#808080"
+NOT_ASKED = "The model was not asked about this picture. The warnings say why."
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def describe(document: Mapping[str, Any], card: Card | None) -> Report:
     facts = tuple(_facts(document))
     if "areas" in document:
         return _areas(document["areas"], card, facts)
+    if document["label"] is None:
+        return Report("No answer", "", NOT_ASKED, "", (), (), facts)
     return _probabilities(document["label"], document["probabilities"], card, facts)
 
 
@@ -105,7 +108,7 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Model's SHA-256", made["model_sha256"] or "unknown"
     yield "Weights", f"{made['weights']['package']}, SHA-256 {made['weights']['sha256']}"
     yield "Parameters", ", ".join(given) or "none"
-    if "localisation" in document:
+    if document.get("localisation"):
         yield from _place(document["localisation"])
     if "um_per_px" in document:
         yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"

@@ -51,6 +51,17 @@ class Figure(_Part):
     caveat: str
 
 
+class Pictures(_Part):
+    """What the model's pictures look like: others get no answer, see docs/plausibility.md."""
+
+    least_side_px: Annotated[int, Field(ge=1)] = 8
+    """Pixels of the shorter side."""
+    colour: Literal["any", "grey"] = "any"
+    """`grey`: a coloured picture is another kind of picture."""
+    one_object_on_dark: bool = False
+    """Whether each shows one object in the middle, such as a head, on a dark background that reaches its border."""
+
+
 class Saliency(_Part):
     """How the model's saliency map is made and what it is worth."""
 
@@ -91,6 +102,7 @@ class Card(_Part):
     intended_use: str
     not_intended_for: list[str]
     preprocessing: Preprocessing
+    pictures: Pictures = Pictures()
     classes: Annotated[list[ModelClass], Field(min_length=1)]
     origin: Origin
     performance: list[Figure]

@@ -23,7 +23,8 @@ from oncoserve.tasks.base import (
     TaskResult,
 )
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.heat import draw_heat, grid, legend
+from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
+from oncoserve.tasks.plausibility import doubts
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
@@ -36,6 +37,8 @@ def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
 
 
 def _saliency(stored: Stored) -> NDArray[np.float32]:
+    if SALIENCY_FILE not in stored.files:  # there was no answer
+        return NO_HEAT
     saliency: NDArray[np.float32] = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
     return saliency.astype(np.float32)
 
@@ -88,7 +91,7 @@ class Classification(OneRequest):
 
 
 class ClassificationPlan:
-    """One picture, one request.
+    """One picture, one request; none where it is nothing that the model can answer about.
 
     Args:
         picture: the upload.
@@ -96,7 +99,7 @@ class ClassificationPlan:
         outputs: names of the outputs to ask for, as far as the model has them.
     """
 
-    count: int = 1
+    count: int
     outputs: Sequence[str]
 
     def __init__(self, picture: Picture, model: ServedModel, outputs: Collection[str]) -> None:
@@ -104,9 +107,13 @@ class ClassificationPlan:
         self._picture = picture
         self._model = model
         self._answer: Tensors = {}
+        self._doubts = doubts(picture, model.card.pictures)
+        self.count = 0 if self._doubts else 1
 
     def requests(self) -> Iterator[Tensors]:
         """The picture at the model's size, as a batch of one: (1, h, w, 3) uint8 RGB."""
+        if self._doubts:
+            return
         spec = self._model.configuration.inputs[0]
         height, width, _ = spec.dims
         resized = resize(self._picture.image(), width, height, self._model.card.preprocessing.resize_filter)
@@ -129,7 +136,9 @@ class ClassificationPlan:
         self._answer = answer
 
     def result(self) -> TaskResult:
-        """Label and probabilities by class name."""
+        """Label and probabilities by class name; neither where the picture was not asked about, and why not."""
+        if self._doubts:
+            return TaskResult({"label": None, "probabilities": None}, warnings=self._doubts)
         probabilities = self._answer[PROBABILITIES][0]
         names = [each.name for each in self._model.card.classes]
         document: dict[str, Any] = {

@@ -15,6 +15,7 @@ GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map ha
 
 # A sequential map from black over red and yellow to white: order stays readable without colour vision.
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
+NO_HEAT = np.zeros((1, 1), dtype=np.float32)  # a map of nothing
 
 
 def draw_heat(

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -35,13 +36,13 @@ from oncoserve.tasks.classification import (
     in_words,
     to_npy,
 )
-from oncoserve.tasks.heat import draw_heat, grid, legend
+from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 
 HEATMAP = "heatmap"
 BOXES = "boxes"
 HEATMAP_FILE = "heatmap.npy"
-GREY_LEVELS = 8  # of 255: mean spread of the channels up to which a picture is grey; JPEG's rounding makes less than 2
+NOWHERE: dict[str, Any] = {"certainty": 0.0, "box": None}  # what is drawn of a picture that got no answer
 
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
@@ -51,6 +52,8 @@ def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
 
 
 def _heat(stored: Stored) -> NDArray[np.float32]:
+    if HEATMAP_FILE not in stored.files:  # there was no answer
+        return NO_HEAT
     levels: NDArray[np.uint8] = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
     return (levels / 255).astype(np.float32)
 
@@ -61,7 +64,7 @@ def _layer(stored: Stored) -> NDArray[np.uint8]:
 
 def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
     """GeoJSON as QuPath reads it: the box and the peak, in pixels of the ORIGINAL."""
-    found, place = stored.document["localisation"], options.place(stored.document["image"])
+    found, place = stored.document["localisation"] or NOWHERE, options.place(stored.document["image"])
     features = []
     if found["box"]:
         left, top, right, bottom = _corners(found["box"])
@@ -141,14 +144,6 @@ class LocalisationPlan(ClassificationPlan):
 
     def __init__(self, picture: Picture, model: ServedModel) -> None:
         super().__init__(picture, model, {PROBABILITIES, HEATMAP, BOXES})
-        self._grey = True
-
-    def requests(self) -> Iterator[Tensors]:
-        """The picture at the model's size, as a batch of one."""
-        for tensors in super().requests():
-            (pixels,) = tensors.values()
-            self._grey = _spread(pixels[0]) <= GREY_LEVELS
-            yield tensors
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Take the one answer.
@@ -164,6 +159,8 @@ class LocalisationPlan(ClassificationPlan):
     def result(self) -> TaskResult:
         """Label and probabilities, the place of the most heat, and the heatmap in 0-255 for drawing."""
         found = super().result()
+        if self.count == 0:
+            return replace(found, document={**found.document, "localisation": None})
         heatmap: NDArray[np.float32] = self._answer[HEATMAP][0]
         reading = self._model.card.localisation
         assert reading is not None  # noqa: S101 - else the model would not be ready
@@ -203,17 +200,7 @@ class LocalisationPlan(ClassificationPlan):
                 "no box is given, and the class is doubtful."
             )
             found.append(Warn("tumour_not_located", message))
-        if not self._grey:
-            message = "The picture is coloured. The model knows grey slices only; its answer may mean nothing."
-            found.append(Warn("not_grey", message))
         return tuple(found)
-
-
-def _spread(pixels: NDArray[np.uint8]) -> float:
-    """Mean difference of the largest and the smallest channel, 0-255, of every fourth pixel of every fourth row."""
-    red, green, blue = np.moveaxis(pixels[::4, ::4], 2, 0).copy()  # apart: over an axis of three numpy is slow
-    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    return float((most - least).mean())
 
 
 def _mark(layer: Image.Image, first_row: int, stored: Stored, alpha: int) -> None:
@@ -225,7 +212,7 @@ def _mark(layer: Image.Image, first_row: int, stored: Stored, alpha: int) -> Non
         stored: the result.
         alpha: opacity, 0-255.
     """
-    found, image = stored.document["localisation"], stored.document["image"]
+    found, image = stored.document["localisation"] or NOWHERE, stored.document["image"]
     if not found["box"]:
         return
     draw = ImageDraw.Draw(layer)

@@ -24,6 +24,7 @@ from oncoserve.tasks.base import (
     TaskResult,
 )
 from oncoserve.tasks.card import Card
+from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.qupath import Classification, members, object_uuid
 from oncoserve.tasks.tissue.geojson import Export, PolygonOptions, feature_collection
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
@@ -214,7 +215,11 @@ class SegmentationPlan:
         tagged = tagged_um_per_px({"dpi": picture.dpi})
         um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
         _model_shape(picture.height, picture.width, um_per_px)
+        found = doubts(picture, model.card.pictures)
+        self._warnings += found
         self._prepared = prepare(picture.pixels, um_per_px)
+        if found:
+            self._prepared = self._prepared.without_tissue()
         self._answers = parameters.answers
         self._blender = self._prepared.blender(self._answers)
         self._model = model

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from oncoserve import NOTICE
-from testbed.encoded_pictures import encoded, noise
+from testbed.encoded_pictures import encoded, scan
 from testbed.servers import PROJECT
 from tests.browser.jobs import wait_until_done
 from tests.browser.reading import bars, result_id, wait_for_answer
@@ -31,7 +31,7 @@ def hand_in(page, kind, path, *names):
 
 
 def picture(name="noise.png", data=None):
-    return {"name": name, "mimeType": "image/png", "buffer": data or encoded(noise((32, 32)))}
+    return {"name": name, "mimeType": "image/png", "buffer": data or encoded(scan())}
 
 
 def held(path):

@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from testbed.servers import PROJECT
 from tests.browser.reading import result_id, settle, wait_for_answer
 
 
@@ -65,3 +66,16 @@ def test_the_samples_are_those_of_the_classifier(visit):
     page.get_by_role("button", name="Sample 1, labelled pituitary tumour").click()
     wait_for_answer(page)
     expect(page.locator("#chosen")).to_contain_text(".jpg")
+
+
+def test_a_picture_that_is_no_slice_gets_no_class_and_no_mark(visit):
+    page, _ = visit
+    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    picture = {"name": "page.png", "mimeType": "image/png", "buffer": (PROJECT / "docs/page.png").read_bytes()}
+    page.set_input_files("#file", picture)
+    wait_for_answer(page)
+    expect(page.locator("#answer-title")).to_have_text(re.compile("No answer"))
+    expect(page.locator("#warnings")).to_contain_text("The border of the picture is not dark")
+    expect(page.locator("#bars")).to_be_hidden()
+    expect(page.get_by_role("switch")).to_have_count(0)
+    assert not outlined(page)

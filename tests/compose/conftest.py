@@ -1,12 +1,11 @@
 """The stack that most tests share."""
 
-import io
 import itertools
 import subprocess
 
 import pytest
-from PIL import Image
 
+from testbed.encoded_pictures import encoded, scan
 from tests.compose.stack import Stack
 
 
@@ -43,9 +42,6 @@ def new_picture(stack):
     numbers = itertools.count(1)
 
     def make() -> bytes:
-        buffer = io.BytesIO()
-        number = next(numbers)
-        Image.new("RGB", (64, 64), (number % 256, number // 256, 7)).save(buffer, "PNG")
-        return buffer.getvalue()
+        return encoded(scan(seed=next(numbers)))
 
     return make

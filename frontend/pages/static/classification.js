@@ -2,6 +2,8 @@
 
 import { classOf } from "./result.js";
 
+const NOT_ASKED = "The model was not asked about this picture. The warnings say why.";
+
 /** A probability as people read it: never rounded to a certainty. */
 function percent(probability) {
   const value = probability * 100;
@@ -13,12 +15,13 @@ function percent(probability) {
 export const table = { caption: "Probability of each class", numbers: ["Probability"] };
 
 export function headline({ label, probabilities }, card) {
+  if (label === null) return { title: "No answer", figure: "", unit: "", description: NOT_ASKED };
   const { title, description } = classOf(card, label);
   return { title, figure: percent(probabilities[label]), unit: "", description };
 }
 
 export const rows = ({ label, probabilities }, card) =>
-  Object.entries(probabilities).map(([name, p]) => ({
+  Object.entries(probabilities ?? {}).map(([name, p]) => ({
     ...classOf(card, name),
     part: p,
     numbers: [{ text: percent(p), exact: p }],
@@ -29,8 +32,8 @@ export const facts = () => [];
 
 export const view = () => ({});
 
-export function layer(_, card) {
-  if (!card?.saliency) return null;
+export function layer({ label }, card) {
+  if (!card?.saliency || label === null) return null;
   const { caption, figures, method } = card.saliency;
   return { title: "Saliency map", on: false, legend: [], caption, note: `${figures} Method: ${method}.` };
 }

@@ -15,10 +15,13 @@ function place({ certainty, peak, box }) {
 
 export function headline(result, card) {
   const made = label(result, card);
+  if (!result.localisation) return made;
   return { ...made, description: `${made.description} ${place(result.localisation)}`.trim() };
 }
 
-export function facts({ localisation: { certainty, peak, box } }) {
+export function facts({ localisation }) {
+  if (!localisation) return [];
+  const { certainty, peak, box } = localisation;
   const size = box && `${Math.round(box.width)} x ${Math.round(box.height)} pixels at ${whole(box)}`;
   return [
     ["Box", size ?? "none"],
@@ -42,7 +45,7 @@ function marks({ localisation: { peak, box }, probabilities, image }, card) {
 }
 
 export function layer(result, card) {
-  if (!card?.localisation) return null;
+  if (!card?.localisation || !result.localisation) return null;
   const { caption, figures, method } = card.localisation;
   return { title: "Tumour heatmap and box", on: true, legend: [], caption, note: `${figures} Method: ${method}.`, marks: marks(result, card) };
 }

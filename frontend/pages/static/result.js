@@ -28,7 +28,9 @@ export function showResult(result, card, task) {
   at("warnings").hidden = !result.warnings.length;
   at("bars-caption").textContent = task.table.caption;
   at("bars-head").replaceChildren(column("Class"), element("td"), ...task.table.numbers.map(column));
-  at("bars").replaceChildren(...task.rows(result, card).map(bar));
+  const rows = task.rows(result, card);
+  at("bars").replaceChildren(...rows.map(bar));
+  at("bars").closest("table").hidden = !rows.length; // there was no answer
 }
 
 /**

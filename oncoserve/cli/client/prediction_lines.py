@@ -76,6 +76,8 @@ def _line(url: str, picture: PictureFile, found: Document) -> str:
 
 def _answer(found: Document) -> str:
     if "label" in found:
+        if found["label"] is None:
+            return "no answer"
         return f"{found['label']} {found['probabilities'][found['label']]:.3f}"
     areas = [f"{name} {area['mm2']:.3g} mm2 ({area['fraction']:.1%})" for name, area in found["areas"].items()]
     return ", ".join(areas) or "nothing found"

@@ -55,9 +55,9 @@ def _row(out: Path, name: str, ending: Ending) -> dict[str, object]:
 
 
 def _flat(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
-    """Columns and values: {"areas": {"lumen": {"mm2": 1}}} is areas.lumen.mm2; lists have no column."""
+    """Columns and values: {"areas": {"lumen": {"mm2": 1}}} is areas.lumen.mm2; lists and what is null have none."""
     for name, value in document.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{above}{name}.")
-        elif not isinstance(value, list):
+        elif not isinstance(value, list | None):
             yield above + name, value

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,10 @@ class Prepared:
     def tiles(self) -> Iterator[Tile]:
         """The tiles to infer, cut one by one."""
         return cut(self.channels, self.positions)
+
+    def without_tissue(self) -> "Prepared":
+        """The same, and nothing in it is inferred."""
+        return replace(self, regions=np.full_like(self.regions, GLASS), positions=[])
 
     def blender(self, answers: int = 1) -> Blender:
         """What takes the answers, that many to each tile."""

@@ -7,7 +7,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from testbed.encoded_pictures import encoded, noise
+from testbed.encoded_pictures import encoded, scan
 from testbed.servers import DEAD_PROXY, PROJECT, FrontendServer
 
 
@@ -28,7 +28,7 @@ def pictures(tmp_path):
         folder = tmp_path / f"pictures-{seed}"
         folder.mkdir()
         for number in range(count):
-            (folder / f"{seed}-{number:03}.png").write_bytes(encoded(noise(seed=1000 * seed + number)))
+            (folder / f"{seed}-{number:03}.png").write_bytes(encoded(scan(seed=1000 * seed + number)))
         return folder
 
     return make

@@ -7,7 +7,7 @@ import sys
 import httpx
 import pytest
 
-from testbed.encoded_pictures import encoded, noise
+from testbed.encoded_pictures import encoded, noise, scan
 from testbed.servers import PROJECT
 
 
@@ -25,7 +25,7 @@ def call(service):
 
 def test_pictures_of_each_task(call, tmp_path):
     """Classified, localised, segmented: each has its own words, and every model is asked as it is listed."""
-    (tmp_path / "noise.png").write_bytes(encoded(noise((64, 64), seed=77)))
+    (tmp_path / "noise.png").write_bytes(encoded(scan(seed=77)))
     listed = call("models", "--json")[1]
     lines = {}
     for model in json.loads(listed)["models"]:
@@ -37,10 +37,13 @@ def test_pictures_of_each_task(call, tmp_path):
     assert lines.keys() == {"brain_mri", "brain_tumour", "he_tissue"}
     assert all(line.startswith("noise.png: ") and "/results/" in line for line in lines.values())
     assert "mm2 (" in lines["he_tissue"]
+    (tmp_path / "noise.png").write_bytes(encoded(noise((64, 64))))
+    line = call("predict", tmp_path / "noise.png", "--model", "brain_mri")[1]
+    assert line.startswith("noise.png: no answer, warning background_not_dark, warning not_grey  http")
 
 
 def test_a_parameter_that_is_not_known_is_the_callers(call, tmp_path):
-    (tmp_path / "noise.png").write_bytes(encoded(noise()))
+    (tmp_path / "noise.png").write_bytes(encoded(scan()))
     code, out, told = call("predict", tmp_path / "noise.png", "--model", "brain_mri", "--set", "nonsense=1")
     assert (code, out, "invalid_parameter" in told) == (2, "", True), told
 

@@ -27,6 +27,12 @@ def test_rows_are_read_as_corners(tmp_path):
     assert second.box is None
 
 
+def test_no_answer_points_outside_of_the_picture():
+    document = {"label": None, "image": {"width": 200, "height": 100}, "localisation": None}
+    answer = SliceAnswer.from_document(document)
+    assert (answer.label, answer.box, Box(0, 0, 1, 1).holds(*answer.peak)) == (None, None, False)
+
+
 def test_answers_are_in_fractions():
     document = {
         "label": "glioma",

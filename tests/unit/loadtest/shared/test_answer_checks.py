@@ -92,6 +92,11 @@ def test_no_answer_is_so_odd_that_it_raises(odd):
     assert fault(odd, CLASSIFIER)
 
 
+def test_no_answer_is_noticed_with_its_reason():
+    unanswered = {"label": None, "probabilities": None, "warnings": [{"code": "blank_picture", "message": "Blank."}]}
+    assert fault(RIGHT | unanswered, CLASSIFIER) == "no answer: ['blank_picture']"
+
+
 @pytest.mark.parametrize("odd", [AREAS | {"areas": None}, AREAS | {"areas": {"lumen": {}, "other": {}}}])
 def test_no_segmentation_is_so_odd_that_it_raises(odd):
     assert fault(odd, SEGMENTER)

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from testbed.servers import free_port
 
 BAD = b"bad"
+BLANK = b"a picture that gets no answer"
 
 
 def problem(status, code, detail, **headers):
@@ -180,9 +181,12 @@ class Stub:
         return Response(json.dumps(self._document(request.path_params["result"])), media_type="application/json")
 
     def _document(self, result, **parameters):
+        blank = self.bytes[result] == BLANK
         return {
-            "id": result, "model": "tiny", "task": "classification", "label": "=glioma",
-            "probabilities": {"=glioma": 0.75, "other": 0.25}, "warnings": [{"code": "small", "message": "Small."}],
+            "id": result, "model": "tiny", "task": "classification",
+            "label": None if blank else "=glioma",
+            "probabilities": None if blank else {"=glioma": 0.75, "other": 0.25},
+            "warnings": [{"code": "small", "message": "Small."}],
             "provenance": {
                 "input_sha256": hashlib.sha256(self.bytes[result]).hexdigest(), "parameters": parameters,
             },

@@ -9,7 +9,7 @@ from oncoserve.cli.client import folder_run
 from oncoserve.cli.client.client_errors import Interrupted
 from oncoserve.cli.predict_command import main
 from testbed.servers import free_port
-from tests.unit.oncoserve.cli.stub import BAD, Stub, answer, problem
+from tests.unit.oncoserve.cli.stub import BAD, BLANK, Stub, answer, problem
 
 
 def rows(out):
@@ -44,6 +44,15 @@ def test_what_a_spreadsheet_would_run_is_text(run, stub, folder, tmp_path):
     assert table["'=cmd().png"]["label"] == "'=glioma"
     assert table["bad.png"]["error"] == "corrupt_image"
     assert table["bad.png"]["detail"] == "'=It cannot be decoded."
+
+
+def test_a_picture_without_an_answer_has_no_label_in_the_table(run, stub, folder, tmp_path):
+    (folder / "blank.png").write_bytes(BLANK)
+    code, text = run(stub)
+    assert (code, "0 failed" in text) == (0, True)
+    row = rows(tmp_path / "out")["blank.png"]
+    assert (row["state"], row["label"], row["probabilities.other"], row["warnings"]) == ("SUCCEEDED", "", "", "small")
+    assert "probabilities" not in row
 
 
 def test_folders_inside_are_taken_when_asked_and_the_results_never(run, stub, folder, tmp_path):

@@ -48,6 +48,14 @@ def test_a_turned_picture_is_said_to_be():
     assert dict(describe(CLASSIFIED, card()).facts)["Picture"] == "3 x 2 pixels, PNG"
 
 
+@pytest.mark.parametrize("more", [{}, {"localisation": None}])
+def test_without_a_label_there_is_no_answer_and_no_row(more):
+    report = describe(CLASSIFIED | {"label": None, "probabilities": None} | more, card())
+    assert (report.title, report.figure, report.rows) == ("No answer", "", ())
+    assert "warnings say why" in report.description
+    assert "Box" not in dict(report.facts)
+
+
 def test_a_segmentation_names_areas_in_mm2_and_shares():
     report = describe(SEGMENTED, None)
     assert (report.title, report.figure) == ("epithelium", "75.0 % of the tissue")

@@ -86,6 +86,14 @@ def test_opacity_zero_is_the_picture():
     assert (shown == shown[0, 0]).all()  # nothing of the picture shows through
 
 
+def test_a_blank_picture_is_not_asked_about():
+    plan = TASK.plan(Picture(Image.new("RGB", (64, 48)), "PNG"), model(saliency=(2, 4)), Parameters())
+    assert (plan.count, list(plan.requests())) == (0, [])
+    found = plan.result()
+    assert (found.document, found.artefacts) == ({"label": None, "probabilities": None}, {})
+    assert [each.code for each in found.warnings] == ["blank_picture"]
+
+
 def test_without_a_map_there_is_no_overlay():
     assert [each.name for each in TASK.renderings(card(saliency=True))] == ["overlay.png"]
     assert TASK.renderings(card()) == ()

@@ -12,6 +12,7 @@ from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture, decode
 from oncoserve.tasks.base import OverlayOptions, Parameters, RenderingOptions, ServedModel, Stored
+from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.localisation import Localisation, draw_overlay, write_polygons
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FP32, card, classifier
@@ -100,11 +101,21 @@ def test_class_and_heat_that_disagree_are_told(probabilities, certainty, boxed, 
     assert found.document["localisation"]["peak"] == {"x": 28.0, "y": 18.0}  # whatever the heat
 
 
-def test_a_coloured_picture_is_told():
-    assert [each.code for each in result(answer(), Picture(noise(), "PNG")).warnings] == ["not_grey"]
-    # Grey once, and then a JPEG with colour channels of its own.
-    jpeg = decode(encoded(grey().image(), "JPEG", quality=60), 10**6, "#000000")
-    assert result(answer(), jpeg).warnings == ()
+def test_a_picture_that_is_none_for_the_model_is_not_asked_about():
+    grey_only = replace(MODEL, card=CARD.model_copy(update={"pictures": Pictures(colour="grey")}))
+    for picture, model, code in (
+        (Picture(noise(), "PNG"), grey_only, "not_grey"),
+        (Picture(Image.new("RGB", (64, 48)), "PNG"), MODEL, "blank_picture"),
+    ):
+        plan = TASK.plan(picture, model, Parameters())
+        assert (plan.count, list(plan.requests())) == (0, [])
+        found = plan.result()
+        assert found.document == {"label": None, "probabilities": None, "localisation": None}
+        assert [each.code for each in found.warnings] == [code]
+        nothing = stored(found, picture)
+        np.testing.assert_array_equal(draw_overlay(nothing, OverlayOptions()), picture.image())
+        assert TASK.all_renderings[0].layer.strengths(nothing).max() == 0
+        assert json.loads("".join(write_polygons(nothing, RenderingOptions())))["features"] == []
 
 
 @pytest.mark.parametrize("change", [{"heatmap": 1.5}, {"heatmap": -0.1}, {"boxes": np.nan}, {"probabilities": 2.0}])

@@ -142,7 +142,16 @@ def test_a_white_picture_is_a_result_without_areas():
     assert (plan.count, list(plan.requests())) == (0, [])
     found = plan.result()
     assert all(area == {"mm2": 0.0, "fraction": 0.0} for area in found.document["areas"].values())
-    assert "no_tissue" in [each.code for each in found.warnings]
+    assert {"blank_picture", "no_tissue"} <= {each.code for each in found.warnings}
+
+
+def test_a_picture_that_is_too_small_is_not_asked_about():
+    picture = stained(6, 300)
+    plan = TASK.plan(picture, model(), TissueParameters(um_per_px=1.0))
+    assert (plan.count, list(plan.requests())) == (0, [])
+    found = plan.result()
+    assert all(area["mm2"] == 0 for area in found.document["areas"].values())
+    assert "picture_too_small" in [each.code for each in found.warnings]
 
 
 def test_another_threshold_gives_other_labels_without_inference():

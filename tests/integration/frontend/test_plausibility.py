@@ -1,0 +1,72 @@
+"""Pictures that the models are not for, through HTTP on the real Triton: no class, and the reason."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from frontend.http.shapes import ClassificationResult, LocalisationResult
+from testbed.encoded_pictures import encoded
+from testbed.servers import PROJECT
+
+SHAPES = {"brain_mri": ClassificationResult, "brain_tumour": LocalisationResult}
+SAMPLES = PROJECT / "build" / "samples"
+
+
+def slice_():
+    return Image.open(SAMPLES / "brain_mri/glioma/Te-gl_0010.jpg").convert("L")
+
+
+def four_panels():
+    figure, side = Image.new("L", (512, 512), 255), 250
+    for place in range(4):
+        figure.paste(slice_().resize((side, side)), (place % 2 * 256 + 3, place // 2 * 256 + 3))
+    return figure
+
+
+def contact_sheet():
+    return Image.fromarray(np.tile(np.asarray(slice_().resize((160, 160))), (3, 4)))
+
+
+PICTURES = {
+    "black": (lambda: Image.new("RGB", (512, 512)), "blank_picture"),
+    "white": (lambda: Image.new("RGB", (512, 512), "white"), "blank_picture"),
+    "one pixel": (lambda: Image.new("L", (1, 1), 90), "picture_too_small"),
+    "strip": (lambda: Image.effect_noise((5000, 1), 50), "picture_too_small"),
+    "H&E": (lambda: Image.open(SAMPLES / "he_tissue/he/histo.jpg"), "not_grey"),
+    "IHC": (lambda: Image.open(SAMPLES / "he_tissue/ihc/ihc.png"), "not_grey"),
+    "screenshot": (lambda: Image.open(PROJECT / "docs/page.png"), "background_not_dark"),
+    "inverted": (lambda: slice_().point(lambda value: 255 - value), "background_not_dark"),
+    "noise": (lambda: Image.effect_noise((300, 300), 80), "background_not_dark"),
+    "four panels": (four_panels, "several_panels"),
+    "contact sheet": (contact_sheet, "several_panels"),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_no_class_for_what_is_no_slice(http, kind):
+    make, code = PICTURES[kind]
+    picture = encoded(make())
+    for model, shape in SHAPES.items():
+        response = http.post(f"/v1/models/{model}/predict", content=picture)
+        assert response.status_code == 200, response.text
+        found = shape.model_validate(response.json())
+        assert (found.label, found.probabilities, getattr(found, "localisation", None)) == (None, None, None)
+        assert code in [each.code for each in found.warnings]
+        drawn = http.get(found.links["overlay"])
+        assert Image.open(io.BytesIO(drawn.content)).size == (found.image.width, found.image.height)
+
+
+def test_the_page_of_a_result_says_that_there_is_no_answer(http):
+    result = http.post("/v1/models/brain_tumour/predict", content=encoded(Image.new("L", (300, 200)))).json()
+    page = http.get(f"/results/{result['id']}").text
+    assert "No answer" in page
+    assert "The picture is blank" in page
+    assert "Probability of each class" not in page
+    assert http.get(result["links"]["polygons"]).json()["features"] == []
+
+
+def test_the_card_says_what_the_pictures_look_like(http):
+    card = http.get("/v1/models/brain_mri").json()["card"]
+    assert card["pictures"] == {"least_side_px": 64, "colour": "grey", "one_object_on_dark": True}
