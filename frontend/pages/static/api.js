@@ -55,7 +55,7 @@ export async function readResult(id, signal, view) {
 
 /** A stored result beside that of the model that its model's card names. */
 export async function readComparison(id, signal) {
-  return JSON.parse(await (await get(`/v1/results/${encodeURIComponent(id)}/comparison`, signal)).text());
+  return JSON.parse(await (await get(rooted(`/v1/results/${encodeURIComponent(id)}/comparison`), signal)).text());
 }
 
 /** Ask a model about a picture whenever the service has nothing more urgent to do. */
@@ -65,7 +65,7 @@ function postLater(headers, model, file, signal) {
   const body = new FormData();
   body.append("image", file);
   const sent = { ...headers, Accept: "application/json", Priority: "u=6" };
-  const path = `/v1/models/${encodeURIComponent(model)}/predict`;
+  const path = rooted(`/v1/models/${encodeURIComponent(model)}/predict`);
   return exchange(new Request(path, { method: "POST", headers: sent, body, signal }), signal);
 }
 

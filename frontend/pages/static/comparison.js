@@ -1,6 +1,7 @@
 // What another model says about the same picture, where two of them answer the same question.
 
 import { askLater, readComparison } from "./api.js";
+import { rooted } from "./root.js";
 
 const at = (id) => document.getElementById(id);
 const part = at("comparison");
@@ -44,5 +45,5 @@ function say({ message, result = null, agrees = null }) {
   part.classList.toggle("differs", agrees === false);
   at("comparison-words").textContent = message;
   at("comparison-link").hidden = result === null;
-  at("comparison-link").href = `/#result=${result}`;
+  at("comparison-link").href = rooted(`/#result=${result}`);
 }
