@@ -96,6 +96,8 @@ def _without_host(send: Send) -> Send:
 
 def _place(scope: Scope, root: str) -> None:
     path, below = scope["path"], f"{root}/"
+    if not path.startswith("/"):  # OPTIONS * is of the service as a whole, wherever it is published
+        return
     if path != root and not path.startswith(below):  # the proxy has stripped it, or somebody asks beside the proxy
         scope["path"] = root + path
         scope["raw_path"] = root.encode() + scope.get("raw_path", b"")

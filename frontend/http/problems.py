@@ -64,6 +64,8 @@ def translate(error: Exception) -> PlatformError:
             return RouteNotFound()
         case HTTPException(status_code=405):
             return MethodNotAllowed()
+        case HTTPException(detail="There was an error parsing the body"):  # FastAPI's words for what is no UTF-8
+            return InvalidParameter("The body is not JSON, from character 1 on.")
         case HTTPException(status_code=status) if 400 <= status < 500:  # noqa: PLR2004 - what Starlette's parsers raise
             return MalformedRequest(f"{str(error.detail)[:200].rstrip('.')}.")
         case RequestValidationError():
