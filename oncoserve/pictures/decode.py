@@ -6,6 +6,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -16,9 +17,11 @@ from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge
 from oncoserve.pictures import structure
 from oncoserve.pictures.bands import bands
+from oncoserve.pictures.icc import UnreadableProfileError
 from oncoserve.pictures.kinds.sniffing import sniff
 from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
+from oncoserve.pictures.parts import png_chunk
 from oncoserve.pictures.rgb import Reading, Warn, to_rgb
 from oncoserve.pictures.sixteen_bits import COLOURS
 from oncoserve.pictures.stated import load, raw_mode
@@ -113,6 +116,7 @@ class Header:
         width: pixels, as they lie in the file.
         height: pixels, as they lie in the file.
         dpi: pixels per inch along x and y, if the file states them.
+        profile_lost: whether the file had a colour profile that was too damaged to be kept.
         decoding_bytes: what decoding takes at most, the picture itself among it, the file not.
 
     Args:
@@ -124,6 +128,7 @@ class Header:
     def __init__(self, image: Image.Image, format: str, data: bytes) -> None:  # noqa: A002 - as in `Picture`
         self._image: Image.Image | None = image
         self._format, self._data = format, data
+        self.profile_lost = False
         self.width, self.height = image.size
         self.dpi: tuple[float, float] | None = image.info.get("dpi")
         # A JPEG in several scans is put together from coefficients of two bytes each.
@@ -145,6 +150,8 @@ class Header:
                 image.draft(None, (at_least, at_least))
             again = partial(_open, self._data, self._format, self.width * self.height)
             source = load(image, self._data, again)
+            if self.profile_lost:
+                source = replace(source, profile=UnreadableProfileError("it is damaged"))
             self._check_whole(image)
             orientation, dpi = _orientation(image), image.info.get("dpi")
             rgb, reading = to_rgb(source, background)
@@ -172,6 +179,9 @@ def read_header(data: bytes, max_pixels: int) -> Header:
         header = Header(_open(readable, name, max_pixels), name, readable)
     if readable is not data:
         header.decoding_bytes += len(readable)
+        header.profile_lost = (
+            name == "PNG" and png_chunk(data, b"iCCP") is not None and not png_chunk(readable, b"iCCP")
+        )
     return header
 
 

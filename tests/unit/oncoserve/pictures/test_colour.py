@@ -219,6 +219,14 @@ def test_a_profile_that_is_no_zlib_data_is_told():
     assert codes(read(data[:33] + chunk(b"iCCP", b"x\0\0" + b"abc") + data[33:])) == ["profile_ignored"]
 
 
+def test_a_profile_that_is_left_out_for_its_checksum_is_told():
+    whole = chunk(b"iCCP", b"x\0\0" + zlib.compress(P3))
+    data = encoded(noise())
+    picture = read(data[:33] + whole[:-1] + bytes([whole[-1] ^ 1]) + data[33:])
+    assert codes(picture) == ["profile_ignored"]
+    assert np.array_equal(picture.pixels, np.asarray(noise()))
+
+
 def test_programs_and_overlapping_tags_do_not_reach_the_colour_library():
     program = rgb_profile(P3_XY, srgb_curve(), "x", tags={b"D2B0": b"mpet" + bytes(100_000)})
     assert len(read_profile(program).essential) == len(read_profile(P3).essential)
