@@ -64,10 +64,12 @@ def translate(error: Exception) -> PlatformError:
             return RouteNotFound()
         case HTTPException(status_code=405):
             return MethodNotAllowed()
-        case HTTPException(detail="There was an error parsing the body"):  # FastAPI's words for what is no UTF-8
-            return InvalidParameter("The body is not JSON, from character 1 on.")
         case HTTPException(status_code=status) if 400 <= status < 500:  # noqa: PLR2004 - what Starlette's parsers raise
-            return MalformedRequest(f"{str(error.detail)[:200].rstrip('.')}.")
+            not_text = error.detail == "There was an error parsing the body"  # FastAPI's words for what is no UTF-8
+            words = f"{str(error.detail)[:200].rstrip('.')}."
+            return (
+                InvalidParameter("The body is not JSON, from character 1 on.") if not_text else MalformedRequest(words)
+            )
         case RequestValidationError():
             first = error.errors()[0]
             place = first["loc"][-1]

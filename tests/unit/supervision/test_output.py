@@ -50,8 +50,9 @@ def test_what_nobody_reads_is_dropped_counted_and_said(pipe):
     for _ in range(1000):
         print(LINE, file=output)
     came = everything(output, lines, end)
-    (said,) = [line for line in came if line != LINE]
-    assert said == f"missing {sum(counted)}"
+    # Once for each gap: there are two where the pipe took the first lines only when others had been dropped.
+    said = [line.removeprefix("missing ") for line in came if line != LINE]
+    assert sum(map(int, said)) == sum(counted) > 0
     assert came.count(LINE) == 1000 - sum(counted) >= ROOM_BYTES // 100
 
 
