@@ -18,6 +18,6 @@ def test_upload_job_and_results(stack, keys, emulator, start_worker, sample):
     (image,) = job["images"]
     assert (image["state"], image["name"]) == ("SUCCEEDED", "scan 1.jpg")
     assert service.result(image["result"])["label"] == "glioma"
-    assert service.rendering(image["result"], "overlay.png").startswith(b"\x89PNG")
+    assert service.rendering(image["result"], "overlay.png", {}).startswith(b"\x89PNG")
     assert service.newest_job()["id"] == job["id"]
     service.close()
