@@ -134,7 +134,7 @@ class Handler:
             raise
 
     async def _attempt(self, lease: Lease, message: ImageMessage, *, alone: bool) -> None:
-        attempt = await self._insist(partial(self._to.store.begin, message.job_id, message.index))
+        attempt = await self._begin(message)
         if attempt is None:
             await self._clear_away(lease, message)
             return
@@ -146,8 +146,7 @@ class Handler:
         try:
             outcome = await self._ask(message)
         except asyncio.CancelledError:
-            with contextlib.suppress(JobsUnavailable):
-                await self._to.store.withdraw(message.job_id, message.index, counted=False)
+            await self._undo(message)
             raise
         except RequestError as error:
             outcome = Outcome(fault=Fault.of(error))
@@ -156,6 +155,17 @@ class Handler:
             return
         await self._finish(message, outcome)
         await self._clear_away(lease, message)
+
+    async def _begin(self, message: ImageMessage) -> int | None:
+        try:
+            return await self._insist(partial(self._to.store.begin, message.job_id, message.index))
+        except asyncio.CancelledError:  # it may be written all the same: nobody stops a thread
+            await self._undo(message)
+            raise
+
+    async def _undo(self, message: ImageMessage) -> None:
+        with contextlib.suppress(JobsUnavailable):
+            await self._to.store.withdraw(message.job_id, message.index, counted=False)
 
     async def _ask(self, message: ImageMessage) -> Outcome:
         model = self._catalogue.get(message.model)

@@ -67,7 +67,8 @@ def test_it_comes_back_by_itself(tmp_path, monkeypatch, caplog):
         until(lambda: caplog.records)
         disk._min_free_bytes = 0
         until(lambda: disk.error is None)
-        until(lambda: len(caplog.records) == 2)
+        # More than two on a busy machine, where a look may take too long in between.
+        until(lambda: [record.levelname for record in caplog.records][::-1][:2] == ["INFO", "ERROR"])
     disk.check()
 
 
