@@ -30,7 +30,8 @@ TEXTS: Final[tuple[tuple[str, Unread], ...]] = (
     (r"version https://git-lfs", Unread("a Git LFS pointer", words="Fetch the file itself: git lfs pull.")),
     (r"HTTP/\d", Unread("an HTTP answer with its headers", words="Save the answer's body alone.")),
     (r"(?:ObjectType|NDims) *= *\w", Unread("a MetaImage volume", SLICE.format("mha"))),
-    (r"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg\b",
+    # Each comment ends at its first -->, once for all: there are twice as many ways to read a text with one more.
+    (r"(?><\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*+<svg\b",
      Unread("an SVG drawing", magick("svg").replace("[0]", ""))),
     (r"(?:<\?xml[^>]*>\s*)?(?i:<!DOCTYPE html|<html|<head|<body)",
      Unread("an HTML page", words="It may be an error page or a login that was saved in the picture's place.")),

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import shlex
+import signal
 import struct
 import tarfile
 import zipfile
@@ -237,3 +238,30 @@ def test_the_command_for_an_array_works(tmp_path, monkeypatch):
 def test_what_can_be_done_is_a_sentence():
     assert [kind for kind in every_kind() if kind.words and not kind.words.endswith(".")] == []
     assert all(isinstance(kind, Unread) and kind.name.strip() for kind in every_kind())
+
+
+@pytest.fixture
+def five_seconds():
+    """Ends a test that takes longer, of processor time; a search of a pattern looks at signals."""
+
+    def give_up(*_):
+        pytest.fail("it takes longer with every byte")
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 5)
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, before)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"<!---->", b"<!-- a -->\n", b"<!--", b"<?xml?>", b"<?xml", b"<!DOCTYPE svg>", b"a.png ", b"[1, ", b'{"a": "', b"a=",
+     b"89504e47", b"--a\r\n", b"137, 80, ", b"data:", b"http://a ", b"iVBORw0K", b" ", b"@", b"\0\0"],
+    ids=repr,
+)  # fmt: skip
+def test_no_text_takes_long(unit, five_seconds):
+    """The search holds the interpreter: all callers of the process would wait."""
+    for beginning in (b"", b"<", b"--x", b"[", b"{", b"ffd8ff", b"data:", b"a"):
+        with pytest.raises(UnsupportedImage):
+            sniff(beginning + unit * (2**16 // len(unit)) + b"!")
