@@ -6,6 +6,7 @@ nobody would see which of them are wrong. Of an animated PNG the picture is left
 
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -23,7 +24,7 @@ LEAST_BYTES: Final = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 LEAST_TRANSPARENCY: Final = {0: 2, 2: 6, 3: 1}
 ANIMATION: Final = {b"acTL", b"fcTL", b"fdAT"}
 TIFF: Final = (b"II*\0", b"MM\0*")
-INFLATED_BYTES: Final = 2**18  # at a time
+COMPRESSED_BYTES, INFLATED_BYTES = 2**16, 2**18  # at a time
 
 DHP, EXP, LS = 0xDE, 0xDF, 0xF7
 HIERARCHICAL: Final = {SOF[5], SOF[6], SOF[7], SOF[13], SOF[14], SOF[15], DHP, EXP}
@@ -133,17 +134,24 @@ def check_rows(data: bytes) -> None:
         if columns > 0:
             wanted += rows * (1 + -(-columns * depth * CHANNELS[colour] // 8))
     unpacker, met = zlib.decompressobj(), 0
-    for chunk in png_chunks(data):
-        if chunk.kind == b"IDAT":
-            rest: bytes = data[chunk.start + 8 : chunk.end - 4]
-            while rest and met < wanted and not unpacker.eof:
-                met += len(unpacker.decompress(rest, INFLATED_BYTES))
-                rest = unpacker.unconsumed_tail
+    for piece in _compressed(data):
+        rest: bytes = piece
+        while rest and met < wanted and not unpacker.eof:
+            met += len(unpacker.decompress(rest, INFLATED_BYTES))
+            rest = unpacker.unconsumed_tail
         if met >= wanted:
             return
         if unpacker.eof:
             break
     raise CorruptImage(f"its image data ends after {met} of {wanted} bytes")
+
+
+def _compressed(data: bytes) -> Iterator[bytes]:
+    """The image data of a PNG in small pieces: what is left of one is copied each time that some of it is unpacked."""
+    for chunk in png_chunks(data):
+        if chunk.kind == b"IDAT":
+            for start in range(chunk.start + 8, chunk.end - 4, COMPRESSED_BYTES):
+                yield data[start : min(start + COMPRESSED_BYTES, chunk.end - 4)]
 
 
 def _damaged_segments(data: bytes) -> list[Segment]:

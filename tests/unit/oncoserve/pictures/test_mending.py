@@ -4,6 +4,7 @@ import itertools
 import random
 import struct
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from loadtest.fuzz.fuzzing import FOREIGN_WORDS
 from loadtest.fuzz.mutants import mutants
 from oncoserve.errors import CorruptImage, PlatformError, UnsupportedImage
 from oncoserve.pictures.decode import decode
-from oncoserve.pictures.mending import mended
+from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
 
@@ -181,6 +182,18 @@ def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, colour
     assert not decode(png(header=header, data=chunk(b"IDAT", zlib.compress(bytes(size)))), LIMIT, BLACK).pixels.any()
     with pytest.raises(CorruptImage):
         decode(png(header=header, data=chunk(b"IDAT", zlib.compress(bytes(size - row)))), LIMIT, BLACK)
+
+
+@pytest.mark.parametrize("size", [1000, 2**16 - 1, 2**16, 2**30])
+def test_rows_are_counted_through_chunks_of_any_size(size):
+    header = struct.pack(">IIBBBBB", 300, 300, 8, 2, 0, 0, 0)
+    row = b"\0" + random.Random(0).randbytes(900)
+    for rows, whole in ((299, True), (298, False)):
+        packed = zlib.compress(row * rows + bytes(901), 0)
+        parts = [packed[at : at + size] for at in range(0, len(packed), size)]
+        data = png(header=header, data=b"".join(chunk(b"IDAT", part) for part in parts))
+        with nullcontext() if whole else pytest.raises(CorruptImage, match="269399 of 270300"):
+            check_rows(data)
 
 
 @pytest.mark.parametrize(
