@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from oncoserve.inference.backend import InferenceBackend, Tensors
 from oncoserve.pictures.decode import Header, Picture, decode, read_header
@@ -48,11 +49,17 @@ class Answer:
 
     Attributes:
         entry: the result as it was stored, ready to be drawn.
-        cached: whether it was there already, so that no inference was needed.
+        source: where it comes from: from inference, from the store, or from neither, where there was nothing to ask
+            about in the picture.
     """
 
     entry: Entry
-    cached: bool
+    source: Literal["inference", "store", "none"]
+
+    @property
+    def cached(self) -> bool:
+        """Whether it was there already."""
+        return self.source == "store"
 
     @property
     def id(self) -> str:
@@ -119,7 +126,7 @@ class Predict:
                     answer = await self._answer(_Work(question, caller, place, share, timings))
                 if caller.lane is Lane.BACKGROUND:  # a job's picture is deleted next, so its result has to stay
                     await self._threads.run(self._store.of(caller.owner).sync, answer.id)
-        self._metrics.predictions.labels(model.name, "store" if answer.cached else "inference").inc()
+        self._metrics.predictions.labels(model.name, answer.source).inc()
         return answer
 
     async def _answer(self, work: "_Work") -> Answer:
@@ -127,7 +134,7 @@ class Predict:
         model, results = question.model, self._store.of(work.caller.owner)
         opened = await self._threads.run(self._open, work, results)
         if isinstance(opened, Entry):
-            return Answer(opened, cached=True)
+            return Answer(opened, "store")
         if isinstance(opened, _Sized):
             opened = await self._wait(work, opened)
         work.place.count(opened.plan.count)
@@ -136,7 +143,7 @@ class Predict:
         fresh = await self._threads.run(self._finish, work, results, opened)
         timings.lap("store")
         size = len(opened.clean) + sum(map(len, fresh.files.values()))
-        return Answer(Entry(fresh.document, model, results, size, fresh), cached=False)
+        return Answer(Entry(fresh.document, model, results, size, fresh), "inference" if opened.plan.count else "none")
 
     def _open(self, work: "_Work", results: ResultStore) -> "Entry | _Sized | _Opened":
         """The stored result; or else everything up to the inference, if nothing has to be waited for.

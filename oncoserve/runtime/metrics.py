@@ -122,7 +122,7 @@ class Metrics(ProcessMetrics):
         )
         self.predictions = Counter(
             "oncoserve_predictions",
-            "Predictions, computed or found in the store.",
+            "Predictions: computed, found in the store, or given without asking the model.",
             ["model", "source"],
             registry=registry,
         )

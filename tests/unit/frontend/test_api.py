@@ -217,14 +217,15 @@ async def test_a_results_folder_that_fails(service, tmp_path):
 async def test_metrics(service):
     await service.http.post(PREDICT, content=PNG)
     await service.http.post(PREDICT, content=PNG)
+    await service.http.post(PREDICT, content=encoded(Image.new("L", (64, 64))))
     await service.http.post(PREDICT, content=b"text")
     await service.http.get("/some/unknown/path/with/patient-name")
     text = (await service.http.get("/metrics")).text
-    assert 'oncoserve_requests_total{method="POST",route="/v1/models/{model}/predict",status="200"} 2.0' in text
-    assert 'oncoserve_predictions_total{model="tiny",source="inference"} 1.0' in text
-    assert 'oncoserve_predictions_total{model="tiny",source="store"} 1.0' in text
+    assert 'oncoserve_requests_total{method="POST",route="/v1/models/{model}/predict",status="200"} 3.0' in text
+    for source in ("inference", "store", "none"):
+        assert f'oncoserve_predictions_total{{model="tiny",source="{source}"}} 1.0' in text
     assert 'oncoserve_errors_total{code="unsupported_image"} 1.0' in text
-    assert 'oncoserve_stage_seconds_count{stage="infer"} 1.0' in text
+    assert 'oncoserve_stage_seconds_count{stage="infer"} 2.0' in text
     assert "oncoserve_ready 1.0" in text
     assert "patient-name" not in text
 
