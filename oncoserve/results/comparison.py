@@ -41,6 +41,11 @@ def counterpart(document: Document, other: ServedModel) -> str:
     return result_id(picture, READING_RULES, other.name, other.version, other.model_sha256, parameters)
 
 
+def comparable(document: Document, own: Card, other: Card) -> bool:
+    """Whether both models give one label out of the same classes, as a card that names another promises."""
+    return "label" in document and {each.name for each in own.classes} == {each.name for each in other.classes}
+
+
 def compare(document: Document, card: Card, answer: Document | None) -> Comparison:
     """Lay two answers beside each other.
 

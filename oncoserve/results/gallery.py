@@ -13,7 +13,7 @@ from oncoserve import NOTICE
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
 from oncoserve.pictures.decode import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL, decode, to_png
 from oncoserve.results import corrections
-from oncoserve.results.comparison import Comparison, compare, counterpart
+from oncoserve.results.comparison import Comparison, comparable, compare, counterpart
 from oncoserve.results.drawing import Drawing
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget
@@ -81,15 +81,15 @@ class Gallery:
         """The result beside that of the model that its model's card names, if it is stored for the same picture.
 
         Raises:
-            ResultNotFound, StorageUnavailable, RenderingNotAvailable: the card names none, and what `Catalogue.get`
-                raises.
+            ResultNotFound, StorageUnavailable, RenderingNotAvailable: the card names none with the same classes, and
+                what `Catalogue.get` raises.
         """
         results = self._store.of(owner)
         document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
-        name = self._model_of(document["model"]).card.compare_with
-        if name is None:
-            raise RenderingNotAvailable(document["model"], "comparison")
-        other = self._model_of(name)
+        card = self._model_of(document["model"]).card
+        other = None if card.compare_with is None else self._model_of(card.compare_with)
+        if other is None or not comparable(document, card, other.card):
+            raise RenderingNotAvailable(card.name, "comparison")
         found = await self._threads.run(results.find, counterpart(document, other))
         return compare(document, other.card, None if found is None else json.loads(found))
 

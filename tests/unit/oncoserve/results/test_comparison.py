@@ -91,3 +91,13 @@ async def test_the_other_model_need_not_be_served(tmp_path):
         page = await service.http.get(f"/results/{mine['id']}")
         assert page.status_code == 200
         assert 'class="comparison' not in page.text
+
+
+async def test_a_card_that_names_a_model_of_other_classes_has_no_comparison(tmp_path):
+    service = Service(tmp_path, FakeBackend(classifier(), classifier("other", classes=2)))
+    write_card(tmp_path / "models", card("tiny", compare_with="other"))
+    write_card(tmp_path / "models", card("other", classes=2))
+    async with service:
+        mine = await ask(service, "tiny")
+        assert_problem(await service.http.get(f"/v1/results/{mine['id']}/comparison"), 404, "rendering_not_available")
+        assert (await service.http.get(f"/results/{mine['id']}")).status_code == 200
