@@ -2,7 +2,8 @@
 
 A model names a class for whatever it is shown. These rules see a picture that has nothing in it and, where the card
 says what the model's pictures look like, one of another kind. docs/plausibility.md has what each of them was measured
-on, and what none of them can tell.
+on, and what none of them can tell. Results that are stored keep the answer that older rules let them have: whoever
+changes the rules raises `READING_RULES`, which is in a result's id.
 """
 
 from typing import Final

@@ -123,6 +123,24 @@ def test_a_figure_of_several_panels(rows, columns, gap, colour, frame):
     assert "several_panels" in codes(panels(rows, columns, gap, colour, panel))
 
 
+@pytest.mark.parametrize("gap", [6, 12])
+def test_a_frame_around_a_figure_hides_no_panels(gap):
+    """It is bright in the first and the last segment of every line between two panels."""
+    figure = panels(2, 2, gap)
+    ImageDraw.Draw(figure).rectangle((0, 0, figure.width - 1, figure.height - 1), outline=255, width=3)
+    assert codes(figure) == ["several_panels"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_joined_by_a_fifth_of_its_width_is_one_object(turned):
+    image = head()
+    gap, stem = (0, 105, 224, 118), (90, 105, 134, 118)
+    joint = image.crop(stem)
+    image.paste(0, gap)
+    image.paste(joint, stem[:2])
+    assert codes(image.transpose(Image.Transpose.ROTATE_90) if turned else image) == []
+
+
 def test_letters_and_scales_beside_a_slice_are_no_panels():
     image = head((400, 300))
     draw = ImageDraw.Draw(image)
