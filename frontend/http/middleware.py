@@ -75,7 +75,7 @@ class RequestContext:
             try:
                 if REFUSED in state:
                     state["error_code"] = state[REFUSED].code
-                    await problem(state[REFUSED], request_id)(scope, receive, send_with_headers)
+                    await problem(state[REFUSED], request_id, root_of(scope))(scope, receive, send_with_headers)
                 else:
                     await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:

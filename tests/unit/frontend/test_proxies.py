@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from frontend.http.middleware import REFUSED
+from oncoserve.errors import TooManyConnections
 from oncoserve.keys import new_key
 from oncoserve.runtime.addresses import OWN_PARTS, root_path
 from testbed.fakes import FakeBackend, classifier
@@ -203,6 +205,17 @@ async def test_requests_are_counted_by_the_caller_and_not_by_the_proxy(tmp_path)
             assert await asks(http, "2001:db8::1") == 200
         async with asked_from(service, STRANGER) as http:
             assert [await asks(http, "203.0.113.1"), await asks(http, "203.0.113.2")] == [200, 429]
+
+
+async def test_what_a_connection_refuses_has_addresses_below_the_path(tmp_path):
+    async with published(tmp_path, root_path=ROOT) as service:
+
+        async def full(scope, receive, send):
+            scope["state"] = {REFUSED: TooManyConnections(1)}
+            await service.app(scope, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(full), base_url="http://inside:5000") as http:
+            assert (await http.get("/v1/models")).json()["type"] == f"{ROOT}/errors#too_many_connections"
 
 
 def test_the_first_parts_of_the_services_own_addresses_are_known(tmp_path):
