@@ -27,6 +27,7 @@ MEDIA_TYPE = "application/problem+json"
 PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}  # for the OpenAPI document
 
 OF_THE_MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
+NOT_JSON = "The body is not JSON, from character {} on."
 
 log = logging.getLogger(__name__)
 
@@ -65,20 +66,20 @@ def translate(error: Exception) -> PlatformError:
         case HTTPException(status_code=405):
             return MethodNotAllowed()
         case HTTPException(status_code=status) if 400 <= status < 500:  # noqa: PLR2004 - what Starlette's parsers raise
-            not_text = error.detail == "There was an error parsing the body"  # FastAPI's words for what is no UTF-8
-            words = f"{str(error.detail)[:200].rstrip('.')}."
-            return (
-                InvalidParameter("The body is not JSON, from character 1 on.") if not_text else MalformedRequest(words)
-            )
+            return _malformed(str(error.detail))
         case RequestValidationError():
             first = error.errors()[0]
             place = first["loc"][-1]
             is_json = first["type"] != "json_invalid"
-            return InvalidParameter(
-                f"{place}: {first['msg']}." if is_json else f"The body is not JSON, from character {place} on."
-            )
+            return InvalidParameter(f"{place}: {first['msg']}." if is_json else NOT_JSON.format(place))
         case _:
             return _unexpected(error)
+
+
+def _malformed(words: str) -> PlatformError:
+    if words == "There was an error parsing the body":  # FastAPI's, for what is no UTF-8
+        return InvalidParameter(NOT_JSON.format(1))
+    return MalformedRequest(f"{words[:200].rstrip('.')}.")
 
 
 def _unexpected(error: Exception) -> PlatformError:

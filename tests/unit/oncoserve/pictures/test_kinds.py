@@ -256,8 +256,8 @@ def five_seconds():
 
 @pytest.mark.parametrize(
     "unit",
-    [b"<!---->", b"<!-- a -->\n", b"<!--", b"<?xml?>", b"<?xml", b"<!DOCTYPE svg>", b"a.png ", b"[1, ", b'{"a": "', b"a=",
-     b"89504e47", b"--a\r\n", b"137, 80, ", b"data:", b"http://a ", b"iVBORw0K", b" ", b"@", b"\0\0"],
+    [b"<!---->", b"<!-- a -->\n", b"<!--", b"<?xml?>", b"<?xml", b"<!DOCTYPE svg>", b"a.png ", b"[1, ", b'{"a": "',
+     b"a=", b"89504e47", b"--a\r\n", b"137, 80, ", b"data:", b"http://a ", b"iVBORw0K", b" ", b"@", b"\0\0"],
     ids=repr,
 )  # fmt: skip
 def test_no_text_takes_long(unit, five_seconds):

@@ -187,7 +187,7 @@ def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, colour
 @pytest.mark.parametrize("size", [1000, 2**16 - 1, 2**16, 2**30])
 def test_rows_are_counted_through_chunks_of_any_size(size):
     header = struct.pack(">IIBBBBB", 300, 300, 8, 2, 0, 0, 0)
-    row = b"\0" + random.Random(0).randbytes(900)
+    row = b"\0" + np.random.default_rng(0).bytes(900)
     for rows, whole in ((299, True), (298, False)):
         packed = zlib.compress(row * rows + bytes(901), 0)
         parts = [packed[at : at + size] for at in range(0, len(packed), size)]
