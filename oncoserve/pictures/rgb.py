@@ -11,7 +11,8 @@ from oncoserve.pictures.icc import Profile, Space, UnreadableProfileError
 from oncoserve.pictures.sixteen_bits import FULL, Scale
 
 READING_RULES = 2
-"""Raise it whenever the same file becomes other pixels than before: what older rules stored is then no answer."""
+"""Raise it whenever the same file becomes other pixels than before, or a model is asked about another choice of them
+(`tasks.plausibility`): what older rules stored is then no answer."""
 
 
 @dataclass(frozen=True)
