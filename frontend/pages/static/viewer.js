@@ -12,6 +12,7 @@ import {
   toggle,
   withdrawObjects,
 } from "./viewer/corrections.js";
+import { legendEntry } from "./viewer/legend.js";
 import { loadLibrary } from "./viewer/library.js";
 import { cutOut, drawOutlines, markOf, objectAt } from "./viewer/outlines.js";
 import { showScale } from "./viewer/scale.js";
@@ -112,7 +113,7 @@ function offerLayer(layer) {
   at("layer-title").textContent = layer?.title ?? "";
   at("layer-note").textContent = layer?.note ?? "";
   at("layer-caption").textContent = layer?.caption ?? "";
-  at("legend").replaceChildren(...(layer?.legend ?? []).map(entry));
+  at("legend").replaceChildren(...(layer?.legend ?? []).map((each) => legendEntry(each, hidden, redraw)));
   showControls();
 }
 
@@ -256,22 +257,6 @@ function showControls() {
   at("legend").hidden = !on.checked || !at("legend").children.length;
   at("opacity-value").textContent = `${slider.value} %`;
   if (stage) stage.opacity = layerOpacity() ?? 0;
-}
-
-function entry({ name, title, colour }) {
-  const made = document.createElement("li");
-  const label = document.createElement("label");
-  const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, value: name });
-  const swatch = document.createElement("span");
-  swatch.style.backgroundColor = colour;
-  label.append(box, swatch, title);
-  made.append(label);
-  box.addEventListener("change", () => {
-    if (box.checked) hidden.delete(name);
-    else hidden.add(name);
-    redraw();
-  });
-  return made;
 }
 
 const view = () => document.querySelector("input[name=view]:checked").value;
