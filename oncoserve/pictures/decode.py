@@ -116,18 +116,19 @@ class Header:
         width: pixels, as they lie in the file.
         height: pixels, as they lie in the file.
         dpi: pixels per inch along x and y, if the file states them.
+        data: the file as Pillow reads it.
         profile_lost: whether the file had a colour profile that was too damaged to be kept.
         decoding_bytes: what decoding takes at most, the picture itself among it, the file not.
 
     Args:
         image: Pillow's, not loaded.
         format: "PNG" or "JPEG".
-        data: the file as Pillow reads it.
+        data: see above.
     """
 
     def __init__(self, image: Image.Image, format: str, data: bytes) -> None:  # noqa: A002 - as in `Picture`
         self._image: Image.Image | None = image
-        self._format, self._data = format, data
+        self._format, self.data = format, data
         self.profile_lost = False
         self.width, self.height = image.size
         self.dpi: tuple[float, float] | None = image.info.get("dpi")
@@ -148,8 +149,8 @@ class Header:
         with _pillow_errors("image data"):
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
-            again = partial(_open, self._data, self._format, self.width * self.height)
-            source = load(image, self._data, again)
+            again = partial(_open, self.data, self._format, self.width * self.height)
+            source = load(image, self.data, again)
             if self.profile_lost:
                 source = replace(source, profile=UnreadableProfileError("it is damaged"))
             self._check_whole(image)
@@ -163,7 +164,7 @@ class Header:
         """Pillow leaves the rows black that a PNG's data ends before; where the last row is black, it is looked at."""
         last = image.crop((0, image.height - 1, image.width, image.height))
         if self._format == "PNG" and (image.info.get("interlace") or last.getbbox(alpha_only=False) is None):
-            check_rows(self._data)
+            check_rows(self.data)
 
 
 def read_header(data: bytes, max_pixels: int) -> Header:

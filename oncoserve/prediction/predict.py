@@ -177,7 +177,7 @@ class Predict:
         with work.share.in_use():
             picture = sized.header.decode(question.model.card.preprocessing.background)
             timings.lap("decode")
-            clean = without_metadata(question.data, picture)
+            clean = without_metadata(sized.header.data, picture)  # whose copy, if it is one, is counted
             plan = question.model.task.plan(picture, question.model, question.parameters)
             requests = plan.requests()
             # Made here, so that a picture with one request needs no further change of threads.

@@ -12,7 +12,7 @@ import pytest
 from loadtest.fuzz.fuzzing import FOREIGN_WORDS
 from loadtest.fuzz.mutants import mutants
 from oncoserve.errors import CorruptImage, PlatformError, UnsupportedImage
-from oncoserve.pictures.decode import decode
+from oncoserve.pictures.decode import decode, read_header
 from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
@@ -182,6 +182,15 @@ def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, colour
     assert not decode(png(header=header, data=chunk(b"IDAT", zlib.compress(bytes(size)))), LIMIT, BLACK).pixels.any()
     with pytest.raises(CorruptImage):
         decode(png(header=header, data=chunk(b"IDAT", zlib.compress(bytes(size - row)))), LIMIT, BLACK)
+
+
+def test_a_damaged_file_is_copied_once_and_cleaned_from_that_copy():
+    damaged = png(wrong(b"tEXt", b"Comment\0DOE"))
+    header = read_header(damaged, LIMIT)
+    picture = header.decode(BLACK)
+    assert header.decoding_bytes - read_header(PNG, LIMIT).decoding_bytes == len(header.data) < len(damaged)
+    assert mended(header.data, "PNG") is header.data
+    assert without_metadata(header.data, picture) == without_metadata(damaged, picture)
 
 
 @pytest.mark.parametrize("size", [1000, 2**16 - 1, 2**16, 2**30])
