@@ -219,7 +219,7 @@ def _coded(data: bytes) -> Unread | None:
 
 def _later(data: bytes) -> Unread | None:
     """A picture that something else stands in front of."""
-    if not any(data):
+    if data.count(0) == len(data):  # fourteen times as fast as any(), which holds the interpreter a second for 256 MiB
         return Unread("zeros alone, as a broken copy leaves them")
     found = LATER.search(data, 1, SEARCHED_BYTES)
     if found is None:
