@@ -39,9 +39,9 @@ function numbers(result) {
   return { ...found, notice: result.provenance.notice };
 }
 
-/** A value; a name that a spreadsheet would take for a formula is kept from being one. */
+/** A value; a name that a spreadsheet would take for a formula is kept from being one, as in the client's results.csv. */
 function cell(value) {
   const text = String(value ?? "");
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = typeof value === "string" && /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
