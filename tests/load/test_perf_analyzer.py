@@ -11,11 +11,11 @@ FEW = "--measurement-mode count_windows --measurement-request-count 10 --stabili
 
 
 @pytest.fixture(scope="module")
-def perf_analyzer():
+def perf_analyzer(unavailable):
     """Runs it as `make perf-analyzer` does, with these arguments; installs it where that was not done yet."""
     done = subprocess.run(["make", "build/perf_analyzer/.installed"], cwd=PROJECT, capture_output=True, text=True)
     if done.returncode:
-        pytest.skip(f"perf_analyzer cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+        unavailable("triton", f"perf_analyzer cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
 
     def run(*arguments):
         command = ["make", "perf-analyzer", f"PERF_ARGS={' '.join((*arguments, FEW))}"]
