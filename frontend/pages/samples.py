@@ -55,7 +55,7 @@ class Samples:
             f"{model}/{path.relative_to(folder).as_posix()}": path
             for model, folder in folders
             for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in SUFFIXES
+            if path.suffix.lower() in SUFFIXES and path.is_file()
         }
 
 

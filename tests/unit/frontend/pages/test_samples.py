@@ -9,6 +9,8 @@ async def test_samples_are_listed_and_read(service, tmp_path):
     folder.mkdir(parents=True)
     (folder / "a.jpg").write_bytes(b"jpeg")
     (folder / "notes.txt").write_text("not a picture")
+    (folder / "folder.png").mkdir()
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
     assert (await service.http.get("/v1/samples")).json() == {"tiny": ["tiny/class0/a.jpg"]}
     assert (await service.http.get("/v1/samples/tiny/class0/a.jpg")).content == b"jpeg"
     assert_problem(await service.http.get("/v1/samples/tiny/class0/notes.txt"), 404, "sample_not_found")
