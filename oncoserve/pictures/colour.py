@@ -15,6 +15,12 @@ from oncoserve.pictures.icc import Space, UnreadableProfileError
 
 SAME_LEVELS: Final = 2
 """How far a profile may be from sRGB, of 255 levels, to count as sRGB: there are dozens of files of that name."""
+LEAST_RANGE: Final = 128
+"""Of 255: from the darkest to the brightest of what a profile makes of all colours; black point compensation makes both
+ends of a sound one meet those of sRGB."""
+CMYK: Final = 4
+STEPS: Final = {1: 1, 3: 15, CMYK: 51}
+"""Between the levels at which a profile of so many channels is looked at."""
 TRANSFORMS_KEPT = 8
 
 _MODES: dict[Space, str] = {"RGB": "RGB", "grey": "L", "CMYK": "CMYK"}
@@ -42,16 +48,21 @@ def to_srgb(essential: bytes, space: Space) -> ImageCms.ImageCmsTransform | None
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
             _FLAGS,
         )
-        return None if mode != "CMYK" and _changes_nothing(transform, mode) else transform
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
         raise UnreadableProfileError("its colours cannot be computed") from error
+    return _checked(transform, mode)
 
 
-def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    levels = np.arange(0, 256, 15 if mode == "RGB" else 1, dtype=np.uint8)
-    grid = (
-        np.stack(np.meshgrid(levels, levels, levels), -1).reshape(len(levels), -1, 3) if mode == "RGB" else levels[None]
-    )
-    met = np.asarray(transform.apply(Image.fromarray(grid)))
-    expected = grid if mode == "RGB" else grid[..., None]
-    return bool(np.abs(met.astype(int) - expected).max() <= SAME_LEVELS)
+def _checked(transform: ImageCms.ImageCmsTransform, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The transform, or None where it changes nothing.
+
+    Raises:
+        UnreadableProfileError: it makes the same of all colours, so that nothing could be seen.
+    """
+    channels = len(mode)
+    levels = np.arange(0, 256, STEPS[channels], dtype=np.uint8)
+    grid = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(len(levels), -1, channels)
+    met = np.asarray(transform.apply(Image.frombytes(mode, grid.shape[1::-1], grid.tobytes()))).astype(int)
+    if np.ptp(met) < LEAST_RANGE:
+        raise UnreadableProfileError("it makes nearly the same of all colours")
+    return None if channels != CMYK and np.abs(met - grid).max() <= SAME_LEVELS else transform

@@ -20,6 +20,7 @@ ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2
 CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 PALETTE: Final = 3
+NEEDED: Final = {b"IHDR": "its header", b"PLTE": "its palette", b"IDAT": "its image data"}
 LEAST_BYTES: Final = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 LEAST_TRANSPARENCY: Final = {0: 2, 2: 6, 3: 1}
 ANIMATION: Final = {b"acTL", b"fcTL", b"fdAT"}
@@ -72,8 +73,7 @@ def _damaged_chunks(data: bytes) -> list[Chunk]:
             sound = zlib.crc32(content, zlib.crc32(chunk.kind)) == int.from_bytes(data[chunk.end - 4 : chunk.end])
             needed = chunk.kind[:1].isupper() and (chunk.kind != b"PLTE" or colour == PALETTE)
             if needed and not sound and chunk.kind != b"IEND":
-                name = "image data" if chunk.kind == b"IDAT" else "header" if chunk.kind == b"IHDR" else "palette"
-                raise CorruptImage(f"the checksum of its {name} is wrong")
+                raise CorruptImage(f"the checksum of {NEEDED.get(chunk.kind, 'a part that it needs')} is wrong")
             if chunk.kind == b"CgBI":
                 raise UnsupportedImage(*APPLE)
             if chunk.kind == b"IHDR":

@@ -35,7 +35,6 @@ HEIF: Final = Unread("a HEIC or HEIF picture", magick("heic"))
 OFFICE: Final = Unread("an Office document", words=SAVE)
 
 BEGINNINGS: Final[tuple[tuple[int, bytes, Unread], ...]] = (
-    (128, b"DICM", DICOM),
     (0, b"DICM", DICOM),  # without its preamble
     (0, b"GIF8", Unread("a GIF", magick("gif"))),
     (0, b"BM", Unread("a BMP", magick("bmp"))),
@@ -160,7 +159,8 @@ def _name(data: bytes) -> str | None:
 
 def _kind(data: bytes) -> Unread | None:
     """What the first bytes say, of a file that is not packed."""
-    if found := tiff.kind(data) or _medical(data) or _boxed(data):
+    # DICOM first: its preamble may be the beginning of a TIFF (DICOM PS3.10, section 7.1), as in files for both.
+    if found := _medical(data) or tiff.kind(data) or _boxed(data):
         return found
     for place, signature, kind in BEGINNINGS:
         if data.startswith(signature, place):
@@ -178,8 +178,8 @@ def _boxed(data: bytes) -> Unread | None:
 
 def _medical(data: bytes) -> Unread | None:
     """Volumes and DICOM, whose signatures do not stand at the beginning."""
-    if data[128:132] == b"DICM" and b"1.2.840.10008.1.3.10\0" in data[:1024]:
-        return DICOMDIR
+    if data[128:132] == b"DICM":
+        return DICOMDIR if b"1.2.840.10008.1.3.10\0" in data[:1024] else DICOM
     if data[344:347] in {b"n+1", b"ni1"} or data[4:7] in {b"n+2", b"ni2"}:
         return NIFTI
     if any(data.startswith(b"\x89HDF\r\n\x1a\n", place) for place in (0, 512, 1024, 2048)):

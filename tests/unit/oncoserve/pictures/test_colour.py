@@ -33,6 +33,7 @@ PLANTED = "DOE^JANE 1955-03-14"
 P3 = rgb_profile(P3_XY, srgb_curve(), "Display P3")
 PROPHOTO = rgb_profile(PROPHOTO_XY, gamma_curve(1.8), "ProPhoto RGB", white=D50_XY)
 SRGB = rgb_profile(SRGB_XY, srgb_curve(), "My own")
+BLACKENING = dict.fromkeys((b"rXYZ", b"gXYZ", b"bXYZ"), b"XYZ " + bytes(16))
 PROFILES = {
     "P3": ("RGB", P3),
     "ProPhoto": ("RGB", PROPHOTO),
@@ -196,6 +197,7 @@ def _segments(data):
         (P3[:128] + struct.pack(">I", 4000) + P3[132:], "4000 tags; the limit is 100"),
         (profile(b"RGB ", {}, "nothing in it"), "cannot be computed"),
         (profile(b"RGB ", {b"D2B0": b"mpet" + bytes(200)}, "a program"), "cannot be computed"),
+        (rgb_profile(P3_XY, srgb_curve(), "x", tags=BLACKENING), "the same of all colours"),
     ],
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

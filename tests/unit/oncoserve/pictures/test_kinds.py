@@ -77,6 +77,7 @@ CASES = [
         "AVIF": "an AVIF", "DDS": "a DDS", "SGI": "an SGI"}.items()),
     (encoded(RGB, "JPEG2000", no_jp2=True), "a JPEG 2000 codestream"),
     (bytes(128) + b"DICM" + META, "a DICOM file"),
+    (tagged(256, b"").ljust(128, b"\0") + b"DICM" + META, "a DICOM file"),  # a TIFF too
     (b"DICM" + META, "a DICOM file"),
     (META + ELEMENT, "a DICOM file"),
     (ELEMENT, "a DICOM file"),

@@ -135,6 +135,7 @@ def frame(at, *values):
         (png(data=wrong(b"IDAT", IDAT[8:-4])), "checksum of its image data"),
         (PNG[:29] + b"\0\0\0\0" + PNG[33:], "checksum of its header"),
         (with_palette(palette=wrong(b"PLTE", bytes(48))), "checksum of its palette"),
+        (png(wrong(b"PRVt", b"x")), "checksum of a part that it needs"),
         (with_palette(palette=chunk(b"PLTE", b"")), "palette has no colours"),
         (with_palette(palette=b""), "no palette"),
         (png(data=b""), "no image data"),
