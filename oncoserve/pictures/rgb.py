@@ -10,7 +10,7 @@ from oncoserve.pictures.colour import to_srgb
 from oncoserve.pictures.icc import Profile, Space, UnreadableProfileError
 from oncoserve.pictures.sixteen_bits import FULL, Scale
 
-READING_RULES = 2
+READING_RULES = 3
 """Raise it whenever the same file becomes other pixels than before, or a model is asked about another choice of them
 (`tasks.plausibility`): what older rules stored is then no answer."""
 

@@ -41,6 +41,7 @@ PICTURES = {
     "noise": (lambda: Image.effect_noise((300, 300), 80), "background_not_dark"),
     "four panels": (four_panels, "several_panels"),
     "contact sheet": (contact_sheet, "several_panels"),
+    "mask": (lambda: slice_().point(lambda value: 255 * (value > 90)), "one_shade"),
 }
 
 

@@ -167,4 +167,4 @@ def test_nothing_seen_is_the_full_range():
 
 def test_an_eight_bit_file_says_so():
     reading = read(encoded(quarters())).reading
-    assert reading.document() == {"rules": 2, "bits": 8, "scaled_from": None, "profile": None}
+    assert reading.document() == {"rules": 3, "bits": 8, "scaled_from": None, "profile": None}

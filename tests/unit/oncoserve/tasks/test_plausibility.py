@@ -141,6 +141,31 @@ def test_what_is_joined_by_a_fifth_of_its_width_is_one_object(turned):
     assert codes(image.transpose(Image.Transpose.ROTATE_90) if turned else image) == []
 
 
+@pytest.mark.parametrize(("side", "found"), [(100, True), (60, False)])
+def test_panels_of_different_size(side, found):
+    figure = Image.new("L", (224 + side, 224))
+    figure.paste(head())
+    figure.paste(head((side, side)), (224, 0))
+    figure.paste(head((side, side)), (224, side + 4))
+    assert (codes(figure) == ["several_panels"]) is found
+
+
+@pytest.mark.parametrize(("size", "found"), [((450, 450), False), ((600, 600), True), ((600, 224), True)])
+def test_a_margin_that_leaves_the_object_less_than_a_third(size, found):
+    picture = Image.new("L", size)
+    picture.paste(head(), ((size[0] - 224) // 2, (size[1] - 224) // 2))
+    ImageDraw.Draw(picture).text((4, 2), "SE 4 IM 12", fill=255)
+    assert ("object_too_small" in codes(picture)) is found
+
+
+def test_a_mask_has_one_shade():
+    mask = head().point(lambda value: 255 * (value > 40))
+    assert codes(mask) == ["one_shade"]
+    jpeg = decode(encoded(mask, "JPEG", quality=80), 10**6, "#000000")
+    assert [each.code for each in doubts(jpeg, SLICES)] == ["one_shade"]
+    assert codes(mask, ANY) == []
+
+
 def test_letters_and_scales_beside_a_slice_are_no_panels():
     image = head((400, 300))
     draw = ImageDraw.Draw(image)
