@@ -12,7 +12,7 @@ from typing import Final
 
 from oncoserve.errors import CorruptImage, UnsupportedImage
 from oncoserve.pictures.kinds.unread import CODECS, Unread
-from oncoserve.pictures.parts import APP, PNG_HEADER, SOF, SOS, Chunk, Segment, jpeg_segments, png_chunks
+from oncoserve.pictures.parts import APP, EOI, PNG_HEADER, SOF, SOS, Chunk, Segment, jpeg_segments, png_chunks
 
 ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column, first row, and the steps to the next, of the passes of an interlaced PNG (section 8)."""
@@ -31,6 +31,9 @@ DHP, EXP, LS = 0xDE, 0xDF, 0xF7
 HIERARCHICAL: Final = {SOF[5], SOF[6], SOF[7], SOF[13], SOF[14], SOF[15], DHP, EXP}
 LOSSLESS, ARITHMETIC_LOSSLESS = SOF[3], SOF[11]
 FRAMES: Final = {SOF[0], SOF[1], SOF[2], SOF[3], SOF[9], SOF[10]}
+START_OF_SCAN, END_OF_IMAGE = bytes((0xFF, SOS)), bytes((0xFF, EOI))
+NO_BITS: Final = bytes(8)
+"""In place of a JPEG's last marker: so far the decoder reads ahead. They make up for no more than the last block."""
 LEAST_APPLICATION: Final = {b"JFIF\0": 14, b"Adobe": 12, b"ICC_PROFILE\0": 15}
 
 JPEG_LS: Final = Unread("a JPEG-LS picture", CODECS.format("jls"))
@@ -53,13 +56,14 @@ def mended(data: bytes, kind: str) -> bytes:
         UnsupportedImage: a variety that is not read.
     """
     left_out = _damaged_chunks(data) if kind == "PNG" else _damaged_segments(data)
-    if not left_out:
+    end = NO_BITS if kind == "JPEG" and _lacks_end(data) else b""
+    if not (left_out or end):
         return data
     view, position, parts = memoryview(data), 0, []
     for part in left_out:
         parts.append(view[position : part.start])
         position = part.end
-    return b"".join([*parts, view[position:]])
+    return b"".join([*parts, view[position:], end])
 
 
 def _damaged_chunks(data: bytes) -> list[Chunk]:
@@ -152,6 +156,11 @@ def _compressed(data: bytes) -> Iterator[bytes]:
         if chunk.kind == b"IDAT":
             for start in range(chunk.start + 8, chunk.end - 4, COMPRESSED_BYTES):
                 yield data[start : min(start + COMPRESSED_BYTES, chunk.end - 4)]
+
+
+def _lacks_end(data: bytes) -> bool:
+    """Whether a JPEG ends without its last marker; one that is inside of a thumbnail does not count."""
+    return data.find(START_OF_SCAN, max(0, data.rfind(END_OF_IMAGE))) >= 0
 
 
 def _damaged_segments(data: bytes) -> list[Segment]:

@@ -120,6 +120,18 @@ def test_a_jpeg_of_0_dots_per_inch():
     assert decode(data, LIMIT, BLACK).pixels.shape == (40, 60, 3)
 
 
+def test_a_jpeg_without_its_end_is_read_and_one_that_was_cut_off_is_not():
+    whole = decode(JPEG, LIMIT, BLACK).pixels
+    thumbnail = segment(0xE1, b"Exif\0\0" + JPEG)  # has an end of its own
+    for data in (JPEG[:-2], JPEG[:2] + thumbnail + JPEG[2:-2]):
+        picture = decode(data, LIMIT, BLACK)
+        assert np.array_equal(picture.pixels, whole)
+        assert np.array_equal(decode(without_metadata(data, picture), LIMIT, BLACK).pixels, whole)
+    for cut in (200, len(JPEG) // 3):
+        with pytest.raises(CorruptImage, match="ends before"):
+            decode(JPEG[:-cut], LIMIT, BLACK)
+
+
 def changed(at, *values):
     return HEADER[:at] + bytes(values) + HEADER[at + len(values) :]
 
@@ -151,7 +163,6 @@ def frame(at, *values):
         (png(header=changed(0, 0, 0, 0, 0)), "0 x 40 pixels"),
         (png(header=HEADER[:9]), "9 bytes instead of 13"),
         (png(header=changed(12, 2)), "interlacing"),
-        (JPEG[:-2], "ends before"),
         (JPEG[: len(JPEG) // 2], "ends before"),
         (JPEG[:100], "ends before"),
         (frame(5, 0, 0), "60 x 0 pixels"),
