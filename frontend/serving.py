@@ -12,9 +12,8 @@ import uvicorn
 import uvloop
 
 from frontend.app import create_from_environment
-from frontend.http.wire.connections import fitting_limit
+from frontend.http.wire.connections import WireConfig, fitting_limit
 from frontend.http.wire.leaving import LeavingProtocol, LeavingServer
-from frontend.http.wire.protocol import WireConfig
 from frontend.listening import BACKLOG
 from frontend.parent import CANNOT_START, LISTENER_VARIABLE
 from oncoserve.runtime.draining import Draining

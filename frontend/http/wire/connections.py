@@ -4,7 +4,9 @@ import asyncio
 import heapq
 import resource
 from collections.abc import Iterable
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+
+import uvicorn
 
 RESERVE: Final = 32  # connections above the limit, which are only told how the service is
 HEALTH_PATHS: Final = frozenset({b"/livez", b"/readyz", b"/metrics"})
@@ -13,6 +15,20 @@ MIN_BYTES_PER_S: Final = 8 * 1024  # of an answer, as of a body: a byte now and 
 LOOKS: Final = 10  # at what a slow reader has taken, within the time in which it has to take something
 FILES_PER_CONNECTION: Final = 2  # the socket, and the file that a large upload is kept in
 OTHER_FILES: Final = 128  # libraries' own, the store's, the channel to Triton, the jobs' database
+
+
+class WireConfig(uvicorn.Config):
+    """uvicorn's configuration; `timeout_keep_alive` is told to callers, `limit_concurrency` counts connections.
+
+    Args:
+        app: the application, or what makes it.
+        receive_timeout_s: that a head may take and that a caller may read nothing; the same for its first request.
+        others: uvicorn's.
+    """
+
+    def __init__(self, app: Any, *, receive_timeout_s: float, **others: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+        super().__init__(app, **others)
+        self.receive_timeout_s = receive_timeout_s
 
 
 class Waiting(Protocol):

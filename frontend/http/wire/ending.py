@@ -1,16 +1,32 @@
 """The end of a connection whose caller may be sending at this moment.
 
 A connection that is closed while bytes wait in it, or are on their way, is reset, and the reset takes away what the
-caller has not read yet. So the sending side is ended first, and what still comes is read for a while and forgotten.
+caller has not read yet. So the sending side is ended first, and what still comes is read for a while and forgotten: for
+as long as it comes, but no longer than a body may be silent.
 """
 
 import asyncio
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Final
 
-DRAIN_S: Final = 1.0  # what was on its way has come by then
+DRAIN_S: Final = 1.0  # of silence: what was on its way has come by then
+
+
+class AnswerTransport:
+    """What one answer is written to. uvicorn closes it after the last one, however much of the body is still due.
+
+    Args:
+        transport: the connection's.
+        close: called instead of the transport's.
+    """
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
 
 
 def something_waits(transport: asyncio.Transport) -> bool:

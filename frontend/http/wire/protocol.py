@@ -13,7 +13,6 @@ import logging
 import uuid
 from typing import Any
 
-import uvicorn
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -21,8 +20,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from frontend.http.links import ROOT
 from frontend.http.middleware import REFUSED
 from frontend.http.problems import problem
-from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, longest_waiting
-from frontend.http.wire.ending import DRAIN_S, end_writing, something_waits
+from frontend.http.wire.connections import HEALTH_PATHS, RESERVE, TO_ASK_S, SlowReader, WireConfig, longest_waiting
+from frontend.http.wire.ending import DRAIN_S, AnswerTransport, end_writing, something_waits
 from frontend.http.wire.offers import VERSIONS, head_without_offer, new_parser, unreadable
 from oncoserve.errors import (
     HeadTooLarge,
@@ -41,20 +40,6 @@ CONNECT = b"CONNECT"  # asks for a tunnel: what follows is not HTTP, whatever it
 log = logging.getLogger("frontend.access")
 
 
-class WireConfig(uvicorn.Config):
-    """uvicorn's configuration; `timeout_keep_alive` is told to callers, `limit_concurrency` counts connections.
-
-    Args:
-        app: the application, or what makes it.
-        receive_timeout_s: that a head may take and that a caller may read nothing; the same for its first request.
-        others: uvicorn's.
-    """
-
-    def __init__(self, app: Any, *, receive_timeout_s: float, **others: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        super().__init__(app, **others)
-        self.receive_timeout_s = receive_timeout_s
-
-
 class LimitedProtocol(HttpToolsProtocol):
     """One connection of HTTP/1.1.
 
@@ -69,6 +54,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._in_reserve = False
         self._deaf = False  # what comes from now on is no request
+        self._read_until: float | None = None  # set once nothing more is sent: what still comes is forgotten
         self._receive_timeout_s = config.receive_timeout_s
         told = (b"keep-alive", b"timeout=%d" % self.timeout_keep_alive)
         self._headers_of_kept = [*self.server_state.default_headers, told]
@@ -114,6 +100,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse; in slices while a head is arriving, so that one large piece is counted like many small ones."""
         self._unset_keepalive_if_required()
+        if self._read_until is not None:
+            self._read_on(self._read_until)
         view = memoryview(data)
         while view and not self._deaf and not self.transport.is_closing():
             size = len(view) if self._in_body() else SLICE_BYTES
@@ -163,6 +151,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._in_reserve and limit is not None and self.url.partition(b"?")[0] not in HEALTH_PATHS:
             self.scope["state"][REFUSED] = TooManyConnections(limit)
         super().on_headers_complete()
+        self.cycle.transport = AnswerTransport(self.transport, self._end_answers)  # type: ignore[assignment]
         self.cycle.keep_alive = self.cycle.keep_alive and not tunnel
         if self.cycle.keep_alive:
             self.cycle.default_headers = self._headers_of_kept
@@ -171,9 +160,12 @@ class LimitedProtocol(HttpToolsProtocol):
         """All of a request has arrived."""
         if not self._offers():
             super().on_message_complete()
+            self.cycle.keep_alive = self.cycle.keep_alive and self.parser.should_keep_alive()  # a trailer may say so
 
     def on_response_complete(self) -> None:
         """A request is answered: the rest of its body, and the next head, have to arrive in time."""
+        if self._read_until is not None:
+            return
         super().on_response_complete()
         if self.transport.is_closing():
             self._reader.watch(self.transport)
@@ -280,13 +272,25 @@ class LimitedProtocol(HttpToolsProtocol):
         log.info("refused", extra={"request_id": request_id, "status": error.status, "code": error.code})
         return answer
 
+    def _end_answers(self) -> None:
+        """The last request is answered; it may have been without all of its body, such as one that is too large."""
+        if self._in_body() and self._read_until is None:
+            self._end()
+        elif self._read_until is None:
+            self.transport.close()
+
     def _end(self) -> None:
         """Send nothing more, and read nothing as a request; a caller that still sends sees the end, and no reset."""
         self._deaf, self._waiting_since = True, 0.0
+        self.flow.resume_reading()
         end_writing(self.transport)
         self._reader.watch(self.transport)
+        self._read_until = self.loop.time() + self._receive_timeout_s
+        self._read_on(self._read_until)
+
+    def _read_on(self, until: float) -> None:
         self._clear_head_deadline()
-        self._head_deadline = self.loop.call_later(DRAIN_S, self._close)
+        self._head_deadline = self.loop.call_later(min(DRAIN_S, until - self.loop.time()), self._close)
 
     def _close(self) -> None:
         self.transport.close()

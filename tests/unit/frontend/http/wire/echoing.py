@@ -8,7 +8,8 @@ import uvicorn
 
 from frontend.http.middleware import REFUSED
 from frontend.http.problems import problem
-from frontend.http.wire.protocol import LimitedProtocol, WireConfig
+from frontend.http.wire.connections import WireConfig
+from frontend.http.wire.protocol import LimitedProtocol
 from tests.unit.frontend.http.wire.callers import LARGE, LIMIT, PATIENCE_S
 
 
