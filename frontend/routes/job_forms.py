@@ -43,9 +43,11 @@ async def read_job(request: Request, max_images: int) -> AsyncIterator[JobForm]:
         raise InvalidParameter(f"{name[:64]!r} is in the address; a job takes it as a form field: -F {MODEL}=...")
     if not is_multipart(request):  # such as a form that names uploads alone
         kind = request.headers.get("content-type", "")
-        if not kind.lower().startswith("application/x-www-form-urlencoded"):
+        urlencoded = kind.lower().startswith("application/x-www-form-urlencoded")
+        form = await request.form(max_fields=max_fields) if urlencoded else FormData()
+        if MODEL not in form and UPLOADS not in form:  # such as a file by curl's --data, which has that type too
             raise InvalidParameter(f"The body's Content-Type is {kind[:64]!r}; a job is a form: {EXAMPLE}.")
-        yield _sort(await request.form(max_fields=max_fields))
+        yield _sort(form)
         return
     async with AsyncExitStack() as opened:
         try:

@@ -74,6 +74,8 @@ TO_JOBS = {
     "JSON": ({"json": {"model": "tiny"}}, 422, "invalid_parameter", ["application/json", "-F images=@a.png"]),
     "a picture": ({"content": PNG, "headers": {"Content-Type": "image/png"}}, 422, "invalid_parameter",
                   ["image/png", "-F model="]),
+    "curl --data-binary": ({"content": PNG, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 422,
+                           "invalid_parameter", ["urlencoded", "-F images=@a.png"]),
     "predict's field": ({"data": {"model": "tiny"}, "files": {"image": ("a.png", PNG)}}, 422, "invalid_parameter",
                         ["'image' is a file", "-F images=@scan.png"]),
     "no @": ({"files": {"model": (None, "tiny"), "images": (None, "a.png")}}, 400, "missing_images",

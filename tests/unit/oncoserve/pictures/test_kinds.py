@@ -24,9 +24,14 @@ from testbed.encoded_pictures import encoded, noise
 RGB = noise((60, 40))
 PNG, JPEG = encoded(RGB), encoded(RGB, "JPEG")
 IN_TEXT = base64.b64encode(PNG)
+WITH_EXIF = JPEG[:2] + b"\xff\xe1\0\x1cExif\0\0MM\0*\0\0\0\x08" + bytes(12) + JPEG[20:]
 FORM = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
 ELEMENT = b"\x08\0\x05\0CS\x0a\0ISO_IR 100\x08\0\x16\0UI\x1a\x001.2.840.10008.5.1.4.1.1.4"
 META = b"\2\0\0\0UL\4\0\xc0\0\0\0\2\0\2\0UI\x1a\x00"
+
+
+def by_curl_d(data):
+    return data.translate(None, b"\r\n\0")
 
 
 def nifti(order="<", magic=b"n+1\0", size=348, place=344):
@@ -195,8 +200,10 @@ def test_nothing():
     "data",
     [PNG.replace(b"\r\n", b"\n"), PNG.replace(b"\n", b"\r\n"), PNG.decode("latin-1").encode(),
      PNG.decode("utf-8", "replace").encode(), JPEG.decode("utf-8", "replace").encode(), JPEG.decode("latin-1").encode(),
-     bytes(each & 127 for each in PNG), PNG.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")],
-    ids=["lf", "crlf", "utf-8", "replaced", "jpeg replaced", "jpeg utf-8", "seven bits", "curl -d"],
+     bytes(each & 127 for each in PNG), by_curl_d(PNG), by_curl_d(JPEG), by_curl_d(WITH_EXIF),
+     by_curl_d(JPEG[:2] + JPEG[20:])],
+    ids=["lf", "crlf", "utf-8", "replaced", "jpeg replaced", "jpeg utf-8", "seven bits", "curl -d", "jpeg curl -d",
+         "exif curl -d", "bare jpeg curl -d"],
 )  # fmt: skip
 def test_a_picture_that_was_sent_as_text_is_told(data):
     with pytest.raises(CorruptImage, match="sent as text"):
