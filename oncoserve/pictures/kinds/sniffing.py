@@ -118,10 +118,8 @@ ZIP: Final = Unread("a ZIP archive", words=UNPACK.format("unzip in.zip"))
 
 # Bytes above 127, line ends or zeros of a PNG do not come through a transfer that takes it for text.
 CHANGED_PNG: Final = re.compile(rb"(?:\x89|\t|\xc2\x89|\xe2\x80\xb0|\xef\xbf\xbd|\?)PNG(?:\r\r?\n|\n|\r)?\x1a")
-CHANGED_JPEG: Final = re.compile(
-    rb"(?:\xef\xbf\xbd){3}|\xc3\xbf\xc3\x98\xc3\xbf"
-    rb"|\xff\xd8\xff(?:\xe0\x10JFIF|\xe1(?s:.){1,2}Exif(?:MM|II)\*|\xdbC)"  # the zeros of its lengths are missing
-)
+CHANGED_JPEG: Final = re.compile(rb"(?:\xef\xbf\xbd){3}|\xc3\xbf\xc3\x98\xc3\xbf")
+BY_CURL_D: Final = re.compile(rb"\xff\xd8\xff[\xdb-\xfe][^\r\n\0]{64,}\Z")  # lengths in a JPEG have zeros
 AS_TEXT: Final = (
     "it was sent as text, which changes it; send its bytes as they are (with curl: -F image=@scan.png or --data-binary)"
 )
@@ -142,11 +140,11 @@ def sniff(data: bytes) -> str:
     """
     if not data:
         raise EmptyUpload
-    if CHANGED_JPEG.match(data):  # first, since what is changed may still begin as a JPEG does
+    if BY_CURL_D.match(data):
         raise CorruptImage(AS_TEXT)
     if name := _read(data):
         return name
-    if CHANGED_PNG.match(data):
+    if CHANGED_PNG.match(data) or CHANGED_JPEG.match(data):
         raise CorruptImage(AS_TEXT)
     found = _kind(data) or _packed(data) or _coded(data) or text_kind(data) or _later(data)
     raise UnsupportedImage(*(found or UNKNOWN))

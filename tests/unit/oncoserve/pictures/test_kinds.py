@@ -22,7 +22,7 @@ from oncoserve.pictures.kinds.unread import Unread
 from testbed.encoded_pictures import encoded, noise
 
 RGB = noise((60, 40))
-PNG, JPEG = encoded(RGB), encoded(RGB, "JPEG")
+PNG, JPEG = encoded(RGB), encoded(noise((400, 300)), "JPEG")
 IN_TEXT = base64.b64encode(PNG)
 WITH_EXIF = JPEG[:2] + b"\xff\xe1\0\x1cExif\0\0MM\0*\0\0\0\x08" + bytes(12) + JPEG[20:]
 FORM = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
@@ -31,7 +31,7 @@ META = b"\2\0\0\0UL\4\0\xc0\0\0\0\2\0\2\0UI\x1a\x00"
 
 
 def by_curl_d(data):
-    return data.translate(None, b"\r\n\0")
+    return b"".join(line.partition(b"\0")[0] for line in data.replace(b"\r", b"").split(b"\n"))
 
 
 def nifti(order="<", magic=b"n+1\0", size=348, place=344):
@@ -201,9 +201,9 @@ def test_nothing():
     [PNG.replace(b"\r\n", b"\n"), PNG.replace(b"\n", b"\r\n"), PNG.decode("latin-1").encode(),
      PNG.decode("utf-8", "replace").encode(), JPEG.decode("utf-8", "replace").encode(), JPEG.decode("latin-1").encode(),
      bytes(each & 127 for each in PNG), by_curl_d(PNG), by_curl_d(JPEG), by_curl_d(WITH_EXIF),
-     by_curl_d(JPEG[:2] + JPEG[20:])],
+     by_curl_d(JPEG[:2] + JPEG[20:]), JPEG.translate(None, b"\r\n\0")],
     ids=["lf", "crlf", "utf-8", "replaced", "jpeg replaced", "jpeg utf-8", "seven bits", "curl -d", "jpeg curl -d",
-         "exif curl -d", "bare jpeg curl -d"],
+         "exif curl -d", "bare jpeg curl -d", "jpeg without zeros"],
 )  # fmt: skip
 def test_a_picture_that_was_sent_as_text_is_told(data):
     with pytest.raises(CorruptImage, match="sent as text"):
