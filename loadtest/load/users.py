@@ -125,8 +125,9 @@ class DirectCaller(PacedUser):
         super().on_start()
 
     def on_stop(self) -> None:
-        """Hang up."""
+        """Hang up, and let go: a client that is collected when the process ends waits there for ever, under gevent."""
         self._triton.close()
+        del self._triton
 
     @task
     def infer(self) -> None:

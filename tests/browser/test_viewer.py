@@ -227,6 +227,23 @@ def test_a_click_excludes_an_object_and_the_areas_follow_and_stay(asked, visitor
     assert seen.posts() == []
 
 
+def test_every_tile_knows_its_place_in_the_picture(asked):
+    """What is cut out of a tile lies there: of a picture of one tile nobody would see the difference."""
+    page, _ = asked
+    places = page.evaluate(
+        """async () => {
+            const { Tiles } = await import("/static/viewer/tiles.js");
+            const places = [];
+            const described = { width: 1300, height: 900, tile: 512, levels: 3 };
+            const tiles = new Tiles(described, "", () => {}, (context, ...place) => places.push(place));
+            for (const [level, x, y] of [[0, 0, 0], [1, 1, 0], [2, 0, 0], [2, 2, 1]])
+                tiles.prepare(new OffscreenCanvas(8, 8).getContext("2d"), { level, x, y });
+            return places;
+        }"""
+    )
+    assert places == [[0.25, 0, 0], [0.5, 1024, 0], [1, 0, 0], [1, 1024, 512]]
+
+
 def test_objects_can_be_excluded_by_keyboard_from_the_table(asked):
     page, _ = asked
     before, scale = areas(page), page.locator("#scale").inner_text()

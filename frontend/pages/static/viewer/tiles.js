@@ -88,6 +88,7 @@ export class Tiles extends OpenSeadragon.TileSource {
     this.colour(raw.data, new Uint32Array(coloured.data.buffer));
     context.putImageData(coloured, 0, 0);
     const scale = 2 ** (level - this.maxLevel);
-    this.finish?.(context, scale, (x * this.tileSize) / scale, (y * this.tileSize) / scale);
+    const side = this.getTileWidth(level); // this library's tile sources have no `tileSize`
+    this.finish?.(context, scale, (x * side) / scale, (y * side) / scale);
   }
 }
