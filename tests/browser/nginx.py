@@ -23,6 +23,10 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     include {folder}/example.conf;
+    upstream kept {{
+        server 127.0.0.1:{upstream};
+        keepalive 2;
+    }}
     server {{
         listen 127.0.0.1:{plain};
         client_max_body_size 260m;
@@ -30,6 +34,12 @@ http {{
         location /elsewhere/ {{
             proxy_pass http://127.0.0.1:{upstream}/;
             proxy_set_header X-Forwarded-Prefix /elsewhere;
+        }}
+        location /upgrading/ {{
+            proxy_pass http://kept/;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
         }}
     }}
 }}
@@ -47,6 +57,8 @@ class Nginx(Server):
         url: where it passes addresses on as they are, with TLS, by the example.
         stripping_url: where it takes the path away, which only the frontend's settings tell then.
         elsewhere_url: where it takes another path away, and says so.
+        upgrading_url: where it passes on what clients offer beside HTTP/1.1, as for WebSockets, on connections that it
+            keeps for all of them.
     """
 
     def __init__(self, frontend: FrontendServer, folder: Path) -> None:
@@ -55,6 +67,7 @@ class Nginx(Server):
         self.redirecting_url = f"http://127.0.0.1:{redirecting}{ROOT}"
         self.stripping_url = f"http://127.0.0.1:{plain}{ROOT}"
         self.elsewhere_url = f"http://127.0.0.1:{plain}/elsewhere"
+        self.upgrading_url = f"http://127.0.0.1:{plain}/upgrading"
         self.certificate = folder / "certificate.pem"
         self.access_log = folder / "access.log"
         _certify(self.certificate, folder / "key.pem")

@@ -1,9 +1,12 @@
 """The pages behind a real nginx, below a path: nothing is lost, whether it takes the path away or not."""
 
+import hashlib
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from oncoserve.cli.client.picture_files import Upload
@@ -104,3 +107,16 @@ def test_the_command_line_client_and_redirections_know_the_path(nginx, monkeypat
         answer = http.post(f"{nginx.url}/v1/models/brain_mri/predict", files={"image": ("a.png", large)})
         assert len(large) > LIMIT
         assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")
+
+
+def test_callers_that_offer_another_protocol_get_their_own_answers(nginx):
+    """As Java's client does with each request. The picture's hash is that of what each of them has sent."""
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAAAAMAAAAA"}
+
+    def ask(number):
+        data = encoded(Image.new("L", (9, 9), number))  # too small to be answered, so that nobody waits for a model
+        answer = httpx.post(f"{nginx.upgrading_url}/v1/models/brain_mri/predict", content=data, headers=offer)
+        return answer.json()["provenance"]["input_sha256"] == hashlib.sha256(data).hexdigest()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(64)))
