@@ -58,6 +58,8 @@ async def test_processes_that_die_or_hang_are_brought_back(server, start, tmp_pa
     file.write_text(f"{key}\n")
     service = start(server.grpc_url, workers=2, job_workers=1, job_lease_s=1, api_keys_file=file)
     headers = {"X-API-Key": secret}
+    # Ready is the service when one of them is; another that has given no sign of life yet gets longer for its first.
+    await until(lambda: asyncio.sleep(0, service.output().count('"message": "models"') == 3))
     before = {each.pid for each in service.family()}
     file.write_text(f"{key}"[:30])
     killed, stopped = service.processes(SERVING)
