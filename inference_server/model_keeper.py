@@ -12,6 +12,7 @@ from supervision.child import Child
 from supervision.keeper import Cause, Loss, Patience
 
 LOOK_S = 0.25  # between two looks whether its processes run
+WITH_TRITON_S = 0.25  # they end with their Triton, whose own end may be seen a moment after theirs
 STOPPED_LOOKS = 4  # in a row that find one stopped, before it counts as hung
 SIGN_S = 1.0  # between two looks for a sign of life
 CANARY_EVERY_S = 3.0  # while no caller has an answer
@@ -111,6 +112,8 @@ class ModelKeeper:
             await asyncio.sleep(LOOK_S)
             lives = {process: process.life() for process in self._processes}
             ended = [process for process, life in lives.items() if life is Life.ENDED]
+            if ended:
+                await asyncio.sleep(WITH_TRITON_S)
             if ended and self._triton.exit_code is None:  # otherwise they ended with it
                 words = ended[0].last_words()
                 return Cause.SIGNAL if "SIG" in words else Cause.EXIT, words
