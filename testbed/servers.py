@@ -37,11 +37,21 @@ def free_port() -> int:
 
     It is below those that Linux gives to callers: a load test beside this one might take it before the server does.
     """
-    while True:
-        port = LOWEST_PORT + secrets.randbelow(LOWEST_PORT_OF_CALLERS - LOWEST_PORT)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    (port,) = free_ports(1)
+    return port
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones; see `free_port`."""
+    found: list[int] = []
+    with contextlib.ExitStack() as held:
+        while len(found) < count:
+            port = LOWEST_PORT + secrets.randbelow(LOWEST_PORT_OF_CALLERS - LOWEST_PORT)
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 class Server:
@@ -181,7 +191,7 @@ class TritonServer(Server):
     """
 
     def __init__(self, repository: Path, folder: Path, command: Sequence[str] = (), **settings: object) -> None:
-        self.grpc_port, self.metrics_port, self.status_port = free_port(), free_port(), free_port()
+        self.grpc_port, self.metrics_port, self.status_port = free_ports(3)
         self.folder = folder
         values = {
             "grpc_port": self.grpc_port,

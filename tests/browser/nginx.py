@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from testbed.servers import PROJECT, FrontendServer, Server, free_port
+from testbed.servers import PROJECT, FrontendServer, Server, free_ports
 
 EXAMPLE = PROJECT / "deploy/proxy/nginx.conf"
 ROOT = "/oncology"
@@ -62,7 +62,7 @@ class Nginx(Server):
     """
 
     def __init__(self, frontend: FrontendServer, folder: Path) -> None:
-        secure, redirecting, plain = free_port(), free_port(), free_port()
+        secure, redirecting, plain = free_ports(3)
         self.url = f"https://127.0.0.1:{secure}{ROOT}"
         self.redirecting_url = f"http://127.0.0.1:{redirecting}{ROOT}"
         self.stripping_url = f"http://127.0.0.1:{plain}{ROOT}"
