@@ -67,7 +67,7 @@ SHORT: Final = {
     "kill jobs worker": 0.0,
     "freeze backend process": 15.0,
     "idle connections": 3.0,
-    "hang-ups": 5.0,
+    "hang-ups": 10.0,
 }
 """The faults of the short form, and how long each of them lasts in it."""
 

@@ -80,7 +80,7 @@ class HangingUp:
         self._host, self._port, self._models = host, port, models
         self._direct, self._chance = direct, chance
         self._small = encoded(scan((SIDE, SIDE)))
-        self._large = encoded(scan((2000, 2000)))
+        self._large = encoded(scan((1200, 1200)))
         self._numbers = itertools.count()
         self._generator = np.random.default_rng(0)
         self.phases: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
