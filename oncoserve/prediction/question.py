@@ -7,8 +7,7 @@ from typing import Any
 
 from oncoserve import NOTICE, __version__
 from oncoserve.pictures.decode import Picture
-from oncoserve.pictures.rgb import READING_RULES
-from oncoserve.results.store import result_id
+from oncoserve.results.identity import result_id
 from oncoserve.tasks.base import Parameters, ServedModel, TaskResult
 
 
@@ -34,9 +33,7 @@ class Question:
     @cached_property
     def id(self) -> str:
         """The result's id."""
-        model, asked = self.model, self.parameters.model_dump(mode="json")
-        # What older rules made of the same file is another result, and no answer to this question.
-        return result_id(self.image_sha256, READING_RULES, model.name, model.version, model.model_sha256, asked)
+        return result_id(self.image_sha256, self.model, self.parameters)
 
     def document(self, found: TaskResult, picture: Picture, timings_ms: dict[str, float]) -> dict[str, Any]:
         """The JSON document of the result, as it is stored: `files` names what can be drawn, by its kind."""

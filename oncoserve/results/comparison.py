@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oncoserve.pictures.rgb import READING_RULES
+from oncoserve.results.identity import result_id
 from oncoserve.results.report import percent
-from oncoserve.results.store import result_id
 from oncoserve.tasks.base import ServedModel
 from oncoserve.tasks.card import Card
 
@@ -35,10 +34,8 @@ class Comparison:
 
 
 def counterpart(document: Document, other: ServedModel) -> str:
-    """The id that another model's result for the same picture has, asked without parameters: see `Question.id`."""
-    parameters = other.task.parameters().model_dump(mode="json")
-    picture = document["provenance"]["input_sha256"]
-    return result_id(picture, READING_RULES, other.name, other.version, other.model_sha256, parameters)
+    """The id that another model's result for the same picture has, asked without parameters."""
+    return result_id(document["provenance"]["input_sha256"], other, other.task.parameters())
 
 
 def comparable(document: Document, own: Card, other: Card) -> bool:

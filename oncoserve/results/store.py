@@ -2,13 +2,11 @@
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import IO, ParamSpec, TypeVar
 
 from oncoserve.errors import ResultNotFound, StorageUnavailable
 from oncoserve.results import archive, corrections
@@ -26,24 +24,6 @@ USE_NOTED_S = 60.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def result_id(
-    image_sha256: str, rules: int, model: str, version: str, model_sha256: str | None, parameters: Mapping[str, Any]
-) -> str:
-    """The name that the same question always gets: 32 hexadecimal digits.
-
-    Args:
-        image_sha256: of the file.
-        rules: by which its pixels are read.
-        model: its name.
-        version: the model's.
-        model_sha256: of the graph, where it is known.
-        parameters: the task's.
-    """
-    question = [image_sha256, rules, model, version, model_sha256, dict(parameters)]
-    text = json.dumps(question, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class ResultStore:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
@@ -68,11 +68,6 @@ class TissueParameters(Parameters):
     def answers(self) -> int:
         """Inference requests to a tile."""
         return TTA_ANSWERS if self.tta else 1
-
-    @model_serializer(mode="wrap")
-    def _unless_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `tta` while it is off: ids of results, which follow from the parameters, stay what they were."""
-        return {name: value for name, value in dump(self).items() if value is not False}
 
 
 class TissueOverlayOptions(OverlayOptions, View):

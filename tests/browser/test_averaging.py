@@ -13,7 +13,7 @@ def test_averaging_over_turns_is_asked_for_with_a_tick(visit):
     expect(page.locator("#tta-hint")).to_contain_text("four times the computing")
     page.set_input_files("#file", HE)
     wait_for_answer(page)
-    assert api(page)["provenance"]["parameters"] == {"um_per_px": UM_PER_PX}
+    assert api(page)["provenance"]["parameters"] == {"um_per_px": UM_PER_PX, "tta": False}
     expect(page.locator("#ask-again")).to_be_hidden()
     tick.check()
     page.get_by_role("button", name="Ask again with this change").click()

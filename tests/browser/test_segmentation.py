@@ -95,7 +95,7 @@ def test_micrometres_per_pixel_reach_the_service(visit, um_per_px):
     page, _ = visit
     ask(page, um_per_px=um_per_px)
     document = api(page)
-    assert document["provenance"]["parameters"] == {"um_per_px": um_per_px}
+    assert document["provenance"]["parameters"] == {"um_per_px": um_per_px, "tta": False}
     assert sum(area["mm2"] for area in document["areas"].values()) == pytest.approx(0.15 * um_per_px**2, rel=0.01)
     page.get_by_text("Timings and provenance").click()
     expect(page.locator("#provenance")).to_contain_text(f"{um_per_px:g} micrometres per pixel")
@@ -105,7 +105,7 @@ def test_without_a_resolution_one_is_assumed_and_that_is_said(visit):
     page, _ = visit
     ask(page, um_per_px="")
     document = api(page)
-    assert document["provenance"]["parameters"] == {"um_per_px": None}
+    assert document["provenance"]["parameters"] == {"um_per_px": None, "tta": False}
     assert [each["code"] for each in document["warnings"]] == ["resolution_assumed"]
     expect(page.get_by_role("list", name="Warnings")).to_contain_text("0.5 micrometres per pixel were assumed")
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from frontend.http.shapes import ClassificationResult, ModelsShape
 from oncoserve.pictures.rgb import READING_RULES
-from oncoserve.prediction import question
+from oncoserve.results import identity
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.draining import Draining
 from testbed.encoded_pictures import encoded, noise, quarters
@@ -63,7 +63,7 @@ async def test_what_was_read_by_other_rules_is_no_answer(service, monkeypatch):
     assert first["provenance"]["reading"] == {
         "rules": READING_RULES, "bits": 8, "scaled_from": None, "profile": None
     }  # fmt: skip
-    monkeypatch.setattr(question, "READING_RULES", READING_RULES + 1)
+    monkeypatch.setattr(identity, "READING_RULES", READING_RULES + 1)
     second = await service.http.post(PREDICT, content=PNG)
     assert second.headers["cache-status"] == "oncoserve; fwd=miss; stored"
     assert second.json()["id"] != first["id"]

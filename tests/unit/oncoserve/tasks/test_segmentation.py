@@ -108,12 +108,6 @@ def test_with_tta_four_directions_of_each_tile_are_asked_for_and_averaged():
     assert np.abs(maps[maps[..., 3] == TISSUE, 1] - 127.5).max() < 2
 
 
-def test_ids_of_results_do_not_change_where_tta_is_off():
-    assert TissueParameters(um_per_px=0.5).model_dump(mode="json") == {"um_per_px": 0.5}
-    assert TissueParameters(tta=False).model_dump(mode="json") == {"um_per_px": None}
-    assert TissueParameters(tta=True).model_dump(mode="json") == {"um_per_px": None, "tta": True}
-
-
 def test_areas_are_of_tissue_and_add_up():
     document = run(stained(), epithelium=200).document
     areas = document["areas"]

@@ -1,0 +1,27 @@
+from dataclasses import replace
+
+from oncoserve.results import identity
+from oncoserve.results.identity import result_id
+from oncoserve.tasks import TASKS
+from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.segmentation import TissueParameters
+from testbed.fakes import card, classifier
+
+PLAIN = TissueParameters()
+
+
+def test_it_names_the_whole_question(monkeypatch):
+    model = ServedModel(card(), classifier(), "bb", TASKS[0])
+    other_version = replace(model, configuration=replace(model.configuration, version="2"))
+    ids = [
+        result_id("aa", model, PLAIN),
+        result_id("ab", model, PLAIN),
+        result_id("aa", replace(model, card=card("x")), PLAIN),
+        result_id("aa", other_version, PLAIN),
+        result_id("aa", replace(model, model_sha256=None), PLAIN),
+        result_id("aa", model, TissueParameters(um_per_px=0.5)),
+        result_id("aa", model, TissueParameters(tta=True)),
+    ]
+    assert result_id("aa", model, TissueParameters(um_per_px=None, tta=False)) == ids[0]
+    monkeypatch.setattr(identity, "READING_RULES", identity.READING_RULES + 1)
+    assert len({*ids, result_id("aa", model, PLAIN)}) == len(ids) + 1
