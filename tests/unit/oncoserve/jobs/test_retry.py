@@ -1,6 +1,7 @@
 """Images that the service gave up, tried again with the pictures that it kept of them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -81,3 +82,10 @@ async def test_nothing_to_try_again(desk, sent, words):
         await desk.jobs.retry(None, job_id)
     with pytest.raises(JobNotFound):
         await desk.jobs.retry("another", job_id)
+
+
+async def test_of_an_expired_job_nothing_is_tried_again(desk):
+    desk.jobs.limits = replace(desk.jobs.limits, life_s=0)
+    job_id = await desk.send(PNG)
+    with pytest.raises(NothingToRetry, match="has expired, and its pictures are gone"):
+        await desk.jobs.retry(None, job_id)
