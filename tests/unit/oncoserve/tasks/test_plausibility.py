@@ -98,6 +98,13 @@ def test_marks_in_colour_are_let_pass_up_to_a_share(share, found):
     assert (codes(image) == ["not_grey"]) is found
 
 
+@pytest.mark.parametrize(("difference", "found"), [(20, False), (28, True)])
+def test_how_far_apart_channels_have_to_be_for_a_colour(difference, found):
+    grey = head((448, 448), 200)  # most of its cells are bright enough to hold the difference
+    tinted = Image.merge("RGB", (grey, grey, grey.point(lambda value: max(0, value - difference))))
+    assert (codes(tinted) == ["not_grey"]) is found
+
+
 def test_a_slight_cast_is_grey_and_every_colour_is_allowed_where_the_card_says_so():
     red, green, blue = head().convert("RGB").split()
     assert codes(Image.merge("RGB", (red, green, blue.point(lambda value: int(value * 0.9))))) == []
