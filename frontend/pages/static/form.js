@@ -29,10 +29,13 @@ export const parameters = () =>
     }),
   );
 
-/** Whether the parameters are others than `earlier`, in which null stands for an empty field. */
+/** Whether the parameters are others than `earlier`, in which null stands for an empty field, false for no tick. */
 export const parametersDiffer = (earlier) => {
   const now = parameters();
-  return fields().some(({ name }) => (now[name] ?? null) !== (earlier[name] ?? null));
+  return fields().some(({ name, type }) => {
+    const empty = type === "checkbox" ? false : null;
+    return (now[name] ?? empty) !== (earlier[name] ?? empty);
+  });
 };
 
 /** Throws a Problem when a field holds what cannot be sent. */

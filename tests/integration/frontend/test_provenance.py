@@ -15,7 +15,7 @@ from testbed.servers import PROJECT
 SERVED = {"brain_mri": "model.cpu.onnx", "brain_tumour": "model.cpu.onnx", "he_tissue": "model.onnx"}
 GLIOMA = "brain_mri/glioma/Te-gl_0010.jpg"
 PICTURES = {"brain_mri": GLIOMA, "brain_tumour": GLIOMA, "he_tissue": "he_tissue/ihc/ihc.png"}
-GIVEN = {"brain_mri": {}, "brain_tumour": {}, "he_tissue": {"um_per_px": 1.0}}
+GIVEN = {"brain_mri": {}, "brain_tumour": {}, "he_tissue": {"um_per_px": 1.0, "tta": False}}
 
 
 @pytest.fixture(params=PICTURES)
