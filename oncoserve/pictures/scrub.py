@@ -11,7 +11,6 @@ from itertools import pairwise
 
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.icc import jpeg_segments_of
-from oncoserve.pictures.mending import mended
 from oncoserve.pictures.parts import (
     APP,
     DQT,
@@ -38,11 +37,15 @@ def without_metadata(data: bytes, picture: Picture) -> bytes:
 
     Compressed data is copied as it is, and of a colour profile what the colours need. Where that is not possible (the
     pixels lie turned by a tag that would be lost, or the structure is unusual) the pixels are encoded anew as PNG.
+
+    Args:
+        data: the file as the picture was decoded from it: `Header.data`.
+        picture: what was decoded.
     """
     try:
         if not picture.turned:
-            profile, readable = picture.reading.used_profile, mended(data, picture.format)
-            return _png(readable, profile) if picture.format == "PNG" else _jpeg(readable, profile)
+            profile = picture.reading.used_profile
+            return _png(data, profile) if picture.format == "PNG" else _jpeg(data, profile)
     except (struct.error, ValueError, IndexError):
         pass
     buffer = io.BytesIO()

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from oncoserve.cli.client.client_errors import UsageError
+from oncoserve.pictures.kinds.sniffing import name_of
 
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 ANY_TYPE = "application/octet-stream"  # the service looks at the bytes
-PICTURE = "PNG or JPEG"
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": PICTURE, b"\xff\xd8\xff": PICTURE, b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
-FIRST_BYTES = 132  # the mark of a DICOM file ends there
+PICTURE = "a PNG or JPEG"
+TOLD = {"a PNG": PICTURE, "a JPEG": PICTURE}
+FIRST_BYTES = 4096  # tell the kind of nearly every file
 LONGEST_NAME = 200  # characters that the service keeps
 
 
@@ -59,14 +60,14 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class Folder:
-    """What is in a folder: the pictures by name, and how many other files there are of each kind."""
+    """What is in a folder: the pictures by name, and how many other files there are of each kind, such as "a TIFF"."""
 
     pictures: list[PictureFile]
     others: Counter[str]
 
     def others_in_words(self) -> str:
-        """Such as "12 DICOM, 1 .txt"; empty where there are none."""
-        return ", ".join(f"{count} {kind}" for kind, count in self.others.most_common())
+        """Such as "12 x a DICOM file, 1 x .txt"; empty where there are none."""
+        return ", ".join(f"{count} x {kind}" for kind, count in self.others.most_common())
 
 
 def find(folder: Path, out: Path, *, recursive: bool) -> Folder:
@@ -99,7 +100,7 @@ def find(folder: Path, out: Path, *, recursive: bool) -> Folder:
 
 
 def _kind(path: Path) -> str:
-    """PICTURE, or another kind in a word: what tells DICOM files is often in their bytes alone."""
+    """PICTURE, or another kind in words: what tells DICOM files is often in their bytes alone."""
     ending = path.suffix.lower()
     if ending in MEDIA_TYPES:
         return PICTURE
@@ -107,15 +108,10 @@ def _kind(path: Path) -> str:
         return "no regular file"  # reading from a pipe could wait for ever
     try:
         with path.open("rb") as file:
-            beginning = file.read(FIRST_BYTES)
+            name = name_of(file.read(FIRST_BYTES))
     except OSError:
         return "unreadable"
-    for signature, kind in SIGNATURES.items():
-        if beginning.startswith(signature):
-            return kind
-    if ending == ".dcm" or beginning[128:] == b"DICM":
-        return "DICOM"
-    return ending or "without an ending"
+    return TOLD.get(name, name) if name else ending or "without an ending"
 
 
 def named(paths: Sequence[Path]) -> tuple[Path, list[PictureFile]]:

@@ -19,7 +19,7 @@ ARRAY: Final = (
     "i.fromarray(n.load('in.npy')).save('out.png')\" (8-bit values, height x width x 3)"
 )
 SAVE: Final = "Save the picture in it as PNG, in the program that it comes from."
-REGION: Final = "Export the region that you need as PNG, in the program that it comes from."
+EXPORT_REGION: Final = "Export the region that you need as PNG, in the program that it comes from."
 
 DICOM: Final = Unread(
     "a DICOM file", "dcmj2pnm --write-png --min-max-window in.dcm out.png (DCMTK; dcm2img in newer versions)"
@@ -73,11 +73,11 @@ BEGINNINGS: Final[tuple[tuple[int, bytes, Unread], ...]] = (
     (0, b"CDF\x01", Unread("a NetCDF file, such as MINC 1", words=SAVE)),
     (0, b"CDF\x02", Unread("a NetCDF file, such as MINC 1", words=SAVE)),
     (0, b"\x93NUMPY", Unread("a NumPy array", ARRAY)),
-    (0, b"ZISRAWFILE", Unread("a Zeiss CZI slide", words=REGION)),
-    (0, b"\xda\xce\xbe\x0a", Unread("a Nikon ND2 file", words=REGION)),
-    (0, b"\x70\0\0\0", Unread("a Leica LIF file", words=REGION)),
-    (0, b"\xef\xbb\xbf[GENERAL]", Unread("a part of a MIRAX slide", words=REGION)),
-    (0, b"[GENERAL]", Unread("a part of a MIRAX slide", words=REGION)),
+    (0, b"ZISRAWFILE", Unread("a Zeiss CZI slide", words=EXPORT_REGION)),
+    (0, b"\xda\xce\xbe\x0a", Unread("a Nikon ND2 file", words=EXPORT_REGION)),
+    (0, b"\x70\0\0\0", Unread("a Leica LIF file", words=EXPORT_REGION)),
+    (0, b"\xef\xbb\xbf[GENERAL]", Unread("a part of a MIRAX slide", words=EXPORT_REGION)),
+    (0, b"[GENERAL]", Unread("a part of a MIRAX slide", words=EXPORT_REGION)),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Unread("an Office document or a Zeiss ZVI file", words=SAVE)),
     (0, b"7z\xbc\xaf\x27\x1c", Unread("a 7z archive", words=UNPACK.format("7z x in.7z"))),
     (0, b"Rar!\x1a\x07", Unread("a RAR archive", words=UNPACK.format("unrar x in.rar"))),
@@ -154,8 +154,12 @@ def _read(data: bytes) -> str | None:
     return next((name for signature, name in SIGNATURES.items() if data.startswith(signature)), None)
 
 
-def _name(data: bytes) -> str | None:
-    """The kind in words, be it read or not."""
+def name_of(data: bytes) -> str | None:
+    """The kind in words, be it read or not, such as "a TIFF"; None for text, archives and what is not known.
+
+    Args:
+        data: the file, or its beginning.
+    """
     kind = _kind(data)
     return kind.name if kind else f"a {_read(data)}" if _read(data) else None
 
@@ -206,7 +210,7 @@ def _packed(data: bytes) -> Unread | None:
         beginning = b""
     if _kind(beginning) == NIFTI:
         return NIFTI
-    name = _name(beginning)
+    name = name_of(beginning)
     words = UNPACK.format("gunzip in.gz; a .tar.gz with tar -xf in.tar.gz")
     return Unread(f"{name}, packed with gzip" if name else "a gzip archive", words=words)
 
@@ -216,7 +220,7 @@ def _coded(data: bytes) -> Unread | None:
     inner = from_base64(data)
     if inner is None:
         return None
-    name = _name(inner)
+    name = name_of(inner)
     return Unread(f"base64 text of {name}" if name else "base64 text", words=DECODE)
 
 
