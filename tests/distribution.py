@@ -8,8 +8,8 @@ from pathlib import Path
 from xdist.scheduler import LoadScopeScheduling
 
 LOCKS = Path(__file__).resolve().parent.parent / "build"
-# One process takes each of these as a whole; the longest first, so that the last to end has little left to do.
-# Tests of other folders are handed out by the file.
+# One process takes each of these as a whole, less what has an entry of its own; by and large the longest first, so that
+# the last to end has little left to do. Tests of other folders are handed out by the file.
 SUITES = (
     "tests/browser/",
     "tests/integration/faults/",

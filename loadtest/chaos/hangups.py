@@ -20,7 +20,7 @@ from testbed.encoded_pictures import encoded, scan
 CALLERS: Final = 200
 PHASES: Final = ("head", "body", "waiting", "working", "reading", "deadline", "drawing", "jobs", "gRPC")
 LONGEST_S: Final = 0.3  # from the end of a request to its caller's end
-SIDE: Final = 64
+SIDE, LARGE_SIDE = 64, 1200
 EXPECTED: Final = (OSError, InferenceServerException, asyncio.IncompleteReadError)
 
 
@@ -79,8 +79,10 @@ class HangingUp:
     ) -> None:
         self._host, self._port, self._models = host, port, models
         self._direct, self._chance = direct, chance
-        self._small = encoded(scan((SIDE, SIDE)))
-        self._large = encoded(scan((1200, 1200)))
+        # Not compressed: as many bytes as pixels, so that there is a middle to hang up in.
+        self._small, self._large = (
+            encoded(scan((side, side)).convert("RGB"), compress_level=0) for side in (SIDE, LARGE_SIDE)
+        )
         self._numbers = itertools.count()
         self._generator = np.random.default_rng(0)
         self.phases: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {

@@ -137,13 +137,15 @@ class Predict:
             return Answer(opened, "store")
         if isinstance(opened, _Sized):
             opened = await self._wait(work, opened)
-        work.place.count(opened.plan.count)
-        await self._infer(opened.plan, opened.requests, partial(self._ask, work, opened.plan.outputs))
-        timings.lap("infer")
+        count = opened.plan.count
+        work.place.count(count)
+        if count:
+            await self._infer(opened.plan, opened.requests, partial(self._ask, work, opened.plan.outputs))
+            timings.lap("infer")
         fresh = await self._threads.run(self._finish, work, results, opened)
         timings.lap("store")
         size = len(opened.clean) + sum(map(len, fresh.files.values()))
-        return Answer(Entry(fresh.document, model, results, size, fresh), "inference" if opened.plan.count else "none")
+        return Answer(Entry(fresh.document, model, results, size, fresh), "inference" if count else "none")
 
     def _open(self, work: "_Work", results: ResultStore) -> "Entry | _Sized | _Opened":
         """The stored result; or else everything up to the inference, if nothing has to be waited for.

@@ -112,9 +112,12 @@ class Seen:
         return [request for request in self.requests if request.method == "POST"]
 
     def asked(self) -> list[str]:
-        """The models that were sent a picture, in order; the page asks those that answer the same question, too."""
-        found = [re.search(r"/v1/models/(\w+)/predict$", request.url) for request in self.posts()]
-        return [match[1] for match in found if match]
+        """The models that were sent a picture, in order; the page asks those that answer the same question, too.
+
+        Whatever else was posted is there by its address.
+        """
+        asked = [re.search(r"/v1/models/(\w+)/predict$", request.url) for request in self.posts()]
+        return [match[1] if match else post.url for match, post in zip(asked, self.posts(), strict=True)]
 
     def unexpected(self) -> list[str]:
         return [line for line in self.console if not any(part in line for part in self.expected)]

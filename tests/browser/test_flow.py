@@ -157,7 +157,10 @@ def test_own_results_are_listed_newest_first_and_open_again(visit, samples):
     page, seen = visit
     for name in ("glioma", "pituitary"):
         page.set_input_files("#file", samples[name])
+        wait_for_answer(page)
         expect(page.locator("#answer-title")).to_contain_text(name.title())
+        expect(page.locator("#comparison-words")).to_contain_text("agrees")  # the other model has been asked, too
+    asked = seen.asked()
     assert not any("thumbnail" in request.url for request in seen.requests)  # the list is shut
     page.locator("#history summary").click()
     links = page.locator("#history-list a")
@@ -167,7 +170,8 @@ def test_own_results_are_listed_newest_first_and_open_again(visit, samples):
     assert set(re.findall(r'"(\w+)":', kept)) == {"id", "model", "time"}
     links.nth(1).click()
     expect(page.locator("#answer-title")).to_contain_text("Glioma")
-    assert seen.asked().count("brain_mri") == 2
+    wait_for_answer(page)
+    assert seen.asked() == asked == ["brain_mri", "brain_tumour"] * 2
     page.reload()
     wait_for_answer(page)
     expect(page.locator("#history-count")).to_have_text("(2)")

@@ -14,6 +14,7 @@ from tests.browser.reading import enter, result_id, viewport, wait_for_answer
 def test_with_the_key_everything_works(visitor, locked, keys, samples):
     page, seen = visitor.open(locked)
     thumbnails = page.locator("[data-sample] img:visible")
+    expect(thumbnails).not_to_have_count(0)
     for image in thumbnails.all():  # before there is a key
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.set_input_files("#file", samples["glioma"])

@@ -195,14 +195,22 @@ def test_an_object_says_its_class_and_area_under_the_pointer(asked):
     expect(page.locator("#object-tip")).to_be_hidden()
 
 
+def names_of_regions(page, *, marked=False, **options):
+    """Of polygons.geojson; only those that are marked as excluded, or all."""
+    answer = page.request.get(f"/v1/results/{result_id(page)}/polygons.geojson", params=options)
+    regions = [each["properties"] for each in answer.json()["features"]]
+    return [each["name"] for each in regions if each.get("excluded") or not marked]
+
+
 def test_a_click_excludes_an_object_and_the_areas_follow_and_stay(asked, visitor, frontend):
     page, seen = asked
-    before, areas_before = viewport(page), shown_areas(page)
+    before, areas_before, every = viewport(page), shown_areas(page), names_of_regions(page)
     title, place = largest(page)
+    excluded = title.lower().replace(" ", "-")
     with page.expect_response("**/corrections?threshold=0.5"):
         click_at(page, *place)
     expect(page.locator("#objects-status")).to_have_text(f"{title} excluded. Kept with the result.")
-    assert api(page)["excluded"] == [title.lower().replace(" ", "-")]
+    assert api(page)["excluded"] == [excluded]
     after = shown_areas(page)
     assert after == api(page)["areas"]
     assert after["lumen"]["mm2"] < areas_before["lumen"]["mm2"]
@@ -216,8 +224,8 @@ def test_a_click_excludes_an_object_and_the_areas_follow_and_stay(asked, visitor
     wait_for_objects(again)
     expect(again.locator("#objects")).to_be_visible()
     assert difference(viewport(again), viewport(page)) < 1
-    features = page.request.get(f"/v1/results/{result_id(page)}/polygons.geojson").json()["features"]
-    assert title.lower().replace(" ", "-") not in {each["properties"]["name"] for each in features}
+    assert names_of_regions(page) == [name for name in every if name != excluded]
+    assert names_of_regions(page, excluded="ignore", marked=True) == [excluded]
 
     with page.expect_response("**/corrections?threshold=0.5"):
         click_at(page, *place)

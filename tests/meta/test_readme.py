@@ -14,6 +14,7 @@ import urllib.request
 from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -173,9 +174,10 @@ def test_the_folders_it_names_exist():
 
 @pytest.fixture(scope="module")
 def elsewhere(frontend, tmp_path_factory):
-    """A folder that is no checkout, as of somebody who uses Docker, after the README's first command."""
+    """A folder that is no checkout, as of somebody who uses Docker, with the picture of the README's first command."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    type_in(curl_lines()[0], frontend, folder)
+    address = re.search(r"http://localhost:5000(\S+)", curl_lines()[0])[1]
+    (folder / "brain.png").write_bytes(httpx.get(frontend.url + address).raise_for_status().content)
     return folder
 
 
@@ -201,9 +203,10 @@ def test_the_grpc_snippet(triton, elsewhere):
     assert done.stdout.startswith("notumor [")
 
 
-def test_the_curl_lines_and_their_answer(frontend, elsewhere):
-    (command,) = curl_lines()[1:]
-    shown, met = json.loads(blocks("json")[0]), json.loads(type_in(command, frontend, elsewhere))
+def test_the_curl_lines_and_their_answer(frontend, tmp_path):
+    fetch, command = curl_lines()
+    type_in(fetch, frontend, tmp_path)
+    shown, met = json.loads(blocks("json")[0]), json.loads(type_in(command, frontend, tmp_path))
 
     def shape(value):
         return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else type(value)

@@ -225,7 +225,7 @@ async def test_metrics(service):
     for source in ("inference", "store", "none"):
         assert f'oncoserve_predictions_total{{model="tiny",source="{source}"}} 1.0' in text
     assert 'oncoserve_errors_total{code="unsupported_image"} 1.0' in text
-    assert 'oncoserve_stage_seconds_count{stage="infer"} 2.0' in text
+    assert 'oncoserve_stage_seconds_count{stage="infer"} 1.0' in text
     assert "oncoserve_ready 1.0" in text
     assert "patient-name" not in text
 
