@@ -25,6 +25,7 @@ from oncoserve.results.gallery import Gallery
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.disk import Disk
+from oncoserve.runtime.memory import given_back_when_quiet
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.service_clock import Clock, ServiceClock
 from oncoserve.runtime.sharing import SharedCounts
@@ -67,6 +68,10 @@ class Memory:
             Budget("pictures", 2 * quarter, counts.of("memory/pictures"), infer_s),
         )
 
+    def used_bytes(self) -> int:
+        """What is taken of all parts, in all processes."""
+        return sum(each.used_bytes() for each in (self.bodies, self.drawings, self.pictures))
+
 
 @dataclass(frozen=True)
 class Core:
@@ -90,7 +95,10 @@ class Core:
         """The length of the process: the models are watched, and at the end everything is let go of."""
         try:
             with self.disk.watched():
-                async with self.catalogue.watch(self.settings.poll_interval_s):
+                async with (
+                    self.catalogue.watch(self.settings.poll_interval_s),
+                    given_back_when_quiet(self.memory.used_bytes),
+                ):
                     yield
         finally:
             await self.server.close()
