@@ -1,6 +1,9 @@
+from ipaddress import ip_network
+
 import pytest
 from pydantic import ValidationError
 
+from oncoserve.runtime.addresses import networks
 from oncoserve.settings import Settings
 
 
@@ -36,8 +39,12 @@ def test_out_of_bounds(monkeypatch, name, value):
 
 
 def test_a_path_and_proxies():
-    settings = Settings(root_path="/imaging/oncology-2", trusted_proxies="127.0.0.1, 10.0.0.0/8,::1")
-    assert settings.root_path == "/imaging/oncology-2"
+    proxies = "127.0.0.1, 10.0.0.0/8,::1"
+    settings = Settings(root_path="/imaging/oncology-2", trusted_proxies=proxies)
+    assert (settings.root_path, settings.trusted_proxies) == ("/imaging/oncology-2", proxies)
+    assert networks(settings.trusted_proxies) == (
+        ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8"), ip_network("::1/128"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])  # noqa: S104 - refused
