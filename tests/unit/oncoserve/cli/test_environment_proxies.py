@@ -8,7 +8,7 @@ from tests.unit.oncoserve.cli.stub import Stub, answer
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "no address"])
-def test_a_proxy_of_the_environment_is_not_asked_for_what_is_near(run, stub, folder, monkeypatch, proxy):
+def test_a_proxy_of_the_environment_is_not_asked_for_what_is_near(run, folder, monkeypatch, proxy):
     (folder / "large.png").write_bytes(b"x" * 4_000_001)  # goes to the store, whose address is near too
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, proxy)

@@ -79,6 +79,9 @@ def test_what_only_describes_a_png_does_not_matter(description, place):
 def test_what_is_sound_is_left_where_it_is(description):
     data = png(chunk(*description))
     assert mended(data, "PNG") is data
+
+
+def test_a_sound_jpeg_is_left_as_it_is():
     assert mended(JPEG, "JPEG") is JPEG
 
 

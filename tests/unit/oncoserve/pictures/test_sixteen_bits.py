@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oncoserve.pictures.decode import decode
+from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.pictures.sixteen_bits import FULL, choose
 from testbed.encoded_pictures import encoded, quarters
 from testbed.picture_files.raw_png import chunk, raw_png
@@ -167,4 +168,4 @@ def test_nothing_seen_is_the_full_range():
 
 def test_an_eight_bit_file_says_so():
     reading = read(encoded(quarters())).reading
-    assert reading.document() == {"rules": 3, "bits": 8, "scaled_from": None, "profile": None}
+    assert reading.document() == {"rules": READING_RULES, "bits": 8, "scaled_from": None, "profile": None}
