@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,6 @@ from oncoserve.runtime.draining import Draining
 from testbed.encoded_pictures import encoded, noise, quarters
 from testbed.fakes import FakeBackend, classifier
 from testbed.in_process import PNG, PREDICT, Service, assert_problem
-
-ADDRESSES = Path("docs/api.md").read_text()
 
 
 @pytest.mark.parametrize("way", ["multipart", "raw", "form-type"])

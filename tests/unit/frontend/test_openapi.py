@@ -1,9 +1,10 @@
 """What the service says of its own interface."""
 
 import re
-from pathlib import Path
 
-ADDRESSES = Path("docs/api.md").read_text()
+from testbed.servers import PROJECT
+
+ADDRESSES = (PROJECT / "docs/api.md").read_text()
 
 
 async def test_every_address_is_in_the_documents(service):
