@@ -9,9 +9,7 @@ whoever decodes it. Callers check `Cache-Status` to notice a service that looks 
 import io
 import itertools
 import random
-import struct
 import uuid
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +17,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from testbed.picture_files.raw_jpeg import segment
+from testbed.picture_files.raw_png import chunk
 
 SIDES: Final = (240, 512, 1024, 2048)
 """Width and height of the pictures in pixels; the last is 4 megapixels."""
@@ -45,12 +46,10 @@ class EncodedPicture:
         """
         comment = text.encode("ascii")
         if self.media_type == "image/jpeg":
-            segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
-            return EncodedPicture(self.data[:2] + segment + self.data[2:], self.media_type)
-        body = b"tEXtComment\0" + comment
-        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+            return EncodedPicture(self.data[:2] + segment(0xFE, comment) + self.data[2:], self.media_type)
+        text_chunk = chunk(b"tEXt", b"Comment\0" + comment)
         at = _PNG_HEADER_BYTES
-        return EncodedPicture(self.data[:at] + chunk + self.data[at:], self.media_type)
+        return EncodedPicture(self.data[:at] + text_chunk + self.data[at:], self.media_type)
 
 
 class Pictures:

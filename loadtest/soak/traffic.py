@@ -17,7 +17,7 @@ from loadtest.chaos.hangups import EXPECTED, PHASES, HangingUp
 from loadtest.shared.answer_checks import Model, tensor_fault, upload_fault
 from loadtest.shared.distinct_uploads import EncodedPicture, Pictures
 from loadtest.shared.model_mix import choose
-from testbed.encoded_pictures import png_header
+from testbed.picture_files.raw_png import png_header
 
 SIDES: Final = (240, 512, 1024)
 """Pictures of up to a megapixel: what a run stores on disk stays below a gigabyte an hour and a core."""

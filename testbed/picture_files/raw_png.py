@@ -7,15 +7,38 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """By channels: grey, grey and alpha, RGB, RGB and alpha."""
 # First column and row, and steps, of the seven passes of an interlaced file.
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
     """A chunk with its length and checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def wrong_chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk whose checksum is another one's."""
+    whole = chunk(kind, content)
+    return whole[:-1] + bytes([whole[-1] ^ 1])
+
+
+def png_file(header: bytes, *chunks: bytes) -> bytes:
+    """A file that begins and ends as it should.
+
+    Args:
+        header: The content of the first chunk.
+        chunks: Between the first and the last.
+    """
+    return SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises width x height pixels and holds next to nothing: a decompression bomb's header."""
+    ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return png_file(ihdr, chunk(b"IDAT", zlib.compress(bytes(100))))
 
 
 def raw_png(
@@ -41,8 +64,7 @@ def raw_png(
     passes = [pixels[y::down, x::right] for x, y, right, down in ADAM7] if interlaced else [pixels]
     step = max(1, bits * channels // 8)
     rows = b"".join(each for part in passes if part.size for each in _filtered(_packed(part, bits), step, filter_type))
-    body = chunk(b"IHDR", header) + chunks + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    return png_file(header, chunks, chunk(b"IDAT", zlib.compress(rows)))
 
 
 def _packed(pixels: NDArray[np.integer], bits: int) -> NDArray[np.uint8]:

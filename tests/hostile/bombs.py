@@ -6,8 +6,8 @@ import zlib
 from PIL import Image
 
 from testbed.encoded_pictures import encoded, noise
+from testbed.picture_files.raw_png import chunk, png_file
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG = encoded(noise(), "JPEG")
 PROGRESSIVE = encoded(Image.new("L", (1000, 1000), 77), "JPEG", progressive=True)
 MEGABYTE = zlib.compress(bytes(10**6), 9)
@@ -19,14 +19,10 @@ HALF_GIGABYTE = (
 )
 
 
-def chunk(kind, data=b""):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def png(width=16, height=16, before=b"", pixels=None, after=b""):
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = zlib.compress(bytes((1 + 3 * width) * height)) if pixels is None else pixels
-    return PNG_SIGNATURE + header + before + chunk(b"IDAT", data) + after + chunk(b"IEND")
+    return png_file(header, before, chunk(b"IDAT", data), after)
 
 
 def in_jpeg(data):

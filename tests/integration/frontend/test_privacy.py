@@ -12,6 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from testbed.encoded_pictures import encoded, noise
 from testbed.picture_files.icc_profiles import P3_XY, rgb_profile, srgb_curve
+from testbed.picture_files.raw_jpeg import segment
+from testbed.picture_files.raw_png import chunk
 from testbed.servers import FrontendServer
 from tests.integration.observability.collector import Collector
 
@@ -62,7 +64,7 @@ def jpeg(planted, orientation=1, size=(96, 80), seed=0):
     iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(name) + 5) + b"\x1c\x02\x78\0\x20" + name
     dicom = planted("APP0").encode()
     extra = b"".join(
-        struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+        segment(marker, content)
         for marker, content in ((0xED, iptc), (0xE0, b"JFXX\0" + dicom), (0xEF, dicom), (0xEE, b"Adobe" + dicom))
     )
     return data[:2] + extra + data[2:] + planted("after-EOI").encode()
@@ -76,10 +78,7 @@ def png(planted, orientation=1, size=(96, 80), seed=0):
     info.add_itxt("Name", planted("iTXt"))
     info.add_itxt("XML:com.adobe.xmp", planted("iTXt-XMP"), zip=True)
     data = encoded(noise(size, seed), pnginfo=info, exif=exif(planted, orientation))
-    private = planted("private-chunk").encode()
-    chunk = struct.pack(">I", len(private)) + b"prVt" + private
-    chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
-    return data[:33] + chunk + data[33:] + planted("after-IEND").encode()
+    return data[:33] + chunk(b"prVt", planted("private-chunk").encode()) + data[33:] + planted("after-IEND").encode()
 
 
 def read(response):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from testbed.encoded_pictures import encoded, noise, png_header
+from testbed.encoded_pictures import encoded, noise
 from testbed.in_process import PNG, PREDICT, assert_problem
+from testbed.picture_files.raw_png import png_header
 
 BAD_UPLOADS = [
     ("nothing", b"", 400, "empty_upload"),

@@ -10,9 +10,10 @@ from frontend.http.job_shapes import JobShape, JobsShape
 from frontend.routes.jobs import prefers_async
 from oncoserve.jobs.embedded.database import FILE
 from oncoserve.keys import new_key
-from testbed.encoded_pictures import encoded, noise, png_header
+from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend
 from testbed.in_process import PNG, PREDICT, Service, assert_problem
+from testbed.picture_files.raw_png import png_header
 
 JOBS, UPLOADS = "/v1/jobs", "/v1/uploads"
 MAX_IMAGES = 4

@@ -13,7 +13,8 @@ from oncoserve.jobs.service import HEADER_BYTES, JobLimits, Jobs, Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
-from testbed.encoded_pictures import encoded, noise, png_header
+from testbed.encoded_pictures import encoded, noise
+from testbed.picture_files.raw_png import png_header
 
 
 class AddressedStore(FileObjectStore):

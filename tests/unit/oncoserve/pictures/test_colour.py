@@ -26,7 +26,7 @@ from testbed.picture_files.icc_profiles import (
     rgb_profile,
     srgb_curve,
 )
-from testbed.picture_files.raw_png import chunk, raw_png
+from testbed.picture_files.raw_png import chunk, raw_png, wrong_chunk
 
 LIMIT, BLACK = 10**7, "#000000"
 PLANTED = "DOE^JANE 1955-03-14"
@@ -224,9 +224,8 @@ def test_a_profile_that_is_no_zlib_data_is_told():
 
 
 def test_a_profile_that_is_left_out_for_its_checksum_is_told():
-    whole = chunk(b"iCCP", b"x\0\0" + zlib.compress(P3))
     data = encoded(noise())
-    picture = read(data[:33] + whole[:-1] + bytes([whole[-1] ^ 1]) + data[33:])
+    picture = read(data[:33] + wrong_chunk(b"iCCP", b"x\0\0" + zlib.compress(P3)) + data[33:])
     assert codes(picture) == ["profile_ignored"]
     assert np.array_equal(picture.pixels, np.asarray(noise()))
 

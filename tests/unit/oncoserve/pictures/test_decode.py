@@ -7,7 +7,8 @@ from PIL import Image
 from oncoserve.errors import CorruptImage, EmptyUpload, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures.decode import decode, rgb_of, to_png
 from oncoserve.pictures.kinds.sniffing import sniff
-from testbed.encoded_pictures import BLUE, GREEN, RED, WHITE, encoded, noise, png_header, quarters
+from testbed.encoded_pictures import BLUE, GREEN, RED, WHITE, encoded, noise, quarters
+from testbed.picture_files.raw_png import png_header
 
 LIMIT = 10_000_000
 BLACK = "#000000"

@@ -16,23 +16,12 @@ from oncoserve.pictures.decode import decode, read_header
 from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
+from testbed.picture_files.raw_jpeg import segment
+from testbed.picture_files.raw_png import ADAM7, chunk, wrong_chunk
 
 LIMIT, BLACK = 10**7, "#000000"
 RGB = noise((60, 40))
 PNG, JPEG, PALETTE = encoded(RGB), encoded(RGB, "JPEG"), encoded(RGB.quantize(16))
-
-
-def chunk(kind, content, sum_of=None):
-    checksum = zlib.crc32(kind + (content if sum_of is None else sum_of))
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
-def wrong(kind, content):
-    return chunk(kind, content, content + b"x")
-
-
-def segment(marker, content, length=None):
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2 if length is None else length) + content
 
 
 HEADER, IDAT, IEND = PNG[16:29], PNG[33:-12], PNG[-12:]
@@ -66,7 +55,9 @@ SENSELESS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("description", [wrong(*each) for each in DESCRIPTIONS] + [chunk(*each) for each in SENSELESS])
+@pytest.mark.parametrize(
+    "description", [wrong_chunk(*each) for each in DESCRIPTIONS] + [chunk(*each) for each in SENSELESS]
+)
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_what_only_describes_a_png_does_not_matter(description, place):
     data = png(description) if place == "before" else png(after=[description])
@@ -87,7 +78,7 @@ def test_a_sound_jpeg_is_left_as_it_is():
 
 def test_a_wrong_transparency_makes_nothing_transparent_now_or_later():
     plain = decode(PALETTE, LIMIT, "#123456").pixels
-    data = with_palette(wrong(b"tRNS", bytes(16)))
+    data = with_palette(wrong_chunk(b"tRNS", bytes(16)))
     picture = decode(data, LIMIT, "#123456")
     assert np.array_equal(picture.pixels, plain)
     assert np.array_equal(decode(without_metadata(data, picture), LIMIT, "#123456").pixels, plain)
@@ -95,9 +86,9 @@ def test_a_wrong_transparency_makes_nothing_transparent_now_or_later():
 
 @pytest.mark.parametrize(
     "data",
-    [png(end=b""), png(end=b"")[:-4], png(end=IEND[:-4]), png(end=wrong(b"IEND", b"")), PNG + b"junk" * 99, PNG + PNG,
-     png(data=chunk(b"IDAT", b"") + IDAT + chunk(b"IDAT", b"")), png(data=chunk(b"IDAT", zlib.compress(ROWS)[:-4])),
-     png(data=chunk(b"IDAT", zlib.compress(ROWS + ROWS))), png(wrong(b"PLTE", bytes(9)))],
+    [png(end=b""), png(end=b"")[:-4], png(end=IEND[:-4]), png(end=wrong_chunk(b"IEND", b"")), PNG + b"junk" * 99,
+     PNG + PNG, png(data=chunk(b"IDAT") + IDAT + chunk(b"IDAT")), png(data=chunk(b"IDAT", zlib.compress(ROWS)[:-4])),
+     png(data=chunk(b"IDAT", zlib.compress(ROWS + ROWS))), png(wrong_chunk(b"PLTE", bytes(9)))],
 )  # fmt: skip
 def test_a_png_that_is_whole_in_spite_of_it_is_read(data):
     assert np.array_equal(decode(data, LIMIT, BLACK).pixels, np.asarray(RGB))
@@ -147,10 +138,10 @@ def frame(at, *values):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (png(data=wrong(b"IDAT", IDAT[8:-4])), "checksum of its image data"),
+        (png(data=wrong_chunk(b"IDAT", IDAT[8:-4])), "checksum of its image data"),
         (PNG[:29] + b"\0\0\0\0" + PNG[33:], "checksum of its header"),
-        (with_palette(palette=wrong(b"PLTE", bytes(48))), "checksum of its palette"),
-        (png(wrong(b"PRVt", b"x")), "checksum of a part that it needs"),
+        (with_palette(palette=wrong_chunk(b"PLTE", bytes(48))), "checksum of its palette"),
+        (png(wrong_chunk(b"PRVt", b"x")), "checksum of a part that it needs"),
         (with_palette(palette=chunk(b"PLTE", b"")), "palette has no colours"),
         (with_palette(palette=b""), "no palette"),
         (png(data=b""), "no image data"),
@@ -186,8 +177,7 @@ def test_what_the_pixels_need_is_told_in_our_words(data, says):
 def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, colour, channels, interlaced):
     """The rows that a PNG's data ends before are black in Pillow, so black ones are counted."""
     header = struct.pack(">IIBBBBB", columns, 7, depth, colour, 0, 0, interlaced)
-    steps = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-    passes = [(len(range(x, columns, dx)), len(range(y, 7, dy))) for x, y, dx, dy in steps]
+    passes = [(len(range(x, columns, dx)), len(range(y, 7, dy))) for x, y, dx, dy in ADAM7]
     size = sum(
         rows * (1 + (wide * depth * channels + 7) // 8)
         for wide, rows in (passes if interlaced else [(columns, 7)])
@@ -200,7 +190,7 @@ def test_a_black_picture_is_whole_and_one_row_less_is_not(columns, depth, colour
 
 
 def test_a_damaged_file_is_copied_once_and_cleaned_from_that_copy():
-    damaged = png(wrong(b"tEXt", b"Comment\0DOE"))
+    damaged = png(wrong_chunk(b"tEXt", b"Comment\0DOE"))
     header = read_header(damaged, LIMIT)
     picture = header.decode(BLACK)
     assert header.decoding_bytes - read_header(PNG, LIMIT).decoding_bytes == len(header.data) < len(damaged)

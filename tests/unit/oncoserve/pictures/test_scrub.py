@@ -1,6 +1,4 @@
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -10,6 +8,8 @@ from PIL.PngImagePlugin import PngInfo
 from oncoserve.pictures.decode import decode
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise, quarters
+from testbed.picture_files.raw_jpeg import segment
+from testbed.picture_files.raw_png import chunk
 
 PLANTED = "DOE^JANE 1955-03-14"
 LIMIT, BLACK = 10**7, "#000000"
@@ -35,9 +35,7 @@ def planted_png(orientation=1):
     info.add_text("Patient", PLANTED)
     info.add_itxt("Name", PLANTED)
     data = encoded(noise((300, 200)), pnginfo=info, exif=planted_exif(orientation))
-    private = struct.pack(">I", len(PLANTED)) + b"prVt" + PLANTED.encode()
-    private += struct.pack(">I", zlib.crc32(private[4:]))
-    return data[:33] + private + data[33:] + PLANTED.encode()
+    return data[:33] + chunk(b"prVt", PLANTED.encode()) + data[33:] + PLANTED.encode()
 
 
 @pytest.mark.parametrize(
@@ -55,10 +53,6 @@ def test_pixels_stay_and_identifiers_go(data):
     assert not after.turned
     assert PLANTED.encode() not in clean
     assert Image.open(io.BytesIO(clean)).getexif().get(0x010E) is None
-
-
-def segment(marker, content):
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
 
 
 @pytest.mark.parametrize(
@@ -80,10 +74,6 @@ def test_every_kind_of_segment_that_can_hold_words_goes(planted, turned):
     assert PLANTED.encode() not in clean
     assert clean.startswith(b"\x89PNG") is turned
     assert np.array_equal(decode(clean, LIMIT, BLACK).pixels, before.pixels)
-
-
-def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 @pytest.mark.parametrize("where", ["IHDR", "IEND", "tRNS"])

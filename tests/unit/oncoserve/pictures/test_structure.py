@@ -1,8 +1,5 @@
 """Where the limits on a file's parts lie; the files that are built to be dear are in tests/hostile."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,18 +7,15 @@ from PIL import Image
 from oncoserve.errors import ImageTooComplex
 from oncoserve.pictures import structure
 from testbed.encoded_pictures import encoded, noise
+from testbed.picture_files.raw_png import SIGNATURE, chunk
 
 JPEG = encoded(noise(), "JPEG")
 FLAT = encoded(Image.new("L", (64, 64), 77), "JPEG", progressive=True)
 SCAN = FLAT[FLAT.rindex(b"\xff\xda") : -2]
 
 
-def chunk(kind, data=b""):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def png(*chunks):
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND")
+    return SIGNATURE + b"".join(chunks) + chunk(b"IEND")
 
 
 @pytest.mark.parametrize(
