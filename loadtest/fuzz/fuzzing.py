@@ -1,6 +1,5 @@
 """Sends damaged pictures to the real frontend, and keeps what it answers and how its memory grows."""
 
-import re
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ import httpx
 
 from loadtest.fuzz.mutants import Mutant, mutants, originals
 from loadtest.shared.process_family import resident_mib
+from testbed.foreign_words import FOREIGN_WORDS
 from testbed.servers import FrontendServer
 
 CALLERS: Final = 4
@@ -20,10 +20,6 @@ WARM_UP_FILES: Final = 500
 WARM_UP_SEED: Final = 2**32
 MAX_GROWTH_MIB: Final = 50
 TIMEOUT_S: Final = 60
-FOREIGN_WORDS: Final = re.compile(
-    r"object at 0x|BytesIO|<_io|<class|Traceback|\w(?:Error|Exception)\b|site-packages|PIL|zlib|/\w+\.py|(?<!\w)b'"
-)
-"""What a caller should never read: the words of a library, of Python, or the service's own paths."""
 
 
 @dataclass

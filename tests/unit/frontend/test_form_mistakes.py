@@ -2,8 +2,8 @@
 
 import pytest
 
-from loadtest.fuzz.fuzzing import FOREIGN_WORDS
 from testbed.encoded_pictures import encoded, noise
+from testbed.foreign_words import FOREIGN_WORDS
 from testbed.in_process import PNG, PREDICT, assert_problem
 
 JOBS = "/v1/jobs"

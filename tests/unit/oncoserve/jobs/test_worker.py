@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from loadtest.fuzz.fuzzing import FOREIGN_WORDS
 from oncoserve.errors import DeadlineExceeded, InferenceFailed
 from oncoserve.jobs.job import State
 from oncoserve.prediction.admission import FIELDS, Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts
 from testbed.encoded_pictures import encoded, noise
+from testbed.foreign_words import FOREIGN_WORDS
 from tests.unit.oncoserve.jobs.conftest import LEASE_S
 from tests.unit.oncoserve.jobs.doubles import Troubled, Watched
 

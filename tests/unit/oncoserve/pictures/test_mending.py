@@ -9,13 +9,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from loadtest.fuzz.fuzzing import FOREIGN_WORDS
 from loadtest.fuzz.mutants import mutants
 from oncoserve.errors import CorruptImage, PlatformError, UnsupportedImage
 from oncoserve.pictures.decode import decode, read_header
 from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
+from testbed.foreign_words import FOREIGN_WORDS
 from testbed.picture_files.raw_jpeg import segment
 from testbed.picture_files.raw_png import ADAM7, chunk, wrong_chunk
 
