@@ -10,7 +10,6 @@ from PIL import Image, ImageCms
 
 from oncoserve.errors import ImageTooComplex
 from oncoserve.pictures import icc
-from oncoserve.pictures.decode import decode
 from oncoserve.pictures.icc import UnreadableProfileError, jpeg_segments_of, read_profile
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
@@ -27,8 +26,8 @@ from testbed.picture_files.icc_profiles import (
     srgb_curve,
 )
 from testbed.picture_files.raw_png import chunk, raw_png, wrong_chunk
+from tests.unit.oncoserve.pictures.reading_files import codes, read
 
-LIMIT, BLACK = 10**7, "#000000"
 PLANTED = "DOE^JANE 1955-03-14"
 P3 = rgb_profile(P3_XY, srgb_curve(), "Display P3")
 PROPHOTO = rgb_profile(PROPHOTO_XY, gamma_curve(1.8), "ProPhoto RGB", white=D50_XY)
@@ -43,14 +42,6 @@ PROFILES = {
 }
 """By a name for the test: the mode of pictures, the profile, and its description."""
 KINDS = [(name, kind) for name in PROFILES for kind in ("PNG", "JPEG") if (name, kind) != ("CMYK", "PNG")]
-
-
-def read(data, background=BLACK):
-    return decode(data, LIMIT, background)
-
-
-def codes(picture):
-    return [each.code for each in picture.warnings]
 
 
 def by_the_library(data, icc_profile):

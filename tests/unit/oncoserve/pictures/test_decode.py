@@ -9,6 +9,7 @@ from oncoserve.pictures.decode import decode, rgb_of, to_png
 from oncoserve.pictures.kinds.sniffing import sniff
 from testbed.encoded_pictures import BLUE, GREEN, RED, WHITE, encoded, noise, quarters
 from testbed.picture_files.raw_png import png_header
+from tests.unit.oncoserve.pictures.reading_files import codes
 
 LIMIT = 10_000_000
 BLACK = "#000000"
@@ -18,10 +19,6 @@ def corners(pixels):
     height, width = pixels.shape[:2]
     y, x = (height // 4, 3 * height // 4), (width // 4, 3 * width // 4)
     return [tuple(int(v) for v in pixels[a, b]) for a in y for b in x]
-
-
-def codes(picture):
-    return [each.code for each in picture.warnings]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

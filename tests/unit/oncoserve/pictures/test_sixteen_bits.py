@@ -5,14 +5,11 @@ import struct
 import numpy as np
 import pytest
 
-from oncoserve.pictures.decode import decode
 from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.pictures.sixteen_bits import FULL, choose
-from testbed.encoded_pictures import encoded, quarters
+from testbed.encoded_pictures import BLUE, encoded, quarters
 from testbed.picture_files.raw_png import chunk, raw_png
-
-LIMIT, BACKGROUND = 10**7, "#0000ff"
-BLUE = (0, 0, 255)
+from tests.unit.oncoserve.pictures.reading_files import codes, read
 
 
 def samples(top, channels=1, low=0, size=(40, 53)):
@@ -20,14 +17,6 @@ def samples(top, channels=1, low=0, size=(40, 53)):
     made = np.random.default_rng(channels).integers(low, top + 1, (*size, channels))
     made[0, 0], made[0, 1] = low, top
     return made
-
-
-def read(data):
-    return decode(data, LIMIT, BACKGROUND)
-
-
-def codes(picture):
-    return [each.code for each in picture.warnings]
 
 
 @pytest.mark.parametrize("interlaced", [False, True])

@@ -7,22 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from oncoserve.pictures.decode import decode
 from oncoserve.pictures.parts import png_chunk
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise, quarters
 from testbed.picture_files.icc_profiles import cmyk_profile
 from testbed.picture_files.raw_png import chunk, raw_png
+from tests.unit.oncoserve.pictures.reading_files import codes, read
 
 PLANTED = "DOE^JANE 1955-03-14"
-
-
-def read(data):
-    return decode(data, 10**7, "#000000")
-
-
-def codes(picture):
-    return [each.code for each in picture.warnings]
 
 
 def without_adobe(data):
