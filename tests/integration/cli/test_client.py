@@ -1,6 +1,5 @@
 """The client against the real service: a worker, the real Triton, brain_mri."""
 
-import csv
 import json
 import signal
 import time
@@ -11,13 +10,9 @@ import pytest
 
 from oncoserve.cli.client import run_state as states
 from testbed.encoded_pictures import encoded, noise
+from tests.unit.oncoserve.cli.tables import rows
 
 PATIENCE_S = 240  # only a test that fails waits that long
-
-
-def rows(out):
-    with (out / "results.csv").open(newline="", encoding="utf-8-sig") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
 
 
 def test_a_folder_with_good_and_bad_pictures(service, client, pictures, tmp_path):

@@ -17,6 +17,7 @@ from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import Classification, feature, object_uuid
 from oncoserve.tasks.tissue.geojson import MOST_ANNOTATIONS, Export, feature_collection
 from oncoserve.tasks.tissue.labels import at_original
+from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
 
 TYPES = {"annotation", "detection", "cell", "tile", "tmaCore", "root"}
 CLASSES = {1: Classification("Lumen", (255, 200, 0), "lumen"), 2: Classification("Epithelium", (0, 80, 255), "epi")}
@@ -70,11 +71,6 @@ def ids(name):
     return object_uuid("f" * 32, "{}", name)
 
 
-def blobs(shape=(41, 63), seed=0):
-    coarse = np.random.default_rng(seed).integers(0, 4, (shape[0] // 5 + 1, shape[1] // 5 + 1)).astype(np.uint8)
-    return np.kron(coarse, np.ones((5, 5), np.uint8))[: shape[0], : shape[1]]
-
-
 def test_numbers_are_measurements():
     labels = np.zeros((6, 8), np.uint8)
     labels[1:5, 2:6] = 1
@@ -87,7 +83,7 @@ def test_numbers_are_measurements():
 
 
 def test_the_same_object_has_the_same_id_and_others_have_others():
-    labels = blobs()
+    labels = blobs((41, 63))
     height, width = labels.shape
     first, again = collection(labels), collection(labels, Frame(6, width, height))
     assert [each["id"] for each in first] == [each["id"] for each in again]
@@ -100,7 +96,7 @@ def test_the_same_object_has_the_same_id_and_others_have_others():
 
 
 def test_excluded_objects_are_left_out_or_of_a_class_that_qupath_ignores():
-    labels = blobs()
+    labels = blobs((41, 63))
     every = {each["name"]: each for each in collection(labels)}
     excluded = {"lumen-1", "epi-2"}
     assert collection(labels, excluded=excluded) == [each for name, each in every.items() if name not in excluded]
@@ -132,7 +128,7 @@ def test_many_regions_are_detections(count, objects, excluded, kind):
 @pytest.mark.parametrize("shape", [(41, 63), (97, 150), (17, 23)])  # as the model's grid, finer, and coarser
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_regions_in_the_files_frame_are_those_of_the_turned_mask(orientation, shape):
-    labels = blobs()
+    labels = blobs((41, 63))
     frame = Frame(orientation, shape[1], shape[0])
     lying = np.asarray(frame.image(Image.fromarray(at_original(labels, shape))))
     y, x = np.indices(lying.shape)
@@ -145,6 +141,6 @@ def test_regions_in_the_files_frame_are_those_of_the_turned_mask(orientation, sh
         assert not any(ring.is_ccw for ring in each["geometry"].interiors)
 
 
-def test_names_are_not_read_as_numbers():
+def test_measurements_are_named_as_ours():
     made = feature(ids("box"), SQUARE, "Box", CLASSES[1], {"Certainty": 0.91})
     assert read(made)["measurements"] == {"Oncoserve: Certainty": 0.91}

@@ -9,6 +9,7 @@ from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import Classification
 from oncoserve.tasks.tissue.geojson import Export, feature_collection
 from oncoserve.tasks.tissue.labels import at_original
+from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
 
 CLASSES = {
     1: Classification("Lumen", (255, 200, 0), "lumen"),
@@ -22,11 +23,6 @@ def pieces(labels, shape):
 
 def parse(labels, shape):
     return json.loads("".join(pieces(labels, shape)))
-
-
-def blobs(shape, seed=0):
-    coarse = np.random.default_rng(seed).integers(0, 4, (shape[0] // 5 + 1, shape[1] // 5 + 1)).astype(np.uint8)
-    return np.kron(coarse, np.ones((5, 5), np.uint8))[: shape[0], : shape[1]]
 
 
 def test_the_shape_that_qupath_reads():

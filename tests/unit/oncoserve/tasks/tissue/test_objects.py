@@ -8,13 +8,9 @@ from oncoserve.tasks.qupath import Classification
 from oncoserve.tasks.tissue.geojson import Export, feature_collection
 from oncoserve.tasks.tissue.labels import BACKGROUND, CLASS_VALUES
 from oncoserve.tasks.tissue.objects import object_grid, object_ids, without
+from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
 
 CLASSES = {value: Classification(name, (0, 0, 0), name) for name, value in CLASS_VALUES.items()}
-
-
-def blobs(shape=(40, 60), seed=0):
-    coarse = np.random.default_rng(seed).integers(0, 4, (shape[0] // 5, shape[1] // 5)).astype(np.uint8)
-    return np.kron(coarse, np.ones((5, 5), np.uint8))
 
 
 def features(labels, shape, excluded=()):
@@ -29,7 +25,7 @@ def area(ring):
 
 @pytest.mark.parametrize("shape", [(40, 60), (160, 240), (20, 30)])
 def test_ids_are_those_of_the_polygons(shape):
-    labels = blobs()
+    labels = blobs((40, 60))
     named = [each["properties"]["name"] for each in features(labels, shape)]
     assert len(set(named)) == len(named)
     assert set(named) == object_ids(object_grid(labels, shape))
@@ -37,7 +33,7 @@ def test_ids_are_those_of_the_polygons(shape):
 
 @pytest.mark.parametrize("shape", [(40, 60), (20, 30)])
 def test_an_excluded_object_is_background_and_exactly_as_large_as_its_polygon(shape):
-    labels = object_grid(blobs(), shape)
+    labels = object_grid(blobs((40, 60)), shape)
     for feature in features(labels, shape)[::7]:
         left = without(labels, {feature["properties"]["name"]})
         outline, *holes = feature["geometry"]["coordinates"]
@@ -47,7 +43,7 @@ def test_an_excluded_object_is_background_and_exactly_as_large_as_its_polygon(sh
 
 
 def test_the_others_keep_their_names_and_places():
-    labels = blobs()
+    labels = blobs((40, 60))
     every = {each["properties"]["name"]: each["geometry"] for each in features(labels, labels.shape)}
     excluded = {"lumen-1", "epithelium-2"}
     marked = features(labels, labels.shape, excluded)
@@ -57,5 +53,5 @@ def test_the_others_keep_their_names_and_places():
 
 @pytest.mark.parametrize("excluded", [set(), {"lumen-9999"}, {"lumen-0"}, {"nothing-1"}, {"lumen-1x"}])
 def test_what_is_not_there_changes_nothing(excluded):
-    labels = blobs()
+    labels = blobs((40, 60))
     assert np.array_equal(without(labels, excluded), labels)
