@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.browser.reading import result_id, wait_for_answer
-from tests.browser.test_segmentation import HE, UM_PER_PX, api, choose
+from tests.browser.tissue import HE, UM_PER_PX, api, choose
 
 
 def test_averaging_over_turns_is_asked_for_with_a_tick(visit):

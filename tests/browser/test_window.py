@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import tissue
 from tests.browser.reading import difference, result_id, settle, viewport, wait_for_answer
-from tests.browser.test_segmentation import ask as ask_tissue
 
 # Of the browser's window, and the least that the viewer takes of it; pixels of the page.
 SIZES = {
@@ -123,5 +123,5 @@ def test_dragging_changes_the_window_and_not_the_place(grey):
 
 def test_a_picture_with_colours_has_no_window(visit):
     page, _ = visit
-    ask_tissue(page)
+    tissue.ask(page)
     expect(page.get_by_role("group", name="Window")).to_be_hidden()
