@@ -12,6 +12,7 @@ import tritonclient.grpc as triton
 from PIL import Image
 
 from testbed.servers import PROJECT
+from tests.code_blocks import code_block
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the build
 
@@ -72,7 +73,7 @@ def test_what_states_no_licence_is_not_in_the_image(stack):
 
 def test_the_readmes_first_commands(stack, tmp_path):
     """As somebody types them who has Docker and no checkout's Python."""
-    block = re.findall(r"```sh\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)[1]
+    block = code_block(PROJECT / "README.md", "sh", "/predict")
     commands = block.replace("http://localhost:5000", f"http://127.0.0.1:{stack.port}")
     done = subprocess.run(["sh", "-ec", commands], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from oncoserve.settings import Settings
 from testbed.servers import PROJECT
+from tests.code_blocks import code_blocks
 
 COMPOSE, GPU = "docker-compose.yml", "docker-compose.gpu.yml"
 DOCUMENT = (PROJECT / "docs" / "compose.md").read_text()
@@ -158,9 +159,8 @@ def test_every_model_has_the_configuration_that_the_gpu_file_asks_for():
 
 
 def test_the_tensorrt_option_is_a_valid_configuration():
-    snippets = re.findall(r"```protobuf\n(.*?)```", DOCUMENT, re.DOTALL)
     merged = pb.ModelConfig()
-    for snippet in snippets:
+    for snippet in code_blocks(PROJECT / "docs/compose.md", "protobuf"):
         text_format.Merge(snippet, merged)
     (accelerator,) = merged.optimization.execution_accelerators.gpu_execution_accelerator
     assert accelerator.name == "tensorrt"

@@ -1,7 +1,6 @@
 """The commands of docs/questions.md copy what a service keeps, while it runs."""
 
 import asyncio
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -13,9 +12,10 @@ from sqlalchemy import insert
 from oncoserve.jobs.embedded.database import Database, dead_letters
 from oncoserve.results.store import ResultStore
 from testbed.servers import PROJECT
+from tests.code_blocks import code_block
 
 RESULT = "a1" * 16
-COMMANDS = re.findall(r"```sh\n(.*?)```", (PROJECT / "docs/questions.md").read_text(), re.DOTALL)[0]
+COMMANDS = code_block(PROJECT / "docs/questions.md", "sh", "sqlite3.connect")
 
 
 @pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not installed")
