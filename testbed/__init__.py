@@ -4,7 +4,8 @@
 - `in_process`, `fakes`: the application without a socket, with a stand-in for Triton.
 - `tiny_models`, `timed_model`, `model_folder`: models that cost next to nothing.
 - `encoded_pictures`: pictures of every kind that a caller may send.
-- `http_callers`: callers that keep asking, and what they met.
+- `picture_files`: files byte by byte, for what no encoder here writes.
+- `http_callers`: callers that keep asking, what they met, and the words that none should meet.
 - `aws_emulator`, `aws_environment`, `aws_template`: the project's stack on an emulator of AWS.
 - `chromium`: the browser.
 """

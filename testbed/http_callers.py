@@ -1,6 +1,7 @@
 """Callers for fault and overload measurements: each request is another picture, and each answer is kept."""
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,10 @@ import httpx
 from testbed.encoded_pictures import encoded, noise
 from testbed.failures import NotInTime
 
+FOREIGN_WORDS: Final = re.compile(
+    r"object at 0x|BytesIO|<_io|<class|Traceback|\w(?:Error|Exception)\b|site-packages|PIL|zlib|/\w+\.py|(?<!\w)b'"
+)
+"""What a caller should never read: the words of a library, of Python, or the service's own paths."""
 _PROBLEM: Final = "application/problem+json"
 _PAUSE_S: Final = 0.02  # of a caller who was refused
 _POLL_S: Final = 0.05

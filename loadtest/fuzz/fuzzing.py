@@ -12,7 +12,7 @@ import httpx
 
 from loadtest.fuzz.mutants import Mutant, mutants, originals
 from loadtest.shared.process_family import resident_mib
-from testbed.foreign_words import FOREIGN_WORDS
+from testbed.http_callers import FOREIGN_WORDS
 from testbed.servers import FrontendServer
 
 CALLERS: Final = 4

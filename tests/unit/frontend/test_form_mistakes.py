@@ -3,7 +3,7 @@
 import pytest
 
 from testbed.encoded_pictures import encoded, noise
-from testbed.foreign_words import FOREIGN_WORDS
+from testbed.http_callers import FOREIGN_WORDS
 from testbed.in_process import PNG, PREDICT, assert_problem
 
 JOBS = "/v1/jobs"

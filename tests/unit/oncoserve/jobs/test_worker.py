@@ -11,7 +11,7 @@ from oncoserve.prediction.admission import FIELDS, Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts
 from testbed.encoded_pictures import encoded, noise
-from testbed.foreign_words import FOREIGN_WORDS
+from testbed.http_callers import FOREIGN_WORDS
 from tests.unit.oncoserve.jobs.conftest import LEASE_S
 from tests.unit.oncoserve.jobs.doubles import Troubled, Watched
 

@@ -15,7 +15,7 @@ from oncoserve.pictures.decode import decode, read_header
 from oncoserve.pictures.mending import check_rows, mended
 from oncoserve.pictures.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
-from testbed.foreign_words import FOREIGN_WORDS
+from testbed.http_callers import FOREIGN_WORDS
 from testbed.picture_files.raw_jpeg import segment
 from testbed.picture_files.raw_png import ADAM7, chunk, wrong_chunk
 
