@@ -1,6 +1,7 @@
 """Several pictures, the clipboard, the list of results, addresses, deletion, and a browser without scripts."""
 
 import base64
+import codecs
 import csv
 import io
 import re
@@ -59,6 +60,9 @@ def test_several_pictures_become_a_job_with_a_row_each(visit, samples):
     page.wait_for_url("**/jobs/*")
     wait_until_done(page)
     expect(page.locator("#job-status")).to_have_text("Partly done: 2 pictures of 3, 1 failed")
+    bar = page.get_by_role("img", name="2 of 3 with a result, 1 failed")
+    whole, *parts = [each.bounding_box()["width"] for each in (bar, *bar.locator("span").all())]
+    assert [part / whole for part in parts] == pytest.approx([2 / 3, 1 / 3], abs=0.01)
     rows = page.locator("#image-rows tr")
     expect(rows).to_have_count(3)
     expect(rows.nth(0).get_by_role("link")).to_contain_text("Glioma")
@@ -69,7 +73,9 @@ def test_several_pictures_become_a_job_with_a_row_each(visit, samples):
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Results CSV").click()
-    table = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    content = download.value.path().read_bytes()
+    assert content.startswith(codecs.BOM_UTF8)  # for Excel
+    table = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert [row["label"] for row in table] == ["glioma", "meningioma", ""]
     assert [row["picture"] for row in table][2] == "'=1+1.png"  # a spreadsheet would compute it
     assert table[2]["error"] == "unsupported_image"
@@ -124,6 +130,26 @@ def test_queue_position_and_progress_are_told(visit):
         expect(page.get_by_role("status").first).to_have_text(text)
         texts = texts[1:] or texts
     expect(page.get_by_role("button", name="Results CSV")).to_be_disabled()
+
+
+def test_what_the_service_gave_up_is_tried_again_in_a_job_of_its_own(visit):
+    page, seen = visit
+    error = {"code": "attempts_exhausted", "title": "Given up", "detail": "It failed.", "retryable": True}
+    image = {"name": "a.png", "state": "FAILED", "result": None, "links": {}, "attempts": 3, "error": error}
+    progress = {"total": 1, "queued": 0, "running": 0, "succeeded": 0, "failed": 1}
+    times = dict.fromkeys(("created", "updated", "expires"), "2026-11-23T00:00:00.000+00:00")
+    links = {"self": "/v1/jobs/x", "model": "/v1/models/brain_mri"}
+    job = {"id": "x", "state": "FAILED", "model": "brain_mri", "position": None, "parameters": {}, "links": links,
+           "progress": progress, "images": [image], **times}  # fmt: skip
+    page.route("**/v1/jobs/x", lambda route: route.fulfill(json=job))
+    page.route("**/v1/jobs/x/retry", lambda route: route.fulfill(status=202, json=job | {"id": "y"}))
+    page.route("**/v1/jobs/y", lambda route: route.fulfill(json=job | {"id": "y", "images": []}))
+    page.goto("/jobs/x")
+    page.get_by_role("button", name="Try the failed ones again").click()
+    page.wait_for_url("**/jobs/y")
+    assert [post.url.rpartition("/v1/")[2] for post in seen.posts()] == ["jobs/x/retry"]
+    expect(page.get_by_role("status").first).to_have_text("Failed: the picture has no result")
+    expect(page.get_by_role("button", name="Try the failed ones again")).to_be_hidden()
 
 
 def test_an_upload_of_several_can_be_cancelled_and_sent_again(visit, samples):

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib import cbook
 from PIL import Image
 
 from frontend.http.shapes import ClassificationResult, LocalisationResult
@@ -29,6 +30,10 @@ def contact_sheet():
     return Image.fromarray(np.tile(np.asarray(slice_().resize((160, 160))), (3, 4)))
 
 
+def photograph():
+    return Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+
+
 PICTURES = {
     "black": (lambda: Image.new("RGB", (512, 512)), "blank_picture"),
     "white": (lambda: Image.new("RGB", (512, 512), "white"), "blank_picture"),
@@ -41,6 +46,7 @@ PICTURES = {
     "noise": (lambda: Image.effect_noise((300, 300), 80), "background_not_dark"),
     "four panels": (four_panels, "several_panels"),
     "contact sheet": (contact_sheet, "several_panels"),
+    "photograph": (photograph, "not_grey"),
     "mask": (lambda: slice_().point(lambda value: 255 * (value > 90)), "one_shade"),
 }
 

@@ -8,8 +8,11 @@ from starlette.datastructures import Headers
 
 from frontend.http.job_shapes import JobShape, JobsShape
 from frontend.routes.jobs import prefers_async
+from oncoserve.errors import AttemptsExhausted
 from oncoserve.jobs.embedded.database import FILE
+from oncoserve.jobs.job import Fault, Outcome
 from oncoserve.keys import new_key
+from oncoserve.wiring import open_adapters
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend
 from testbed.in_process import PNG, PREDICT, Service, assert_problem
@@ -50,6 +53,25 @@ async def test_a_job_is_accepted_and_found_again(service, tmp_path):
     assert (again.status_code, again.json()) == (200, accepted.json())
     assert len(kept_files(tmp_path)) == 2
     assert service.backend.calls == []
+
+
+async def test_what_was_given_up_is_tried_again_as_a_job_of_its_own(service):
+    first = (await submit(service, ("one.png", PNG), ("bad.png", b"GIF89a"), ("two.png", PNG))).json()
+    retry = f"{JOBS}/{first['id']}/retry"
+    assert_problem(await service.http.post(retry), 409, "job_not_ended")
+    store = open_adapters(service.settings).store
+    for index in (0, 2):
+        await store.begin(first["id"], index)
+        await store.finish(first["id"], index, Outcome(fault=Fault.of(AttemptsExhausted(3, "It fails."))))
+    failed = JobShape.model_validate((await service.http.get(f"{JOBS}/{first['id']}")).json())
+    assert [image.error.retryable for image in failed.images] == [True, False, True]
+    accepted = await service.http.post(retry)
+    assert accepted.status_code == 202
+    again = JobShape.model_validate(accepted.json())
+    assert accepted.headers["location"] == f"{JOBS}/{again.id}" != failed.links["self"]
+    assert [(image.name, image.state) for image in again.images] == [("one.png", "QUEUED"), ("two.png", "QUEUED")]
+    assert (await service.http.get(f"{JOBS}/{first['id']}")).json()["state"] == "FAILED"
+    assert_problem(await service.http.post(f"{JOBS}/{'0' * 32}/retry"), 404, "job_not_found")
 
 
 REFUSED = [

@@ -181,8 +181,9 @@ CASES = [
 def test_a_kind_is_named(data, name):
     with pytest.raises(UnsupportedImage) as refused:
         sniff(data)
-    found, told, _ = refused.value.detail.partition("; this kind is not supported.")
+    found, told, how = refused.value.detail.partition("; this kind is not supported.")
     assert (found, bool(told)) == (f"The content looks like {name}", True)
+    assert how.strip()  # how to convert it, or what else to do
 
 
 @pytest.mark.parametrize(("data", "name"), CASES, ids=[name for _, name in CASES])
