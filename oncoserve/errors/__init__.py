@@ -5,7 +5,7 @@ PlatformError
 │   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400 (TooManyFiles),
 │   ├── Unauthorised 401
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
-│   ├── JobNotFound 404, UploadNotFound 404
+│   ├── JobNotFound 404, UploadNotFound 404, PictureNotKept 404
 │   ├── VersionNotFound 404
 │   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
@@ -27,6 +27,16 @@ Each class states its HTTP status, a stable code for programs, a title, and what
 takes domain words and builds the sentence. The page /errors and the OpenAPI document are made from these classes.
 """
 
+from oncoserve.errors.job_errors import (
+    JobNotEnded,
+    JobNotFound,
+    MissingImages,
+    NothingToRetry,
+    PictureNotKept,
+    TooManyImages,
+    TooManyQueuedImages,
+    UploadNotFound,
+)
 from oncoserve.errors.platform import PlatformError, RequestError, ServiceError, all_errors
 from oncoserve.errors.request_errors import (
     AreaTooLarge,
@@ -36,27 +46,20 @@ from oncoserve.errors.request_errors import (
     ImageTooComplex,
     ImageTooLarge,
     InvalidParameter,
-    JobNotEnded,
-    JobNotFound,
     MalformedRequest,
     MethodNotAllowed,
     MissingImage,
-    MissingImages,
     ModelNotFound,
     NotAcceptable,
-    NothingToRetry,
     RenderingNotAvailable,
     RequestTimeout,
     ResultNotFound,
     RouteNotFound,
     SampleNotFound,
     TooManyFiles,
-    TooManyImages,
-    TooManyQueuedImages,
     TooManyRequests,
     Unauthorised,
     UnsupportedImage,
-    UploadNotFound,
     UploadTooLarge,
     VersionNotFound,
 )
@@ -111,6 +114,7 @@ __all__ = [
     "NotAcceptable",
     "NothingToRetry",
     "OutOfResources",
+    "PictureNotKept",
     "PlatformError",
     "QueueFull",
     "RenderingNotAvailable",

@@ -27,13 +27,6 @@ class MissingImage(RequestError):
         super().__init__(f"There is not exactly one file, in the field 'image'; the fields found: {found}.{words}")
 
 
-class MissingImages(RequestError):
-    """The request has neither a file nor the id of an upload."""
-
-    status, code, title = 400, "missing_images", "The job has no images"
-    advice = "Send each file in a multipart field 'images', or the id of each upload in a field 'uploads'."
-
-
 class MalformedRequest(RequestError):
     """Its HTTP or multipart framing is not valid."""
 
@@ -104,49 +97,6 @@ class SampleNotFound(RequestError):
         super().__init__(f"There is no sample picture {name[:64]!r}.")
 
 
-class JobNotFound(RequestError):
-    """The job in the address does not exist, belongs to another caller, or was removed after it expired."""
-
-    status, code, title = 404, "job_not_found", "The job is not known"
-    advice = "GET /v1/jobs lists your jobs."
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"There is no job {job_id[:64]!r}.")
-
-
-class JobNotEnded(RequestError):
-    """Failed images can be tried again when all images of their job have ended."""
-
-    status, code, title = 409, "job_not_ended", "The job is still under way"
-    advice = "Ask again when GET /v1/jobs/{id} says PARTIAL or FAILED."
-
-    def __init__(self, job_id: str, under_way: int) -> None:
-        super().__init__(f"{under_way} images of job {job_id!r} have not ended.")
-
-
-class NothingToRetry(RequestError):
-    """No image of the job was given up by the service: all succeeded, were refused for their pictures, or expired."""
-
-    status, code, title = 409, "nothing_to_retry", "No image of the job can be tried again"
-    advice = "Send pictures that were refused again in a new job, when they have been put right."
-
-    def __init__(self, job_id: str, failed: int, *, expired: bool) -> None:
-        if expired:
-            met = "The job has expired, and its pictures are gone."
-        elif failed:
-            met = f"All {failed} that failed were refused for what their pictures are."
-        else:
-            met = "None has failed."
-        super().__init__(f"Job {job_id!r}: {met}")
-
-
-class UploadNotFound(RequestError):
-    """The upload that the job names does not exist, has not arrived yet, or is no longer kept."""
-
-    status, code, title = 404, "upload_not_found", "The upload is not known"
-    advice = "Ask for a new address with POST /v1/uploads, send the picture there, then name its id in a job."
-
-
 class RenderingNotAvailable(RequestError):
     """Results of this model cannot be drawn in this form."""
 
@@ -193,16 +143,6 @@ class UploadTooLarge(RequestError):
     def __init__(self, met_bytes: int, limit_bytes: int, *, whole: bool = True) -> None:
         met = f"{met_bytes}" if whole else f"at least {met_bytes}"
         super().__init__(f"The body has {met} bytes; the limit is {limit_bytes}.")
-
-
-class TooManyImages(RequestError):
-    """The job has more images than ONCO_MAX_JOB_IMAGES."""
-
-    status, code, title = 413, "too_many_images", "The job has too many images"
-    advice = "Send the images in several jobs."
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The job has more than {limit} images, which is the limit.")
 
 
 class ImageTooLarge(RequestError):
@@ -277,16 +217,6 @@ class TooManyRequests(RequestError):
         self.retry_after_s = math.ceil(wait_s)
         met = f"{limit_per_min} requests were made, and the limit is {limit_per_min} a minute"
         super().__init__(f"{met}; the next is allowed in {wait_s:.3g} s.")
-
-
-class TooManyQueuedImages(RequestError):
-    """ONCO_MAX_QUEUED_IMAGES_PER_OWNER images of the caller's jobs wait already."""
-
-    status, code, title = 429, "too_many_queued_images", "Too many of your images wait"
-    advice, retry_after_s = "Send more when some have ended; GET /v1/jobs tells how far they are.", 60
-
-    def __init__(self, waiting: int, sent: int, limit: int) -> None:
-        super().__init__(f"{waiting} images of your jobs wait, this job has {sent}, and the limit is {limit}.")
 
 
 class HeadTooLarge(RequestError):

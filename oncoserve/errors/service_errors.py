@@ -133,11 +133,14 @@ class AttemptsExhausted(ServiceError):
     """The image failed ONCO_JOB_MAX_ATTEMPTS times, or ended the worker's process that often."""
 
     status, code, title = 500, "attempts_exhausted", "The image could not be processed"
-    advice = "Look at the image in another program; if it is fine, please report it with the job's id."
+    advice = (
+        "Try it again, the service has kept the picture: POST /v1/jobs/{id}/retry. If that fails, too, look at the "
+        "image in another program; if it is fine, please report it with the job's id."
+    )
     retry_after_s = None
 
     def __init__(self, attempts: int, reason: str) -> None:
-        super().__init__(f"Work on it was begun {attempts} times. {reason}")
+        super().__init__(f"Work on it was begun {'once' if attempts == 1 else f'{attempts} times'}. {reason}")
 
 
 class ModelProcessEnded(ServiceError):

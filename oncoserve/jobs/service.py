@@ -18,6 +18,7 @@ from oncoserve.errors import (
     JobsUnavailable,
     MissingImages,
     NothingToRetry,
+    PictureNotKept,
     RequestError,
     TooManyImages,
     UploadNotFound,
@@ -211,7 +212,10 @@ class Jobs:
         return await self.submit(owner, record.model, record.parameters, pictures)
 
     async def _again(self, key: str) -> bytes:
-        return await self._wait(self._to.objects.get(key))
+        try:
+            return await self._wait(self._to.objects.get(key))
+        except UploadNotFound:
+            raise PictureNotKept from None
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """What waits for the workers; see the port."""

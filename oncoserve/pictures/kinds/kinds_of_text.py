@@ -88,7 +88,7 @@ def from_base64(data: bytes) -> bytes | None:
     letters = "".join((text or "").split()).strip("\"'")
     letters = letters.partition("base64,")[2] if letters.startswith("data:") else letters
     letters = letters.replace("-", "+").replace("_", "/")
-    if len(letters) < SHORTEST or re.match(HEX, letters):
+    if len(letters) < SHORTEST or re.match(HEX, letters) or letters.isdecimal():  # a table of numbers
         return None
     try:
         return base64.b64decode(letters[: len(letters) // 4 * 4], validate=True)

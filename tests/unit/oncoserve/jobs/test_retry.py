@@ -70,7 +70,7 @@ async def test_a_picture_that_is_gone_fails_alone(desk):
     await desk.objects.delete(job.images[0].object)
     again = await desk.jobs.retry(None, job_id)
     assert [image.state for image in again.images] == [State.FAILED, State.QUEUED]
-    assert again.images[0].outcome.fault.code == "upload_not_found"
+    assert again.images[0].outcome.fault.code == "picture_not_kept"
 
 
 @pytest.mark.parametrize(("sent", "words"), [(PNG, "None has failed"), (b"GIF89a", "All 1 that failed were refused")])

@@ -169,6 +169,7 @@ CASES = [
     (FORM % PNG, "a multipart form whose Content-Type does not say so"),
     (FORM % b"words", "a multipart form whose Content-Type does not say so"),
     (b"words and more words", "text"),
+    (b" 0   0    0\n 1   1    1\n" * 20, "text"),
     ("Größe, 名前".encode(), "text"),
     (b"\r\n" + PNG, "a PNG that begins only at byte 3"),
     (b"HTTP/1.1 200 OK\r\n\r\n" + JPEG, "a JPEG that begins only at byte 20"),
