@@ -212,10 +212,9 @@ class Jobs:
         return await self.submit(owner, record.model, record.parameters, pictures)
 
     async def _again(self, key: str) -> bytes:
-        try:
+        with contextlib.suppress(UploadNotFound):
             return await self._wait(self._to.objects.get(key))
-        except UploadNotFound:
-            raise PictureNotKept from None
+        raise PictureNotKept
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """What waits for the workers; see the port."""
