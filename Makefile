@@ -117,7 +117,8 @@ vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pi
 	@rm -r frontend/pages/vendor/node_modules
 	@cd frontend/pages/static/vendor && sha256sum --check ../../vendor/SHA256SUMS
 
-# brain_tumour was trained here and is kept in git: it is not built.
-EXPORTED = $(filter-out model_repository/brain_tumour/%,$(wildcard model_repository/*/[0-9]*/))
+# brain_tumour was trained here and is kept in git: only its graph for GPUs is built.
+EXPORTED = $(filter-out model_repository/brain_tumour/%,$(wildcard model_repository/*/[0-9]*/)) \
+           $(wildcard model_repository/brain_tumour/[0-9]*/model.gpu.onnx)
 clean:           ## Remove what was built (the environment, the exported models, the downloads).
 	rm -rf $(VENV) build $(EXPORTED) .mypy_cache .pytest_cache .ruff_cache .coverage

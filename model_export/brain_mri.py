@@ -57,6 +57,11 @@ def build(weights: Path) -> bytes:
     return served
 
 
+def pictures(samples: Path) -> verify.Array:
+    """(N, 240, 240, 3) uint8 RGB of the labelled pictures of a folder, prepared as the card pins."""
+    return verify.load_images(sorted(samples.glob("*/*.jpg")), SIDE)
+
+
 def check(weights: Path, served: bytes, samples: Path) -> Mapping[str, Mapping[str, float]]:
     """Runs the checks of `model_export.verify` on the labelled pictures under `samples`.
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from model_export import verify
-from model_export.brain_mri import SIDE
+from model_export.brain_mri import pictures
 from model_export.quantise import quantise_convolutions
 
 PROBABILITY_LIMIT: Final = 0.05
@@ -18,7 +18,7 @@ SALIENCY_LIMIT: Final = 0.05
 
 def quantise(served: bytes, samples: Path) -> bytes:
     """Quantises the FP32 graph, calibrated on all pictures under `samples`."""
-    return quantise_convolutions(served, _load(samples))
+    return quantise_convolutions(served, pictures(samples))
 
 
 def check(served: bytes, quantised: bytes, samples: Path) -> Mapping[str, Mapping[str, float]]:
@@ -27,7 +27,7 @@ def check(served: bytes, quantised: bytes, samples: Path) -> Mapping[str, Mappin
     Raises:
         CheckError: A value is over its limit.
     """
-    images = _load(samples)
+    images = pictures(samples)
     exact = verify.run_one_by_one(verify.open_session(served), images)
     session = verify.open_session(quantised)
     got = verify.run_one_by_one(session, images)
@@ -40,8 +40,3 @@ def check(served: bytes, quantised: bytes, samples: Path) -> Mapping[str, Mappin
         *verify.same_in_a_batch(session, images[:4], {name: values[:4] for name, values in got.items()}),
     )
     return {item.name: {"value": item.value, "limit": item.limit} for item in evidence}
-
-
-def _load(samples: Path) -> verify.Array:
-    """(N, 240, 240, 3) uint8 RGB, prepared as the card pins."""
-    return verify.load_images(sorted(samples.glob("*/*.jpg")), SIDE)

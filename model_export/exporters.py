@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from model_export import sources
 from model_export.export_errors import CheckError
@@ -16,11 +16,17 @@ from model_export.fetch import extract, fetch_wheel, require_sha256
 from model_export.sample_parts import Part, write_part
 from oncoserve.runtime.files import write_whole
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 Report = Callable[[str], None]
 Checks = Mapping[str, Mapping[str, float]]
 
 CPU_FILE: Final = "model.cpu.onnx"
 """What config.pbtxt names for CPUs: the quantised graph if its gate held, else the bytes of model.onnx."""
+GPU_FILE: Final = "model.gpu.onnx"
+"""What configs/gpu.pbtxt names: the FP16 graph if its gate held, else the bytes of model.onnx."""
 
 
 class Recipe(Protocol):
@@ -47,6 +53,30 @@ class Recipe(Protocol):
         ...
 
 
+class Pictured(Protocol):
+    """What the module of a model that has a graph for GPUs offers."""
+
+    def pictures(self, samples: Path) -> "npt.NDArray[np.uint8]":
+        """The pictures of a folder as the graph takes them, (N, H, W, 3) uint8."""
+        ...
+
+
+class HalfGate(Protocol):
+    """What `model_export.half.half_gate` offers."""
+
+    def to_half(self, model: bytes) -> bytes:
+        """Makes the FP16 graph."""
+        ...
+
+    def check(self, exact: bytes, half: bytes, images: "npt.NDArray[np.uint8]") -> Checks:
+        """Compares the two.
+
+        Raises:
+            CheckError: A value is over its limit, so GPUs get the FP32 graph.
+        """
+        ...
+
+
 class Int8Recipe(Protocol):
     """What the module of a quantised model offers."""
 
@@ -65,16 +95,25 @@ class Int8Recipe(Protocol):
 
 @dataclass(frozen=True)
 class Graph:
-    """One exported file."""
+    """One exported file.
+
+    Attributes:
+        content: The serialised graph.
+        precision: What it computes in.
+        checks: What was compared at the export.
+        reason: Why it is in this precision, where another one failed its gate.
+    """
 
     content: bytes
     precision: str
     checks: Checks
+    reason: str = ""
 
     def record(self) -> dict[str, Any]:
         """What export.json says of it."""
         sha256 = hashlib.sha256(self.content).hexdigest()
-        return {"sha256": sha256, "bytes": len(self.content), "precision": self.precision, "checks": self.checks}
+        record = {"sha256": sha256, "bytes": len(self.content), "precision": self.precision, "checks": self.checks}
+        return record | ({"reason": self.reason} if self.reason else {})
 
 
 @dataclass(frozen=True)
@@ -88,6 +127,7 @@ class Exporter:
         module: Where its recipe is. It is imported when an export is due: a run that finds all models
             up to date does without onnx and onnxruntime, which take a second to import.
         int8_module: Where the recipe of its quantised graph is; None for a model that is served alike everywhere.
+        gpu: Whether it has a graph of its own for GPUs, which its configs/gpu.pbtxt names.
         parts: Samples that are a part of one of `samples`.
     """
 
@@ -96,6 +136,7 @@ class Exporter:
     samples: tuple[sources.Samples, ...]
     module: str
     int8_module: str | None = None
+    gpu: bool = False
     parts: tuple[Part, ...] = ()
 
     def recipe(self) -> Recipe:
@@ -110,6 +151,7 @@ EXPORTERS: Final = (
         (sources.BRAIN_MRI_SAMPLES, sources.BRAIN_MRI_ATLAS),
         "model_export.brain_mri",
         "model_export.brain_mri_int8",
+        gpu=True,
         parts=(sources.BRAIN_MRI_ATLAS_SLICE,),
     ),
     Exporter(
@@ -117,6 +159,7 @@ EXPORTERS: Final = (
         sources.HE_TISSUE_WEIGHTS,
         sources.HE_TISSUE_SAMPLES,
         "model_export.he_tissue",
+        gpu=True,
         parts=sources.HE_TISSUE_REGIONS,
     ),
 )
@@ -135,7 +178,7 @@ def export(exporter: Exporter, layout: Layout, report: Report, *, force: bool = 
     if not force and _up_to_date(exporter, layout):
         report(f"{exporter.name}: up to date")
         return
-    weights = _fetch(exporter, layout, report)
+    weights = fetch(exporter, layout, report)
     recipe = exporter.recipe()
     served = recipe.build(weights)
     report(f"{exporter.name}: checking the new graph on real pictures")
@@ -143,6 +186,9 @@ def export(exporter: Exporter, layout: Layout, report: Report, *, force: bool = 
     graphs = {"model.onnx": Graph(served, "FP32", checks)}
     if exporter.int8_module:
         graphs[CPU_FILE] = _for_cpu(exporter, graphs["model.onnx"], layout.samples(exporter.name), report)
+    if exporter.gpu:
+        images = cast("Pictured", recipe).pictures(layout.samples(exporter.name))
+        graphs[GPU_FILE] = for_gpu(exporter.name, graphs["model.onnx"], images, report)
     record = {
         "files": {name: graph.record() for name, graph in graphs.items()},
         "source": _source(exporter),
@@ -167,7 +213,19 @@ def _for_cpu(exporter: Exporter, exact: Graph, samples: Path, report: Report) ->
         return exact
 
 
-def _fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
+def for_gpu(name: str, exact: Graph, images: "npt.NDArray[np.uint8]", report: Report) -> Graph:
+    """The FP16 graph of a model if its gate holds on these pictures, else the exact one and why."""
+    gate = cast("HalfGate", import_module("model_export.half.half_gate"))
+    report(f"{name}: converting to FP16 for GPUs and checking against FP32")
+    half = gate.to_half(exact.content)
+    try:
+        return Graph(half, "FP16", gate.check(exact.content, half, images))
+    except CheckError as error:
+        report(f"{name}: FP16: {error}; GPUs get the FP32 graph")
+        return replace(exact, reason=f"FP16: {error}")
+
+
+def fetch(exporter: Exporter, layout: Layout, report: Report) -> Path:
     """Lays out the published files and the samples of a model, and gives the path of its ONNX file."""
 
     def tell(line: str) -> None:
@@ -218,7 +276,7 @@ def _source(exporter: Exporter) -> dict[str, str]:
 def _exported_with() -> dict[str, Any]:
     """What an export depends on besides its source: the libraries and this package's own code."""
     code = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
+    for module in sorted(Path(__file__).parent.rglob("*.py")):
         code.update(module.read_bytes())
     return {
         "onnx": version("onnx"),

@@ -50,12 +50,32 @@ class GraphEditor:
             if needed.intersection(node.output):
                 needed.update(node.input)
                 nodes.append(node)
-        _replace(self.graph.node, reversed(nodes))
-        _replace(self.graph.initializer, [kept for kept in self.graph.initializer if kept.name in needed])
+        replace(self.graph.node, reversed(nodes))
+        replace(self.graph.initializer, [kept for kept in self.graph.initializer if kept.name in needed])
 
 
-def _replace(field: MutableSequence[_Item], items: Iterable[_Item]) -> None:
+def replace(field: MutableSequence[_Item], items: Iterable[_Item]) -> None:
     """Sets a repeated field of a message."""
     kept = list(items)
     del field[:]
     field.extend(kept)
+
+
+def with_plain_weights(model: bytes) -> bytes:
+    """The graph with kernels stored as float32 and each node named, as converters and quantisers expect it.
+
+    A kernel that is stored as float16, with a Cast behind it, keeps its values.
+    """
+    plain = onnx.load_from_string(model)
+    stored = {tensor.name: tensor for tensor in plain.graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in plain.graph.node:
+        if node.op_type == "Cast" and node.input[0] in stored:
+            kernel = numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
+            stored[node.input[0]].CopyFrom(numpy_helper.from_array(kernel, node.output[0]))
+        else:
+            node.name = node.name or f"node_{len(nodes)}"
+            nodes.append(node)
+    replace(plain.graph.node, nodes)
+    serialised: bytes = plain.SerializeToString(deterministic=True)
+    return serialised

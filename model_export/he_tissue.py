@@ -1,6 +1,6 @@
 """Recipe of `he_tissue`: the SegResNet of three classes, with byte tensors at both ends and a cheaper Mish."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,7 +92,7 @@ def check(weights: Path, served: bytes, samples: Path) -> Mapping[str, Mapping[s
     Raises:
         CheckError: A value is over its limit.
     """
-    tiles = _tiles(sorted(path for path in samples.glob("*/*") if path.is_file()))
+    tiles = pictures(samples)
     session = verify.open_session(served)
     source = verify.open_session(weights)  # by its path: the weights lie in a second file beside it
     singles = verify.run_one_by_one(session, tiles)["probabilities"]
@@ -105,10 +105,10 @@ def check(weights: Path, served: bytes, samples: Path) -> Mapping[str, Mapping[s
     return {item.name: {"value": item.value, "limit": item.limit} for item in evidence}
 
 
-def _tiles(pictures: Sequence[Path]) -> Array:
-    """One tile per picture, (N, 512, 512, 3) uint8: darkness in place of the stain channels, which look much alike."""
+def pictures(samples: Path) -> Array:
+    """One tile of each picture, (N, 512, 512, 3) uint8: darkness in place of the stain channels, which look alike."""
     tiles = []
-    for path in pictures:
+    for path in sorted(path for path in samples.glob("*/*") if path.is_file()):
         with Image.open(path) as picture:
             side = min(picture.size)
             square = picture.convert("RGB").crop((0, 0, side, side)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
+from model_export.graph import with_plain_weights
 from model_export.quantise import quantise_convolutions
 from oncoserve.runtime.files import write_whole
 from training import record, scores
@@ -27,25 +26,7 @@ GATED: Final = ("class accuracy, three tumour kinds", "peak inside the box", "me
 
 def quantise(graph: bytes, grey: scores.Array) -> bytes:
     """The INT8 graph of one whose kernels are stored as float16, calibrated on (N, S, S) uint8 slices."""
-    return quantise_convolutions(plain(graph), np.repeat(grey[..., np.newaxis], 3, axis=3))
-
-
-def plain(graph: bytes) -> bytes:
-    """The graph with kernels stored as float32 and each node named, as the quantiser expects it."""
-    model = onnx.load_from_string(graph)
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        if node.op_type == "Cast" and node.input[0] in stored:
-            kernel = numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
-            stored[node.input[0]].CopyFrom(numpy_helper.from_array(kernel, node.output[0]))
-        else:
-            node.name = node.name or f"node_{len(nodes)}"
-            nodes.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    return quantise_convolutions(with_plain_weights(graph), np.repeat(grey[..., np.newaxis], 3, axis=3))
 
 
 def gate(exact: dict[str, float], quantised: dict[str, float]) -> dict[str, dict[str, float]]:
