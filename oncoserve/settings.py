@@ -147,8 +147,8 @@ class Settings(BaseSettings):
     max_batches_in_flight: int = Field(default=4, ge=1, le=1024)
     """Full batches of requests, and large pictures, per model under way at once, over all worker processes."""
 
-    max_tiles_in_flight: int = Field(default=4, ge=1, le=256)
-    """Inference requests that one picture may have under way at once."""
+    max_tiles_in_flight: int | None = Field(default=None, ge=1, le=256)
+    """Inference requests that one picture may have under way at once; left out, what fills the model's batches."""
 
     cpu_threads: int = Field(default=min(4, os.cpu_count() or 1), ge=1, le=256)
     """Threads of each worker process for decoding, resizing and encoding."""

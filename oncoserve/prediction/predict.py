@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from oncoserve.inference.backend import InferenceBackend, Tensors
+from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Header, Picture, decode, read_header
 from oncoserve.pictures.scrub import without_metadata
 from oncoserve.prediction.admission import Admission, Lane, Place
@@ -22,6 +22,7 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Demand, Parameters, Plan, ServedModel, Stored
 
+LEAST_TILES = 4  # so that a model that takes tiles one by one never waits for the next
 SMALL_BYTES = 8 * 2**20  # what a picture may take whose pixels are kept for drawing: a megapixel
 
 Read = Callable[[], Awaitable[tuple[bytes, Parameters]]]
@@ -35,12 +36,19 @@ class Limits:
     Attributes:
         max_image_pixels: width times height.
         infer_timeout_s: seconds that one inference request may take.
-        max_tiles_in_flight: inference requests of one picture at once.
+        max_tiles_in_flight: inference requests of one picture at once; None for what fills the model's batches.
     """
 
     max_image_pixels: int
     infer_timeout_s: float
-    max_tiles_in_flight: int
+    max_tiles_in_flight: int | None = None
+
+    def tiles_in_flight(self, model: ModelConfiguration) -> int:
+        """Inference requests of one picture at once: a full batch for each call that leaves together (see coalescing).
+
+        With fewer under way, a GPU would compute half-empty batches of one picture's tiles.
+        """
+        return self.max_tiles_in_flight or max(LEAST_TILES, (model.instances + 1) * model.max_batch_size)
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,8 @@ class Predict:
         count = opened.plan.count
         work.place.count(count)
         if count:
-            await self._infer(opened.plan, opened.requests, partial(self._ask, work, opened.plan.outputs))
+            at_once = self._limits.tiles_in_flight(work.question.model.configuration)
+            await self._infer(opened.plan, opened.requests, partial(self._ask, work, opened.plan.outputs), at_once)
             timings.lap("infer")
         fresh = await self._threads.run(self._finish, work, results, opened)
         timings.lap("store")
@@ -191,7 +200,7 @@ class Predict:
         return _Opened(picture, clean, plan, itertools.chain(first, requests), sized)
 
     async def _infer(
-        self, plan: Plan, requests: Iterator[Tensors], ask: Callable[[Tensors], Awaitable[Tensors]]
+        self, plan: Plan, requests: Iterator[Tensors], ask: Callable[[Tensors], Awaitable[Tensors]], at_once: int
     ) -> None:
         if plan.count == 1:
             plan.accept(0, await ask(next(requests)))
@@ -211,7 +220,7 @@ class Predict:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._limits.max_tiles_in_flight, plan.count)):
+                for _ in range(min(at_once, plan.count)):
                     group.create_task(work())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # one answer can carry one error; the others were cancelled

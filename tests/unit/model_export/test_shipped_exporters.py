@@ -1,9 +1,13 @@
 """The exporters of this project, as they are in the checkout."""
 
+import hashlib
+import json
 import subprocess
 import sys
 
-from model_export.exporters import CPU_FILE, EXPORTERS
+from model_export.exporters import CPU_FILE, EXPORTERS, GPU_FILE
+from model_export.half.half_graph import to_half
+from model_export.kept import KEPT
 
 from .conftest import CHECKOUT
 
@@ -23,3 +27,15 @@ def test_each_exporter_has_a_model_folder_and_a_recipe() -> None:
         assert callable(exporter.recipe().check)
         config = (CHECKOUT.root / "model_repository" / exporter.name / "config.pbtxt").read_text()
         assert (f'default_model_filename: "{CPU_FILE}"' in config) is bool(exporter.int8_module)
+        assert exporter.gpu, "configs/gpu.pbtxt names its file"
+
+
+def test_the_record_in_git_is_of_the_graph_for_gpus_that_is_made_here() -> None:
+    for kept in KEPT:
+        folder = CHECKOUT.version(kept.name)
+        recorded = json.loads((folder / "export.json").read_bytes())["files"][GPU_FILE]
+        half = to_half((folder / "model.onnx").read_bytes())
+        assert recorded["precision"] == "FP16"
+        assert hashlib.sha256(half).hexdigest() == recorded["sha256"], (
+            "run python -m model_export and commit the record"
+        )

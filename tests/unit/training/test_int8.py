@@ -2,14 +2,18 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from model_export.graph import with_plain_weights
 from tests.unit.training.test_graph import FOLDER
-from training.int8 import GATED, gate, plain
+from training.int8 import GATED, gate
 
 
 def test_plain_kernels_answer_like_stored_halves():
     stored = (FOLDER / "model.onnx").read_bytes()
     image = np.random.default_rng(1).integers(0, 255, (1, 224, 224, 3), np.uint8)
-    said = [onnxruntime.InferenceSession(graph).run(None, {"image": image}) for graph in (stored, plain(stored))]
+    said = [
+        onnxruntime.InferenceSession(graph).run(None, {"image": image})
+        for graph in (stored, with_plain_weights(stored))
+    ]
     assert all(np.allclose(one, other, atol=1e-4) for one, other in zip(*said, strict=True))
 
 

@@ -60,8 +60,8 @@ def threads():
 class Asker:
     """The use case on a backend, asked about one upload."""
 
-    def __init__(self, backend, folder, threads):
-        limits = Limits(10**8, 30.0, IN_FLIGHT)
+    def __init__(self, backend, folder, threads, at_once=IN_FLIGHT):
+        limits = Limits(10**8, 30.0, at_once)
         self.admission = Admission(1, 30.0, SharedCounts(None, FIELDS))
         self.memory = Budget("pictures", 2**30, SharedCounts(None, 2).of("pictures"), 30.0)
         self.use_case = Predict(backend, ResultStore(folder), self.admission, self.memory, threads, Metrics(), limits)
@@ -87,6 +87,15 @@ async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
     assert backend.most == IN_FLIGHT
     assert document["areas"]["epithelium"]["fraction"] > 0.95
     assert {"decode", "preprocess", "infer", "postprocess", "store"} <= timings.laps_ms.keys()
+
+
+@pytest.mark.parametrize(("batch", "together"), [(1, 4), (8, 16)])
+async def test_left_out_the_bound_fills_the_batches_of_the_model(tmp_path, threads, data, batch, together):
+    backend = Tiles()
+    asker = Asker(backend, tmp_path, threads, at_once=None)
+    await asker.predict(model(max_batch_size=batch), data, TissueParameters(um_per_px=2.0), Timings())
+    assert backend.asked > together
+    assert backend.most == together
 
 
 async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, data):

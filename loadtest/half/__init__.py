@@ -1,0 +1,1 @@
+"""What FP16 changes in the answers, on this CPU or on a GPU."""
