@@ -85,7 +85,7 @@ class Localisation(_Part):
 class Precision(_Part):
     """One of the number formats that the model can run in, and what was measured of it."""
 
-    name: Literal["FP32", "INT8"]
+    name: Literal["FP32", "FP16", "INT8"]
     runs_on: str
     description: str
     performance: list[Figure]

@@ -23,12 +23,16 @@ def test_outputs_equal_bare_onnx_runtime(triton, model_repository):
         np.testing.assert_allclose(answer.as_numpy(name), values, atol=1e-5, err_msg=name)
 
 
-def test_one_repository_serves_int8_on_a_cpu_and_fp32_with_the_gpu_configuration(triton, model_repository):
+def test_one_repository_serves_int8_on_a_cpu_and_fp16_with_the_gpu_configuration(triton, model_repository):
     with grpcclient.InferenceServerClient(triton.grpc_url) as client:
         assert client.get_model_config("brain_mri").config.default_model_filename == "model.cpu.onnx"
     files = json.loads((model_repository / "brain_mri/1/export.json").read_bytes())["files"]
-    assert {name: file["precision"] for name, file in files.items()} == {"model.onnx": "FP32", "model.cpu.onnx": "INT8"}
-    assert "default_model_filename" not in (model_repository / "brain_mri/configs/gpu.pbtxt").read_text()
+    assert {name: file["precision"] for name, file in files.items()} == {
+        "model.onnx": "FP32",
+        "model.cpu.onnx": "INT8",
+        "model.gpu.onnx": "FP16",
+    }
+    assert '"model.gpu.onnx"' in (model_repository / "brain_mri/configs/gpu.pbtxt").read_text()
 
 
 def test_is_warm_before_it_is_ready(triton):

@@ -29,6 +29,19 @@ def test_labels_are_the_cards_classes(name):
 
 
 @pytest.mark.parametrize("name", CARDS)
+def test_a_card_states_each_precision_that_a_configuration_can_serve(name):
+    version = newest(name)
+    if version is None:
+        pytest.skip("not exported; run `make models`")
+    stated = {each.name for each in CARDS[name].precisions}
+    files = json.loads((version / "export.json").read_bytes())["files"]
+    served = {file: Graphs().served(version, file, None) for file in files}
+    assert "model.gpu.onnx" in served
+    assert {each.precision for each in served.values()} <= stated
+    assert all(each.weights for each in served.values()), "results state the weights too"
+
+
+@pytest.mark.parametrize("name", CARDS)
 def test_the_origin_is_that_of_the_newest_version(name):
     version = newest(name)
     if version is None:
