@@ -11,7 +11,7 @@ from typing import Final
 from model_export.export_errors import ExportError
 from model_export.export_files import Layout
 from model_export.exporters import EXPORTERS, Exporter, export
-from model_export.kept import KEPT, Kept, complete
+from model_export.kept.kept_models import KEPT, Kept, complete
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 

@@ -12,10 +12,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from loadtest.turning import pictures as tissue_pictures
-from model_export import brain_mri, brain_tumour
+from model_export import brain_mri
 from model_export.export_errors import CheckError
 from model_export.exporters import GPU_FILE
 from model_export.half.half_gate import compare, rounding_session
+from model_export.kept import brain_tumour
 from model_export.verify import open_session, run_one_by_one
 from oncoserve.tasks.tissue.whole_picture import prepare
 from testbed.servers import PROJECT

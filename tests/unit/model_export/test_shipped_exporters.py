@@ -7,7 +7,7 @@ import sys
 
 from model_export.exporters import CPU_FILE, EXPORTERS, GPU_FILE
 from model_export.half.half_graph import to_half
-from model_export.kept import KEPT
+from model_export.kept.kept_models import KEPT
 
 from .conftest import CHECKOUT
 

@@ -25,7 +25,7 @@ class Kept:
     module: str
 
 
-KEPT: Final = (Kept("brain_tumour", EXPORTERS[0], "model_export.brain_tumour"),)
+KEPT: Final = (Kept("brain_tumour", EXPORTERS[0], "model_export.kept.brain_tumour"),)
 
 
 def complete(kept: Kept, layout: Layout, report: Report, *, force: bool = False) -> None:
