@@ -44,11 +44,11 @@ class Limits:
     max_tiles_in_flight: int | None = None
 
     def tiles_in_flight(self, model: ModelConfiguration) -> int:
-        """Inference requests of one picture at once: a full batch for each call that leaves together (see coalescing).
+        """Inference requests of one picture at once: a batch in each instance, one that is ready and one that gathers.
 
-        With fewer under way, a GPU would compute half-empty batches of one picture's tiles.
+        Without the last, what comes back from a batch leaves again tile by tile, and a GPU computes half-empty batches.
         """
-        return self.max_tiles_in_flight or max(LEAST_TILES, (model.instances + 1) * model.max_batch_size)
+        return self.max_tiles_in_flight or max(LEAST_TILES, (model.instances + 2) * model.max_batch_size)
 
 
 @dataclass(frozen=True)

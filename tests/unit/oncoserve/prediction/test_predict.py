@@ -89,13 +89,21 @@ async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
     assert {"decode", "preprocess", "infer", "postprocess", "store"} <= timings.laps_ms.keys()
 
 
-@pytest.mark.parametrize(("batch", "together"), [(1, 4), (8, 16)])
+@pytest.mark.parametrize(("batch", "together"), [(1, 4), (8, 24)])
 async def test_left_out_the_bound_fills_the_batches_of_the_model(tmp_path, threads, data, batch, together):
-    backend = Tiles()
+    backend = Tiles(fail_at=10**6)  # no answer comes
     asker = Asker(backend, tmp_path, threads, at_once=None)
-    await asker.predict(model(max_batch_size=batch), data, TissueParameters(um_per_px=2.0), Timings())
-    assert backend.asked > together
-    assert backend.most == together
+    asking = asyncio.create_task(
+        asker.predict(model(max_batch_size=batch), data, TissueParameters(um_per_px=2.0), Timings())
+    )
+    async with asyncio.timeout(60):
+        while backend.now < together:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # for one too many
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert backend.asked == together
 
 
 async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, data):
