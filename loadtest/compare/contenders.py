@@ -1,7 +1,7 @@
 """Who is compared, and how each server is started."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,14 +27,18 @@ class Contender:
         name: Short, for tables and files.
         served: What it serves.
         start: Starts it for the length of a block; the folder gets its logs.
+        connections: Its own points, in place of the plan's.
     """
 
     name: str
     served: Served
     start: Callable[[Path], AbstractContextManager[Running]] = field(repr=False)
+    connections: Sequence[int] = ()
 
 
-def ours(served: Served, settings: Mapping[str, str], name: str = "ours", checkout: Path = PROJECT) -> Contender:
+def ours(
+    served: Served, settings: Mapping[str, str], name: str = "ours", checkout: Path = PROJECT, clients: int = 0
+) -> Contender:
     """This service: the launcher, the embedded Triton and the frontend, as `make run` starts them.
 
     Args:
@@ -42,6 +46,7 @@ def ours(served: Served, settings: Mapping[str, str], name: str = "ours", checko
         settings: More ONCO_* variables.
         name: For several of them with other settings.
         checkout: The folder whose code is run.
+        clients: Processes that ask; 0: this one.
     """
 
     @contextmanager
@@ -51,24 +56,30 @@ def ours(served: Served, settings: Mapping[str, str], name: str = "ours", checko
         server.env |= settings
         with server:
             target = Target(server.port, f"/v1/models/{served.model}/predict")
-            yield OverHttp(server.pid, target, served, _metrics_url(server))
+            with OverHttp(server.pid, target, served, _metrics_url(server), clients) as running:
+                yield running
 
     return Contender(name, served, start)
 
 
-def triton_grpc(served: Served, name: str = "triton_grpc", clients: int = 1) -> Contender:
+def triton_grpc(
+    served: Served, name: str = "triton_grpc", clients: int = 0, settings: Mapping[str, str] = MappingProxyType({})
+) -> Contender:
     """The embedded Triton without the frontend; preprocessing is the client's, done beforehand.
 
     Args:
         served: What it serves.
         name: For several of them.
-        clients: Processes that ask.
+        clients: Processes that ask; 0: this one.
+        settings: More ONCO_* variables.
     """
 
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
+        server = TritonServer(served.repository, folder)
+        server.env |= settings
         with (
-            TritonServer(served.repository, folder) as server,
+            server,
             OverGrpc(server.pid, server.grpc_url, served, _metrics_url(server), clients) as running,
         ):
             yield running

@@ -9,7 +9,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from loadtest.compare.grpc_load import Clients, TritonCalls, serialise
+from loadtest.compare.clients import AskingOverHttp, AskingTriton, ClientProcesses
+from loadtest.compare.grpc_load import TritonCalls, serialise
 from loadtest.compare.http_load import Target, closed_loop, connect
 from loadtest.compare.photographs import Uploads
 from loadtest.compare.served import Served
@@ -22,10 +23,12 @@ class Running(Protocol):
     Attributes:
         pid: The process at the top of its family; None for the measuring process itself.
         metrics_url: Triton's metrics, "" without Triton.
+        clients: Processes that ask; None: this one asks.
     """
 
     pid: int | None
     metrics_url: str
+    clients: ClientProcesses | None
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """Ask about the first pictures, one after the other: probabilities by class name.
@@ -39,13 +42,22 @@ class Running(Protocol):
 
 
 class OverHttp:
-    """Pictures as multipart/form-data."""
+    """Pictures as multipart/form-data, from this process, or from several; a context manager."""
 
-    def __init__(self, pid: int, target: Target, served: Served, metrics_url: str = "") -> None:
+    def __init__(self, pid: int, target: Target, served: Served, metrics_url: str = "", clients: int = 0) -> None:
         self.pid: int | None = pid
         self.metrics_url = metrics_url
         self._target, self._served = target, served
         self._uploads = Uploads(served.pictures, distinct=served.distinct)
+        asking = AskingOverHttp(target, served.pictures, served.distinct)
+        self.clients = ClientProcesses(asking, clients) if clients else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self.clients is not None:
+            self.clients.__exit__(*details)
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """See `Running`."""
@@ -54,7 +66,10 @@ class OverHttp:
 
     async def load(self, connections: int, window: Window) -> None:
         """See `Running`."""
-        await closed_loop(self._target, self._uploads, connections, window)
+        if self.clients is None:
+            await closed_loop(self._target, self._uploads, connections, window)
+        else:
+            await self.clients.closed_loop(connections, window)
 
     async def _answer(self, uploads: Uploads) -> dict[str, float]:
         connection = await connect(self._target)
@@ -67,20 +82,20 @@ class OverHttp:
 class OverGrpc:
     """Preprocessed pictures straight to Triton, asked from this process, or from several; a context manager."""
 
-    def __init__(self, pid: int, grpc_url: str, served: Served, metrics_url: str, clients: int = 1) -> None:
+    def __init__(self, pid: int, grpc_url: str, served: Served, metrics_url: str, clients: int = 0) -> None:
         self.pid: int | None = pid
         self.metrics_url = metrics_url
         self._served = served
         self._calls = TritonCalls(grpc_url)
-        self._requests = [serialise(served.model, pixels) for pixels in served.pixels]
-        self._clients = Clients(grpc_url, self._requests, clients) if clients > 1 else None
+        self._requests = [serialise(served.model, pixels, served.input_name) for pixels in served.pixels]
+        self.clients = ClientProcesses(AskingTriton(grpc_url, self._requests), clients) if clients else None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *details: object) -> None:
-        if self._clients is not None:
-            self._clients.__exit__(*details)
+        if self.clients is not None:
+            self.clients.__exit__(*details)
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """See `Running`."""
@@ -89,10 +104,10 @@ class OverGrpc:
 
     async def load(self, connections: int, window: Window) -> None:
         """See `Running`."""
-        if self._clients is None:
+        if self.clients is None:
             await self._calls.closed_loop(self._requests, connections, window)
         else:
-            await self._clients.closed_loop(connections, window)
+            await self.clients.closed_loop(connections, window)
 
 
 class Bare:
@@ -100,6 +115,7 @@ class Bare:
 
     pid: int | None = None
     metrics_url = ""
+    clients = None
 
     def __init__(self, served: Served) -> None:
         self._served = served

@@ -2,12 +2,13 @@
 
 import asyncio
 import csv
+import math
 import re
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import uvloop
 from loadtest.compare.contenders import Contender
 from loadtest.compare.drivers import Running
 from loadtest.compare.window import Window
+from loadtest.shared.gpu_watch import GpuWatch
 from loadtest.shared.process_family import Family, MemoryWatch
+from testbed.failures import ServerFailed
 
 CHECKED_PICTURES = 8
 WARM_UP_S = 2.0
@@ -53,6 +56,10 @@ class Point:
         memory_mib: The most memory of the server's processes in that time, sum of their PSS, in MiB.
         mean_batch: Requests that Triton computed together, on average; NaN without Triton.
         first_error: One of the errors, in words.
+        gpu_busy: The share of the time in which the first GPU computed, 0 to 1; NaN without one.
+        gpu_mib: The most memory that was taken on it, in MiB; NaN without one.
+        clients_busy: The share of the time in which the busiest process that asks computed, 0 to 1; near 1 the clients
+            are the limit. NaN where the measuring process asks.
     """
 
     round: int
@@ -67,10 +74,21 @@ class Point:
     memory_mib: float
     mean_batch: float
     first_error: str
+    gpu_busy: float = math.nan
+    gpu_mib: float = math.nan
+    clients_busy: float = math.nan
 
 
-def run(contenders: Sequence[Contender], plan: RunPlan, raw: Path) -> list[Point]:
+def run(
+    contenders: Sequence[Contender], plan: RunPlan, raw: Path, failures: dict[str, str] | None = None
+) -> list[Point]:
     """Measure everything; every point is written to the file `raw` as soon as it is there.
+
+    Args:
+        contenders: Whom, in this order.
+        plan: How long and how often.
+        raw: A CSV file.
+        failures: Gets the contenders that could not be measured, with the reason, which then end nothing.
 
     Raises:
         DifferentAnswers: Answers differ from those of the graph.
@@ -85,30 +103,41 @@ def run(contenders: Sequence[Contender], plan: RunPlan, raw: Path) -> list[Point
         writer.writeheader()
         for turn in range(1, plan.rounds + 1):
             for contender in contenders:
-                for point in _turn(contender, plan, turn, Path(tempfile.mkdtemp(dir=folder))):
-                    writer.writerow(asdict(point))
+                if failures and contender.name in failures:
+                    continue
+
+                def keep(point: Point) -> None:
                     points.append(point)
-                file.flush()
+                    writer.writerow(asdict(point))
+                    file.flush()
+
+                try:
+                    _turn(contender, plan, turn, Path(tempfile.mkdtemp(dir=folder)), keep)
+                except (DifferentAnswers, ServerFailed, EOFError) as error:
+                    if failures is None:
+                        raise
+                    failures[contender.name] = f"{type(error).__name__}: {error}"
+                    print(f"not measured: {error}", file=sys.stderr)
     return points
 
 
-def _turn(contender: Contender, plan: RunPlan, turn: int, folder: Path) -> list[Point]:
+def _turn(contender: Contender, plan: RunPlan, turn: int, folder: Path, keep: Callable[[Point], None]) -> None:
     print(f"round {turn}/{plan.rounds}, {contender.name}:", end=" ", file=sys.stderr, flush=True)
     with contender.start(folder) as running:
-        points = uvloop.run(_measure_all(contender, running, plan, turn))
+        uvloop.run(_measure_all(contender, running, plan, turn, keep))
     print(file=sys.stderr)
-    return points
 
 
-async def _measure_all(contender: Contender, running: Running, plan: RunPlan, turn: int) -> list[Point]:
+async def _measure_all(
+    contender: Contender, running: Running, plan: RunPlan, turn: int, keep: Callable[[Point], None]
+) -> None:
     await check_answers(contender, running)
-    await running.load(max(plan.connections), Window(min(WARM_UP_S, plan.seconds)))
-    points = []
-    for connections in plan.connections:
+    points = contender.connections or plan.connections
+    await running.load(max(points), Window(min(WARM_UP_S, plan.seconds)))
+    for connections in points:
         point = await measure(contender, running, connections, plan.seconds, turn)
-        points.append(point)
+        keep(point)
         print(f"{connections}: {point.throughput:.1f}/s", end="  ", file=sys.stderr, flush=True)
-    return points
 
 
 async def check_answers(contender: Contender, running: Running) -> None:
@@ -125,7 +154,9 @@ async def check_answers(contender: Contender, running: Running) -> None:
         raise DifferentAnswers(f"{contender.name} gives no answer: {error}") from error
     for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
         got = [answer.get(name, float("nan")) for name in names]
-        same_label = max(answer, key=lambda name: answer[name]) == names[right.index(max(right))]
+        # Two classes that are as likely but for the tolerance may change places.
+        best = max(answer, key=lambda name: answer[name])
+        same_label = best in names and right[names.index(best)] >= max(right) - contender.served.tolerance
         if not same_label or not all(abs(a - b) <= contender.served.tolerance for a, b in zip(right, got, strict=True)):
             raise DifferentAnswers(f"{contender.name}, picture {number}: expected {right}, got {got} ({names})")
 
@@ -137,7 +168,7 @@ async def measure(contender: Contender, running: Running, connections: int, seco
     load = asyncio.create_task(running.load(connections, window))
     await asyncio.sleep(window.opens - time.perf_counter())
     before = await asyncio.to_thread(_probe, family, running.metrics_url)
-    with MemoryWatch(family) as memory:
+    with MemoryWatch(family) as memory, GpuWatch() as gpu:
         await asyncio.sleep(window.closes - time.perf_counter())
         after = await asyncio.to_thread(_probe, family, running.metrics_url)
     await load
@@ -156,6 +187,9 @@ async def measure(contender: Contender, running: Running, connections: int, seco
         memory_mib=memory.peak_mib,
         mean_batch=requests / executions if executions else float("nan"),
         first_error=next(iter(window.errors), ""),
+        gpu_busy=gpu.busy,
+        gpu_mib=gpu.memory_mib,
+        clients_busy=running.clients.busy if running.clients else math.nan,
     )
 
 

@@ -1,6 +1,7 @@
 """What is served and asked for in a comparison: one model, a set of pictures, and the answers that are right."""
 
 import io
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _SIDE: Final = r"dims: \[ ?(\d+), \1, 3 ?\]"
+_INPUT: Final = r'input \[\s*\{\s*name: "(\w+)"'
 _FILE_NAME: Final = r'^default_model_filename: "(.*)"$'
 
 
@@ -27,6 +29,7 @@ class Served:
         pictures: JPEG files.
         tolerance: How far a probability may be from that of Pillow's pixels.
         distinct: Whether every upload is another file; see `Uploads`.
+        reference: The graph whose answers are right; None: the one that is served.
     """
 
     repository: Path
@@ -34,6 +37,7 @@ class Served:
     pictures: Sequence[bytes]
     tolerance: float = 1e-4
     distinct: bool = True
+    reference: Path | None = None
 
     @property
     def graph(self) -> Path:
@@ -46,7 +50,17 @@ class Served:
     @property
     def labels(self) -> list[str]:
         """Class names in the order of the output."""
-        return (self.repository / self.model / "labels.txt").read_text().split()
+        names = self.repository / self.model / "labels.txt"
+        if names.exists():
+            return names.read_text().split()
+        card = json.loads((self.repository / self.model / "card.json").read_text())
+        return [each["name"] for each in card["classes"]]
+
+    @property
+    def input_name(self) -> str:
+        """The name of the model's input."""
+        (name,) = re.findall(_INPUT, (self.repository / self.model / "config.pbtxt").read_text())
+        return str(name)
 
     @cached_property
     def pixels(self) -> list[NDArray[np.uint8]]:
@@ -58,14 +72,22 @@ class Served:
         """ONNX Runtime alone on the same graph."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        return onnxruntime.InferenceSession(self.graph, options, ["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(self.reference or self.graph, options, ["CPUExecutionProvider"])
 
     def expected(self, count: int) -> list[list[float]]:
         """The right probabilities of the first pictures."""
         session = self.session(threads=1)
+        name = self.input_name
         return [
-            session.run(["probabilities"], {"image": each[np.newaxis]})[0][0].tolist() for each in self.pixels[:count]
+            class_means(session.run(["probabilities"], {name: each[np.newaxis]})[0][0]) for each in self.pixels[:count]
         ]
+
+
+def class_means(probabilities: NDArray[np.generic]) -> list[float]:
+    """One number a class, 0 to 1: of (C,) float as they are, of a map (C, H, W) uint8 the mean over its pixels."""
+    if probabilities.dtype == np.uint8:
+        return [float(plane.mean()) / 255 for plane in probabilities]
+    return [float(value) for value in probabilities]
 
 
 def preprocess(picture: bytes, side: int) -> NDArray[np.uint8]:

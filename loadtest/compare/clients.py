@@ -1,0 +1,115 @@
+"""Processes that share the asking, so that a server is not measured by the speed of one Python process."""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Protocol, Self
+
+import uvloop
+
+from loadtest.compare.grpc_load import TritonCalls
+from loadtest.compare.http_load import Target, closed_loop
+from loadtest.compare.photographs import Uploads
+from loadtest.compare.window import Window
+
+_STOP_S = 10.0
+
+
+class Asking(Protocol):
+    """Something that can be sent to another process, and asks there."""
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """Keep that many requests under way until the window closes."""
+
+
+@dataclass(frozen=True)
+class AskingTriton:
+    """Serialised requests in turn, to the gRPC service at host:port."""
+
+    url: str
+    requests: Sequence[bytes] = field(repr=False)
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """See `Asking`."""
+        await TritonCalls(self.url).closed_loop(self.requests, connections, window)
+
+
+@dataclass(frozen=True)
+class AskingOverHttp:
+    """Pictures in turn, each upload another file if `distinct`."""
+
+    target: Target
+    pictures: Sequence[bytes] = field(repr=False)
+    distinct: bool
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """See `Asking`."""
+        await closed_loop(self.target, Uploads(self.pictures, distinct=self.distinct), connections, window)
+
+
+class ClientProcesses:
+    """Processes that ask the same; a context manager, which ends them.
+
+    Args:
+        asking: What each of them does; it is sent there once.
+        count: How many.
+
+    Attributes:
+        busy: The share of the last load's time in which the busiest one's event loop computed; near 1 the clients are
+            the limit, and not the server. NaN before the first load.
+        pids: Their process ids.
+    """
+
+    def __init__(self, asking: Asking, count: int) -> None:
+        spawn = multiprocessing.get_context("spawn")  # gRPC and CUDA do not survive a fork
+        self.busy = float("nan")
+        self._pipes, self._processes = [], []
+        for _ in range(count):
+            ours, theirs = spawn.Pipe()
+            process = spawn.Process(target=_serve, args=(theirs, asking), daemon=True)
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+        self.pids = [process.pid or 0 for process in self._processes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.join(_STOP_S)
+            process.kill()
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """Keep `connections` requests under way, in equal shares, and put all answers into the window.
+
+        Raises:
+            EOFError: One of the processes ended.
+        """
+        count = len(self._pipes)
+        shares = [len(range(number, connections, count)) for number in range(count)]
+        asked = [(pipe, share) for pipe, share in zip(self._pipes, shares, strict=True) if share]
+        for pipe, share in asked:
+            pipe.send((share, window))
+        answers = [await asyncio.to_thread(pipe.recv) for pipe, _ in asked]
+        for found, _ in answers:
+            window.add(found)
+        self.busy = max(busy for _, busy in answers)
+
+
+def _serve(pipe: Connection, asking: Asking) -> None:
+    """Ask as often as told. A window means the same here: on Linux perf_counter() is one clock for all processes."""
+    while True:
+        try:
+            connections, window = pipe.recv()
+        except EOFError:
+            return
+        began, computed = time.perf_counter(), time.thread_time()
+        uvloop.run(asking.closed_loop(connections, window))
+        pipe.send((window, (time.thread_time() - computed) / (time.perf_counter() - began)))
