@@ -109,7 +109,7 @@ class _Alone:
     def __init__(self, graph: Graph, labels: Sequence[str], processes: ClientProcesses) -> None:
         self._graph, self._labels, self._processes = graph, labels, processes
         self.pid: int | None = processes.pids[0]
-        self.clients = None
+        self.clients: ClientProcesses | None = None
 
     async def answers(self, count: int) -> list[dict[str, float]]:
         """See `Running`; in a process that gives the GPU's memory back."""

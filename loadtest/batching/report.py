@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from loadtest.compare.runner import Point
 
@@ -43,7 +43,7 @@ class Name:
 
 def read(paths: Iterable[Path]) -> list[Point]:
     """The points of several raw.csv together."""
-    kinds: dict[str, Callable[[str], object]] = {"int": int, "float": float, "str": str}
+    kinds: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
     types = {
         each.name: kinds[each.type if isinstance(each.type, str) else each.type.__name__] for each in fields(Point)
     }

@@ -18,8 +18,8 @@ FILES: Final = MappingProxyType({"fp32": "model.onnx", "fp16": "model.gpu.onnx"}
 # How far a probability may be from that of the FP32 graph on a CPU: convolutions of a GPU round to 10 bits of mantissa,
 # in FP32 (as TF32) and in FP16. Over HTTP the frontend resizes, which alone moves brain_mri's by up to 3e-4.
 TOLERANCE: Final = 3e-2
-_TILES: Final = 16  # of 0.8 MB each, where there are 64 pictures of the other models
-_TISSUE: Final = "he_tissue"
+# Models that are not for slices alone, and how many pictures they are sent; a tile has 0.8 MB.
+_ANY_PICTURE: Final = MappingProxyType({tiny_cnn.NAME: 64, "he_tissue": 16})
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ def configured(configuration: str, variant: Variant) -> str:
 
 
 def _served(variant: Variant, repository: Path, folder: Path) -> Served:
-    pictures = {tiny_cnn.NAME: base_pictures, _TISSUE: lambda: base_pictures(_TILES)}.get(variant.model, slice_pictures)
+    pictures = slice_pictures() if variant.model not in _ANY_PICTURE else base_pictures(_ANY_PICTURE[variant.model])
     newest = max((path for path in folder.glob("[0-9]*")), key=lambda path: int(path.name))
     for name in {FILES[variant.precision], FILES["fp32"]}:
         if not (newest / name).is_file():
             raise FileNotFoundError(f"{variant.model} has no {name}")
-    return Served(repository, variant.model, pictures(), TOLERANCE, reference=newest / FILES["fp32"])
+    return Served(repository, variant.model, pictures, TOLERANCE, reference=newest / FILES["fp32"])
 
 
 def _halve(folder: Path) -> None:

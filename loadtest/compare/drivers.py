@@ -115,7 +115,7 @@ class Bare:
 
     pid: int | None = None
     metrics_url = ""
-    clients = None
+    clients: ClientProcesses | None = None
 
     def __init__(self, served: Served) -> None:
         self._served = served
