@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -75,8 +76,11 @@ def _contenders(given: argparse.Namespace, folder: Path, failures: dict[str, str
 
 def _of_one_model(given: argparse.Namespace, folder: Path, name: str) -> Iterator[Contender]:
     model, precision = name.split()
-    on = [Variant(model, precision, instances=count, max_batch=given.max_batch) for count in given.instances]
-    off = [Variant(model, precision, batching=False)] if given.off else []
+    on = [
+        Variant(model, precision, instances=count, max_batch=given.max_batch, parameters=parameters)
+        for parameters, count in itertools.product(given.parameters, given.instances)
+    ]
+    off = [replace(on[0], batching=False, instances=1)] if given.off else []
     served = {
         variant: repositories.write(variant, folder / str(number), cpu=given.cpu, source=given.repository)
         for number, variant in enumerate([*on, *off])
@@ -100,7 +104,7 @@ def _of_one_model(given: argparse.Namespace, folder: Path, name: str) -> Iterato
 
 
 def _words(variant: Variant) -> str:
-    return f"{'on' if variant.batching else 'off'} x{variant.instances}"
+    return f"{'on' if variant.batching else 'off'} x{variant.instances} {variant.parameters}".strip()
 
 
 def _device(variant: Variant, *, cpu: bool) -> dict[str, str]:
@@ -140,6 +144,7 @@ def _arguments() -> argparse.Namespace:
     add("--workers", type=numbers, default=[1, 4, 8], help="processes of the frontend (ONCO_WORKERS)")
     add("--sizes", type=numbers, default=list(SIZES), help="batch sizes of ONNX Runtime alone")
     add("--max-batch", type=int, default=0, help="the largest batch of Triton, other than configured")
+    add("--parameters", type=words, default=[""], metavar="NAME+NAME=VALUE", help="of the backend; more: each in turn")
     add("--no-off", dest="off", action="store_false", help="batching is on only")
     add("--provider-options", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help="of ONNX Runtime alone")
     add("--rounds", type=int, default=3, help="times that each configuration has its turn")

@@ -32,6 +32,7 @@ class Variant:
         batching: Whether Triton puts requests together.
         instances: Of the model, on the one GPU.
         max_batch: The largest batch; 0 leaves it as it is configured.
+        parameters: Of the backend, over those that are configured: `prefer_nhwc+use_tf32=0`, where a name alone is 1.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Variant:
     batching: bool = True
     instances: int = 1
     max_batch: int = 0
+    parameters: str = ""
 
 
 def write(variant: Variant, repository: Path, *, cpu: bool, source: Path = PROJECT / "model_repository") -> Served:
@@ -74,6 +76,9 @@ def configured(configuration: str, variant: Variant) -> str:
     """A config.pbtxt that serves the variant."""
     text = without_file_name(configuration) + f'default_model_filename: "{FILES[variant.precision]}"\n'
     text = re.sub(r"\bcount: \d+", f"count: {variant.instances}", text)
+    for parameter in filter(None, variant.parameters.split("+")):
+        name, _, value = parameter.partition("=")
+        text += f'parameters {{ key: "{name}" value {{ string_value: "{value or 1}" }} }}\n'
     if variant.max_batch:
         text = re.sub(r"^model_warmup \[.*?^\]$", "", text, flags=re.MULTILINE | re.DOTALL)
         text = re.sub(r"^max_batch_size: \d+", f"max_batch_size: {variant.max_batch}", text, flags=re.MULTILINE)

@@ -1,0 +1,1 @@
+"""What each option of ONNX Runtime's CUDA provider is worth, measured without a server."""
