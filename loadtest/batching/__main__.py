@@ -24,7 +24,7 @@ from typing import Final
 import onnxruntime
 
 from inference_server.triton_settings import TritonSettings
-from loadtest.batching import bare, report, repositories
+from loadtest.batching import bare, batching_tables, repositories
 from loadtest.batching.repositories import FILES, MODELS, Variant
 from loadtest.compare import contenders
 from loadtest.compare.contenders import Contender
@@ -47,7 +47,7 @@ def main() -> int:
     given = _arguments()
     failures: dict[str, str] = {}
     if given.join:
-        points = report.read(given.join)
+        points = batching_tables.read(given.join)
     else:
         if not given.cpu and bare.CUDA not in onnxruntime.get_available_providers():
             print(
@@ -59,7 +59,7 @@ def main() -> int:
             wanted = list(_contenders(given, Path(folder), failures))
             points = run(wanted, plan, given.out / "raw.csv", failures)
     given.out.mkdir(parents=True, exist_ok=True)
-    text = report.text(points, failures, _head(given))
+    text = batching_tables.text(points, failures, _head(given))
     (given.out / "table.md").write_text(text)
     print(text)
     return 1 if failures else 0

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from loadtest.compare.clients import ClientProcesses
+from loadtest.compare.client_processes import ClientProcesses
 from loadtest.compare.contenders import Contender
 from loadtest.compare.drivers import Running
 from loadtest.compare.served import Served, class_means

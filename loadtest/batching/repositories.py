@@ -86,11 +86,11 @@ def configured(configuration: str, variant: Variant) -> str:
 
 
 def _served(variant: Variant, repository: Path, folder: Path) -> Served:
-    pictures = slice_pictures() if variant.model not in _ANY_PICTURE else base_pictures(_ANY_PICTURE[variant.model])
     newest = max((path for path in folder.glob("[0-9]*")), key=lambda path: int(path.name))
     for name in {FILES[variant.precision], FILES["fp32"]}:
         if not (newest / name).is_file():
             raise FileNotFoundError(f"{variant.model} has no {name}")
+    pictures = slice_pictures() if variant.model not in _ANY_PICTURE else base_pictures(_ANY_PICTURE[variant.model])
     return Served(repository, variant.model, pictures, TOLERANCE, reference=newest / FILES["fp32"])
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from loadtest.compare.clients import AskingOverHttp, AskingTriton, ClientProcesses
+from loadtest.compare.client_processes import AskingOverHttp, AskingTriton, ClientProcesses
 from loadtest.compare.grpc_load import TritonCalls, serialise
 from loadtest.compare.http_load import Target, closed_loop, connect
 from loadtest.compare.photographs import Uploads

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from loadtest.compare import runner, scenarios, tables
+from loadtest.compare.client_processes import AskingOverHttp, ClientProcesses
 from loadtest.compare.contenders import Contender, ours
 from loadtest.compare.environments import LOCKS
 from loadtest.compare.http_load import Target, closed_loop, connect
@@ -167,6 +168,18 @@ async def test_the_client_sends_whole_pictures_and_counts_answers():
     assert not window.errors
     assert len(set(wire.files)) == len(wire.files)
     assert (pixels(wire.files[-1]) == pixels(picture[0])).all()
+
+
+async def test_several_processes_share_the_asking():
+    async with Wire(reply(b"200 OK")) as wire:
+        with ClientProcesses(AskingOverHttp(wire.target, base_pictures(1), distinct=True), 2) as clients:
+            assert np.isnan(clients.busy)
+            window = Window(0.3, ramp_s=0.2)
+            await clients.closed_loop(3, window)
+    assert len(window.latencies_s) >= 3
+    assert not window.errors
+    assert 0 < clients.busy <= 1
+    assert len(set(wire.files)) == len(wire.files)
 
 
 @pytest.mark.parametrize(

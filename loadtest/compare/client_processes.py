@@ -51,7 +51,7 @@ class AskingOverHttp:
 
 
 class ClientProcesses:
-    """Processes that ask the same; a context manager, which ends them.
+    """Processes that ask the same, and are there as soon as this is made; a context manager, which ends them.
 
     Args:
         asking: What each of them does; it is sent there once.
@@ -61,6 +61,9 @@ class ClientProcesses:
         busy: The share of the last load's time in which the busiest one's event loop computed; near 1 the clients are
             the limit, and not the server. NaN before the first load.
         pids: Their process ids.
+
+    Raises:
+        EOFError: One of them ended at its start.
     """
 
     def __init__(self, asking: Asking, count: int) -> None:
@@ -74,6 +77,8 @@ class ClientProcesses:
             theirs.close()
             self._pipes.append(ours)
             self._processes.append(process)
+        for pipe in self._pipes:
+            pipe.recv()
         self.pids = [process.pid or 0 for process in self._processes]
 
     def __enter__(self) -> Self:
@@ -105,6 +110,7 @@ class ClientProcesses:
 
 def _serve(pipe: Connection, asking: Asking) -> None:
     """Ask as often as told. A window means the same here: on Linux perf_counter() is one clock for all processes."""
+    pipe.send("ready")
     while True:
         try:
             connections, window = pipe.recv()
