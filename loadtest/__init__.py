@@ -4,7 +4,8 @@
 |---|---|
 | `make load`: `locustfile.py`, `load/` | what the service answers under a load, closed or at a rate, against limits |
 | `python -m loadtest.compare` | this service against other servers of the same model, and one setting against another |
-| `python -m loadtest.batching` | what dynamic batching is worth on a GPU |
+| `python -m loadtest.batching` | what dynamic batching is worth on a GPU, beside ONNX Runtime alone |
+| `python -m loadtest.gpu_options` | what each option of ONNX Runtime's CUDA provider is worth |
 | `python -m loadtest.overload` | what more requests than the model can answer do |
 | `python -m loadtest.soak` | whether memory and open files stay flat |
 | `python -m loadtest.fuzz` | what damaged pictures do |

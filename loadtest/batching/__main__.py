@@ -115,6 +115,8 @@ def _device(variant: Variant, *, cpu: bool) -> dict[str, str]:
 
 
 def _head(given: argparse.Namespace) -> str:
+    if given.join:
+        return f"Joined from {', '.join(map(str, given.join))}."
     device = "CPU (a trial of the script)" if given.cpu else describe_gpu() or "GPU"
     versions = f"ONNX Runtime {onnxruntime.__version__}, Python {platform.python_version()}"
     machine = f"{len(os.sched_getaffinity(0))} cores, {device}, {versions}"

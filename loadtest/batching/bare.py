@@ -21,6 +21,7 @@ from loadtest.compare.contenders import Contender
 from loadtest.compare.drivers import Running
 from loadtest.compare.served import Served, class_means
 from loadtest.compare.window import Window
+from loadtest.gpu_options.executions import load_libraries
 
 CUDA: Final = "CUDAExecutionProvider"
 _WARM_UP_RUNS: Final = 3
@@ -50,7 +51,7 @@ class Graph:
         if self.options is None:
             options.intra_op_num_threads = len(os.sched_getaffinity(0))
             return onnxruntime.InferenceSession(self.path, options, ["CPUExecutionProvider"])
-        onnxruntime.preload_dlls()
+        load_libraries()
         session = onnxruntime.InferenceSession(self.path, options, [(CUDA, dict(self.options))])
         if session.get_providers()[0] != CUDA:
             raise RuntimeError(f"CUDA does not load, ONNX Runtime would compute on {session.get_providers()}")

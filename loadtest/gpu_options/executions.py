@@ -27,7 +27,7 @@ Prepare = Callable[[], Callable[[], list[Any]]]
 
 def measure(task: Mapping[str, Any]) -> None:
     """Measure one option at each batch size; a JSON line each."""
-    _load_libraries()
+    load_libraries()
     option, reference = OPTIONS[task["option"]], Path(task["reference"])
     for batch in task["batches"]:
         prepare = functools.partial(_prepare, Path(task["file"]), option, batch, cpu=task["cpu"])
@@ -139,7 +139,7 @@ def _dtype(name: str) -> str:
     return {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}[name]
 
 
-def _load_libraries() -> None:
+def load_libraries() -> None:
     """Load CUDA's libraries from wherever wheels have put them; what is missing, opening a session says."""
     for library, folder in itertools.product(LIBRARIES, sys.path):
         for path in sorted(Path(folder or ".").glob(f"nvidia/*/lib/lib{library}.so.*")):

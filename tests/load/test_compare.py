@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import csv
+import dataclasses
 import io
 import re
 import subprocess
@@ -80,6 +81,23 @@ async def test_another_probability_is_not_measured(tmp_path, change, fine):
         await runner.check_answers(contender, Answering(answers))
     else:
         with pytest.raises(DifferentAnswers, match="ours, picture 7"):
+            await runner.check_answers(contender, Answering(answers))
+
+
+@pytest.mark.parametrize(("tolerance", "fine"), [(1.1, True), (0.7, False)])
+async def test_only_classes_as_near_as_the_tolerance_may_change_places(tmp_path, tolerance, fine):
+    served = scenarios.tiny(tmp_path, pictures=base_pictures(8))
+    rows = served.expected(8)
+    second, first = np.argsort(rows[0])[-2:]
+    gap = rows[0][first] - rows[0][second]
+    answers = [dict(zip(served.labels, row, strict=True)) for row in rows]
+    answers[0][served.labels[first]] -= 0.6 * gap
+    answers[0][served.labels[second]] += 0.6 * gap
+    contender = ours(dataclasses.replace(served, tolerance=tolerance * gap), {})
+    if fine:
+        await runner.check_answers(contender, Answering(answers))
+    else:
+        with pytest.raises(DifferentAnswers, match="picture 0"):
             await runner.check_answers(contender, Answering(answers))
 
 
