@@ -80,12 +80,22 @@ class AskingNobody:
         self._graph, self._sizes = graph, sizes
         self._batches: dict[int, list[NDArray[np.uint8]]] = {}
         self._sessions: dict[int, onnxruntime.InferenceSession] = {}
+        self._failed: dict[int, str] = {}
 
     async def closed_loop(self, connections: int, window: Window) -> None:
-        """Execute batches of that size until the window closes; the first call opens all sessions."""
-        if not self._sessions:
-            for size in self._sizes:
+        """Execute batches of that size until the window closes; the first call opens all sessions.
+
+        A size that does not work, for want of memory, is an error in its window.
+        """
+        for size in () if self._sessions or self._failed else self._sizes:
+            try:
                 self._prepare(size)
+            except Exception as error:  # noqa: BLE001 - ONNX Runtime's share no base
+                self._failed[size] = f"{type(error).__name__}: {error}"
+        if connections in self._failed:
+            await asyncio.sleep(window.opens + window.seconds / 2 - time.perf_counter())
+            window.record(window.opens, self._failed[connections])
+            return
         for batch in itertools.cycle(self._batches[connections]):
             if not window.running():
                 return
@@ -117,7 +127,7 @@ class _Alone:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             try:
                 rows = await asyncio.wrap_future(pool.submit(self._graph.answers, count))
-            except RuntimeError as error:
+            except Exception as error:  # ONNX Runtime's share no base
                 raise ValueError(str(error)) from error
         return [dict(zip(self._labels, row, strict=True)) for row in rows]
 

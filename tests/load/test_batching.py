@@ -11,11 +11,12 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from loadtest.batching import batching_tables, repositories
+from loadtest.batching import bare, batching_tables, repositories
 from loadtest.batching.__main__ import main
 from loadtest.batching.repositories import Variant
 from loadtest.compare import runner, tiny_cnn
 from loadtest.compare.runner import Point
+from loadtest.compare.window import Window
 from testbed.servers import PROJECT
 
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -92,6 +93,21 @@ def test_fp16_is_measured_against_fp32(tmp_path):
     assert types == {onnx.TensorProto.FLOAT16}
     repositories.write(Variant(tiny_cnn.NAME, "fp16"), tmp_path / "gpu", cpu=False)
     assert "KIND_GPU" in (tmp_path / "gpu/tiny_cnn/config.pbtxt").read_text()
+
+
+async def test_a_batch_size_that_does_not_work_is_an_error_in_its_window(tmp_path):
+    served = repositories.write(Variant(tiny_cnn.NAME, "fp32"), tmp_path, cpu=True)
+    graph = bare.Graph(served.graph, None, served.pixels[:2])
+    asking = bare.AskingNobody(graph, [1, 0])  # an empty batch cannot be made
+    windows = {}
+    await asking.closed_loop(1, Window(0.1))  # opens the sessions
+    for size in (1, 0):
+        windows[size] = Window(0.2, ramp_s=0.1)
+        await asking.closed_loop(size, windows[size])
+    assert len(windows[1].latencies_s) > 0
+    assert not windows[1].errors
+    assert windows[0].latencies_s == []
+    assert windows[0].errors.total() == 1
 
 
 def test_a_model_without_the_file_is_named(tmp_path, monkeypatch, capsys):
