@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from inference_server import diagnosis, runtime
+from inference_server import diagnosis, gpu, runtime
 from inference_server.launch_errors import LaunchError
 from inference_server.restarts import COMMAND, TRITON, Restarts
 from inference_server.status_server import StatusServer
@@ -35,13 +35,14 @@ def launch(settings: TritonSettings, command: Sequence[str], say: Callable[[str]
         The exit code of what ended for good; 0 after Ctrl-C or SIGTERM.
 
     Raises:
-        LaunchError: Triton cannot be started or does not become ready.
+        LaunchError: Triton cannot be started or does not become ready, or the GPU that was asked for does not work.
     """
     block_stop_signals()
     check_repository(settings)
     check_ports(settings)
     if command and shutil.which(command[0]) is None:
         raise LaunchError(f"Cannot start {command[0]}: there is no such command.")
+    settings = gpu.choose(settings, say)
     runtime.remove_stale_shared_memory()
     try:
         return asyncio.run(_keep(settings, command, say))

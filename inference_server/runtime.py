@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from inference_server import gpu
 from inference_server.launch_errors import LaunchError
 from inference_server.triton_control import GUARD, GUARDED
 from inference_server.triton_settings import PREFIX, TritonSettings
@@ -181,6 +182,8 @@ def environment(settings: TritonSettings, environ: Mapping[str, str] = os.enviro
     if collector := urlsplit(settings.otlp_endpoint).hostname:  # Triton asks it by libcurl, which follows http_proxy
         excepted = environ.get("no_proxy") or environ.get("NO_PROXY", "")
         changes["no_proxy"] = ",".join(filter(None, (excepted, collector)))
+    if settings.device == "gpu":
+        changes |= gpu.visible(settings)
     # ONNX Runtime 1.29 and later report to Microsoft unless told not to.
     return {"ORT_DISABLE_TELEMETRY": "1", **environ, **changes, f"{PREFIX}THREADS": str(settings.threads)}
 

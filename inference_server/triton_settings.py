@@ -36,7 +36,13 @@ class TritonSettings(BaseSettings):
     model_repository: Path = Path("model_repository")
     """Folder of model folders."""
     model_config_name: str = Field(default="", pattern=r"^[\w.-]*$")
-    """Use <model>/configs/<name>.pbtxt where there is one; empty means config.pbtxt."""
+    """Use <model>/configs/<name>.pbtxt where there is one; empty means config.pbtxt, or gpu.pbtxt on a GPU."""
+    device: Literal["cpu", "gpu", "auto"] = "cpu"
+    """Where the models run; gpu refuses to start where none works, auto takes the CPU then, and says why."""
+    gpus: str = Field(default="", pattern=r"^(\d{1,3}(,\d{1,3})*)?$")
+    """Numbers of the GPUs to use, as nvidia-smi counts them, such as 0,1; empty means all."""
+    gpu_instances: int = Field(default=1, ge=1, le=8)
+    """Instances of each model on each GPU; each has its own process and its own copy of the weights."""
     threads: int = Field(default_factory=available_cores, ge=1, le=1024)
     """Threads that one execution may use, for models whose configuration does not say."""
     exit_on_error: bool = True
@@ -60,6 +66,12 @@ class TritonSettings(BaseSettings):
             raise ValueError(f"{', '.join(self.ports)} must differ")
         return self
 
+    @model_validator(mode="after")
+    def _gpus_differ(self) -> Self:
+        if len(set(self.gpu_numbers)) < len(self.gpu_numbers):
+            raise ValueError(f"{PREFIX}GPUS={self.gpus} names a GPU twice")
+        return self
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read the settings and refuse unknown names.
@@ -79,6 +91,11 @@ class TritonSettings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise SettingsError("\n".join(_describe(detail) for detail in error.errors())) from error
+
+    @property
+    def gpu_numbers(self) -> list[int]:
+        """The chosen GPUs; empty means all."""
+        return [int(number) for number in self.gpus.split(",") if number]
 
     @property
     def ports(self) -> dict[str, int]:

@@ -1,0 +1,70 @@
+"""Loads the libraries that ONNX Runtime needs on a GPU, and names what is missing; knows neither Triton nor a driver."""
+
+import contextlib
+import ctypes
+import sys
+from pathlib import Path
+from typing import Final
+
+import onnxruntime
+
+CUDA: Final = "CUDAExecutionProvider"
+
+# Parts of cuDNN that it loads by itself, from its own folder, at the first convolution.
+_CUDNN_PARTS = ("graph", "ops", "heuristic", "engines_precompiled", "engines_runtime_compiled")
+_CUFFT = {"12": "11"}  # CUDA's number -> that of its cuFFT; 12 from CUDA 13 on
+
+
+def cuda_major() -> str:
+    """The CUDA that the installed ONNX Runtime was built for, such as "13"; empty for a build without."""
+    version: str = getattr(onnxruntime, "cuda_version", "") or ""
+    return version.partition(".")[0] if CUDA in onnxruntime.get_available_providers() else ""
+
+
+def problem() -> str:
+    """Load the libraries of CUDA and cuDNN, and say in a sentence what is missing; empty if nothing is.
+
+    ONNX Runtime itself goes on without: it computes on the CPU then, or fails at the first convolution.
+    """
+    major = cuda_major()
+    if not major:
+        return (
+            f"The installed onnxruntime {onnxruntime.__version__} is the one without CUDA: "
+            "install requirements-gpu.lock, as `make run DEVICE=gpu` does."
+        )
+    with contextlib.redirect_stdout(sys.stderr):  # where it tells of some of what it cannot load
+        onnxruntime.preload_dlls()
+    missing = [failure for name in _names(major) if (failure := _failure(name))]
+    missing = missing or [failure for name in _cudnn_parts() if (failure := _failure(name))]
+    provider = Path(onnxruntime.__file__).parent / "capi/libonnxruntime_providers_cuda.so"
+    missing = missing or [failure for failure in [_failure(str(provider))] if failure]
+    if not missing:
+        return ""
+    named = "; ".join(dict.fromkeys(missing))
+    if named.startswith("libcuda.so"):
+        return f"There is no NVIDIA driver ({named})."
+    return (
+        f"What ONNX Runtime needs on a GPU cannot be loaded: {named}. Install requirements-gpu.lock anew "
+        "(`rm -r .venv-gpu`, then `make run DEVICE=gpu`)."
+    )
+
+
+def _names(major: str) -> list[str]:
+    own = [f"lib{name}.so.{major}" for name in ("cudart", "cublasLt", "cublas", "nvrtc")]
+    return [*own, f"libcufft.so.{_CUFFT.get(major, '12')}", "libcurand.so.10", "libcudnn.so.9"]
+
+
+def _cudnn_parts() -> list[str]:
+    """Their paths, beside the libcudnn that this process has loaded."""
+    maps = Path("/proc/self/maps").read_text().split("\n")
+    folder = next((Path(line.split()[-1]).parent for line in maps if "/libcudnn.so" in line), None)
+    return [str((folder or Path()) / f"libcudnn_{part}.so.9") for part in _CUDNN_PARTS]
+
+
+def _failure(library: str) -> str:
+    """Why a library cannot be loaded, which may be another one that it needs; empty if it can."""
+    try:
+        ctypes.CDLL(library)
+    except OSError as error:
+        return str(error).replace("cannot open shared object file: No such file or directory", "there is no such file")
+    return ""

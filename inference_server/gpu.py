@@ -1,0 +1,104 @@
+"""Whether this machine's GPU works, and so which device the models run on."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from inference_server.cuda_driver import MIB, Device
+from inference_server.launch_errors import LaunchError
+from inference_server.triton_settings import PREFIX, TritonSettings
+
+GPU_CONFIGURATION: Final = "gpu"  # <model>/configs/gpu.pbtxt
+PROBE_S: Final = 120.0  # CUDA starts in seconds, but reads 2 GB of libraries from the disk for it
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found.
+
+    Attributes:
+        reason: Why the GPU does not work and what to do, in a sentence or two; empty if it works.
+        driver: The version of the NVIDIA driver; empty where there is none.
+        devices: The GPUs that models would run on, in the order of their CUDA numbers.
+    """
+
+    reason: str
+    driver: str = ""
+    devices: tuple[Device, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether models can run on every one of the GPUs."""
+        return not self.reason
+
+    def __str__(self) -> str:
+        """What was found, in a line."""
+        names = [f"{each.name} ({each.free_bytes // MIB} of {each.total_bytes // MIB} MiB free)" for each in self.devices]
+        return f"{', '.join(names)}, NVIDIA driver {self.driver or 'of unknown version'}"
+
+
+def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettings:
+    """Decide on the device, before Triton starts.
+
+    Args:
+        settings: What was asked for.
+        say: Tells the user something.
+
+    Returns:
+        The settings with `device` "cpu" or "gpu", and with the configuration that goes with it.
+
+    Raises:
+        LaunchError: A GPU was asked for, and does not work.
+    """
+    if settings.device == "cpu":
+        return settings
+    found = probe(settings)
+    if found.works:
+        say(f"The models run on the GPU: {found}.")
+        name = settings.model_config_name or GPU_CONFIGURATION
+        return settings.model_copy(update={"device": "gpu", "model_config_name": name})
+    if settings.device == "gpu":
+        raise LaunchError(
+            f"{PREFIX}DEVICE=gpu: {found.reason} To serve on the CPU instead: {PREFIX}DEVICE=cpu, "
+            "or auto for a GPU that works and else the CPU."
+        )
+    say(f"The models run on the CPU, as no GPU works: {found.reason}")
+    # That of the GPU, where it was named too, is refused by Triton on a CPU.
+    name = "" if settings.model_config_name == GPU_CONFIGURATION else settings.model_config_name
+    return settings.model_copy(update={"device": "cpu", "model_config_name": name})
+
+
+def probe(settings: TritonSettings) -> Probe:
+    """Try the GPUs that the settings name, in a process of its own; takes seconds."""
+    argv = [sys.executable, "-m", "inference_server.gpu_probe"]
+    try:
+        done = subprocess.run(  # noqa: S603 - a module of ours
+            argv, env={**os.environ, **visible(settings)}, capture_output=True, timeout=PROBE_S, text=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Probe(f"The GPU gave no answer for {PROBE_S:.0f} s: look at `nvidia-smi`, and restart the machine.")
+    try:
+        found = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return Probe(f"Trying the GPU ended with exit code {done.returncode}: {last}.")
+    result = Probe(found["reason"], found["driver"], tuple(Device(**device) for device in found["devices"]))
+    asked = settings.gpu_numbers
+    if len(result.devices) < len(asked) and (result.devices or result.works):
+        return Probe(
+            f"Of the GPUs {settings.gpus} ({PREFIX}GPUS) only the first {len(result.devices)} were found: `nvidia-smi -L` "
+            "lists what there is.",
+            result.driver,
+            result.devices,
+        )
+    return result
+
+
+def visible(settings: TritonSettings) -> Mapping[str, str]:
+    """The variables by which CUDA shows a process the chosen GPUs only, numbered as in nvidia-smi."""
+    chosen = {"CUDA_VISIBLE_DEVICES": settings.gpus} if settings.gpus else {}
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **chosen}
