@@ -70,10 +70,10 @@ class CudaDriver:
         return [self._device(number) for number in range(self._count)]
 
     def _check_age(self, cuda: int) -> None:
-        number = self._number("cuDriverGetVersion")
-        if number // 1000 < cuda:
+        major, rest = divmod(self._number("cuDriverGetVersion"), 1000)
+        if major < cuda:
             raise DriverProblem(
-                f"The NVIDIA driver {self.version} is too old: it runs CUDA {number // 1000}.{number % 1000 // 10}, and "
+                f"The NVIDIA driver {self.version} is too old: it runs CUDA {major}.{rest // 10}, and "
                 f"CUDA {cuda} is installed, which needs driver {_oldest(cuda)} or newer. Update the driver."
             )
 
@@ -116,7 +116,9 @@ def no_memory(what: str) -> str:
     Args:
         what: It, such as "GPU 0 (NVIDIA H100)".
     """
-    return f"{what} has no memory left: end what uses it (`nvidia-smi` lists it), or choose another by ONCO_TRITON_GPUS."
+    return (
+        f"{what} has no memory left: end what uses it (`nvidia-smi` lists it), or choose another by ONCO_TRITON_GPUS."
+    )
 
 
 def driver_version() -> str:

@@ -37,7 +37,9 @@ class Probe:
 
     def __str__(self) -> str:
         """What was found, in a line."""
-        names = [f"{each.name} ({each.free_bytes // MIB} of {each.total_bytes // MIB} MiB free)" for each in self.devices]
+        names = [
+            f"{each.name} ({each.free_bytes // MIB} of {each.total_bytes // MIB} MiB free)" for each in self.devices
+        ]
         return f"{', '.join(names)}, NVIDIA driver {self.driver or 'of unknown version'}"
 
 
@@ -90,8 +92,8 @@ def probe(settings: TritonSettings) -> Probe:
     asked = settings.gpu_numbers
     if len(result.devices) < len(asked) and (result.devices or result.works):
         return Probe(
-            f"Of the GPUs {settings.gpus} ({PREFIX}GPUS) only the first {len(result.devices)} were found: `nvidia-smi -L` "
-            "lists what there is.",
+            f"{PREFIX}GPUS={settings.gpus}: only the first {len(result.devices)} of these were found; "
+            "`nvidia-smi -L` lists what there is.",
             result.driver,
             result.devices,
         )

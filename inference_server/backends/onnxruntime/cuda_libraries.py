@@ -1,4 +1,4 @@
-"""Loads the libraries that ONNX Runtime needs on a GPU, and names what is missing; knows neither Triton nor a driver."""
+"""Loads the libraries that ONNX Runtime needs on a GPU, and names what is missing; knows nothing of Triton."""
 
 import contextlib
 import ctypes

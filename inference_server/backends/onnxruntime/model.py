@@ -1,7 +1,7 @@
-"""Triton's `backend: "onnxruntime"` on the CPU: a Python-based backend that runs any model.onnx.
+"""Triton's `backend: "onnxruntime"`: a Python-based backend that runs any model.onnx, on the CPU or on a GPU.
 
 NVIDIA's images bring a native backend of the same name, so one config.pbtxt serves with either. Triton loads this
-file from its backend directory, where `onnx_batches` lies beside it and the package `inference_server` does not exist.
+file from its backend directory, where its neighbours lie beside it and the package `inference_server` does not exist.
 """
 
 import ctypes
@@ -18,15 +18,14 @@ import onnxruntime
 import triton_python_backend_utils as triton
 
 if TYPE_CHECKING:
-    from inference_server.backends.onnxruntime import onnx_batches
+    from inference_server.backends.onnxruntime import cuda_libraries, onnx_batches, sessions
     from inference_server.backends.onnxruntime.onnx_batches import Tensor
 else:
+    import cuda_libraries
     import onnx_batches
+    import sessions
 
 _THREADS = "intra_op_thread_count"  # the parameter that NVIDIA's backend reads as well
-
-_CUDA = "CUDAExecutionProvider"
-_ANY = 0  # the key of a session for all batch sizes
 
 # A request with this parameter asks whether the model answers; it says so without running the graph.
 _CANARY = "oncoserve_canary"
@@ -41,35 +40,48 @@ class TritonPythonModel:
     """One instance of one model; Triton calls it from one thread."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Load the graph and compare it with the configuration.
+        """Load the graph, compare it with the configuration and, on a GPU, run it once at every batch size.
 
         Raises:
-            triton.TritonModelException: The graph is missing, does not fit the configuration, or needs an execution
-                provider that is not there.
+            triton.TritonModelException: The graph is missing, does not fit the configuration, or cannot run on the
+                device that the configuration names.
         """
         config = json.loads(args["model_config"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
         if not path.is_file():
             raise triton.TritonModelException(f"{path.name} is missing ({path}): run `make models`")
         self._batched = config["max_batch_size"] > 0
-        provider = _provider(args)
-        # With every new shape the CUDA provider plans its convolutions anew, for tenths of a second, and forgets the
-        # plan for the last one. A session that only ever sees one batch size plans once.
-        fixed = self._batched and provider[0] == _CUDA
-        sizes = onnx_batches.filled_sizes(config["max_batch_size"]) if fixed else [_ANY]
-        self._sessions = {
-            size: onnxruntime.InferenceSession(path, _session_options(config), [provider]) for size in sizes
+        on_gpu = args["model_instance_kind"] == "GPU"
+        device_id = args["model_instance_device_id"]
+        self._sessions = _sessions_on_gpu(path, config, device_id) if on_gpu else _sessions_on_cpu(path, config)
+        device = f"cuda:{device_id}" if on_gpu else "cpu"
+        self._about = {
+            _CANARY: 1,
+            "whole": False,
+            "sha256": _sha256(path),
+            "loaded": f"{os.getpid()} {time.time_ns()}",
+            "device": device,
         }
-        self._about = {_CANARY: 1, "whole": False, "sha256": _sha256(path), "loaded": f"{os.getpid()} {time.time_ns()}"}
         self._longest_s = 0.0
-        session = self._sessions[sizes[0]]
         self._inputs = [entry["name"] for entry in config["input"]]
-        problems = _mismatches(config["input"], session.get_inputs(), batched=self._batched)
-        problems += _mismatches(config["output"], session.get_outputs(), batched=self._batched)
-        missing = {node.name for node in session.get_inputs()}.difference(self._inputs)
+        problems = _mismatches(config["input"], self._sessions.inputs, batched=self._batched)
+        problems += _mismatches(config["output"], self._sessions.outputs, batched=self._batched)
+        missing = {node.name for node in self._sessions.inputs}.difference(self._inputs)
         problems += [f"input {name} is not in config.pbtxt" for name in sorted(missing)]
         if problems:
             raise triton.TritonModelException(f"config.pbtxt does not fit {path}: {'; '.join(problems)}")
+        if on_gpu:
+            self._warm_up(config["input"], device)
+
+    def _warm_up(self, inputs: Sequence[Mapping[str, Any]], device: str) -> None:
+        """Run every session on zeros; a CPU is warmed up by the requests in config.pbtxt."""
+        rows = onnx_batches.zeros(inputs, batched=self._batched)
+        if rows is None:  # of any shape: each new one is planned when it comes
+            return
+        try:
+            self._sessions.warm_up(rows)
+        except Exception as error:  # ONNX Runtime's errors share no base
+            raise triton.TritonModelException(f"the graph does not run on {device}: {error}") from error
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer the requests of one dynamic batch, in order, with as few executions as their shapes allow."""
@@ -119,29 +131,17 @@ class TritonPythonModel:
         """Run the graph once for all requests; only outputs that a request asks for are computed."""
         asked = [set(request.requested_output_names()) for request in requests]
         names = sorted(set().union(*asked))
-        if not self._batched:
-            answers = [dict(zip(names, self._run(_ANY, names, tensors[0]), strict=True))]
-        else:
-            answers = self._run_batch(names, tensors)
+        started = time.monotonic()
+        outputs = dict(zip(names, self._sessions.run(names, tensors), strict=True))
+        self._longest_s = max(time.monotonic() - started, _FORGETTING * self._longest_s)
+        answers = [outputs]
+        if self._batched:
+            rows = [onnx_batches.rows([inputs]) for inputs in tensors]
+            answers = onnx_batches.split(outputs, rows, self._sessions.filled(sum(rows)))
         return [
             triton.InferenceResponse([_tensor(name, answer[name]) for name in names if name in wanted])
-            for answer, wanted in zip(answers, asked, strict=False)  # the last answer may be that of the filling
+            for answer, wanted in zip(answers, asked, strict=True)
         ]
-
-    def _run_batch(self, names: Sequence[str], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[dict[str, "Tensor"]]:
-        rows = [len(inputs[self._inputs[0]]) for inputs in tensors]
-        size = min((size for size in self._sessions if size >= sum(rows)), default=_ANY)
-        if size > sum(rows):
-            rows.append(size - sum(rows))
-            tensors = [*tensors, onnx_batches.zeros(tensors[0], rows[-1])]
-        outputs = self._run(size, names, onnx_batches.concatenate(tensors))
-        return onnx_batches.split(dict(zip(names, outputs, strict=True)), rows)
-
-    def _run(self, size: int, names: Sequence[str], inputs: Mapping[str, "Tensor"]) -> Sequence["Tensor"]:
-        started = time.monotonic()
-        outputs: Sequence[Tensor] = self._sessions[size].run(names, inputs)
-        self._longest_s = max(time.monotonic() - started, _FORGETTING * self._longest_s)
-        return outputs
 
 
 def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
@@ -178,13 +178,20 @@ def _session_options(config: Mapping[str, Any]) -> onnxruntime.SessionOptions:
     return options
 
 
-def _provider(args: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Return the execution provider for the instance group's kind."""
-    if args["model_instance_kind"] != "GPU":
-        return "CPUExecutionProvider", {}
-    if _CUDA not in onnxruntime.get_available_providers():
-        raise triton.TritonModelException(
-            "KIND_GPU needs onnxruntime with CUDA, which is not installed: use NVIDIA's image, or KIND_CPU"
-        )
-    # As quick as the exhaustive search on an H100, and planned in a fifth of the time; see docs/performance.md.
-    return _CUDA, {"device_id": args["model_instance_device_id"], "cudnn_conv_algo_search": "HEURISTIC"}
+def _sessions_on_cpu(path: Path, config: Mapping[str, Any]) -> sessions.Sessions:
+    return sessions.Sessions(path, _session_options(config), sessions.CPU, config["max_batch_size"])
+
+
+def _sessions_on_gpu(path: Path, config: Mapping[str, Any], device_id: str) -> sessions.Sessions:
+    """Load the graph on a GPU and nowhere else.
+
+    Raises:
+        triton.TritonModelException: A library is missing, or ONNX Runtime would compute on the CPU instead.
+    """
+    if reason := cuda_libraries.problem():
+        raise triton.TritonModelException(f"KIND_GPU is impossible: {reason}")
+    try:
+        provider = sessions.on_gpu(device_id)
+        return sessions.Sessions(path, _session_options(config), provider, config["max_batch_size"])
+    except Exception as error:  # ONNX Runtime's errors share no base
+        raise triton.TritonModelException(f"the graph cannot be loaded on cuda:{device_id}: {error}") from error

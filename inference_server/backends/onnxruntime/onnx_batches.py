@@ -98,31 +98,84 @@ def filled_sizes(max_batch_size: int) -> list[int]:
     return [*(2**power for power in range((max_batch_size - 1).bit_length())), max_batch_size]
 
 
-def zeros(like: Mapping[str, Tensor], rows: int) -> Mapping[str, Tensor]:
-    """A request that fills a batch up: inputs of the shapes and types of `like`, (rows, ...) each."""
-    return {name: np.zeros((rows, *tensor.shape[1:]), tensor.dtype) for name, tensor in like.items()}
+def zeros(inputs: Iterable[Mapping[str, Any]], *, batched: bool) -> Mapping[str, Tensor] | None:
+    """The smallest request: zeros for every input.
+
+    Args:
+        inputs: Entries of the configuration with `name`, `data_type` and `dims`.
+        batched: Whether a batch axis, of 1, comes before `dims`.
+
+    Returns:
+        The inputs by name; None where a dimension is dynamic, for which nobody knows a size.
+    """
+    request = {}
+    for entry in inputs:
+        shape = [1] * batched + [int(size) for size in entry["dims"]]
+        if min(shape, default=1) < 1:
+            return None
+        request[entry["name"]] = np.zeros(shape, _numpy_type(str(entry["data_type"])))
+    return request
 
 
-def concatenate(requests: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-    """Join the inputs of requests along the batch axis; a single request is passed on without a copy."""
-    if len(requests) == 1:
-        return requests[0]
-    return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
+def _numpy_type(data_type: str) -> np.dtype[Any]:
+    """NumPy's type for one of Triton's in `ONNX_TYPES`."""
+    names = {"FP16": "float16", "FP32": "float32", "FP64": "float64"}
+    kind = data_type.removeprefix("TYPE_")
+    return np.dtype(names.get(kind, kind.lower()))
 
 
-def split(outputs: Mapping[str, Tensor], sizes: Sequence[int]) -> list[dict[str, Tensor]]:
+def rows(requests: Sequence[Mapping[str, Tensor]]) -> int:
+    """How many rows requests have together: the sum of their first axes."""
+    return sum(len(next(iter(inputs.values()))) for inputs in requests)
+
+
+class Buffers:
+    """Joins requests along the batch axis, and fills them up to a number of rows, without new memory for each batch.
+
+    Args:
+        rows: How many every batch has in the end; 0 leaves each as large as it is.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._buffers: dict[str, Tensor] = {}
+
+    def joined(self, requests: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+        """The inputs of all requests; of a single one that needs no filling, its own, without a copy.
+
+        What is returned is overwritten by the next call. Rows that fill up hold what an earlier batch left there.
+        """
+        if len(requests) == 1 and (self._rows == 0 or self._rows == rows(requests)):
+            return requests[0]
+        if self._rows == 0:
+            return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
+        for name, tensor in requests[0].items():
+            buffer = self._buffer(name, tensor)
+            np.concatenate([inputs[name] for inputs in requests], out=buffer[: rows(requests)])
+        return self._buffers
+
+    def _buffer(self, name: str, like: Tensor) -> Tensor:
+        shape = (self._rows, *like.shape[1:])
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.shape != shape:
+            self._buffers[name] = buffer = np.zeros(shape, like.dtype)
+        return buffer
+
+
+def split(outputs: Mapping[str, Tensor], sizes: Sequence[int], rows: int) -> list[dict[str, Tensor]]:
     """Cut the outputs of a joint execution into those of each request (views, no copies).
 
     Args:
-        outputs: Tensors by name, each of shape (sum(sizes), ...).
+        outputs: Tensors by name, each of shape (rows, ...); rows after those of the requests are the filling.
         sizes: The batch size of each request, in order.
+        rows: Of the batch, the filling included.
 
     Raises:
         ValueError: An output's first axis is not the batch.
     """
     for name, tensor in outputs.items():
-        if tensor.shape[:1] != (sum(sizes),):
-            raise ValueError(f"output {name} has shape {tensor.shape} for a batch of {sum(sizes)}")
+        if tensor.shape[:1] != (rows,):
+            raise ValueError(f"output {name} has shape {tensor.shape} for a batch of {rows}")
     ends = np.cumsum(sizes).tolist()
     return [
         {name: tensor[end - size : end] for name, tensor in outputs.items()}

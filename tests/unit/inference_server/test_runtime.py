@@ -50,7 +50,8 @@ def test_the_backend_directory_holds_copies_and_a_linked_stub(wheel, tmp_path):
     assert sorted(path.name for path in backends.iterdir()) == ["onnxruntime", "python"]
     assert not (backends / "python/libtriton_python.so").is_symlink()
     assert (backends / "python/triton_python_backend_stub").readlink() == runtime.find_stub(wheel)
-    assert sorted(path.name for path in (backends / "onnxruntime").iterdir()) == ["model.py", "onnx_batches.py"]
+    names = ["cuda_libraries.py", "model.py", "onnx_batches.py", "sessions.py"]
+    assert sorted(path.name for path in (backends / "onnxruntime").iterdir()) == names
 
 
 def test_this_python_comes_first_for_the_stub(monkeypatch, tmp_path):

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from inference_server.backends.onnxruntime.onnx_batches import (
+    ONNX_TYPES,
+    Buffers,
     GraphTensor,
-    concatenate,
     filled_sizes,
     group_by_shape,
     mismatches,
+    rows,
     split,
     zeros,
 )
@@ -74,24 +76,42 @@ def test_no_requests_make_no_groups():
     assert group_by_shape([], batched=True) == []
 
 
-def test_a_single_request_is_not_copied():
+def test_a_single_request_that_needs_no_filling_is_not_copied():
     request = images(2)
-    assert concatenate([request])["image"] is request["image"]
+    assert Buffers(0).joined([request])["image"] is request["image"]
+    assert Buffers(2).joined([request])["image"] is request["image"]
 
 
-def test_splitting_undoes_joining():
+def test_a_request_without_axes_is_passed_on():
+    request = {"threshold": np.float32(0.5)}
+    assert Buffers(0).joined([request]) is request
+
+
+@pytest.mark.parametrize("size", [0, 6, 8])
+def test_splitting_undoes_joining(size):
     requests = [images(1, fill=1), images(3, fill=2), images(2, fill=3)]
-    joint = concatenate(requests)
-    assert joint["image"].shape == (6, 4, 4, 3)
-    for request, answer in zip(requests, split(joint, [1, 3, 2]), strict=True):
+    assert rows(requests) == 6
+    joint = Buffers(size).joined(requests)
+    assert joint["image"].shape == (size or 6, 4, 4, 3)
+    assert joint["image"].dtype == np.uint8
+    for request, answer in zip(requests, split(joint, [1, 3, 2], size or 6), strict=True):
         np.testing.assert_array_equal(answer["image"], request["image"])
         assert np.shares_memory(answer["image"], joint["image"])
 
 
+def test_batches_of_a_fixed_size_share_their_memory_as_long_as_their_shape_stays():
+    buffers = Buffers(4)
+    first = buffers.joined([images(1), images(2, fill=7)])["image"]
+    again = buffers.joined([images(1, fill=9), images(1, fill=8)])["image"]
+    assert again is first
+    assert again[:2, 0, 0, 0].tolist() == [9, 8]
+    assert buffers.joined([images(3, height=8)])["image"].shape == (4, 8, 4, 3)
+
+
 @pytest.mark.parametrize("shape", [(1,), (7, 2), ()])
 def test_an_output_without_the_batch_axis_is_refused(shape):
-    with pytest.raises(ValueError, match=r"output total has shape .* for a batch of 3"):
-        split({"total": np.zeros(shape)}, [1, 2])
+    with pytest.raises(ValueError, match=r"output total has shape .* for a batch of 4"):
+        split({"total": np.zeros(shape)}, [1, 2], 4)
 
 
 @pytest.mark.parametrize(("largest", "sizes"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (32, [1, 2, 4, 8, 16, 32])])
@@ -99,11 +119,18 @@ def test_any_batch_can_be_filled_up_to_one_of_few_sizes(largest, sizes):
     assert filled_sizes(largest) == sizes
 
 
-def test_the_filling_of_a_batch_is_one_more_request():
-    request = images(3, fill=7)
-    filling = zeros(request, 5)
-    joint = concatenate([request, filling])
-    assert joint["image"].shape == (8, 4, 4, 3)
-    assert joint["image"].dtype == request["image"].dtype
-    assert not joint["image"][3:].any()
-    np.testing.assert_array_equal(split(joint, [3, 5])[0]["image"], request["image"])
+@pytest.mark.parametrize("data_type", ONNX_TYPES)
+@pytest.mark.parametrize("batched", [True, False])
+def test_the_smallest_request_is_zeros_of_the_configured_type(data_type, batched):
+    configured = [entry(data_type=data_type, dims=("2", "3")), entry(name="scale", dims=())]
+    request = zeros(configured, batched=batched)
+    assert request["image"].shape == ((1, 2, 3) if batched else (2, 3))
+    assert request["scale"].shape == ((1,) if batched else ())
+    session_type = {"float16": "float16", "float32": "float", "float64": "double"}
+    name = request["image"].dtype.name
+    assert f"tensor({session_type.get(name, name)})" == ONNX_TYPES[data_type]
+    assert not request["image"].any()
+
+
+def test_there_is_no_smallest_request_of_an_unknown_shape():
+    assert zeros([entry(dims=("-1", "240", "3"))], batched=True) is None
