@@ -58,6 +58,7 @@ def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettin
     """
     if settings.device == "cpu":
         return settings
+    say("Trying the GPU ...")
     found = probe(settings)
     if found.works:
         say(f"The models run on the GPU: {found}.")

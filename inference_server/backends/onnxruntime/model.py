@@ -191,7 +191,7 @@ def _sessions_on_gpu(path: Path, config: Mapping[str, Any], device_id: str) -> s
     if reason := cuda_libraries.problem():
         raise triton.TritonModelException(f"KIND_GPU is impossible: {reason}")
     try:
-        provider = sessions.on_gpu(device_id)
-        return sessions.Sessions(path, _session_options(config), provider, config["max_batch_size"])
+        device = sessions.on_gpu(device_id, config["parameters"])
+        return sessions.Sessions(path, _session_options(config), device, config["max_batch_size"])
     except Exception as error:  # ONNX Runtime's errors share no base
         raise triton.TritonModelException(f"the graph cannot be loaded on cuda:{device_id}: {error}") from error

@@ -1,6 +1,6 @@
 """What the backend does with tensors and shapes; knows numpy, but neither Triton nor ONNX Runtime."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,15 +113,14 @@ def zeros(inputs: Iterable[Mapping[str, Any]], *, batched: bool) -> Mapping[str,
         shape = [1] * batched + [int(size) for size in entry["dims"]]
         if min(shape, default=1) < 1:
             return None
-        request[entry["name"]] = np.zeros(shape, _numpy_type(str(entry["data_type"])))
+        request[entry["name"]] = np.zeros(shape, numpy_type(ONNX_TYPES[entry["data_type"]]))
     return request
 
 
-def _numpy_type(data_type: str) -> np.dtype[Any]:
-    """NumPy's type for one of Triton's in `ONNX_TYPES`."""
-    names = {"FP16": "float16", "FP32": "float32", "FP64": "float64"}
-    kind = data_type.removeprefix("TYPE_")
-    return np.dtype(names.get(kind, kind.lower()))
+def numpy_type(onnx_type: str) -> np.dtype[Any]:
+    """NumPy's type for one of ONNX Runtime's, such as "tensor(uint8)"."""
+    name = onnx_type.removeprefix("tensor(").removesuffix(")")
+    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))
 
 
 def rows(requests: Sequence[Mapping[str, Tensor]]) -> int:
@@ -134,10 +133,12 @@ class Buffers:
 
     Args:
         rows: How many every batch has in the end; 0 leaves each as large as it is.
+        prepare: Called once with each piece of memory that batches are joined in.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, prepare: Callable[[Tensor], None] | None = None) -> None:
         self._rows = rows
+        self._prepare = prepare
         self._buffers: dict[str, Tensor] = {}
 
     def joined(self, requests: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
@@ -145,7 +146,7 @@ class Buffers:
 
         What is returned is overwritten by the next call. Rows that fill up hold what an earlier batch left there.
         """
-        if len(requests) == 1 and (self._rows == 0 or self._rows == rows(requests)):
+        if len(requests) == 1 and (self._rows == 0 or (self._prepare is None and self._rows == rows(requests))):
             return requests[0]
         if self._rows == 0:
             return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
@@ -159,6 +160,8 @@ class Buffers:
         buffer = self._buffers.get(name)
         if buffer is None or buffer.shape != shape:
             self._buffers[name] = buffer = np.zeros(shape, like.dtype)
+            if self._prepare is not None:
+                self._prepare(buffer)
         return buffer
 
 

@@ -5,32 +5,67 @@ last one. A session that only ever sees one batch size plans once; smaller batch
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
 if TYPE_CHECKING:
-    from inference_server.backends.onnxruntime import onnx_batches
+    from inference_server.backends.onnxruntime import cuda_libraries, onnx_batches
     from inference_server.backends.onnxruntime.cuda_libraries import CUDA
     from inference_server.backends.onnxruntime.onnx_batches import Tensor
 else:
+    import cuda_libraries
     import onnx_batches
     from cuda_libraries import CUDA
 
-Provider = tuple[str, Mapping[str, str]]
-
-CPU: Provider = ("CPUExecutionProvider", {})
+# Options of the CUDA provider that config.pbtxt may set, by the same names among its `parameters`.
+_CUDA_OPTIONS = ("cudnn_conv_algo_search", "enable_cuda_graph", "gpu_mem_limit", "prefer_nhwc", "use_tf32")
+_PINNED, _BOUND = "oncoserve_pinned", "oncoserve_bound"  # parameters of ours
 
 
 class ProviderUnused(Exception):
     """ONNX Runtime made the session, but without the execution provider that was asked for."""
 
 
-def on_gpu(device_id: str) -> Provider:
-    """The execution provider for a GPU, by its CUDA number."""
+@dataclass(frozen=True)
+class Device:
+    """Where a graph runs, and how.
+
+    Attributes:
+        name: "cpu" or "cuda".
+        number: CUDA's of the GPU.
+        provider: ONNX Runtime's execution provider.
+        options: Of the provider.
+        pinned: Whether batches are joined in memory that the GPU can read by itself.
+        bound: Whether inputs and outputs have memory of their own on the device, which CUDA graphs need.
+    """
+
+    name: str = "cpu"
+    number: int = 0
+    provider: str = "CPUExecutionProvider"
+    options: Mapping[str, str] = field(default_factory=dict)
+    pinned: bool = False
+    bound: bool = False
+
+
+CPU = Device()
+
+
+def on_gpu(number: str, parameters: Mapping[str, Mapping[str, str]]) -> Device:
+    """A GPU.
+
+    Args:
+        number: CUDA's.
+        parameters: Of config.pbtxt.
+    """
+    given = {name: parameters[name]["string_value"] for name in parameters}
     # As quick as the exhaustive search on an H100, and planned in a fifth of the time; see docs/performance.md.
-    return CUDA, {"device_id": device_id, "cudnn_conv_algo_search": "HEURISTIC"}
+    options = {"device_id": number, "cudnn_conv_algo_search": "HEURISTIC"}
+    options |= {name: given[name] for name in _CUDA_OPTIONS if name in given}
+    bound = given.get(_BOUND) == "1" or options.get("enable_cuda_graph") == "1"
+    return Device("cuda", int(number), CUDA, options, pinned=given.get(_PINNED) == "1", bound=bound)
 
 
 class Sessions:
@@ -39,19 +74,18 @@ class Sessions:
     Args:
         graph: The file.
         options: For each session.
-        provider: Must execute the graph; a node that it lacks may run on the CPU.
+        device: Its provider must execute the graph; a node that it lacks may run on the CPU.
         max_batch_size: The most rows of a batch; 0 for a graph whose requests cannot be joined.
 
     Raises:
         ProviderUnused: ONNX Runtime would compute on the CPU instead.
     """
 
-    def __init__(
-        self, graph: Path, options: onnxruntime.SessionOptions, provider: Provider, max_batch_size: int
-    ) -> None:
-        fixed = provider[0] == CUDA and max_batch_size > 0
+    def __init__(self, graph: Path, options: onnxruntime.SessionOptions, device: Device, max_batch_size: int) -> None:
+        fixed = device.name != "cpu" and max_batch_size > 0
         sizes = onnx_batches.filled_sizes(max_batch_size) if fixed else [0]
-        self._sessions = [_Session(graph, options, provider, rows) for rows in sizes]
+        kind = _BoundSession if fixed and device.bound else _Session
+        self._sessions = [kind(graph, options, device, rows) for rows in sizes]
 
     @property
     def inputs(self) -> Sequence[Any]:
@@ -96,17 +130,48 @@ class Sessions:
 class _Session:
     """A session for one number of rows, or for any (0)."""
 
-    def __init__(self, graph: Path, options: onnxruntime.SessionOptions, provider: Provider, rows: int) -> None:
+    def __init__(self, graph: Path, options: onnxruntime.SessionOptions, device: Device, rows: int) -> None:
         self.rows = rows
         # By default a session whose GPU fails goes on with the CPU, at its creation and at any run.
-        self._session = onnxruntime.InferenceSession(graph, options, [provider], enable_fallback=0)
+        providers = [(device.provider, dict(device.options))]
+        self._session = onnxruntime.InferenceSession(graph, options, providers, enable_fallback=0)
         used = self._session.get_providers()[0]
-        if used != provider[0]:
-            raise ProviderUnused(f"ONNX Runtime uses {used} in place of {provider[0]}")
+        if used != device.provider:
+            raise ProviderUnused(f"ONNX Runtime uses {used} in place of {device.provider}")
         self.inputs: Sequence[Any] = self._session.get_inputs()
         self.outputs: Sequence[Any] = self._session.get_outputs()
-        self._buffers = onnx_batches.Buffers(rows)
+        self._device = device
+        self._buffers = onnx_batches.Buffers(rows, cuda_libraries.pin if device.pinned else None)
 
     def run(self, names: Sequence[str], requests: Sequence[Mapping[str, "Tensor"]]) -> Sequence["Tensor"]:
         outputs: Sequence[Tensor] = self._session.run(names, self._buffers.joined(requests))
         return outputs
+
+
+class _BoundSession(_Session):
+    """One whose inputs and outputs have their places on the device: nothing is allocated from batch to batch."""
+
+    def __init__(self, graph: Path, options: onnxruntime.SessionOptions, device: Device, rows: int) -> None:
+        super().__init__(graph, options, device, rows)
+        self._bound = self._session.io_binding()
+        self._in: dict[str, onnxruntime.OrtValue] = {}
+        self._out: dict[str, onnxruntime.OrtValue] = {}
+        for node in self.outputs:
+            shape = [rows, *node.shape[1:]]
+            dtype = onnx_batches.numpy_type(node.type)
+            place = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, device.name, device.number)
+            self._bound.bind_ortvalue_output(node.name, place)
+            self._out[node.name] = place
+
+    def run(self, names: Sequence[str], requests: Sequence[Mapping[str, "Tensor"]]) -> Sequence["Tensor"]:
+        for name, tensor in self._buffers.joined(requests).items():
+            if name in self._in:
+                self._in[name].update_inplace(tensor)
+                continue
+            place = onnxruntime.OrtValue.ortvalue_from_numpy(tensor, self._device.name, self._device.number)
+            self._bound.bind_ortvalue_input(name, place)
+            self._in[name] = place
+        self._session.run_with_iobinding(self._bound)
+        return [
+            self._out[name].numpy().copy() if self._device.name == "cpu" else self._out[name].numpy() for name in names
+        ]
