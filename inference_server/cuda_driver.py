@@ -56,10 +56,14 @@ class CudaDriver:
         """Such as "580.65.06"; empty where the system does not say."""
         self._check_age(cuda)
         if code := self._library.cuInit(0):
-            raise DriverProblem(f"The NVIDIA driver {self.version} finds no GPU that works: {self._name(code)}.")
+            raise DriverProblem(f"{self} finds no GPU that works: cuInit says {self._name(code)}.")
         self._count = self._number("cuDeviceGetCount")
         if self._count == 0:
-            raise DriverProblem(f"The NVIDIA driver {self.version} shows no GPU to this process.")
+            raise DriverProblem(f"{self} shows no GPU to this process.")
+
+    def __str__(self) -> str:
+        """Its name in a sentence."""
+        return f"The NVIDIA driver {self.version}".rstrip()
 
     def devices(self) -> list[Device]:
         """The GPUs that this process may use. Opens a CUDA context on each, which takes some hundred MiB of its memory.
@@ -73,7 +77,7 @@ class CudaDriver:
         major, rest = divmod(self._number("cuDriverGetVersion"), 1000)
         if major < cuda:
             raise DriverProblem(
-                f"The NVIDIA driver {self.version} is too old: it runs CUDA {major}.{rest // 10}, and "
+                f"{self} is too old: it runs CUDA {major}.{rest // 10}, and "
                 f"CUDA {cuda} is installed, which needs driver {_oldest(cuda)} or newer. Update the driver."
             )
 
@@ -102,7 +106,7 @@ class CudaDriver:
         if code == _OUT_OF_MEMORY:
             raise DriverProblem(no_memory(what or "A GPU"))
         if code != _SUCCESS:
-            raise DriverProblem(f"{what or 'The NVIDIA driver'} does not work: {function} says {self._name(code)}.")
+            raise DriverProblem(f"{what or self} does not work: {function} says {self._name(code)}.")
 
     def _name(self, code: int) -> str:
         text = ctypes.c_char_p()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -87,8 +88,7 @@ def probe(settings: TritonSettings) -> Probe:
     try:
         found = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return Probe(f"Trying the GPU ended with exit code {done.returncode}: {last}.")
+        return Probe(_obituary(done.returncode, done.stderr))
     result = Probe(found["reason"], found["driver"], tuple(Device(**device) for device in found["devices"]))
     asked = settings.gpu_numbers
     if len(result.devices) < len(asked) and (result.devices or result.works):
@@ -99,6 +99,16 @@ def probe(settings: TritonSettings) -> Probe:
             result.devices,
         )
     return result
+
+
+def _obituary(code: int, output: str) -> str:
+    """What a trial that ended without a result means."""
+    if code < 0:
+        return (
+            f"Trying the GPU ended with {signal.Signals(-code).name}: the driver, or a library of CUDA or cuDNN, is "
+            "damaged. Install requirements-gpu.lock anew (`rm -r .venv-gpu`, then `make run DEVICE=gpu`)."
+        )
+    return f"Trying the GPU ended with exit code {code}: {(output.strip().splitlines() or ['it said nothing'])[-1]}."
 
 
 def visible(settings: TritonSettings) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ A process of its own, since a broken CUDA library can end the process that loads
 
 import base64
 import json
+import re
 import sys
 from dataclasses import asdict
 from typing import Final
@@ -16,6 +17,7 @@ from inference_server.backends.onnxruntime import cuda_libraries
 from inference_server.cuda_driver import CudaDriver, DriverProblem, no_memory
 
 DEFAULT_CUDA: Final = 13  # of requirements-gpu.lock: asked of the driver where onnxruntime is the one without CUDA
+NO_MEMORY: Final = re.compile(r"out of memory|Failed to allocate memory", re.IGNORECASE)
 SIZE: Final = 8  # pixels
 # An ONNX graph: y = Conv(x, ones 3x3), x of (1, 1, 8, 8) float32. A convolution, because that is what cuDNN is for.
 GRAPH: Final = base64.b64decode(
@@ -56,11 +58,16 @@ def _execution_problem(number: int, what: str) -> str:
             return f"{what}: ONNX Runtime does not use it, but {session.get_providers()[0]}; its log says why."
         (answer,) = session.run(["y"], {"x": picture})
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base
-        text = str(error).partition("\n")[0]
-        return no_memory(what) if "out of memory" in text.lower() else f"{what} does not compute: {text}"
+        return no_memory(what) if NO_MEMORY.search(str(error)) else f"{what} does not compute: {_core(str(error))}."
     if not np.allclose(answer, windows.sum(axis=(4, 5)), rtol=1e-2):  # TF32 keeps ten bits
         return f"{what} computes wrong numbers: its memory, driver or libraries are damaged."
     return ""
+
+
+def _core(text: str) -> str:
+    """What CUDA or cuDNN says within an error of ONNX Runtime, which has a line of file names around it."""
+    found = re.search(r"(?:CUDA|CUDNN|CUBLAS) failure \d+: [^;]+?(?= ;|$)", text)
+    return found[0] if found else text.partition("\n")[0]
 
 
 if __name__ == "__main__":

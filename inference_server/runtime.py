@@ -98,7 +98,7 @@ def assemble_backends(triton: Path, home: Path) -> Path:
 
 
 def command_line(
-    settings: TritonSettings, triton: Path, backends: Path, secret: str, *, all_or_nothing: bool
+    settings: TritonSettings, triton: Path, backends: Path, models: Path, secret: str, *, all_or_nothing: bool
 ) -> list[str]:
     """Return the command that starts Triton.
 
@@ -106,12 +106,13 @@ def command_line(
         settings: Where and what to serve.
         triton: The folder of the wheel.
         backends: What `assemble_backends` made.
+        models: The repository to serve.
         secret: Opens the protocols that are closed to everybody else.
         all_or_nothing: Whether it ends when a model cannot be loaded.
     """
     levels = ("error", "warning", "info", "verbose")
     options: dict[str, object] = {
-        "model-repository": settings.model_repository.resolve(),
+        "model-repository": models,
         "backend-directory": backends,
         "backend-config": f"python,shm-region-prefix-name={shared_memory_prefix(os.getpid())}",
         # The only mode in which one model can be loaded again without touching the others.

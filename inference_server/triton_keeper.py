@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from inference_server import runtime
+from inference_server import gpu_instances, runtime
 from inference_server.launch_errors import LaunchError
 from inference_server.model_keeper import ModelKeeper
 from inference_server.restarts import TRITON, Restarts, backend_of
@@ -120,7 +120,10 @@ class TritonKeeper:
         backends = runtime.assemble_backends(triton, self._settings.home)
         # Once it has served, one model that can no longer be loaded must not keep the others away.
         all_or_nothing = self._settings.exit_on_error and not self.served.is_set()
-        return runtime.command_line(self._settings, triton, backends, self._secret, all_or_nothing=all_or_nothing)
+        models = gpu_instances.prepare_repository(self._settings)
+        return runtime.command_line(
+            self._settings, triton, backends, models, self._secret, all_or_nothing=all_or_nothing
+        )
 
     def _start(self) -> Child:
         self._answers = False
@@ -205,7 +208,7 @@ class TritonKeeper:
     def _keeper_of(self, model: str, control: TritonControl, child: Child) -> ModelKeeper:
         return ModelKeeper(
             model,
-            self._settings.model_repository.resolve() / model,
+            gpu_instances.served_repository(self._settings) / model,
             child,
             control,
             self._restarts.report,

@@ -22,7 +22,9 @@ def wheel(tmp_path):
 
 
 def command_line(folder, *, all_or_nothing=True, **settings):
-    return runtime.command_line(TritonSettings(**settings), folder, folder, "abc", all_or_nothing=all_or_nothing)
+    return runtime.command_line(
+        TritonSettings(**settings), folder, folder, folder, "abc", all_or_nothing=all_or_nothing
+    )
 
 
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("linux", "aarch64")])
