@@ -7,7 +7,10 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
+from prometheus_client import CollectorRegistry, generate_latest
+
 from inference_server import diagnosis, gpu, runtime
+from inference_server.device_metrics import DeviceMetrics, watch_gpus
 from inference_server.launch_errors import LaunchError
 from inference_server.restarts import COMMAND, TRITON, Restarts
 from inference_server.status_server import StatusServer
@@ -89,11 +92,13 @@ def check_ports(settings: TritonSettings) -> None:
 
 async def _keep(settings: TritonSettings, command: Sequence[str], say: Callable[[str], None]) -> int:
     stop = stop_requested()
-    restarts = Restarts(say)
+    registry = CollectorRegistry()
+    restarts = Restarts(say, registry)
     restarts.expect([TRITON, COMMAND] if command else [TRITON])
-    triton = TritonKeeper(settings, restarts, say)
+    triton = TritonKeeper(settings, restarts, DeviceMetrics(registry, settings).heard, say)
     triton.check()
-    status = StatusServer(lambda: triton.is_live, triton.problems, restarts.metrics)
+    watch_gpus(registry, settings, say)
+    status = StatusServer(lambda: triton.is_live, triton.problems, lambda: generate_latest(registry))
     stopped = asyncio.create_task(stop.wait())
     keepers: list[TritonKeeper | Keeper] = [triton]
     async with status.listening(settings.host, settings.status_port):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from inference_server.backend_processes import BackendProcess, Life, of_model
 from inference_server.restarts import backend_of
-from inference_server.triton_control import BackendLost, ControlFailed, TritonControl
+from inference_server.triton_control import BackendLost, CanaryReply, ControlFailed, TritonControl
 from supervision.child import Child
 from supervision.keeper import Cause, Loss, Patience
 
@@ -31,6 +31,7 @@ class ModelKeeper:
         control: Asks that process.
         report: Told of each loss.
         reloaded: Told after each attempt to load it again how many were in vain in a row; 0 if it is back.
+        computes_on: Told the model and the device that it computes on, whenever its backend says so.
         load_s: How long a model may take to load.
     """
 
@@ -42,6 +43,7 @@ class ModelKeeper:
         control: TritonControl,
         report: Callable[[Loss], None],
         reloaded: Callable[[str, int], Awaitable[None]],
+        computes_on: Callable[[str, str], None],
         load_s: float,
     ) -> None:
         self.model = model
@@ -52,6 +54,7 @@ class ModelKeeper:
         self._control = control
         self._report = report
         self._reloaded = reloaded
+        self._computes_on = computes_on
         self._load_s = load_s
         self._patience = Patience()
         self._processes: Sequence[BackendProcess] = ()
@@ -123,7 +126,7 @@ class ModelKeeper:
 
     async def _silent(self) -> tuple[Cause, str]:
         """Wait until it gives no sign of life: answers to callers or, while there are none, to canaries."""
-        signs = _Signs(self._control, self.model)
+        signs = _Signs(self._control, self.model, self._computes_on)
         try:
             while True:
                 await asyncio.sleep(SIGN_S)
@@ -136,11 +139,12 @@ class ModelKeeper:
 class _Signs:
     """The signs of life of one model."""
 
-    def __init__(self, control: TritonControl, model: str) -> None:
+    def __init__(self, control: TritonControl, model: str, computes_on: Callable[[str, str], None]) -> None:
         self._control = control
+        self._computes_on = computes_on
         self._model = model
         self._answers = -1
-        self._canary: asyncio.Task[float] | None = None
+        self._canary: asyncio.Task[CanaryReply] | None = None
         self._longest_s = 0.0
         self._silent_s = 0.0
         self._lost = 0
@@ -170,14 +174,17 @@ class _Signs:
             return f"it gave no answer for {self._silent_s:.0f} s"
         return ""
 
-    def _hear(self, canary: "asyncio.Task[float]") -> None:
+    def _hear(self, canary: "asyncio.Task[CanaryReply]") -> None:
         try:
-            self._longest_s = canary.result()
+            answer = canary.result()
         except BackendLost:
             self._lost += 1
             return
         except ControlFailed:  # Triton is going, or the model is
             return
+        self._longest_s = answer.longest_s
+        if answer.device:
+            self._computes_on(self._model, answer.device)
         self._lost = 0
         self._silent_s = 0.0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter
 
 from supervision.keeper import Cause, Loss
 
@@ -19,13 +19,13 @@ class Restarts:
 
     Args:
         say: Tells the user something.
+        registry: Gets the counts.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], registry: CollectorRegistry) -> None:
         self._say = say
-        self._registry = CollectorRegistry()
         self._restarts = Counter(
-            "oncoserve_restarts", "Parts brought back, by cause.", ["part", "cause"], registry=self._registry
+            "oncoserve_restarts", "Parts brought back, by cause.", ["part", "cause"], registry=registry
         )
 
     def expect(self, parts: Iterable[str]) -> None:
@@ -39,7 +39,3 @@ class Restarts:
         self._restarts.labels(loss.part, loss.cause.value).inc()
         then = "It is given up." if loss.pause_s is None else f"It is started again in {loss.pause_s:.1f} s."
         self._say(f"Lost: {loss.part} ({loss.cause}): {loss.detail}. {then}")
-
-    def metrics(self) -> bytes:
-        """The counts, in Prometheus' text format."""
-        return generate_latest(self._registry)

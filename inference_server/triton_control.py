@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import time
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
 
@@ -35,6 +36,19 @@ class BackendLost(Exception):
 
 class ControlFailed(Exception):
     """Triton refused, or did not answer; the message is its reason."""
+
+
+@dataclass(frozen=True)
+class CanaryReply:
+    """What came back.
+
+    Attributes:
+        longest_s: The longest of the model's latest executions in seconds.
+        device: What it computes on, "cpu" or "cuda:0"; empty where the backend is not ours.
+    """
+
+    longest_s: float
+    device: str = ""
 
 
 class TritonControl:
@@ -96,7 +110,7 @@ class TritonControl:
         answer = await self._ask(self._stub.ModelStatistics(asked, timeout=QUESTION_S))
         return sum(each.inference_stats.success.count for each in answer.model_stats)
 
-    async def canary(self, model: str, timeout_s: float | None = None) -> float:
+    async def canary(self, model: str, timeout_s: float | None = None) -> CanaryReply:
         """Ask the model something tiny, to see that it answers.
 
         Args:
@@ -104,8 +118,7 @@ class TritonControl:
             timeout_s: For the answer, which waits behind those of callers; None means for ever.
 
         Returns:
-            The longest of its latest executions in seconds, as our backend tells; another runs the request, and
-            what that took is the only measure.
+            What our backend tells; another runs the request, and what that took is the only measure.
 
         Raises:
             BackendLost: Its process has ended or is stopped.
@@ -121,9 +134,9 @@ class TritonControl:
                 raise BackendLost(error.details()) from error
             if error.code() in {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.NOT_FOUND}:
                 raise ControlFailed(error.details()) from error
-            return time.monotonic() - began  # an error of the model's own is an answer
-        took_s = time.monotonic() - began
-        return _told(answer) or took_s
+            return CanaryReply(time.monotonic() - began)  # an error of the model's own is an answer
+        told = _told(answer)
+        return CanaryReply(float(told.get("longest_s", 0)) or time.monotonic() - began, str(told.get("device", "")))
 
     async def reload(self, model: str, timeout_s: float) -> None:
         """Unload a model, and load it again with a new backend process. One model at a time; the others serve on.
@@ -172,7 +185,8 @@ def _canary(model: str, config: Any) -> messages.ModelInferRequest:  # noqa: ANN
     return request
 
 
-def _told(answer: messages.ModelInferResponse | None) -> float:
-    """What our backend says in its answer to a canary: JSON in place of an output. 0 for any other answer."""
+def _told(answer: messages.ModelInferResponse | None) -> dict[str, Any]:
+    """What our backend says in its answer to a canary: JSON in place of an output. Empty for any other answer."""
     raw = answer.raw_output_contents[0] if answer is not None and answer.raw_output_contents else b""
-    return float(json.loads(raw)["longest_s"]) if raw.startswith(b'{"%s":' % CANARY.encode()) else 0.0
+    told: dict[str, Any] = json.loads(raw) if raw.startswith(b'{"%s":' % CANARY.encode()) else {}
+    return told

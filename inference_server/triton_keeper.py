@@ -30,10 +30,17 @@ class TritonKeeper:
     Args:
         settings: Where and what to serve.
         restarts: Told of each loss.
+        computes_on: Told a model and the device that it computes on.
         say: Tells the user something.
     """
 
-    def __init__(self, settings: TritonSettings, restarts: Restarts, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: TritonSettings,
+        restarts: Restarts,
+        computes_on: Callable[[str, str], None],
+        say: Callable[[str], None],
+    ) -> None:
         self.served = asyncio.Event()
         """Set when every model was ready for the first time, or tried if some may be missing."""
         self.version = ""
@@ -41,6 +48,7 @@ class TritonKeeper:
         """Seconds from its last start until it served."""
         self._settings = settings
         self._restarts = restarts
+        self._computes_on = computes_on
         self._say = say
         self._secret = new_secret()
         self._log = TritonLog(settings.log_path)
@@ -213,6 +221,7 @@ class TritonKeeper:
             control,
             self._restarts.report,
             self._reloaded,
+            self._computes_on,
             self._settings.startup_timeout_s,
         )
 
