@@ -33,7 +33,8 @@ class DeviceMetrics:
             ["device"],
             registry=registry,
         )
-        configured.labels(settings.device).set(1)
+        for device in ("cpu", "gpu"):
+            configured.labels(device).set(device == settings.device)
 
     def heard(self, model: str, device: str) -> None:
         """Note what a model's backend says of itself.

@@ -20,8 +20,13 @@ _MEANINGS = (
     ),
     (
         r"has kind KIND_GPU but no GPUs are available",
-        "This machine has no GPU that Triton can use: unset ONCO_TRITON_MODEL_CONFIG_NAME to serve on the CPU.",
+        "This machine has no GPU that Triton can use: unset ONCO_TRITON_MODEL_CONFIG_NAME, or set ONCO_TRITON_DEVICE=cpu.",
     ),
+    (
+        r"on (?P<device>cuda:\d+): .*(out of memory|Failed to allocate memory)",
+        "The memory of {device} is full: end what uses it (`nvidia-smi`), or lower ONCO_TRITON_GPU_INSTANCES.",
+    ),
+    (r"KIND_GPU is impossible: (?P<reason>.*?)\"?$", "{reason} Or serve on the CPU: ONCO_TRITON_DEVICE=cpu."),
     (
         r"(?P<library>libpython[\d.]+so[\d.]*): cannot open shared object",
         "The shared library {library} is missing. Debian, Ubuntu: apt-get install libpython3.x of the same version.",
@@ -54,6 +59,6 @@ def explain(lines: list[str]) -> str | None:
     """Return what the log lines mean, None where nobody knows."""
     text = "\n".join(lines)
     for pattern, meaning in _MEANINGS:
-        if match := re.search(pattern, text):
+        if match := re.search(pattern, text, re.MULTILINE):
             return meaning.format(**match.groupdict())
     return None

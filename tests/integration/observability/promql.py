@@ -15,7 +15,8 @@ DASHBOARDS = sorted((FOLDER / "grafana/dashboards").glob("*.json"))
 QUOTED = r'"[^"]*"'
 SELECTOR = re.compile(rf"\b(?:nv_\w+|oncoserve_\w+|up)\b(?:\{{(?:{QUOTED}|[^\"}}])*\}})?")
 LANGUAGE = {"sum", "min", "by", "rate", "increase", "histogram_quantile", "le", "model", "stage", "status", "route",
-            "code", "source", "reason", "state", "part", "cause", "changes", "and", "e6", "m"}  # fmt: skip
+            "code", "source", "reason", "state", "part", "cause", "changes", "and", "on", "instance", "gpu", "name",
+            "e6", "m"}  # fmt: skip
 
 
 def dashboard():
