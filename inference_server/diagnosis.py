@@ -20,7 +20,7 @@ _MEANINGS = (
     ),
     (
         r"has kind KIND_GPU but no GPUs are available",
-        "This machine has no GPU that Triton can use: unset ONCO_TRITON_MODEL_CONFIG_NAME, or set ONCO_TRITON_DEVICE=cpu.",
+        "This machine has no GPU that Triton can use: unset ONCO_TRITON_MODEL_CONFIG_NAME and ONCO_TRITON_DEVICE.",
     ),
     (
         r"on (?P<device>cuda:\d+): .*(out of memory|Failed to allocate memory)",

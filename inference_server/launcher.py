@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from inference_server import diagnosis, gpu, runtime
-from inference_server.device_metrics import DeviceMetrics, watch_gpus
+from inference_server import diagnosis, runtime
+from inference_server.devices import choice
+from inference_server.devices.device_metrics import DeviceMetrics, watch_gpus
 from inference_server.launch_errors import LaunchError
 from inference_server.restarts import COMMAND, TRITON, Restarts
 from inference_server.status_server import StatusServer
@@ -45,7 +46,7 @@ def launch(settings: TritonSettings, command: Sequence[str], say: Callable[[str]
     check_ports(settings)
     if command and shutil.which(command[0]) is None:
         raise LaunchError(f"Cannot start {command[0]}: there is no such command.")
-    settings = gpu.choose(settings, say)
+    settings = choice.choose(settings, say)
     runtime.remove_stale_shared_memory()
     try:
         return asyncio.run(_keep(settings, command, say))

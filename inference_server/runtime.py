@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from inference_server import gpu
+from inference_server.devices import choice
 from inference_server.launch_errors import LaunchError
 from inference_server.triton_control import GUARD, GUARDED
 from inference_server.triton_settings import PREFIX, TritonSettings
@@ -184,7 +184,7 @@ def environment(settings: TritonSettings, environ: Mapping[str, str] = os.enviro
         excepted = environ.get("no_proxy") or environ.get("NO_PROXY", "")
         changes["no_proxy"] = ",".join(filter(None, (excepted, collector)))
     if settings.device == "gpu":
-        changes |= gpu.visible(settings)
+        changes |= choice.visible(settings)
     # ONNX Runtime 1.29 and later report to Microsoft unless told not to.
     return {"ORT_DISABLE_TELEMETRY": "1", **environ, **changes, f"{PREFIX}THREADS": str(settings.threads)}
 

@@ -7,7 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from inference_server import gpu_instances, runtime
+from inference_server import runtime
+from inference_server.devices import gpu_instances
 from inference_server.launch_errors import LaunchError
 from inference_server.model_keeper import ModelKeeper
 from inference_server.restarts import TRITON, Restarts, backend_of

@@ -22,6 +22,7 @@ def pytest_addoption(parser):
         ("prometheus", "prometheus and promtool"),
         ("docker", "a Docker engine with Compose"),
         ("aws", "the emulator of AWS"),
+        ("compiler", "a C compiler"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")

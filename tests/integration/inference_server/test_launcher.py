@@ -241,6 +241,7 @@ def test_exit_on_error_false_serves_the_other_models(repository, tmp_path):
         ({"model_repository": "a folder"}, "Triton cannot work in a path with a space"),
         ({"work_directory": "build/a folder"}, "Triton cannot work in a path with a space"),
         ({"host": "192.0.2.1"}, "of 192.0.2.1 (Cannot assign requested address)"),
+        ({"device": "gpu"}, "ONCO_TRITON_DEVICE=gpu: "),  # on a GPU too: this environment's onnxruntime has no CUDA
         ({"work_directory": "/proc/nowhere"}, "Cannot prepare Triton in /proc/nowhere"),
     ],
 )

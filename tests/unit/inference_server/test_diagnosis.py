@@ -23,6 +23,14 @@ LIBPYTHON = (
     "/backends/python/triton_python_backend_stub: error while loading shared libraries: "
     "libpython3.11.so.1.0: cannot open shared object file: No such file or directory"
 )
+REFUSED = (
+    "E1126 22:14:18.734364 27718 model_lifecycle.cc:642] \"failed to load 'tiny' version 1: Internal: "
+    'TritonModelException: KIND_GPU is impossible: There is no NVIDIA driver (libcuda.so.1: there is no such file)."'
+)
+FULL = (
+    "E1126 22:14:18.734364 27718 model_lifecycle.cc:642] \"failed to load 'tiny' version 1: Internal: "
+    "TritonModelException: the graph does not run on cuda:1: CUDA failure 2: out of memory ; GPU=1 ; hostname=vm"
+)
 INFO = 'I1122 21:49:33.735651 5555 http_server.cc:4713] "Started HTTPService at 127.0.0.1:18000"'
 GPU = 'E1122 21:48:39.352431 5189 server.cc:241] "CudaDriverHelper has not been initialized."'
 
@@ -34,6 +42,8 @@ GPU = 'E1122 21:48:39.352431 5189 server.cc:241] "CudaDriverHelper has not been 
         (NO_VERSION, "Run `oncoserve models export`, in a checkout `make models`."),
         (NO_GRAPH, "Run `oncoserve models export`, in a checkout `make models`."),
         (NO_GPU, "unset ONCO_TRITON_MODEL_CONFIG_NAME"),
+        (REFUSED, "There is no NVIDIA driver (libcuda.so.1: there is no such file). Or serve on the CPU"),
+        (FULL, "The memory of cuda:1 is full"),
         (LIBPYTHON, "libpython3.11.so.1.0 is missing"),
         ("ModuleNotFoundError: No module named 'onnxruntime'", "The package onnxruntime is not installed"),
         ("boost: No space left on device", "raise shm_size"),

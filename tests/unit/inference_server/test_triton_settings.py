@@ -62,6 +62,11 @@ def test_other_programs_variables_are_left_alone(environ):
         ("LOG_LEVEL", "loud"),
         ("EXIT_ON_ERROR", "perhaps"),
         ("MODEL_CONFIG_NAME", "../gpu"),
+        ("DEVICE", "cuda"),
+        ("GPUS", "0,"),
+        ("GPUS", "GPU-0"),
+        ("GPU_INSTANCES", "0"),
+        ("GPU_INSTANCES", "9"),
     ],
 )
 def test_a_value_out_of_bounds_names_its_variable(environ, name, value):
@@ -73,6 +78,19 @@ def test_a_value_out_of_bounds_names_its_variable(environ, name, value):
 def test_ports_must_differ(environ):
     environ(HTTP_PORT="8003")
     with pytest.raises(SettingsError, match="grpc_port, http_port, metrics_port, status_port must differ"):
+        TritonSettings.from_environment()
+
+
+def test_the_models_run_on_the_cpu_unless_told_otherwise(environ):
+    environ()
+    assert TritonSettings.from_environment().device == "cpu"
+    environ(DEVICE="gpu", GPUS="0,10")
+    assert TritonSettings.from_environment().gpu_numbers == [0, 10]
+
+
+def test_a_gpu_is_named_once(environ):
+    environ(GPUS="1,0,01")
+    with pytest.raises(SettingsError, match="ONCO_TRITON_GPUS=1,0,01 names a GPU twice"):
         TritonSettings.from_environment()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from inference_server.cuda_driver import MIB, Device
+from inference_server.devices.cuda_driver import MIB, Device
 from inference_server.launch_errors import LaunchError
 from inference_server.triton_settings import PREFIX, TritonSettings
 
@@ -78,7 +78,7 @@ def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettin
 
 def probe(settings: TritonSettings) -> Probe:
     """Try the GPUs that the settings name, in a process of its own; takes seconds."""
-    argv = [sys.executable, "-m", "inference_server.gpu_probe"]
+    argv = [sys.executable, "-m", "inference_server.devices.gpu_probe"]
     try:
         done = subprocess.run(  # noqa: S603 - a module of ours
             argv, env={**os.environ, **visible(settings)}, capture_output=True, timeout=PROBE_S, text=True, check=False

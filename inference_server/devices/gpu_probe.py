@@ -1,4 +1,4 @@
-"""`python -m inference_server.gpu_probe`: tries the GPU and says in a line of JSON whether it works.
+"""`python -m inference_server.devices.gpu_probe`: tries the GPU and says in a line of JSON whether it works.
 
 A process of its own, since a broken CUDA library can end the process that loads it.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from inference_server.backends.onnxruntime import cuda_libraries
-from inference_server.cuda_driver import CudaDriver, DriverProblem, no_memory
+from inference_server.devices.cuda_driver import CudaDriver, DriverProblem, no_memory
 
 DEFAULT_CUDA: Final = 13  # of requirements-gpu.lock: asked of the driver where onnxruntime is the one without CUDA
 NO_MEMORY: Final = re.compile(r"out of memory|Failed to allocate memory", re.IGNORECASE)
@@ -30,7 +30,7 @@ def probe() -> dict[str, object]:
     """Try driver, GPUs, libraries and an execution on each GPU, in the order in which one needs the other.
 
     Returns:
-        The fields of `gpu.Probe`; `reason` ends at the first that fails.
+        The fields of `choice.Probe`; `reason` ends at the first that fails.
     """
     found: dict[str, object] = {"reason": "", "driver": "", "devices": []}
     try:
