@@ -129,15 +129,17 @@ def rows(requests: Sequence[Mapping[str, Tensor]]) -> int:
 
 
 class Buffers:
-    """Joins requests along the batch axis, and fills them up to a number of rows, without new memory for each batch.
+    """Joins requests along the batch axis, each row copied once, in memory that is kept from batch to batch.
 
     Args:
-        rows: How many every batch has in the end; 0 leaves each as large as it is.
+        most: The most rows of a batch; 0 where requests are never joined.
+        filled: Whether every batch is filled up to `most` rows.
         prepare: Called once with each piece of memory that batches are joined in.
     """
 
-    def __init__(self, rows: int, prepare: Callable[[Tensor], None] | None = None) -> None:
-        self._rows = rows
+    def __init__(self, most: int, *, filled: bool, prepare: Callable[[Tensor], None] | None = None) -> None:
+        self._most = most
+        self._filled = filled
         self._prepare = prepare
         self._buffers: dict[str, Tensor] = {}
 
@@ -146,17 +148,21 @@ class Buffers:
 
         What is returned is overwritten by the next call. Rows that fill up hold what an earlier batch left there.
         """
-        if len(requests) == 1 and (self._rows == 0 or (self._prepare is None and self._rows == rows(requests))):
+        if len(requests) == 1 and self._passes(requests[0]):
             return requests[0]
-        if self._rows == 0:
-            return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
+        count = rows(requests)
+        joint = {}
         for name, tensor in requests[0].items():
             buffer = self._buffer(name, tensor)
-            np.concatenate([inputs[name] for inputs in requests], out=buffer[: rows(requests)])
-        return self._buffers
+            np.concatenate([inputs[name] for inputs in requests], out=buffer[:count])
+            joint[name] = buffer if self._filled else buffer[:count]
+        return joint
+
+    def _passes(self, request: Mapping[str, Tensor]) -> bool:
+        return not self._filled or (self._prepare is None and rows([request]) == self._most)
 
     def _buffer(self, name: str, like: Tensor) -> Tensor:
-        shape = (self._rows, *like.shape[1:])
+        shape = (self._most, *like.shape[1:])
         buffer = self._buffers.get(name)
         if buffer is None or buffer.shape != shape:
             self._buffers[name] = buffer = np.zeros(shape, like.dtype)

@@ -82,10 +82,10 @@ class Sessions:
     """
 
     def __init__(self, graph: Path, options: onnxruntime.SessionOptions, device: Device, max_batch_size: int) -> None:
-        fixed = device.name != "cpu" and max_batch_size > 0
-        sizes = onnx_batches.filled_sizes(max_batch_size) if fixed else [0]
-        kind = _BoundSession if fixed and device.bound else _Session
-        self._sessions = [kind(graph, options, device, rows) for rows in sizes]
+        self._fixed = device.name != "cpu" and max_batch_size > 0
+        sizes = onnx_batches.filled_sizes(max_batch_size) if self._fixed else [max_batch_size]
+        kind = _BoundSession if self._fixed and device.bound else _Session
+        self._sessions = [kind(graph, options, device, rows, fixed=self._fixed) for rows in sizes]
 
     @property
     def inputs(self) -> Sequence[Any]:
@@ -108,7 +108,7 @@ class Sessions:
 
     def filled(self, rows: int) -> int:
         """How many rows a batch of so many is filled up to."""
-        return self._session_for(rows).rows or rows
+        return self._session_for(rows).rows if self._fixed else rows
 
     def run(self, names: Sequence[str], requests: Sequence[Mapping[str, "Tensor"]]) -> Sequence["Tensor"]:
         """Run the graph once on the rows of all requests.
@@ -120,17 +120,19 @@ class Sessions:
         Returns:
             The outputs; those of a batch that was filled up go on after the rows of the requests.
         """
-        session = self._sessions[0] if len(self._sessions) == 1 else self._session_for(onnx_batches.rows(requests))
+        session = self._session_for(onnx_batches.rows(requests)) if self._fixed else self._sessions[0]
         return session.run(names, requests)
 
     def _session_for(self, rows: int) -> "_Session":
-        return next((each for each in self._sessions if each.rows >= rows), self._sessions[0])
+        return next(each for each in self._sessions if each.rows >= rows)
 
 
 class _Session:
-    """A session for one number of rows, or for any (0)."""
+    """A session for one number of rows or, not `fixed`, for up to so many."""
 
-    def __init__(self, graph: Path, options: onnxruntime.SessionOptions, device: Device, rows: int) -> None:
+    def __init__(
+        self, graph: Path, options: onnxruntime.SessionOptions, device: Device, rows: int, *, fixed: bool
+    ) -> None:
         self.rows = rows
         # By default a session whose GPU fails goes on with the CPU, at its creation and at any run.
         providers = [(device.provider, dict(device.options))]
@@ -141,7 +143,8 @@ class _Session:
         self.inputs: Sequence[Any] = self._session.get_inputs()
         self.outputs: Sequence[Any] = self._session.get_outputs()
         self._device = device
-        self._buffers = onnx_batches.Buffers(rows, cuda_libraries.pin if device.pinned else None)
+        prepare = cuda_libraries.pin if device.pinned else None
+        self._buffers = onnx_batches.Buffers(rows, filled=fixed, prepare=prepare)
 
     def run(self, names: Sequence[str], requests: Sequence[Mapping[str, "Tensor"]]) -> Sequence["Tensor"]:
         outputs: Sequence[Tensor] = self._session.run(names, self._buffers.joined(requests))
@@ -151,8 +154,10 @@ class _Session:
 class _BoundSession(_Session):
     """One whose inputs and outputs have their places on the device: nothing is allocated from batch to batch."""
 
-    def __init__(self, graph: Path, options: onnxruntime.SessionOptions, device: Device, rows: int) -> None:
-        super().__init__(graph, options, device, rows)
+    def __init__(
+        self, graph: Path, options: onnxruntime.SessionOptions, device: Device, rows: int, *, fixed: bool
+    ) -> None:
+        super().__init__(graph, options, device, rows, fixed=fixed)
         self._bound = self._session.io_binding()
         self._in: dict[str, onnxruntime.OrtValue] = {}
         self._out: dict[str, onnxruntime.OrtValue] = {}

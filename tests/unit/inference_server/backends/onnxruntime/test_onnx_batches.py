@@ -78,34 +78,45 @@ def test_no_requests_make_no_groups():
 
 def test_a_single_request_that_needs_no_filling_is_not_copied():
     request = images(2)
-    assert Buffers(0).joined([request])["image"] is request["image"]
-    assert Buffers(2).joined([request])["image"] is request["image"]
+    assert Buffers(8, filled=False).joined([request])["image"] is request["image"]
+    assert Buffers(2, filled=True).joined([request])["image"] is request["image"]
 
 
 def test_a_request_without_axes_is_passed_on():
     request = {"threshold": np.float32(0.5)}
-    assert Buffers(0).joined([request]) is request
+    assert Buffers(0, filled=False).joined([request]) is request
 
 
-@pytest.mark.parametrize("size", [0, 6, 8])
-def test_splitting_undoes_joining(size):
+@pytest.mark.parametrize(("most", "filled"), [(6, False), (6, True), (8, False), (8, True)])
+def test_splitting_undoes_joining(most, filled):
     requests = [images(1, fill=1), images(3, fill=2), images(2, fill=3)]
     assert rows(requests) == 6
-    joint = Buffers(size).joined(requests)
-    assert joint["image"].shape == (size or 6, 4, 4, 3)
+    size = most if filled else 6
+    joint = Buffers(most, filled=filled).joined(requests)
+    assert joint["image"].shape == (size, 4, 4, 3)
     assert joint["image"].dtype == np.uint8
-    for request, answer in zip(requests, split(joint, [1, 3, 2], size or 6), strict=True):
+    for request, answer in zip(requests, split(joint, [1, 3, 2], size), strict=True):
         np.testing.assert_array_equal(answer["image"], request["image"])
         assert np.shares_memory(answer["image"], joint["image"])
 
 
-def test_batches_of_a_fixed_size_share_their_memory_as_long_as_their_shape_stays():
-    buffers = Buffers(4)
+@pytest.mark.parametrize("filled", [False, True])
+def test_batches_share_their_memory_as_long_as_their_shape_stays(filled):
+    buffers = Buffers(4, filled=filled)
     first = buffers.joined([images(1), images(2, fill=7)])["image"]
     again = buffers.joined([images(1, fill=9), images(1, fill=8)])["image"]
-    assert again is first
+    assert np.shares_memory(again, first)
     assert again[:2, 0, 0, 0].tolist() == [9, 8]
-    assert buffers.joined([images(3, height=8)])["image"].shape == (4, 8, 4, 3)
+    assert len(again) == (4 if filled else 2)
+    assert buffers.joined([images(2, height=8), images(1, height=8)])["image"].shape[1:] == (8, 4, 3)
+
+
+def test_memory_is_prepared_once_and_always_used_where_it_has_to_be():
+    prepared = []
+    buffers = Buffers(2, filled=True, prepare=prepared.append)
+    joint = [buffers.joined([images(2, fill=fill)])["image"] for fill in (1, 2)]
+    assert [array is prepared[0] for array in joint] == [True, True]
+    assert len(prepared) == 1
 
 
 @pytest.mark.parametrize("shape", [(1,), (7, 2), ()])
