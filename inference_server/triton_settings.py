@@ -39,8 +39,8 @@ class TritonSettings(BaseSettings):
     """Use <model>/configs/<name>.pbtxt where there is one; empty means config.pbtxt, or gpu.pbtxt on a GPU."""
     device: Literal["cpu", "gpu", "auto"] = "cpu"
     """Where the models run; gpu refuses to start where none works, auto takes the CPU then, and says why."""
-    gpus: str = Field(default="", pattern=r"^(\d{1,3}(,\d{1,3})*)?$")
-    """Numbers of the GPUs to use, as nvidia-smi counts them, such as 0,1; empty means all."""
+    gpus: str = Field(default="all", pattern=r"^(all|\d{1,3}(,\d{1,3})*)$")
+    """The GPUs to use, by the numbers that nvidia-smi gives them, such as 0,1."""
     gpu_instances: int = Field(default=1, ge=1, le=8)
     """Instances of each model on each GPU; each has its own process and its own copy of the weights."""
     threads: int = Field(default_factory=available_cores, ge=1, le=1024)
@@ -94,8 +94,8 @@ class TritonSettings(BaseSettings):
 
     @property
     def gpu_numbers(self) -> list[int]:
-        """The chosen GPUs; empty means all."""
-        return [int(number) for number in self.gpus.split(",") if number]
+        """The chosen GPUs; none for all of them."""
+        return [int(number) for number in self.gpus.split(",") if number != "all"]
 
     @property
     def ports(self) -> dict[str, int]:

@@ -113,5 +113,5 @@ def _obituary(code: int, output: str) -> str:
 
 def visible(settings: TritonSettings) -> Mapping[str, str]:
     """The variables by which CUDA shows a process the chosen GPUs only, numbered as in nvidia-smi."""
-    chosen = {"CUDA_VISIBLE_DEVICES": settings.gpus} if settings.gpus else {}
+    chosen = {"CUDA_VISIBLE_DEVICES": settings.gpus} if settings.gpu_numbers else {}
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **chosen}

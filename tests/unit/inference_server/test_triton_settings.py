@@ -64,6 +64,7 @@ def test_other_programs_variables_are_left_alone(environ):
         ("MODEL_CONFIG_NAME", "../gpu"),
         ("DEVICE", "cuda"),
         ("GPUS", "0,"),
+        ("GPUS", ""),
         ("GPUS", "GPU-0"),
         ("GPU_INSTANCES", "0"),
         ("GPU_INSTANCES", "9"),
@@ -83,7 +84,7 @@ def test_ports_must_differ(environ):
 
 def test_the_models_run_on_the_cpu_unless_told_otherwise(environ):
     environ()
-    assert TritonSettings.from_environment().device == "cpu"
+    assert (TritonSettings.from_environment().device, TritonSettings.from_environment().gpu_numbers) == ("cpu", [])
     environ(DEVICE="gpu", GPUS="0,10")
     assert TritonSettings.from_environment().gpu_numbers == [0, 10]
 

@@ -60,7 +60,7 @@ def test_a_model_is_on_every_gpu_of_its_instances_but_never_on_both_kinds(regist
     }
 
 
-@pytest.mark.parametrize(("gpus", "numbers"), [("", [0, 1, 2]), ("2", [2])])
+@pytest.mark.parametrize(("gpus", "numbers"), [("all", [0, 1, 2]), ("2", [2])])
 def test_the_chosen_gpus_are_read(registry, gpus, numbers):
     GpuWatch(registry, TritonSettings(gpus=gpus), print, Nvml()).sample()
     assert shown(registry) == {
