@@ -1,7 +1,20 @@
 # Every command of the project. CI runs the same ones (.ci/run).
 PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
+
+# DEVICE=gpu serves on a GPU or not at all, DEVICE=auto on one that works and else on the CPU: docs/gpu.md. ONNX Runtime
+# is one package for the CPU and another, of the same name inside, for a GPU: each has an environment of its own.
+DEVICE ?= $(or $(ONCO_TRITON_DEVICE),cpu)
+ifneq ($(DEVICE),$(filter cpu gpu auto,$(firstword $(DEVICE))))
+  $(error DEVICE is "$(DEVICE)": it is cpu, gpu or auto)
+endif
+ifneq ($(DEVICE),cpu)
+  # As whatever computes on the GPU will look for it.
+  DRIVER := $(shell $(PYTHON) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null && echo found)
+  NO_DRIVER := This machine has no NVIDIA driver (no libcuda.so.1 is found)
+endif
+GPU  := $(if $(filter gpu,$(DEVICE))$(and $(filter auto,$(DEVICE)),$(DRIVER)),-gpu)
+VENV := .venv$(GPU)
+BIN  := $(VENV)/bin
 
 # ONNX Runtime 1.29 and later report to Microsoft unless told not to.
 export ORT_DISABLE_TELEMETRY = 1
@@ -12,8 +25,9 @@ export ORT_DISABLE_TELEMETRY = 1
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.runtime  ## Export the models, start Triton and the frontend; http://localhost:5000/ (Ctrl-C stops all).
-	@$(BIN)/oncoserve run
+run: $(VENV)/.runtime  ## Export the models, start Triton and the frontend; http://localhost:5000/ (Ctrl-C stops all); DEVICE=gpu, DEVICE=auto.
+	@$(if $(filter auto$(GPU),$(DEVICE)),echo "$(NO_DRIVER): the packages for a GPU are left out.")
+	@$(if $(filter-out cpu,$(DEVICE)),ONCO_TRITON_DEVICE=$(DEVICE) )$(BIN)/oncoserve run
 
 models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving graphs (does nothing when they are there).
 	@$(BIN)/python -m model_export
@@ -87,14 +101,15 @@ $(BIN)/oncoserve: export SCRIPT = $(COMMAND)
 $(BIN)/oncoserve: | $(BIN)/python
 	@printenv SCRIPT >$@ && chmod +x $@
 
-$(VENV)/.runtime: requirements.lock | $(BIN)/python $(BIN)/oncoserve
-	@echo "Installing the locked packages into $(VENV) ..."
-	@$(PIP_SYNC) -r requirements.lock
+$(VENV)/.runtime: requirements$(GPU).lock | $(BIN)/python $(BIN)/oncoserve
+	@echo "Installing the locked packages into $(VENV) ...$(if $(GPU), with CUDA and cuDNN: 1.6 GB are downloaded, which takes minutes)"
+	@$(PIP_SYNC) -r $<
 	@touch $@
 
+# The CPU's ONNX Runtime would overwrite the GPU's.
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the locked development packages into $(VENV) ..."
-	@$(PIP_SYNC) -r requirements-dev.lock
+	@$(if $(GPU),sed '/^onnxruntime==/,/[^\]$$/d',cat) $< | $(PIP_SYNC) -r /dev/stdin
 	@touch $@
 
 # Pins that are still right stay; `make lock UPGRADE=--upgrade` takes the newest versions. The other locks repeat the
@@ -102,13 +117,15 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 # They leave out what only the command line needs: an extra's own list is compiled, not the project with the extra.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
        --no-annotate --no-header
-EXTRA = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-        print(*project["optional-dependencies"][sys.argv[1]], sep="\n")'
+EXTRAS = $(BIN)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+         print(*(need for name in sys.argv[1:] for need in project["optional-dependencies"][name]), sep="\n")'
 lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
 	@$(LOCK) $(UPGRADE) pyproject.toml --extra service -o requirements.lock
-	@$(LOCK) $(UPGRADE) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
-	@for extra in frontend triton export aws; do \
-	  $(EXTRA) $$extra | $(LOCK) - -c requirements.lock -o requirements-$$extra.lock || exit; done
+	@$(LOCK) $(UPGRADE) pyproject.toml --extra service --extra aws --extra load --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(UPGRADE) pyproject.toml --extra service-gpu -c requirements.lock -o requirements-gpu.lock
+	@part() { name=$$1; shift; $(EXTRAS) "$$@" | $(LOCK) - -c $$pins -o requirements-$$name.lock; }; set -e; \
+	  pins=requirements.lock; part frontend frontend; part triton triton cpu; part export export cpu; part aws aws; \
+	  pins=requirements-gpu.lock; part triton-gpu triton gpu
 
 vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pins it (needs npm; the copy is committed).
 	@cd frontend/pages/vendor && npm ci --silent --ignore-scripts --no-audit --no-fund
@@ -120,5 +137,5 @@ vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pi
 # brain_tumour was trained here and is kept in git: only its graph for GPUs is built.
 EXPORTED = $(filter-out model_repository/brain_tumour/%,$(wildcard model_repository/*/[0-9]*/)) \
            $(wildcard model_repository/brain_tumour/[0-9]*/model.gpu.onnx)
-clean:           ## Remove what was built (the environment, the exported models, the downloads).
-	rm -rf $(VENV) build $(EXPORTED) .mypy_cache .pytest_cache .ruff_cache .coverage
+clean:           ## Remove what was built (the environments, the exported models, the downloads).
+	rm -rf .venv .venv-gpu build $(EXPORTED) .mypy_cache .pytest_cache .ruff_cache .coverage
