@@ -102,7 +102,7 @@ $(BIN)/oncoserve: | $(BIN)/python
 	@printenv SCRIPT >$@ && chmod +x $@
 
 $(VENV)/.runtime: requirements$(GPU).lock | $(BIN)/python $(BIN)/oncoserve
-	@echo "Installing the locked packages into $(VENV) ...$(if $(GPU), with CUDA and cuDNN: 1.6 GB are downloaded, which takes minutes)"
+	@echo "Installing the locked packages into $(VENV)$(if $(GPU), (1.6 GB to download and 2.6 GB on the disk: CUDA and cuDNN)) ..."
 	@$(PIP_SYNC) -r $<
 	@touch $@
 
