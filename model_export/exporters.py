@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -253,7 +253,7 @@ def _up_to_date(exporter: Exporter, layout: Layout) -> bool:
         record = json.loads((folder / "export.json").read_bytes())
         files = {name: file["sha256"] for name, file in record["files"].items()}
         exported = (files, record["source"], record["exported_with"])
-        expected = ({name: sha256_of(folder / name) for name in files}, _source(exporter), _exported_with())
+        expected = ({name: sha256_of(folder / name) for name in files}, _source(exporter), _exported_with(record))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     targets = [path for samples in exporter.samples for path in _sample_targets(exporter, samples, layout).values()]
@@ -273,13 +273,18 @@ def _source(exporter: Exporter) -> dict[str, str]:
     }
 
 
-def _exported_with() -> dict[str, Any]:
-    """What an export depends on besides its source: the libraries and this package's own code."""
+def _exported_with(earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What an export depends on besides its source: the libraries and this package's own code.
+
+    Args:
+        earlier: The record of the export that is there. Beside a GPU another version of ONNX Runtime is installed than
+            on a CPU (requirements-gpu.lock), and what the one exported serves the other, so that is no reason for anew.
+    """
     code = hashlib.sha256()
     for module in sorted(Path(__file__).parent.rglob("*.py")):
         code.update(module.read_bytes())
-    return {
-        "onnx": version("onnx"),
-        "onnxruntime": version("onnxruntime"),
-        "exporter_sha256": code.hexdigest(),
-    }
+    try:
+        onnxruntime = version("onnxruntime")
+    except PackageNotFoundError:
+        onnxruntime = earlier["exported_with"]["onnxruntime"] if earlier else version("onnxruntime-gpu")
+    return {"onnx": version("onnx"), "onnxruntime": onnxruntime, "exporter_sha256": code.hexdigest()}
