@@ -15,7 +15,8 @@ CUDA: Final = "CUDAExecutionProvider"
 
 # Parts of cuDNN that it loads by itself, from its own folder, at the first convolution.
 _CUDNN_PARTS = ("graph", "ops", "heuristic", "engines_precompiled", "engines_runtime_compiled")
-_CUFFT = {"12": "11"}  # CUDA's number -> that of its cuFFT; 12 from CUDA 13 on
+# Not cuFFT, which ONNX Runtime loads where a graph has a Fourier transform: the image does without it.
+_CUDA_PARTS = ("cudart", "cublasLt", "cublas", "nvrtc")
 
 
 def cuda_major() -> str:
@@ -64,8 +65,7 @@ def pin(array: "Tensor") -> None:
 
 
 def _names(major: str) -> list[str]:
-    own = [f"lib{name}.so.{major}" for name in ("cudart", "cublasLt", "cublas", "nvrtc")]
-    return [*own, f"libcufft.so.{_CUFFT.get(major, '12')}", "libcurand.so.10", "libcudnn.so.9"]
+    return [*(f"lib{name}.so.{major}" for name in _CUDA_PARTS), "libcurand.so.10", "libcudnn.so.9"]
 
 
 def _cudnn_parts() -> list[str]:
