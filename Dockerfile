@@ -1,5 +1,5 @@
-# Both images. They share the base and the exported models, which is why this is one file.
-# docker compose builds the targets `triton` and `frontend`, deploy/aws also `worker`; what changes most often is copied last.
+# All images. They share the base and the exported models, which is why this is one file. docker compose builds the targets
+# `triton` (with a GPU `triton-gpu`) and `frontend`, deploy/aws also `worker`; what changes most often is copied last.
 
 FROM python:3.11-slim-bookworm AS base
 # Not root, and by number: Kubernetes checks `runAsNonRoot` against a number only.
@@ -38,12 +38,40 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find "$stubs" -mindepth 1 -maxdepth 1 ! -name 3.11 -exec rm -r {} + \
     && rm "$packages"/nvidia_pytriton.libs/libpython3*
 
-FROM base AS triton
+FROM base AS models
+COPY --from=export /app/model_repository model_repository
+
+FROM models AS triton
 LABEL org.opencontainers.image.title="oncoserve-triton" \
       org.opencontainers.image.description="Triton Inference Server 2.51 on the CPU with the models of Oncoserve. Research use only. Not a medical device." \
       org.opencontainers.image.licenses="MIT"
 COPY --from=triton-environment /opt/venv /opt/venv
-COPY --from=export /app/model_repository model_repository
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
+COPY --chmod=755 inference_server inference_server
+USER 10001:10001
+CMD ["python", "-m", "inference_server"]
+
+# The same with the GPU's ONNX Runtime in place of the CPU's, and CUDA. Left out, 0.6 GB: what only compilers read, and
+# libraries for what no model here does: Fourier transforms (cufft, with nvJitLink), recurrent networks (cudnn_adv).
+FROM triton-environment AS triton-gpu-environment
+COPY requirements-triton-gpu.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python uninstall --quiet --yes onnxruntime \
+    && pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-triton-gpu.lock \
+    && nvidia=/opt/venv/lib/python3.11/site-packages/nvidia && cuda=$nvidia/cu13/lib \
+    && rm -r "$nvidia"/*/include "$cuda"/*.a "$cuda"/libcufft* "$cuda"/libnvJitLink* "$cuda"/libnvblas* "$cuda"/libnvrtc*alt* \
+       "$nvidia"/cudnn/lib/libcudnn_adv*
+
+FROM models AS triton-gpu
+LABEL org.opencontainers.image.title="oncoserve-triton-gpu" \
+      org.opencontainers.image.description="Triton Inference Server 2.51 on an NVIDIA GPU with the models of Oncoserve. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT"
+# What the NVIDIA Container Toolkit brings in from the machine: libcuda, and NVML for the metrics.
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_VISIBLE_DEVICES=all \
+    ONCO_TRITON_DEVICE=gpu
+COPY --from=triton-gpu-environment /opt/venv /opt/venv
 COPY --chmod=755 model_repository model_repository
 COPY --chmod=755 supervision supervision
 COPY --chmod=755 inference_server inference_server

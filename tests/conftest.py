@@ -25,6 +25,7 @@ def pytest_addoption(parser):
         ("compiler", "a C compiler"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
+    parser.addoption("--gpu-image", action="store_true", help="build the image for a GPU too, a download of 1.5 GB")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
     parser.addoption("--update-links", action="store_true", help="write the line numbers of functions into docs")
 

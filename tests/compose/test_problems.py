@@ -1,6 +1,7 @@
 """`docker compose up` ends with a message that names the cause; docs/compose.md shows the same messages."""
 
 import socket
+import subprocess
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.compose.stack import Stack
 
 pytestmark = pytest.mark.timeout(900)
 
+GPU = "docker-compose.gpu.yml"
 BRAIN_MRI = PROJECT / "model_repository" / "brain_mri" / "config.pbtxt"
 
 
@@ -93,3 +95,21 @@ def test_a_taken_port_is_named(up):
         port = taken.getsockname()[1]
         output = up(GRPC_PORT=port)
     assert f"127.0.0.1:{port}: bind: address already in use" in output
+
+
+def test_a_gpu_that_is_not_there_is_named(up, tmp_path):
+    file = tmp_path / "override.yml"
+    file.write_text("services: {check-triton: {environment: {ONCO_TRITON_DEVICE: gpu}}}\n")
+    output = up(file)
+    assert "ONCO_TRITON_DEVICE=gpu: There is no NVIDIA driver here (libcuda.so.1: cannot open shared object" in output
+    assert 'service "check-triton" didn\'t complete successfully' in output
+
+
+def test_a_docker_without_nvidias_toolkit_is_named(another, up, tmp_path):
+    runtimes = subprocess.check_output(["docker", "info", "--format", "{{json .Runtimes}}"], env=another.env, text=True)
+    if "nvidia" in runtimes:
+        pytest.skip("this engine has it")
+    image = another.compose("config", "--images", "triton").split()[0]
+    file = tmp_path / "override.yml"  # the other image says the same, and takes minutes to build
+    file.write_text(f"services: {{check-triton: {{image: {image}}}, triton: {{image: {image}}}}}\n")
+    assert 'could not select device driver "nvidia" with capabilities: [[gpu]]' in up(PROJECT / GPU, file)

@@ -13,14 +13,16 @@ from google.protobuf import text_format
 from pydantic import ValidationError
 from tritonclient.grpc import model_config_pb2 as pb
 
+from inference_server.triton_settings import TritonSettings
 from oncoserve.settings import Settings
 from testbed.servers import PROJECT
 from tests.code_blocks import code_blocks
 
-COMPOSE, GPU = "docker-compose.yml", "docker-compose.gpu.yml"
+COMPOSE, GPU, NVIDIA = "docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.nvidia.yml"
 DOCUMENT = (PROJECT / "docs" / "compose.md").read_text()
 TOOLS = Path(sys.executable).parent
 PROFILES = ([], ["--profile=observability"])
+every_combination = pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU], [COMPOSE, NVIDIA]], ids="+".join)
 
 
 def read(files, *options, **variables):
@@ -48,7 +50,7 @@ def test_hadolint():
 
 
 def test_yamllint():
-    check("yamllint", "--strict", COMPOSE, GPU)
+    check("yamllint", "--strict", COMPOSE, GPU, NVIDIA)
 
 
 def test_the_file_follows_the_compose_specification():
@@ -56,7 +58,7 @@ def test_the_file_follows_the_compose_specification():
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=str)
-@pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU]], ids=len)
+@every_combination
 def test_every_combination_is_valid(compose_command, tmp_path, files, profile):
     merged = tmp_path / "merged.json"
     merged.write_text(json.dumps(read(files, *profile)))
@@ -64,7 +66,7 @@ def test_every_combination_is_valid(compose_command, tmp_path, files, profile):
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=str)
-@pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU]], ids=len)
+@every_combination
 def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
     services = read(files, *profile)["services"]
     ours = {service["image"] for service in services.values() if "build" in service}
@@ -82,7 +84,7 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
             assert re.search(r":v?\d+\.\d+", service["image"]), f"{name}: no version"
 
 
-@pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU]], ids=len)
+@every_combination
 def test_a_proxy_that_docker_gives_to_containers_is_not_asked_for_their_own_names(compose_command, files):
     services = read(files, *PROFILES[1], NO_PROXY="hospital.example")["services"]
     for name, service in services.items():
@@ -129,8 +131,51 @@ def test_another_path_of_the_keys_makes_another_container(compose_command):
     assert {name for name in one if one[name] != other[name]} == {"check-frontend", "frontend", "worker"}
 
 
-def test_the_gpu_file_swaps_triton_and_nothing_else(compose_command):
+def test_the_gpu_file_builds_another_triton_with_a_gpu_and_changes_nothing_else(compose_command):
     cpu, gpu = read([COMPOSE])["services"], read([COMPOSE, GPU])["services"]
+    for name in ("check-triton", "triton"):
+        assert gpu[name]["image"] == "oncoserve-triton-gpu", name
+        (device,) = gpu[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}, name
+        for limit in ("mem_limit", "shm_size"):
+            assert int(gpu[name][limit]) > int(cpu[name][limit]), name
+    assert gpu["triton"]["build"]["target"] == "triton-gpu"
+    patience_s = int(TritonSettings().startup_timeout_s)
+    assert gpu["triton"]["healthcheck"]["start_period"] == f"{patience_s // 60}m0s"  # as long as the launcher waits
+    changed = {"image", "mem_limit", "shm_size", "deploy", "build", "healthcheck"}
+    for name, service in gpu.items():
+        same = service.keys() | cpu[name].keys()
+        if name in {"check-triton", "triton"}:
+            same -= changed
+        assert {key: service.get(key) for key in same} == {key: cpu[name].get(key) for key in same}, name
+    assert gpu.keys() == cpu.keys()
+
+
+@pytest.mark.parametrize(("asked", "count"), [("2", 2), ("all", -1)])
+def test_so_many_gpus_are_reserved_as_asked_for(compose_command, asked, count):
+    triton = read([COMPOSE, GPU], ONCOSERVE_GPUS=asked)["services"]["triton"]
+    assert triton["deploy"]["resources"]["reservations"]["devices"][0]["count"] == count
+
+
+def test_chosen_gpus_as_the_documentation_shows(compose_command, tmp_path):
+    (block,) = (each for each in code_blocks(PROJECT / "docs/compose.md", "yaml") if "device_ids" in each)
+    (tmp_path / "override.yml").write_text(block)
+    services = read([COMPOSE, GPU, str(tmp_path / "override.yml")])["services"]
+    for name in ("check-triton", "triton"):
+        (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "device_ids": ["1", "3"], "capabilities": ["gpu"]}, name
+
+
+def test_the_image_for_a_gpu_asks_for_one():
+    """Without ONCO_TRITON_DEVICE it would serve on the CPU without a word."""
+    stage = (PROJECT / "Dockerfile").read_text().partition(" AS triton-gpu\n")[2].partition("\nFROM ")[0]
+    values = dict(re.findall(r"(\w+)=([\w,]+)", stage))
+    assert values["ONCO_TRITON_DEVICE"] == "gpu"
+    assert set(values["NVIDIA_DRIVER_CAPABILITIES"].split(",")) == {"compute", "utility"}
+
+
+def test_nvidias_file_swaps_triton_and_nothing_else(compose_command):
+    cpu, gpu = read([COMPOSE])["services"], read([COMPOSE, NVIDIA])["services"]
     assert cpu.keys() ^ gpu.keys() == {"check-triton"}
     triton = gpu["triton"]
     assert triton["image"] == "nvcr.io/nvidia/tritonserver:24.10-py3"
@@ -149,7 +194,7 @@ def test_the_gpu_file_swaps_triton_and_nothing_else(compose_command):
     assert gpu["frontend"]["image"] == cpu["frontend"]["image"] == gpu["worker"]["image"]
 
 
-def test_every_model_has_the_configuration_that_the_gpu_file_asks_for():
+def test_every_model_has_the_configuration_that_a_gpu_asks_for():
     without = [
         path.parent.name
         for path in PROJECT.glob("model_repository/*/config.pbtxt")
@@ -166,20 +211,23 @@ def test_the_tensorrt_option_is_a_valid_configuration():
     assert accelerator.name == "tensorrt"
     assert accelerator.parameters["precision_mode"] == "FP16"
     cache = accelerator.parameters["trt_engine_cache_path"]
-    assert f"engines:{cache}" in (PROJECT / GPU).read_text()
+    assert f"engines:{cache}" in (PROJECT / NVIDIA).read_text()
 
 
 def test_every_variable_is_explained():
-    text = "".join((PROJECT / file).read_text() for file in (COMPOSE, GPU))
-    used = dict(re.findall(r"\$\{(ONCOSERVE_\w+):-([^}]*)\}", (PROJECT / COMPOSE).read_text()))
+    text = "".join((PROJECT / file).read_text() for file in (NVIDIA, GPU, COMPOSE))  # the last has the last word
+    used = dict(re.findall(r"\$\{(ONCOSERVE_\w+):-([^}]*)\}", text))
     assert set(re.findall(r"\$\{(ONCOSERVE_\w+)", text)) == used.keys()
     rows = re.findall(r"^\| `(ONCOSERVE_\w+)` \| (.*?) \|", DOCUMENT, re.MULTILINE)
     assert dict(rows) == {name: f"`{default}`" if default else "none" for name, default in used.items()}
 
 
-@pytest.mark.parametrize("part", ["frontend", "triton", "export"])
-def test_the_images_install_what_was_tested(part):
+@pytest.mark.parametrize(
+    ("part", "tested"),
+    [("frontend", ""), ("triton", ""), ("export", ""), ("triton-gpu", "-gpu")],
+)
+def test_the_images_install_what_was_tested(part, tested):
     def pins(name):
         return {line.rstrip(" \\") for line in (PROJECT / name).read_text().splitlines() if "==" in line}
 
-    assert pins(f"requirements-{part}.lock") <= pins("requirements.lock")
+    assert pins(f"requirements-{part}.lock") <= pins(f"requirements{tested}.lock")

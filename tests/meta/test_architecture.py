@@ -1,6 +1,7 @@
 """The rules of the house that a reviewer would otherwise have to remember."""
 
 import ast
+import os
 import subprocess
 import tomllib
 from collections import defaultdict
@@ -210,11 +211,64 @@ def test_locks_name_no_index_and_pin_everything():
         assert all("==" in pin and pin.endswith("\\") for pin in pins), lock
 
 
-def test_the_runtime_lock_is_part_of_the_development_lock():
-    def pins(name):
-        return {line.rstrip(" \\") for line in Path(name).read_text().splitlines() if "==" in line}
+def pins(name):
+    return {line.rstrip(" \\") for line in Path(name).read_text().splitlines() if "==" in line}
 
+
+def test_the_runtime_lock_is_part_of_the_development_lock():
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_a_gpu_gets_the_same_packages_but_another_onnxruntime_and_what_it_loads():
+    """Both of them in one environment would be a mixture of the two: they install the same files."""
+    cpu, gpu = pins("requirements.lock"), pins("requirements-gpu.lock")
+    assert {pin.partition("==")[0] for pin in cpu - gpu} == {"onnxruntime"}
+    names = {pin.partition("==")[0] for pin in gpu - cpu}
+    assert "onnxruntime-gpu" in names
+    assert {name for name in names if not name.startswith(("nvidia-", "cuda-"))} == {"onnxruntime-gpu"}
+
+
+@pytest.mark.parametrize(
+    ("device", "driver", "environment", "asked"),
+    [
+        (None, True, ".venv", None),
+        ("cpu", True, ".venv", None),
+        ("gpu", True, ".venv-gpu", "gpu"),
+        ("gpu", False, ".venv-gpu", "gpu"),
+        ("auto", True, ".venv-gpu", "auto"),
+        ("auto", False, ".venv", "auto"),
+    ],
+)
+def test_make_installs_for_a_gpu_where_one_is_asked_for_or_has_a_driver(device, driver, environment, asked, tmp_path):
+    """With a Python that says of the driver what the test says; nothing is installed."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexit {int(not driver)}\n")
+    python.chmod(0o755)
+    command = [
+        "make",
+        "--dry-run",
+        "--always-make",
+        "run",
+        f"PYTHON={python}",
+        *([f"DEVICE={device}"] if device else []),
+    ]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ONCO", "MAKE", "MFLAGS"))}
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, env=inherited).stdout.splitlines()
+    assert lines[-1] == f"{f'ONCO_TRITON_DEVICE={asked} ' if asked else ''}{environment}/bin/oncoserve run"
+    (installation,) = [line for line in lines if "pip install" in line]
+    assert installation.startswith(f"{environment}/bin/python ")
+    assert installation.endswith(f"requirements{environment.removeprefix('.venv')}.lock")
+    download = [
+        line for line in lines if "1.6 GB to download" in line and lines.index(line) < lines.index(installation)
+    ]
+    assert bool(download) is (environment == ".venv-gpu")
+    assert bool([line for line in lines if "no NVIDIA driver" in line]) is (device == "auto" and not driver)
+
+
+def test_make_names_the_devices_that_there_are():
+    done = subprocess.run(["make", "--dry-run", "run", "DEVICE=tpu"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert 'DEVICE is "tpu": it is cpu, gpu or auto.' in done.stderr
 
 
 def tracked():

@@ -4,12 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from PIL import Image
 
+from model_export import exporters
 from model_export.__main__ import main
 from model_export.export_errors import CheckError
 from model_export.export_files import Layout
@@ -186,6 +188,39 @@ def test_a_second_run_does_nothing(exported: Path, layout: Layout, recipe: TinyR
     assert recipe.builds == 1
     assert said == ["tiny: up to date"]
     assert (exported / "model.onnx").stat() == before
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment as requirements-gpu.lock makes it: another package has ONNX Runtime, in another version."""
+    installed = {"onnx": version("onnx"), "onnxruntime-gpu": "1.2.3"}
+
+    def version_there(name: str) -> str:
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(exporters, "version", version_there)
+
+
+@pytest.mark.usefixtures("on_a_gpu")
+def test_an_export_beside_a_gpu_is_recorded(layout: Layout, recipe: TinyRecipe, said: list[str]) -> None:
+    export(TINY, layout, said.append)
+    record = json.loads((layout.version("tiny") / "export.json").read_bytes())
+    assert record["exported_with"]["onnxruntime"] == "1.2.3"
+    export(TINY, layout, said.append)
+    assert (recipe.builds, said[-1]) == (1, "tiny: up to date")
+
+
+def test_what_was_exported_for_a_cpu_is_up_to_date_beside_a_gpu(
+    exported: Path, layout: Layout, recipe: TinyRecipe, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("on_a_gpu")
+    export(TINY, layout, lambda _: None)
+    assert recipe.builds == 1
+    (exported / "model.onnx").write_bytes(b"other")
+    export(TINY, layout, lambda _: None)
+    assert recipe.builds == 2
 
 
 @pytest.mark.parametrize(
