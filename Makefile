@@ -106,10 +106,11 @@ $(VENV)/.runtime: requirements$(GPU).lock | $(BIN)/python $(BIN)/oncoserve
 	@$(PIP_SYNC) -r $<
 	@touch $@
 
-# The CPU's ONNX Runtime would overwrite the GPU's.
+# The CPU's ONNX Runtime, with its hashes, would overwrite the GPU's.
+WITHOUT_ONNXRUNTIME = sed '/^onnxruntime==/,/[^\]$$/d'
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the locked development packages into $(VENV) ..."
-	@$(if $(GPU),sed '/^onnxruntime==/,/[^\]$$/d',cat) $< | $(PIP_SYNC) -r /dev/stdin
+	@$(if $(GPU),$(WITHOUT_ONNXRUNTIME),cat) $< | $(PIP_SYNC) -r /dev/stdin
 	@touch $@
 
 # Pins that are still right stay; `make lock UPGRADE=--upgrade` takes the newest versions. The other locks repeat the

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import tomllib
 from collections import defaultdict
@@ -263,6 +264,17 @@ def test_make_installs_for_a_gpu_where_one_is_asked_for_or_has_a_driver(device, 
     ]
     assert bool(download) is (environment == ".venv-gpu")
     assert bool([line for line in lines if "no NVIDIA driver" in line]) is (device == "auto" and not driver)
+
+
+def test_development_beside_a_gpu_is_without_the_onnxruntime_of_the_cpu():
+    command = ["make", "--dry-run", "--always-make", ".venv-gpu/.dev", "DEVICE=gpu"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    (line,) = [line for line in lines if "requirements-dev.lock" in line]
+    passed_on, _, installation = line.partition(" | ")
+    assert installation.startswith(".venv-gpu/bin/python -m pip install")
+    given = subprocess.run(passed_on, shell=True, capture_output=True, text=True, check=True).stdout  # noqa: S602
+    blocks = re.split(r"^(?=\S)", Path("requirements-dev.lock").read_text(), flags=re.MULTILINE)
+    assert given == "".join(block for block in blocks if not block.startswith("onnxruntime=="))
 
 
 def test_make_names_the_devices_that_there_are():
