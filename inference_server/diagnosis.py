@@ -11,7 +11,7 @@ _NOISE = re.compile(r"^I\d{4} |pinned_memory_manager|CudaDriverHelper|NVML|DCGM"
 _MEANINGS = (
     (r"Socket '(?P<address>[^']*):(?P<port>\d+)' already in use", "Port {port} on {address} is taken."),
     (
-        r"at least one version must be available|model\.onnx is missing|unable to find '.*\.onnx'",
+        r"at least one version must be available|\.onnx is missing|unable to find '.*\.onnx'",
         "A model has not been exported. Run `oncoserve models export`, in a checkout `make models`.",
     ),
     (

@@ -1,5 +1,6 @@
 """Where the models compute, and how busy the GPUs are, for Prometheus."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -91,8 +92,9 @@ class GpuWatch:
             memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
             self._used.labels(number).set(memory.used)
             self._total.labels(number).set(memory.total)
-            busy_percent = self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu
-            self._utilisation.labels(number, self._nvml.nvmlDeviceGetName(handle)).set(busy_percent / 100)
+            with contextlib.suppress(self._nvml.NVMLError_NotSupported):  # of a card that is cut up (MIG)
+                busy_percent = self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu
+                self._utilisation.labels(number, self._nvml.nvmlDeviceGetName(handle)).set(busy_percent / 100)
 
     def _watch(self) -> None:
         pause = threading.Event()

@@ -41,6 +41,10 @@ GPU = 'E1122 21:48:39.352431 5189 server.cc:241] "CudaDriverHelper has not been 
         (PORT, "Port 18000 on 127.0.0.1 is taken."),
         (NO_VERSION, "Run `oncoserve models export`, in a checkout `make models`."),
         (NO_GRAPH, "Run `oncoserve models export`, in a checkout `make models`."),
+        (
+            NO_GRAPH.replace("model.onnx", "model.gpu.onnx"),
+            "Run `oncoserve models export`, in a checkout `make models`.",
+        ),
         (NO_GPU, "unset ONCO_TRITON_MODEL_CONFIG_NAME"),
         (REFUSED, "There is no NVIDIA driver (libcuda.so.1: there is no such file). Or serve on the CPU"),
         (FULL, "The memory of cuda:1 is full"),

@@ -1,3 +1,4 @@
+import queue
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,9 @@ class Nvml:
     """The calls of NVML that are made, of a machine with three GPUs."""
 
     class NVMLError(Exception):
+        pass
+
+    class NVMLError_NotSupported(NVMLError):  # noqa: N801
         pass
 
     def nvmlInit(self): ...  # noqa: N802 - NVML's own names, here and below
@@ -72,6 +76,32 @@ def test_the_chosen_gpus_are_read(registry, gpus, numbers):
             f'oncoserve_gpu_memory_total_bytes{{gpu="{number}"}} 8000.0',
         )
     }
+
+
+class CutUp(Nvml):
+    """A card whose parts have no utilisation of their own."""
+
+    def nvmlDeviceGetUtilizationRates(self, handle):  # noqa: N802
+        raise self.NVMLError_NotSupported
+
+
+def test_a_card_without_utilisation_still_tells_its_memory(registry):
+    GpuWatch(registry, TritonSettings(gpus="0"), print, CutUp()).sample()
+    names = {line.partition("{")[0] for line in shown(registry)}
+    assert names == {"oncoserve_gpu_memory_used_bytes", "oncoserve_gpu_memory_total_bytes"}
+
+
+class Lost(Nvml):
+    """A driver that is gone."""
+
+    def nvmlInit(self):  # noqa: N802
+        raise self.NVMLError("Driver Not Loaded")
+
+
+def test_without_the_driver_the_end_of_the_metrics_is_told(registry):
+    told = queue.Queue()
+    GpuWatch(registry, TritonSettings(), told.put, Lost()).start()
+    assert told.get(timeout=30) == "There are no metrics of the GPU from here on: NVML says Driver Not Loaded."
 
 
 def test_on_a_cpu_nothing_is_watched(registry):

@@ -84,7 +84,10 @@ def test_a_gpu_instance_runs_every_size_before_it_is_ready(cpu_as_gpu, arguments
         return outputs
 
     monkeypatch.setattr(cpu_as_gpu.sessions._Session, "run", counted)
-    cpu_as_gpu.TritonPythonModel().initialize(arguments)
+    backend = cpu_as_gpu.TritonPythonModel()
+    backend.initialize(arguments)
+    for session in backend._sessions._sessions:
+        assert not session._session._enable_fallback, "it would go on with the CPU where the GPU fails"
     assert ran == [[size, (size, 4)] for size in (1, 2, 4, 6)]
 
 
