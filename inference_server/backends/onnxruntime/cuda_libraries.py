@@ -4,8 +4,9 @@ import contextlib
 import ctypes
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
@@ -53,15 +54,20 @@ def problem() -> str:
     )
 
 
-def pin(array: "Tensor") -> None:
-    """Have CUDA keep an array in memory that the GPU reads by itself, which is faster than through CUDA's own copy.
+def page_locked(shape: tuple[int, ...], dtype: np.dtype[Any]) -> "Tensor":
+    """Zeros in memory that the GPU reads by itself, which is faster than through CUDA's own copy; kept for ever.
 
     Raises:
         OSError: CUDA refuses.
     """
     runtime = ctypes.CDLL(f"libcudart.so.{cuda_major()}")
-    if code := runtime.cudaHostRegister(ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), 0):
-        raise OSError(f"cudaHostRegister failed with error {code}")
+    address, size = ctypes.c_void_p(), int(np.prod(shape)) * dtype.itemsize
+    if code := runtime.cudaHostAlloc(ctypes.byref(address), ctypes.c_size_t(size), 0):
+        raise OSError(f"cudaHostAlloc of {size} bytes failed with error {code}")
+    memory = memoryview((ctypes.c_uint8 * size).from_address(address.value or 0))
+    array: Tensor = np.frombuffer(memory, dtype).reshape(shape)
+    array.fill(0)
+    return array
 
 
 def _names(major: str) -> list[str]:

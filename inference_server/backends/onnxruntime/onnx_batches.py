@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tensor = NDArray[Any]
+Allocate = Callable[[tuple[int, ...], np.dtype[Any]], Tensor]
 
 # Triton's model configuration names -> ONNX Runtime's. NumPy has no bfloat16, DLPack no strings.
 ONNX_TYPES = {
@@ -134,13 +135,13 @@ class Buffers:
     Args:
         most: The most rows of a batch; 0 where requests are never joined.
         filled: Whether every batch is filled up to `most` rows.
-        prepare: Called once with each piece of memory that batches are joined in.
+        allocate: Makes the memory that batches are joined in, of a shape and type; None where any will do.
     """
 
-    def __init__(self, most: int, *, filled: bool, prepare: Callable[[Tensor], None] | None = None) -> None:
+    def __init__(self, most: int, *, filled: bool, allocate: Allocate | None = None) -> None:
         self._most = most
         self._filled = filled
-        self._prepare = prepare
+        self._allocate = allocate
         self._buffers: dict[str, Tensor] = {}
 
     def joined(self, requests: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
@@ -159,15 +160,13 @@ class Buffers:
         return joint
 
     def _passes(self, request: Mapping[str, Tensor]) -> bool:
-        return not self._filled or (self._prepare is None and rows([request]) == self._most)
+        return not self._filled or (self._allocate is None and rows([request]) == self._most)
 
     def _buffer(self, name: str, like: Tensor) -> Tensor:
         shape = (self._most, *like.shape[1:])
         buffer = self._buffers.get(name)
         if buffer is None or buffer.shape != shape:
-            self._buffers[name] = buffer = np.zeros(shape, like.dtype)
-            if self._prepare is not None:
-                self._prepare(buffer)
+            self._buffers[name] = buffer = (self._allocate or np.zeros)(shape, like.dtype)
         return buffer
 
 

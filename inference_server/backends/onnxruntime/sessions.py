@@ -22,6 +22,7 @@ else:
 
 # Options of the CUDA provider that config.pbtxt may set, by the same names among its `parameters`.
 _CUDA_OPTIONS = ("cudnn_conv_algo_search", "enable_cuda_graph", "gpu_mem_limit", "prefer_nhwc", "use_tf32")
+_WARM_UP_RUNS = 3  # the second or third is recorded as a CUDA graph, where these are on
 _PINNED, _BOUND = "oncoserve_pinned", "oncoserve_bound"  # parameters of ours
 
 
@@ -98,13 +99,14 @@ class Sessions:
         return self._sessions[0].outputs
 
     def warm_up(self, rows: Mapping[str, "Tensor"]) -> None:
-        """Run every session once, for all outputs: the first execution plans, and takes memory.
+        """Run every session for all outputs: the first execution plans and takes memory, a later one is recorded.
 
         Args:
             rows: What one request may be: each of shape (1, ...) or, for a graph without a batch axis, (...).
         """
         for session in self._sessions:
-            session.run([output.name for output in self.outputs], [rows])
+            for _ in range(_WARM_UP_RUNS):
+                session.run([output.name for output in self.outputs], [rows])
 
     def filled(self, rows: int) -> int:
         """How many rows a batch of so many is filled up to."""
@@ -143,8 +145,8 @@ class _Session:
         self.inputs: Sequence[Any] = self._session.get_inputs()
         self.outputs: Sequence[Any] = self._session.get_outputs()
         self._device = device
-        prepare = cuda_libraries.pin if device.pinned else None
-        self._buffers = onnx_batches.Buffers(rows, filled=fixed, prepare=prepare)
+        allocate = cuda_libraries.page_locked if device.pinned else None
+        self._buffers = onnx_batches.Buffers(rows, filled=fixed, allocate=allocate)
 
     def run(self, names: Sequence[str], requests: Sequence[Mapping[str, "Tensor"]]) -> Sequence["Tensor"]:
         outputs: Sequence[Tensor] = self._session.run(names, self._buffers.joined(requests))

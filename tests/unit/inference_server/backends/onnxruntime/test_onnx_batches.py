@@ -111,12 +111,18 @@ def test_batches_share_their_memory_as_long_as_their_shape_stays(filled):
     assert buffers.joined([images(2, height=8), images(1, height=8)])["image"].shape[1:] == (8, 4, 3)
 
 
-def test_memory_is_prepared_once_and_always_used_where_it_has_to_be():
-    prepared = []
-    buffers = Buffers(2, filled=True, prepare=prepared.append)
+def test_memory_of_a_kind_is_made_once_and_always_used():
+    made = []
+
+    def allocate(shape, dtype):
+        made.append(np.zeros(shape, dtype))
+        return made[-1]
+
+    buffers = Buffers(2, filled=True, allocate=allocate)
     joint = [buffers.joined([images(2, fill=fill)])["image"] for fill in (1, 2)]
-    assert [array is prepared[0] for array in joint] == [True, True]
-    assert len(prepared) == 1
+    assert [array is made[0] for array in joint] == [True, True]
+    assert len(made) == 1
+    np.testing.assert_array_equal(joint[1], images(2, fill=2)["image"])
 
 
 @pytest.mark.parametrize("shape", [(1,), (7, 2), ()])
