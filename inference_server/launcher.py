@@ -46,7 +46,6 @@ def launch(settings: TritonSettings, command: Sequence[str], say: Callable[[str]
     check_ports(settings)
     if command and shutil.which(command[0]) is None:
         raise LaunchError(f"Cannot start {command[0]}: there is no such command.")
-    settings = choice.choose(settings, say)
     runtime.remove_stale_shared_memory()
     try:
         return asyncio.run(_keep(settings, command, say))
@@ -93,6 +92,11 @@ def check_ports(settings: TritonSettings) -> None:
 
 async def _keep(settings: TritonSettings, command: Sequence[str], say: Callable[[str], None]) -> int:
     stop = stop_requested()
+    chosen = await _settled(settings, stop, say)
+    if chosen is None:
+        say("Stopping ...")
+        return 0
+    settings = chosen
     registry = CollectorRegistry()
     restarts = Restarts(say, registry)
     restarts.expect([TRITON, COMMAND] if command else [TRITON])
@@ -126,6 +130,22 @@ async def _keep(settings: TritonSettings, command: Sequence[str], say: Callable[
             for keeper in reversed(keepers):
                 await keeper.stop(settings.stop_grace_s)
             await asyncio.gather(*runs)
+
+
+async def _settled(settings: TritonSettings, stop: asyncio.Event, say: Callable[[str], None]) -> TritonSettings | None:
+    """Return the settings with the device decided, None if the end was asked for before.
+
+    Raises:
+        LaunchError: A GPU was asked for, and does not work.
+    """
+    choosing, stopped = asyncio.create_task(choice.choose(settings, say)), asyncio.create_task(stop.wait())
+    await asyncio.wait({choosing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if choosing.done():
+        return choosing.result()
+    choosing.cancel()
+    await asyncio.wait({choosing})
+    return None
 
 
 async def _becomes_ready(settings: TritonSettings, triton: TritonKeeper, ends: set[asyncio.Task[object]]) -> bool:

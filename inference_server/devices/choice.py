@@ -1,5 +1,6 @@
 """Whether this machine's GPU works, and so which device the models run on."""
 
+import asyncio
 import json
 import os
 import signal
@@ -44,7 +45,7 @@ class Probe:
         return f"{', '.join(names)}, NVIDIA driver {self.driver or 'of unknown version'}"
 
 
-def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettings:
+async def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettings:
     """Decide on the device, before Triton starts.
 
     Args:
@@ -60,7 +61,7 @@ def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettin
     if settings.device == "cpu":
         return settings
     say("Trying the GPU ...")
-    found = probe(settings)
+    found = await probe(settings)
     if found.works:
         say(f"The models run on the GPU: {found}.")
         name = settings.model_config_name or GPU_CONFIGURATION
@@ -76,19 +77,16 @@ def choose(settings: TritonSettings, say: Callable[[str], None]) -> TritonSettin
     return settings.model_copy(update={"device": "cpu", "model_config_name": name})
 
 
-def probe(settings: TritonSettings) -> Probe:
+async def probe(settings: TritonSettings) -> Probe:
     """Try the GPUs that the settings name, in a process of its own; takes seconds."""
-    argv = [sys.executable, "-m", "inference_server.devices.gpu_probe"]
     try:
-        done = subprocess.run(  # noqa: S603 - a module of ours
-            argv, env={**os.environ, **visible(settings)}, capture_output=True, timeout=PROBE_S, text=True, check=False
-        )
-    except subprocess.TimeoutExpired:
+        code, output, errors = await _try(settings)
+    except TimeoutError:
         return Probe(f"The GPU gave no answer for {PROBE_S:.0f} s: look at `nvidia-smi`, and restart the machine.")
     try:
-        found = json.loads(done.stdout.splitlines()[-1])
+        found = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
-        return Probe(_obituary(done.returncode, done.stderr))
+        return Probe(_obituary(code, errors))
     result = Probe(found["reason"], found["driver"], tuple(Device(**device) for device in found["devices"]))
     asked = settings.gpu_numbers
     if len(result.devices) < len(asked) and (result.devices or result.works):
@@ -99,6 +97,29 @@ def probe(settings: TritonSettings) -> Probe:
             result.devices,
         )
     return result
+
+
+async def _try(settings: TritonSettings) -> tuple[int, str, str]:
+    """Run the trial; returns its exit code, output and errors.
+
+    Raises:
+        TimeoutError: It gave no result.
+    """
+    trial = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "inference_server.devices.gpu_probe"),
+        env={**os.environ, **visible(settings)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(PROBE_S):
+            output, errors = await trial.communicate()
+    finally:
+        if trial.returncode is None:
+            trial.kill()
+            await trial.communicate()
+    return trial.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace")
 
 
 def _obituary(code: int, output: str) -> str:

@@ -4,7 +4,9 @@ No machine of this project has a GPU: its driver is a small library made here, w
 and where ONNX Runtime with CUDA matters, so is that.
 """
 
+import asyncio
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -16,6 +18,8 @@ import pytest
 from inference_server.devices import choice, gpu_probe
 from inference_server.launch_errors import LaunchError
 from inference_server.triton_settings import TritonSettings
+from supervision.stop_signals import STOP_SIGNALS
+from testbed.servers import free_ports
 
 DRIVER = """
 #include <stdlib.h>
@@ -98,12 +102,12 @@ def machine(compiled, monkeypatch):
 
 
 def reason(**settings):
-    return choice.probe(TritonSettings(**settings)).reason
+    return asyncio.run(choice.probe(TritonSettings(**settings))).reason
 
 
 def test_a_gpu_that_works_is_described(machine):
     machine(FAKE_COUNT=2)
-    found = choice.probe(TritonSettings())
+    found = asyncio.run(choice.probe(TritonSettings()))
     assert found.works
     assert str(found).startswith("Fake GPU (3072 of 8192 MiB free), Fake GPU (3072 of 8192 MiB free), NVIDIA driver ")
 
@@ -170,6 +174,20 @@ def test_a_driver_that_hangs_is_given_up(monkeypatch):
     assert reason().startswith("The GPU gave no answer for 0 s")
 
 
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_stop_is_heard_while_the_gpu_is_tried(tmp_path, number):
+    (tmp_path / "onnxruntime.py").write_text("import time; time.sleep(600)")
+    ports = zip(("GRPC", "METRICS", "STATUS"), map(str, free_ports(3)), strict=True)
+    env = {f"ONCO_TRITON_{name}_PORT": port for name, port in ports}
+    env |= {"ONCO_TRITON_DEVICE": "gpu", "ONCO_TRITON_MODEL_REPOSITORY": str(tmp_path), "PYTHONPATH": f"{tmp_path}:."}
+    argv = [sys.executable, "-m", "inference_server"]
+    with subprocess.Popen(argv, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stderr.readline() == "Trying the GPU ...\n"
+        launcher.send_signal(number)
+        assert launcher.stderr.read() == "Stopping ...\n"
+    assert launcher.returncode == 0
+
+
 def test_a_trial_that_says_nothing_is_told_with_its_last_line(monkeypatch, tmp_path):
     (tmp_path / "numpy.py").write_text("raise ImportError('numpy is broken')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:.")
@@ -186,7 +204,7 @@ def test_the_graph_of_the_trial_is_a_convolution_that_onnx_runtime_computes():
 
 def chosen_with(**settings):
     said = []
-    return choice.choose(TritonSettings(**settings), said.append), said
+    return asyncio.run(choice.choose(TritonSettings(**settings), said.append)), said
 
 
 def test_a_gpu_that_does_not_work_is_refused_or_replaced(machine):
