@@ -27,7 +27,7 @@ help:            ## List the commands.
 
 run: $(VENV)/.runtime  ## Export the models, start Triton and the frontend; http://localhost:5000/ (Ctrl-C stops all); DEVICE=gpu, DEVICE=auto.
 	@$(if $(filter auto$(GPU),$(DEVICE)),echo "$(NO_DRIVER): the packages for a GPU are left out.")
-	@$(if $(filter-out cpu,$(DEVICE)),ONCO_TRITON_DEVICE=$(DEVICE) )$(BIN)/oncoserve run
+	@ONCO_TRITON_DEVICE=$(or $(DEVICE),cpu) $(BIN)/oncoserve run
 
 models: $(VENV)/.runtime  ## Fetch the pinned weights and export the serving graphs (does nothing when they are there).
 	@$(BIN)/python -m model_export

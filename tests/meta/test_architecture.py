@@ -230,17 +230,20 @@ def test_a_gpu_gets_the_same_packages_but_another_onnxruntime_and_what_it_loads(
 
 
 @pytest.mark.parametrize(
-    ("device", "driver", "environment", "asked"),
+    ("variables", "driver", "environment", "device"),
     [
-        (None, True, ".venv", None),
-        ("cpu", True, ".venv", None),
-        ("gpu", True, ".venv-gpu", "gpu"),
-        ("gpu", False, ".venv-gpu", "gpu"),
-        ("auto", True, ".venv-gpu", "auto"),
-        ("auto", False, ".venv", "auto"),
+        ([], True, ".venv", "cpu"),
+        (["DEVICE=cpu", "ONCO_TRITON_DEVICE=gpu"], True, ".venv", "cpu"),
+        (["DEVICE=gpu"], True, ".venv-gpu", "gpu"),
+        (["DEVICE=gpu"], False, ".venv-gpu", "gpu"),
+        (["ONCO_TRITON_DEVICE=gpu"], True, ".venv-gpu", "gpu"),
+        (["DEVICE=auto"], True, ".venv-gpu", "auto"),
+        (["DEVICE=auto"], False, ".venv", "auto"),
     ],
 )
-def test_make_installs_for_a_gpu_where_one_is_asked_for_or_has_a_driver(device, driver, environment, asked, tmp_path):
+def test_make_installs_for_a_gpu_where_it_is_asked_for_or_has_a_driver(
+    variables, driver, environment, device, tmp_path
+):
     """With a Python that says of the driver what the test says; nothing is installed."""
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\nexit {int(not driver)}\n")
@@ -255,7 +258,7 @@ def test_make_installs_for_a_gpu_where_one_is_asked_for_or_has_a_driver(device, 
     ]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ONCO", "MAKE", "MFLAGS"))}
     lines = subprocess.run(command, capture_output=True, text=True, check=True, env=inherited).stdout.splitlines()
-    assert lines[-1] == f"{f'ONCO_TRITON_DEVICE={asked} ' if asked else ''}{environment}/bin/oncoserve run"
+    assert lines[-1] == f"ONCO_TRITON_DEVICE={device} {environment}/bin/oncoserve run"
     (installation,) = [line for line in lines if "pip install" in line]
     assert installation.startswith(f"{environment}/bin/python ")
     assert installation.endswith(f"requirements{environment.removeprefix('.venv')}.lock")
