@@ -157,6 +157,16 @@ def test_so_many_gpus_are_reserved_as_asked_for(compose_command, asked, count):
     assert triton["deploy"]["resources"]["reservations"]["devices"][0]["count"] == count
 
 
+def test_a_number_of_gpus_that_is_none_is_named(compose_command):
+    command = ["docker", "compose", f"--file={COMPOSE}", f"--file={GPU}", "config", "--quiet"]
+    environment = os.environ | {"ONCOSERVE_GPUS": "two"}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    message = "invalid value \"two\", the only value allowed is 'all' or a number"
+    assert message in done.stderr
+    assert message in DOCUMENT
+
+
 def test_chosen_gpus_as_the_documentation_shows(compose_command, tmp_path):
     (block,) = (each for each in code_blocks(PROJECT / "docs/compose.md", "yaml") if "device_ids" in each)
     (tmp_path / "override.yml").write_text(block)
