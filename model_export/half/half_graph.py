@@ -32,6 +32,8 @@ def to_half(model: bytes) -> bytes:
         exact, keep_io_types=True, op_block_list=_IN_FP32, node_block_list=_outside_of_the_convolutions(exact.graph)
     )
     del half.graph.value_info[:]
+    # ONNX Runtime 1.31, which a GPU has, adds the same cast once for each node that reads it; 1.32 does so once.
+    replace(half.graph.node, list({tuple(node.output): node for node in half.graph.node}.values()))
     _join_round_trips(half.graph)
     sorter = ONNXModel(half)
     sorter.topological_sort()
