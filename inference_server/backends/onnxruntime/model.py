@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,16 +71,15 @@ class TritonPythonModel:
         problems += [f"input {name} is not in config.pbtxt" for name in sorted(missing)]
         if problems:
             raise triton.TritonModelException(f"config.pbtxt does not fit {path}: {'; '.join(problems)}")
-        if on_gpu:
-            self._warm_up(config["input"], device)
+        # A CPU is warmed up by the requests in config.pbtxt. None also for a model that takes any shape.
+        self._zeros = onnx_batches.zeros(config["input"], batched=self._batched) if on_gpu else None
+        if self._zeros is not None:
+            self._warm_up(self._zeros, device)
 
-    def _warm_up(self, inputs: Sequence[Mapping[str, Any]], device: str) -> None:
-        """Run every session on zeros; a CPU is warmed up by the requests in config.pbtxt."""
-        rows = onnx_batches.zeros(inputs, batched=self._batched)
-        if rows is None:  # of any shape: each new one is planned when it comes
-            return
+    def _warm_up(self, zeros: Mapping[str, "Tensor"], device: str) -> None:
+        """Run every session."""
         try:
-            self._sessions.warm_up(rows)
+            self._sessions.warm_up(zeros)
         except Exception as error:  # ONNX Runtime's errors share no base
             raise triton.TritonModelException(f"the graph does not run on {device}: {error}") from error
 
@@ -123,9 +123,25 @@ class TritonPythonModel:
             return self._execute_together(requests, tensors)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base; one request must not end a model
             if len(requests) == 1:
+                self._end_if_broken()
                 return [_error(str(error), triton.TritonError.INTERNAL)]
         singles = (self._answer([request], [inputs]) for request, inputs in zip(requests, tensors, strict=True))
         return [answer for (answer,) in singles]
+
+    def _end_if_broken(self) -> None:
+        """End this process where a GPU cannot even compute zeros any more.
+
+        CUDA gives an error of the card at every call after it, for as long as the process lives, and a canary that runs
+        no graph does not see it. The launcher starts another process, which says at its load what is wrong.
+        """
+        if self._zeros is None:
+            return
+        try:
+            self._sessions.run_smallest(self._zeros)
+        except Exception as error:  # noqa: BLE001 - as above
+            sys.stderr.write(f"{self._about['device']} fails at every execution, so this process ends: {error}\n")
+            sys.stderr.flush()
+            os._exit(1)  # an exception would only become the answer to a request
 
     def _execute_together(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
         """Run the graph once for all requests; only outputs that a request asks for are computed."""

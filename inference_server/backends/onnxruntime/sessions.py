@@ -108,6 +108,10 @@ class Sessions:
             for _ in range(_WARM_UP_RUNS):
                 session.run([output.name for output in self.outputs], [rows])
 
+    def run_smallest(self, rows: Mapping[str, "Tensor"]) -> None:
+        """Run the smallest session once, to see that the device computes; `rows` as for `warm_up`."""
+        self._sessions[0].run([self.outputs[0].name], [rows])
+
     def filled(self, rows: int) -> int:
         """How many rows a batch of so many is filled up to."""
         return self._session_for(rows).rows if self._fixed else rows

@@ -4,6 +4,7 @@ import json
 import sys
 import types
 
+import numpy as np
 import pytest
 
 from inference_server.runtime import BACKENDS
@@ -107,3 +108,42 @@ def test_a_model_of_any_shape_is_not_warmed_up(cpu_as_gpu, arguments, monkeypatc
     arguments["model_config"] = arguments["model_config"].replace('"16"', '"-1"')
     monkeypatch.setattr(cpu_as_gpu.sessions._Session, "run", lambda *_: pytest.fail("it ran"))
     cpu_as_gpu.TritonPythonModel().initialize(arguments)
+
+
+class Ended(BaseException):
+    """The process would be gone."""
+
+
+@pytest.fixture
+def asked(cpu_as_gpu, arguments, monkeypatch):
+    """A loaded model, and a way to ask it for pictures of this side; what comes back are the texts of errors."""
+    triton = sys.modules["triton_python_backend_utils"]
+    triton.TritonError = types.SimpleNamespace(INTERNAL=13)
+    monkeypatch.setattr(cpu_as_gpu, "_error", lambda message, code: message)
+    monkeypatch.setattr(cpu_as_gpu.os, "_exit", lambda code: (_ for _ in ()).throw(Ended(code)))
+    backend = cpu_as_gpu.TritonPythonModel()
+    backend.initialize(arguments)
+    request = types.SimpleNamespace(requested_output_names=lambda: ["probabilities"])
+
+    def ask(*sides):
+        tensors = [{"image": np.zeros((1, side, side, 3), np.uint8)} for side in sides]
+        return backend._answer([request] * len(sides), tensors)
+
+    return ask
+
+
+def test_a_request_that_fails_alone_ends_nothing(asked):
+    (error,) = asked(15)
+    assert "Got invalid dimensions for input: image" in error
+
+
+def test_a_gpu_that_fails_at_everything_ends_the_process(asked, cpu_as_gpu, monkeypatch, capsys):
+    """Else each picture gets an error for ever, while the model is called ready."""
+
+    def fail(self, names, requests):
+        raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
+
+    monkeypatch.setattr(cpu_as_gpu.sessions._Session, "run", fail)
+    with pytest.raises(Ended):
+        asked(16, 16)
+    assert "cuda:3 fails at every execution" in capsys.readouterr().err
