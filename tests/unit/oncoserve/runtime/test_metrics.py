@@ -3,11 +3,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, generate_latest
+
+from inference_server.devices.device_metrics import DeviceMetrics, GpuWatch
+from inference_server.triton_settings import TritonSettings
 from oncoserve.runtime.metrics import FOLDER_VARIABLE, PLACE_VARIABLE, Metrics, forget_gauges, make_files
 
 
+def exposed_by_the_launcher():
+    registry, settings = CollectorRegistry(), TritonSettings()
+    DeviceMetrics(registry, settings)
+    GpuWatch(registry, settings, print, nvml=None)
+    return generate_latest(registry)
+
+
 def test_the_docs_name_every_series_and_no_other():
-    exposed = re.findall(r"^# TYPE (oncoserve_\w+) ", Metrics().expose().decode(), re.MULTILINE)
+    text = (Metrics().expose() + exposed_by_the_launcher()).decode()
+    exposed = re.findall(r"^# TYPE (oncoserve_\w+) ", text, re.MULTILINE)
     series = {name for name in exposed if not name.endswith("_created")}  # when a counter began: the library's own
     assert len(series) >= 8
     documented = set(re.findall(r"`(oncoserve_\w+)(?:\{[\w,]+\})?`", Path("docs/observability.md").read_text()))
