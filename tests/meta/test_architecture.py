@@ -248,15 +248,12 @@ def test_make_installs_for_a_gpu_where_it_is_asked_for_or_has_a_driver(
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\nexit {int(not driver)}\n")
     python.chmod(0o755)
-    command = [
-        "make",
-        "--dry-run",
-        "--always-make",
-        "run",
-        f"PYTHON={python}",
-        *([f"DEVICE={device}"] if device else []),
-    ]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ONCO", "MAKE", "MFLAGS"))}
+    # Of the variables, DEVICE goes to make and the setting, as a shell has it, into the environment.
+    command = ["make", "--dry-run", "--always-make", "run", f"PYTHON={python}"]
+    command += [variable for variable in variables if variable.startswith("DEVICE=")]
+    ours = ("DEVICE", "ONCO", "MAKE", "MFLAGS")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    inherited |= dict(variable.split("=") for variable in variables if variable.startswith("ONCO"))
     lines = subprocess.run(command, capture_output=True, text=True, check=True, env=inherited).stdout.splitlines()
     assert lines[-1] == f"ONCO_TRITON_DEVICE={device} {environment}/bin/oncoserve run"
     (installation,) = [line for line in lines if "pip install" in line]

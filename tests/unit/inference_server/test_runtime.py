@@ -68,6 +68,13 @@ def test_this_python_comes_first_for_the_stub(monkeypatch, tmp_path):
     assert "no_proxy" not in env
 
 
+@pytest.mark.parametrize(("device", "shown"), [("gpu", {"CUDA_VISIBLE_DEVICES": "2,0"}), ("cpu", {})])
+def test_triton_sees_the_chosen_gpus_in_the_order_of_nvidia_smi(device, shown):
+    env = runtime.environment(TritonSettings(device=device, gpus="2,0"), {})
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if shown else {}
+    assert {name: value for name, value in env.items() if name.startswith("CUDA")} == {**shown, **order}
+
+
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
 def test_the_collector_is_asked_without_the_proxies_of_the_environment(name):
     settings = TritonSettings(otlp_endpoint="http://collector:4318")

@@ -29,7 +29,12 @@ int cuInit(unsigned flags) { return number("FAKE_INIT", 0); }
 int cuDriverGetVersion(int *version) { *version = number("FAKE_VERSION", 13000); return 0; }
 int cuDeviceGetCount(int *count) { *count = number("FAKE_COUNT", 1); return 0; }
 int cuDeviceGet(int *device, int place) { *device = place; return 0; }
-int cuDeviceGetName(char *name, int size, int device) { strncpy(name, "Fake GPU", size); return 0; }
+int cuDeviceGetName(char *name, int size, int device) {
+  const char *shown = getenv("CUDA_VISIBLE_DEVICES");
+  strncpy(name, "Fake GPU", size);
+  if (shown) strncat(strncat(name, " of ", 5), shown, 99);
+  return 0;
+}
 int cuDevicePrimaryCtxRetain(void **context, int device) { return device ? number("FAKE_CONTEXT", 0) : 0; }
 int cuDevicePrimaryCtxRelease_v2(int device) { return 0; }
 int cuCtxSetCurrent(void *context) { return 0; }
@@ -41,6 +46,7 @@ LIBRARIES = (
     "libcudnn.so.9", "libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_heuristic.so.9",
     "libcudnn_engines_precompiled.so.9", "libcudnn_engines_runtime_compiled.so.9",
 )  # fmt: skip
+PROVIDER = "onnxruntime/capi/libonnxruntime_providers_cuda.so"
 ONNX_RUNTIME = """
 import os
 import numpy as np
@@ -55,6 +61,7 @@ class InferenceSession:
         assert enable_fallback == 0
         if answer == "crash": os.abort()
         if answer == "full": raise RuntimeError("[ONNXRuntimeError] CUDA failure 2: out of memory ; GPU=0 ; file=a.cc")
+        if answer == "second" and providers[0][1]["device_id"] == "1": raise RuntimeError("CUDA failure 9: no ; GPU=1")
         if answer == "fail": raise RuntimeError("line 70 CUDA failure 36: not supported ; GPU=-1 ; file=a.cc")
     def get_providers(self): return get_available_providers()[answer == "elsewhere":]
     def run(self, names, inputs):
@@ -80,7 +87,7 @@ def compiled(unavailable, tmp_path_factory):
     except FileNotFoundError:
         unavailable("compiler", "there is no C compiler, which makes a driver for this test")
     compile_library(cuda / LIBRARIES[0])
-    for name in (*LIBRARIES[1:], "onnxruntime/capi/libonnxruntime_providers_cuda.so"):
+    for name in (*LIBRARIES[1:], PROVIDER):
         (cuda / name).write_bytes((cuda / LIBRARIES[0]).read_bytes())
     (cuda / "onnxruntime/__init__.py").write_text(ONNX_RUNTIME)
     return driver, cuda
@@ -112,6 +119,15 @@ def test_a_gpu_that_works_is_described(machine):
     assert str(found).startswith("Fake GPU (3072 of 8192 MiB free), Fake GPU (3072 of 8192 MiB free), NVIDIA driver ")
 
 
+def test_the_chosen_gpus_are_tried_by_the_numbers_of_nvidia_smi(machine, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    machine(FAKE_COUNT=2)
+    found = asyncio.run(choice.probe(TritonSettings(gpus="5,2")))
+    assert [device.name for device in found.devices] == ["Fake GPU of 5,2"] * 2
+    assert found.works
+    assert choice.visible(TritonSettings()) == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
 def test_a_machine_without_a_driver_is_told_which_it_needs():
     try:
         ctypes.CDLL("libcuda.so.1")
@@ -136,6 +152,7 @@ def test_a_machine_without_a_driver_is_told_which_it_needs():
         ),
         ({"FAKE_ANSWER": "full"}, "GPU 0 (Fake GPU) has no memory left: end what uses it"),
         ({"FAKE_ANSWER": "fail"}, "GPU 0 (Fake GPU) does not compute: CUDA failure 36: not supported."),
+        ({"FAKE_COUNT": 2, "FAKE_ANSWER": "second"}, "GPU 1 (Fake GPU) does not compute: CUDA failure 9: no."),
         ({"FAKE_ANSWER": "elsewhere"}, "ONNX Runtime does not use it, but CPUExecutionProvider"),
         ({"FAKE_ANSWER": "wrong"}, "GPU 0 (Fake GPU) computes wrong numbers"),
         ({"FAKE_ANSWER": "crash"}, "Trying the GPU ended with SIGABRT: the driver, or a library of CUDA or cuDNN, is"),
@@ -151,7 +168,9 @@ def test_the_package_without_cuda_is_named(machine):
     assert "is the one without CUDA: install requirements-gpu.lock" in reason()
 
 
-@pytest.mark.parametrize("name", [LIBRARIES[1], LIBRARIES[5], LIBRARIES[6], LIBRARIES[7], LIBRARIES[10]])
+@pytest.mark.parametrize(
+    "name", [LIBRARIES[1], LIBRARIES[5], LIBRARIES[6], LIBRARIES[7], LIBRARIES[10], LIBRARIES[11], PROVIDER]
+)
 def test_a_missing_library_is_named_and_no_other(machine, name):
     library = machine() / name
     content = library.read_bytes()
@@ -161,7 +180,7 @@ def test_a_missing_library_is_named_and_no_other(machine, name):
     finally:
         library.write_bytes(content)
     assert f"{name}: there is no such file. Install requirements-gpu.lock anew" in text
-    assert [other for other in LIBRARIES if other in text] == [name]
+    assert [other for other in LIBRARIES if other in text] == [name] * (name in LIBRARIES)
 
 
 def test_a_number_that_no_gpu_has_is_refused(machine):

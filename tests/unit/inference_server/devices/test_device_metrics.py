@@ -1,4 +1,5 @@
 import queue
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -6,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from inference_server.devices.device_metrics import DeviceMetrics, GpuWatch, watch_gpus
 from inference_server.triton_settings import TritonSettings
+from testbed.servers import PROJECT
 
 
 class Nvml:
@@ -76,6 +78,14 @@ def test_the_chosen_gpus_are_read(registry, gpus, numbers):
             f'oncoserve_gpu_memory_total_bytes{{gpu="{number}"}} 8000.0',
         )
     }
+
+
+def test_the_dashboard_shows_what_is_read(registry):
+    """Where no GPU is, no other test sees these panels filled."""
+    GpuWatch(registry, TritonSettings(), print, Nvml()).sample()
+    dashboard = (PROJECT / "deploy/observability/grafana/dashboards/oncoserve.json").read_text()
+    names = {line.partition("{")[0] for line in shown(registry)}
+    assert set(re.findall(r"oncoserve_gpu_\w+", dashboard)) == names
 
 
 class CutUp(Nvml):
