@@ -23,6 +23,7 @@ from typing import Final
 
 import onnxruntime
 
+from inference_server.backends.onnxruntime.cuda_libraries import CUDA
 from inference_server.triton_settings import TritonSettings
 from loadtest.batching import bare, batching_tables, repositories
 from loadtest.batching.repositories import FILES, MODELS, Variant
@@ -49,10 +50,8 @@ def main() -> int:
     if given.join:
         points = batching_tables.read(given.join)
     else:
-        if not given.cpu and bare.CUDA not in onnxruntime.get_available_providers():
-            print(
-                f"ONNX Runtime here has no {bare.CUDA}: install onnxruntime-gpu on a machine with a GPU, or try --cpu."
-            )
+        if not given.cpu and CUDA not in onnxruntime.get_available_providers():
+            print(f"ONNX Runtime here has no {CUDA}: install onnxruntime-gpu on a machine with a GPU, or try --cpu.")
             return 1
         plan = RunPlan(given.connections, given.rounds, given.seconds)
         with tempfile.TemporaryDirectory(prefix="oncoserve-batching-") as folder:

@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from inference_server.backends.onnxruntime.cuda_libraries import CUDA
 from loadtest.compare.client_processes import ClientProcesses
 from loadtest.compare.contenders import Contender
 from loadtest.compare.drivers import Running
@@ -23,7 +24,6 @@ from loadtest.compare.served import Served, class_means
 from loadtest.compare.window import Window
 from loadtest.gpu_options.executions import load_libraries
 
-CUDA: Final = "CUDAExecutionProvider"
 _WARM_UP_RUNS: Final = 3
 
 
@@ -52,7 +52,7 @@ class Graph:
             options.intra_op_num_threads = len(os.sched_getaffinity(0))
             return onnxruntime.InferenceSession(self.path, options, ["CPUExecutionProvider"])
         load_libraries()
-        session = onnxruntime.InferenceSession(self.path, options, [(CUDA, dict(self.options))])
+        session = onnxruntime.InferenceSession(self.path, options, [(CUDA, dict(self.options))], enable_fallback=0)
         if session.get_providers()[0] != CUDA:
             raise RuntimeError(f"CUDA does not load, ONNX Runtime would compute on {session.get_providers()}")
         return session

@@ -1,10 +1,7 @@
 """Measures one option, in a process of its own; `python -m loadtest.gpu_options` starts it."""
 
-import contextlib
 import ctypes
 import functools
-import io
-import itertools
 import json
 import sys
 import threading
@@ -15,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import onnxruntime
 
+from inference_server.backends.onnxruntime import cuda_libraries, onnx_batches
 from loadtest.gpu_options.options import OPTIONS, Option
 
 WARM_UP_RUNS: Final = 3
-LIBRARIES: Final = ("cudart", "nvJitLink", "cublasLt", "cublas", "cufft", "curand", "nvrtc", "cudnn*")
 
 Prepare = Callable[[], Callable[[], list[Any]]]
 """Opens a session and gives what executes one batch."""
@@ -27,7 +25,8 @@ Prepare = Callable[[], Callable[[], list[Any]]]
 
 def measure(task: Mapping[str, Any]) -> None:
     """Measure one option at each batch size; a JSON line each."""
-    load_libraries()
+    if not task["cpu"]:
+        load_libraries()
     option, reference = OPTIONS[task["option"]], Path(task["reference"])
     for batch in task["batches"]:
         prepare = functools.partial(_prepare, Path(task["file"]), option, batch, cpu=task["cpu"])
@@ -55,8 +54,6 @@ def measure(task: Mapping[str, Any]) -> None:
 
 def _prepare(path: Path, option: Option, batch: int, *, cpu: bool) -> Callable[[], list[Any]]:
     """Open a session and return what executes one batch and gives its outputs in the CPU's memory."""
-    import onnxruntime  # noqa: PLC0415 - after the libraries were loaded
-
     wanted = {"cudnn_conv_algo_search": "HEURISTIC", **option.provider}
     provider: Any = "CPUExecutionProvider" if cpu else ("CUDAExecutionProvider", wanted)
     options = onnxruntime.SessionOptions()
@@ -70,14 +67,16 @@ def _prepare(path: Path, option: Option, batch: int, *, cpu: bool) -> Callable[[
     (entry,), names = session.get_inputs(), [output.name for output in session.get_outputs()]
     images = np.random.default_rng(0).integers(0, 256, (batch, *entry.shape[1:]), np.uint8)
     if option.pinned and not cpu:
-        _lock_pages(images)
+        images = _page_locked(images)
     if option.feed == "run":
         return lambda: list(session.run(names, {entry.name: images}))
     device = "cpu" if cpu or option.feed == "bound" else "cuda"
     binding, value = session.io_binding(), onnxruntime.OrtValue
     outputs = [
         value.ortvalue_from_shape_and_type(each.shape, each.dtype, device, 0)
-        for each in (np.zeros((batch, *node.shape[1:]), _dtype(node.type)) for node in session.get_outputs())
+        for each in (
+            np.zeros((batch, *node.shape[1:]), onnx_batches.numpy_type(node.type)) for node in session.get_outputs()
+        )
     ]
     for name, output in zip(names, outputs, strict=True):
         binding.bind_ortvalue_output(name, output)
@@ -135,21 +134,14 @@ def _difference(got: Any, exact: Any) -> float:  # noqa: ANN401 - arrays of any 
     return float(np.abs(got.astype(np.float64) - exact.astype(np.float64)).max()) / scale
 
 
-def _dtype(name: str) -> str:
-    return {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}[name]
-
-
 def load_libraries() -> None:
-    """Load CUDA's libraries from wherever wheels have put them; what is missing, opening a session says."""
-    for library, folder in itertools.product(LIBRARIES, sys.path):
-        for path in sorted(Path(folder or ".").glob(f"nvidia/*/lib/lib{library}.so.*")):
-            with contextlib.suppress(OSError):
-                ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
-    import onnxruntime  # noqa: PLC0415 - as above
+    """Load CUDA's libraries.
 
-    if hasattr(onnxruntime, "preload_dlls"):
-        with contextlib.redirect_stdout(io.StringIO()):  # it lists what it does not find
-            onnxruntime.preload_dlls()
+    Raises:
+        RuntimeError: One is missing, or the installed ONNX Runtime is the one without CUDA.
+    """
+    if reason := cuda_libraries.problem():
+        raise RuntimeError(f"CUDA did not load: {reason}")
 
 
 def _runtime() -> ctypes.CDLL:
@@ -165,10 +157,10 @@ def _runtime() -> ctypes.CDLL:
     return ctypes.CDLL(paths[-1])
 
 
-def _lock_pages(array: Any) -> None:  # noqa: ANN401 - an array
-    code = _runtime().cudaHostRegister(ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), 0)
-    if code:
-        raise RuntimeError(f"cudaHostRegister: error {code}")
+def _page_locked(images: Any) -> Any:  # noqa: ANN401 - arrays
+    locked = cuda_libraries.page_locked(images.shape, images.dtype)
+    locked[:] = images
+    return locked
 
 
 def _taken_mib() -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from inference_server.backends.onnxruntime import cuda_libraries
 from loadtest.turning import pictures as tissue_pictures
 from model_export import brain_mri
 from model_export.export_errors import CheckError
@@ -91,11 +92,9 @@ def _on_cuda(path: Path) -> onnxruntime.InferenceSession:
     Raises:
         NoCuda: CUDA does not compute here.
     """
-    if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise NoCuda("--device cuda needs onnxruntime-gpu, which is not in this environment")
-    session = onnxruntime.InferenceSession(path, providers=["CUDAExecutionProvider"])
-    if session.get_providers()[0] != "CUDAExecutionProvider":
-        raise NoCuda("ONNX Runtime fell back to the CPU: CUDA's libraries or the driver do not load")
+    if reason := cuda_libraries.problem():
+        raise NoCuda(f"--device cuda: {reason}")
+    session = onnxruntime.InferenceSession(path, providers=[cuda_libraries.CUDA], enable_fallback=0)
+    if session.get_providers()[0] != cuda_libraries.CUDA:
+        raise NoCuda("ONNX Runtime would compute on the CPU; its log says why")
     return session

@@ -17,8 +17,8 @@ from model_export.verify import open_session, run
 IMAGES = np.random.default_rng(2).integers(0, 256, (4, 8, 8, 3), np.uint8)
 
 
-def tiny(first: float = 0.01, blocked: bool = False) -> bytes:
-    """Pixels, a square of them, two convolutions and a softmax: `probabilities` (N, 2)."""
+def tiny(first: float = 0.01, between: str = "") -> bytes:
+    """Pixels, their squares, two convolutions with perhaps another node between, a softmax: `probabilities` (N, 2)."""
     random = np.random.default_rng(1)
     weights = {
         "white": np.array(255, np.float32),
@@ -26,8 +26,10 @@ def tiny(first: float = 0.01, blocked: bool = False) -> bytes:
         "w2": random.standard_normal((2, 4, 3, 3)).astype(np.float32),
         "scale": np.ones(4, np.float32),
         "bias": np.zeros(4, np.float32),
+        "twice": np.array([1, 1, 2, 2], np.float32),
     }
-    middle = [helper.make_node("InstanceNormalization", ["r", "scale", "bias"], ["n"], name="n")] if blocked else []
+    inputs = {"InstanceNormalization": ["r", "scale", "bias"], "Resize": ["r", "", "twice"]}
+    middle = [helper.make_node(between, inputs[between], ["n"], name="n")] if between else []
     nodes = [
         helper.make_node("Cast", ["image"], ["f"], name="f", to=TensorProto.FLOAT),
         helper.make_node("Mul", ["f", "f"], ["squared"], name="squared"),
@@ -36,7 +38,7 @@ def tiny(first: float = 0.01, blocked: bool = False) -> bytes:
         helper.make_node("Conv", ["t", "w1"], ["a"], name="a"),
         helper.make_node("Relu", ["a"], ["r"], name="r"),
         *middle,
-        helper.make_node("Conv", ["n" if blocked else "r", "w2"], ["b"], name="b"),
+        helper.make_node("Conv", ["n" if between else "r", "w2"], ["b"], name="b"),
         helper.make_node("GlobalAveragePool", ["b"], ["g"], name="g"),
         helper.make_node("Flatten", ["g"], ["logits"], name="logits"),
         helper.make_node("Softmax", ["logits"], ["probabilities"], name="probabilities", axis=1),
@@ -73,18 +75,19 @@ def test_only_what_lies_between_the_convolutions_is_in_float16() -> None:
     assert (kept["w1"], kept["white"]) == (TensorProto.FLOAT16, TensorProto.FLOAT)
 
 
-def test_an_instance_normalisation_stays_in_float32_between_two_casts() -> None:
-    half = to_half(tiny(blocked=True))
+@pytest.mark.parametrize("operation", ["InstanceNormalization", "Resize"])
+def test_normalisations_and_enlargements_stay_in_float32_between_two_casts(operation: str) -> None:
+    half = to_half(tiny(between=operation))
     model = onnx.load_from_string(half)
-    (norm,) = [node for node in model.graph.node if node.op_type == "InstanceNormalization"]
+    (node,) = [node for node in model.graph.node if node.op_type == operation]
     found = types(half)
-    assert found[norm.input[0]] == found[norm.output[0]] == TensorProto.FLOAT
+    assert found[node.input[0]] == found[node.output[0]] == TensorProto.FLOAT
     assert Counter(node.op_type for node in model.graph.node)["Cast"] == 5
 
 
-@pytest.mark.parametrize("blocked", [False, True])
-def test_it_answers_like_the_exact_one_and_is_the_same_bytes_each_time(blocked: bool) -> None:
-    exact = tiny(blocked=blocked)
+@pytest.mark.parametrize("between", ["", "InstanceNormalization", "Resize"])
+def test_it_answers_like_the_exact_one_and_is_the_same_bytes_each_time(between: str) -> None:
+    exact = tiny(between=between)
     half = to_half(exact)
     assert half == to_half(exact)
     said = [run(open_session(graph), IMAGES)["probabilities"] for graph in (exact, half)]
