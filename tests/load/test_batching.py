@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import io
 import math
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from loadtest.batching import __main__ as command
 from loadtest.batching import bare, batching_tables, repositories
 from loadtest.batching.__main__ import main
 from loadtest.batching.repositories import Variant
@@ -93,6 +95,19 @@ def test_fp16_is_measured_against_fp32(tmp_path):
     assert types == {onnx.TensorProto.FLOAT16}
     repositories.write(Variant(tiny_cnn.NAME, "fp16"), tmp_path / "gpu", cpu=False)
     assert "KIND_GPU" in (tmp_path / "gpu/tiny_cnn/config.pbtxt").read_text()
+
+
+def test_one_at_a_time_is_one_instance_and_what_batches_are_compared_with(tmp_path, monkeypatch):
+    options = ["--instances", "2,4", "--workers", "1,8", "--doors", "bare,grpc,http", "--parameters", "use_tf32=0"]
+    monkeypatch.setattr(sys, "argv", ["batching", "--cpu", *options])
+    wanted = list(command._of_one_model(command._arguments(), tmp_path, "tiny_cnn fp32"))
+    on, off = "on x2 use_tf32=0", "off x1 use_tf32=0"
+    ways = ["bare", f"grpc {on}", "grpc on x4 use_tf32=0", f"grpc {off}"]
+    ways += [f"http {on} w1", f"http {on} w8", f"http {off} w8"]
+    assert [each.name for each in wanted] == [f"tiny_cnn fp32 {way}" for way in ways]
+    (single,) = (each.served.repository for each in wanted if each.name.endswith(f"grpc {off}"))
+    found = re.findall(r"max_batch_size: \d+|count: \d+", (single / "tiny_cnn/config.pbtxt").read_text())
+    assert found == ["max_batch_size: 1", "count: 1"]
 
 
 async def test_a_batch_size_that_does_not_work_is_an_error_in_its_window(tmp_path):
