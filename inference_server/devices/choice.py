@@ -1,20 +1,25 @@
 """Whether this machine's GPU works, and so which device the models run on."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from inference_server.devices.cuda_driver import MIB, Device
 from inference_server.launch_errors import LaunchError
 from inference_server.triton_settings import PREFIX, TritonSettings
+from supervision.child import Child
 
 GPU_CONFIGURATION: Final = "gpu"  # <model>/configs/gpu.pbtxt
+NO_DEVICE: Final = "CUDA_ERROR_NO_DEVICE"
+RESULT: Final = '{"reason": '  # how the trial's result begins, among what libraries print
+SIGNALLED: Final = 128  # exit codes above it are deaths by signals, as in a shell
+KILL_S: Final = 2.0
 PROBE_S: Final = 120.0  # CUDA starts in seconds, but reads 2 GB of libraries from the disk for it
 
 
@@ -80,15 +85,18 @@ async def choose(settings: TritonSettings, say: Callable[[str], None]) -> Triton
 async def probe(settings: TritonSettings) -> Probe:
     """Try the GPUs that the settings name, in a process of its own; takes seconds."""
     try:
-        code, output, errors = await _try(settings)
+        code, output = await _try(settings)
     except TimeoutError:
         return Probe(f"The GPU gave no answer for {PROBE_S:.0f} s: look at `nvidia-smi`, and restart the machine.")
     try:
-        found = json.loads(output.splitlines()[-1])
-    except (IndexError, ValueError):
-        return Probe(_obituary(code, errors))
+        found = json.loads(next(line for line in reversed(output.splitlines()) if line.startswith(RESULT)))
+    except (StopIteration, ValueError):
+        return Probe(_obituary(code, output))
     result = Probe(found["reason"], found["driver"], tuple(Device(**device) for device in found["devices"]))
     asked = settings.gpu_numbers
+    if asked and NO_DEVICE in result.reason:  # what the driver says too where it may show none of those that there are
+        hint = f"{PREFIX}GPUS={settings.gpus} shows it no others: `nvidia-smi -L` lists what there is."
+        return replace(result, reason=f"{result.reason} {hint}")
     if len(result.devices) < len(asked) and (result.devices or result.works):
         return Probe(
             f"{PREFIX}GPUS={settings.gpus}: only the first {len(result.devices)} of these were found; "
@@ -99,35 +107,32 @@ async def probe(settings: TritonSettings) -> Probe:
     return result
 
 
-async def _try(settings: TritonSettings) -> tuple[int, str, str]:
-    """Run the trial; returns its exit code, output and errors.
+async def _try(settings: TritonSettings) -> tuple[int, str]:
+    """Run the trial; returns its exit code and what it said.
 
     Raises:
         TimeoutError: It gave no result.
     """
-    trial = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inference_server.devices.gpu_probe"),
-        env={**os.environ, **visible(settings)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(PROBE_S):
-            output, errors = await trial.communicate()
-    finally:
-        if trial.returncode is None:
-            trial.kill()
-            await trial.communicate()
-    return trial.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace")
+    argv = (sys.executable, "-m", "inference_server.devices.gpu_probe")
+    with os.fdopen(os.memfd_create("gpu_trial"), "w+b") as output:  # a pipe stays open with whatever it starts
+        trial = Child(argv, {**os.environ, **visible(settings)}, output=output, death_signal=signal.SIGKILL)
+        try:
+            async with asyncio.timeout(PROBE_S):
+                code = await trial.exited()
+        finally:
+            with contextlib.suppress(TimeoutError):  # the kernel may hold it within a driver that hangs, for ever
+                async with asyncio.timeout(KILL_S):
+                    await trial.kill()
+        output.seek(0)
+        return code, output.read().decode(errors="replace")
 
 
 def _obituary(code: int, output: str) -> str:
     """What a trial that ended without a result means."""
-    if code < 0:
+    if code > SIGNALLED:
         return (
-            f"Trying the GPU ended with {signal.Signals(-code).name}: the driver, or a library of CUDA or cuDNN, is "
-            "damaged. Install requirements-gpu.lock anew (`rm -r .venv-gpu`, then `make run DEVICE=gpu`)."
+            f"Trying the GPU ended with {signal.Signals(code - SIGNALLED).name}: the driver, or a library of CUDA or "
+            "cuDNN, is damaged. Install requirements-gpu.lock anew (`rm -r .venv-gpu`, then `make run DEVICE=gpu`)."
         )
     return f"Trying the GPU ended with exit code {code}: {(output.strip().splitlines() or ['it said nothing'])[-1]}."
 

@@ -9,6 +9,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from inference_server.launch_errors import LaunchError
 from inference_server.triton_settings import TritonSettings
 from supervision.stop_signals import STOP_SIGNALS
 from testbed.servers import free_ports
+from tests.integration.supervised import wait_until
 
 DRIVER = """
 #include <stdlib.h>
@@ -186,11 +188,43 @@ def test_a_missing_library_is_named_and_no_other(machine, name):
 def test_a_number_that_no_gpu_has_is_refused(machine):
     machine()
     assert "ONCO_TRITON_GPUS=0,7: only the first 1 of these were found" in reason(gpus="0,7")
+    machine(FAKE_INIT=100)  # all of them
+    assert "NO_DEVICE. ONCO_TRITON_GPUS=99 shows it no others: `nvidia-smi -L`" in reason(gpus="99")
 
 
 def test_a_driver_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(choice, "PROBE_S", 0.01)
     assert reason().startswith("The GPU gave no answer for 0 s")
+
+
+def test_a_trial_that_leaves_something_behind_is_given_up_all_the_same(monkeypatch, tmp_path):
+    left = "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)"
+    (tmp_path / "onnxruntime.py").write_text(left)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:.")
+    monkeypatch.setattr(choice, "PROBE_S", 2.0)
+
+    async def reason():
+        async with asyncio.timeout(30):
+            return (await choice.probe(TritonSettings())).reason
+
+    assert asyncio.run(reason()).startswith("The GPU gave no answer for 2 s")
+
+
+def test_a_trial_that_is_stopped_ends_with_a_launcher_that_is_killed(tmp_path):
+    told = tmp_path / "pid"
+    (tmp_path / "onnxruntime.py").write_text(
+        f"import os, signal; open({str(told)!r}, 'w').write(f'{{os.getpid()}} '); os.kill(os.getpid(), signal.SIGSTOP)"
+    )
+    env = {"PYTHONPATH": f"{tmp_path}:."}
+    source = (
+        "import asyncio; from inference_server.devices import choice; from inference_server.triton_settings import *; "
+        "asyncio.run(choice.probe(TritonSettings()))"
+    )
+    with subprocess.Popen([sys.executable, "-c", source], env={**os.environ, **env}) as launcher:
+        wait_until(lambda: told.exists() and told.read_text().endswith(" "))
+        launcher.kill()
+    stat = Path("/proc", told.read_text().strip(), "stat")
+    wait_until(lambda: not stat.exists() or ") Z " in stat.read_text())
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
