@@ -277,14 +277,18 @@ def _exported_with(earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What an export depends on besides its source: the libraries and this package's own code.
 
     Args:
-        earlier: The record of the export that is there. Beside a GPU another version of ONNX Runtime is installed than
-            on a CPU (requirements-gpu.lock), and what the one exported serves the other, so that is no reason for anew.
+        earlier: The record of the export that is there. Beside a GPU ONNX Runtime is another package, in another
+            version (requirements-gpu.lock), and what one exported serves the other, so that is no reason for anew.
     """
     code = hashlib.sha256()
     for module in sorted(Path(__file__).parent.rglob("*.py")):
         code.update(module.read_bytes())
+    package, other = "onnxruntime", "onnxruntime-gpu"
     try:
-        onnxruntime = version("onnxruntime")
+        runtime = {package: version(package)}
     except PackageNotFoundError:
-        onnxruntime = earlier["exported_with"]["onnxruntime"] if earlier else version("onnxruntime-gpu")
-    return {"onnx": version("onnx"), "onnxruntime": onnxruntime, "exporter_sha256": code.hexdigest()}
+        package, other = other, package
+        runtime = {package: version(package)}
+    if earlier and other in earlier["exported_with"]:
+        runtime = {other: earlier["exported_with"][other]}
+    return {"onnx": version("onnx"), **runtime, "exporter_sha256": code.hexdigest()}

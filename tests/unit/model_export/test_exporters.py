@@ -207,7 +207,17 @@ def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_export_beside_a_gpu_is_recorded(layout: Layout, recipe: TinyRecipe, said: list[str]) -> None:
     export(TINY, layout, said.append)
     record = json.loads((layout.version("tiny") / "export.json").read_bytes())
-    assert record["exported_with"]["onnxruntime"] == "1.2.3"
+    assert record["exported_with"]["onnxruntime-gpu"] == "1.2.3"
+    export(TINY, layout, said.append)
+    assert (recipe.builds, said[-1]) == (1, "tiny: up to date")
+
+
+def test_what_was_exported_beside_a_gpu_is_up_to_date_for_a_cpu(
+    layout: Layout, recipe: TinyRecipe, said: list[str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("on_a_gpu")
+    export(TINY, layout, said.append)
+    monkeypatch.setattr(exporters, "version", version)
     export(TINY, layout, said.append)
     assert (recipe.builds, said[-1]) == (1, "tiny: up to date")
 
