@@ -114,6 +114,7 @@ class _Queue:
             raise DeadlineExceeded(self._asked[0], timeout_s) from None
         finally:
             request.answer.cancel()  # does nothing to an answer that has arrived
+            del request  # it has the error, whose traceback has this frame: such a circle would keep the inputs
 
     def _send(self) -> None:
         while len(self._calls) < self.limits[1] and (together := self._take()):
@@ -149,6 +150,7 @@ class _Queue:
             for request in together:
                 if not request.answer.done():
                     request.answer.set_exception(error)
+            del request, together  # the error's traceback has this frame, which must not lead back to the error
             return
         first = 0
         for request in together:

@@ -63,6 +63,8 @@ class FileThreads:
             call.cancel()  # if no thread has taken it yet
             self._late, self._next_try_s = True, time.monotonic() + self._timeout_s
             raise StorageUnavailable(self._too_slow) from None
+        finally:
+            del call  # it has the error, whose traceback has this frame: such a circle would keep the caller's picture
 
     def later(self, function: Callable[[], object]) -> None:
         """Run something that nobody waits for and that may be left out."""

@@ -37,6 +37,8 @@ class CpuThreads:
         except asyncio.CancelledError:
             call.drop()
             raise
+        finally:
+            del call  # it has the error, whose traceback has this frame: such a circle would keep the picture
         return answer
 
     def close(self) -> None:
@@ -77,6 +79,7 @@ class _Call:
             settle, outcome = self.answer.set_exception, error
         with contextlib.suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._settle, settle, outcome)
+        del self, settle, outcome  # an error's traceback has this frame, which must not lead back to the error
 
     def drop(self) -> None:
         """Nobody waits: if it has not begun it is not done, and its picture leaves the memory now."""

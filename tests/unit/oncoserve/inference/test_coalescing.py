@@ -1,4 +1,5 @@
 import asyncio
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -157,3 +158,19 @@ async def test_an_answer_with_other_rows_reaches_nobody(server, wrong):
     server.fake.gate.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(answer, InferenceFailed) for answer in answers)
+
+
+async def test_an_error_keeps_nothing_of_whoever_caught_it(server, without_collector):
+    server.fake.gate.set()
+    server.fake.reachable = False
+
+    async def ask_and_catch():
+        picture = image()
+        with pytest.raises(InferenceUnavailable):
+            await server.ask(picture)
+        server.fake.calls.clear()
+        return weakref.ref(picture)
+
+    gone = await ask_and_catch()
+    await let_others_run()
+    assert gone() is None

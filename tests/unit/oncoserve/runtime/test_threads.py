@@ -104,3 +104,18 @@ def test_a_loop_that_is_gone_does_not_end_a_thread(pool):
         asyncio.run(ask())
     go.set()
     assert asyncio.run(pool.run(divmod, 7, 4)) == (1, 3)
+
+
+async def test_an_error_keeps_nothing_of_whoever_caught_it(pool, without_collector):
+    async def ask_and_catch():
+        thing = Thing()
+        with pytest.raises(ZeroDivisionError):
+            await pool.run(lambda _: 1 / 0, thing)
+        return weakref.ref(thing)
+
+    gone = await ask_and_catch()
+    for _ in range(100):  # the thread lets go of its call a little later
+        if gone() is None:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the argument is still there")
