@@ -30,7 +30,7 @@ async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path,
         async with Callers(service.url) as callers, asyncio.TaskGroup() as group:
             stored = callers.picture()
             await until(lambda: answered(callers, stored))
-            for _ in range(4):
+            for _ in range(3):  # four at once are all that the model has room for, and one place is for `stored`
                 group.create_task(callers.keep_asking(stop))
             await until(lambda: asyncio.sleep(0, len(callers.with_status(200)) >= 4))
             triton.triton_process().kill()
