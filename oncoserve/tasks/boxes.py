@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.tasks.tissue.components import components
+from oncoserve.tasks.regions.components import components
 
 SUPPORT: Final = 0.5
 """Cells at least this share of the peak, and joined to it, have a say in the box."""

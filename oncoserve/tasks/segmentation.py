@@ -26,11 +26,12 @@ from oncoserve.tasks.base import (
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.qupath import Classification, members, object_uuid
-from oncoserve.tasks.tissue.geojson import Export, PolygonOptions, feature_collection
+from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.grids import object_grid
+from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
 from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, Area, View
-from oncoserve.tasks.tissue.objects import object_grid, object_ids, without
-from oncoserve.tasks.tissue.render import layer_image, mask_image, overlay_image
+from oncoserve.tasks.tissue.objects import PolygonOptions, object_ids, without
 from oncoserve.tasks.tissue.resolution import (
     RESOLUTION_ASSUMED,
     UM_PER_PX_RANGE,

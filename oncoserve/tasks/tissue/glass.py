@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from oncoserve.tasks.tissue.components import Mask, components, without_small
+from oncoserve.tasks.regions.components import Mask, components, without_small
 
 ANALYSIS_SIDE: Final = 2048
 """Longest side of the picture that colours are analysed on, pixels; as `lavlab-shell` does in `infer_wsi`."""

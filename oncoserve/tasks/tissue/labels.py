@@ -66,19 +66,6 @@ def label(probabilities: NDArray[np.uint8], regions: NDArray[np.uint8], threshol
     return labels
 
 
-def at_original(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Labels on the ORIGINAL grid of `shape`: each pixel takes the label that its centre lies in; (H, W) uint8."""
-    rows, columns = nearest(labels.shape[0], shape[0]), nearest(labels.shape[1], shape[1])
-    if labels.shape == shape:
-        return labels
-    return np.take(labels[:, columns], rows, axis=0)
-
-
-def nearest(source: int, target: int) -> NDArray[np.int64]:
-    """For each of `target` pixels along an axis, the one of `source` pixels that its centre lies in."""
-    return (2 * np.arange(target) + 1) * source // (2 * target)
-
-
 def areas(labels: NDArray[np.uint8], shape: tuple[int, int], um_per_px: float) -> dict[str, Area]:
     """Areas by class.
 

@@ -1,28 +1,32 @@
 """Objects: the 4-connected regions of each class, with names that a person can refer to, and labels without some."""
 
 from collections.abc import Collection
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from oncoserve.tasks.tissue.components import components
-from oncoserve.tasks.tissue.labels import BACKGROUND, CLASS_VALUES, at_original
-
-
-def object_grid(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The labels on the grid that objects are found on: the model's, or the ORIGINAL's where that is coarser.
-
-    Args:
-        labels: (h, w) uint8 on the model grid.
-        shape: (H, W) of the ORIGINAL.
-    """
-    coarser = shape[0] < labels.shape[0] or shape[1] < labels.shape[1]
-    return at_original(labels, shape) if coarser else labels
+from oncoserve.tasks.base import RenderingOptions
+from oncoserve.tasks.regions.components import components
+from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Objects
+from oncoserve.tasks.regions.grids import object_id
+from oncoserve.tasks.tissue.labels import BACKGROUND, CLASS_VALUES, View
 
 
-def object_id(class_name: str, index: int) -> str:
-    """The name of an object: its class, and its number among that class's objects in reading order, from 1."""
-    return f"{class_name}-{index + 1}"
+class PolygonOptions(RenderingOptions, View):
+    """How the regions are written."""
+
+    objects: Objects = Field(
+        default="auto",
+        description=f"QuPath's type of objects; auto: annotations up to {MOST_ANNOTATIONS}, detections above.",
+    )
+    """QuPath's type of objects."""
+
+    excluded: Literal["omit", "ignore"] = Field(
+        default="omit", description="Objects that a person excluded: left out, or written as class Ignore*."
+    )
+    """What becomes of objects that a person excluded."""
 
 
 def object_ids(labels: NDArray[np.uint8]) -> set[str]:

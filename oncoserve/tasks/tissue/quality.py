@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oncoserve.pictures.rgb import Warn
-from oncoserve.tasks.tissue.components import Mask
+from oncoserve.tasks.regions.components import Mask
 from oncoserve.tasks.tissue.glass import TISSUE
 
 NO_TISSUE: Final = Warn("no_tissue", "No tissue was found, so there is nothing to segment.")

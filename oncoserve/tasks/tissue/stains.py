@@ -7,7 +7,7 @@ import macenko_pca
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.tasks.tissue.components import Mask
+from oncoserve.tasks.regions.components import Mask
 
 _PERCENTILES: Final = (1, 99)
 _DEFAULT_INTENSITY: Final = 240.0  # of light through glass, where the picture shows no glass

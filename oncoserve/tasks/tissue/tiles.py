@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.tasks.tissue.components import Mask
+from oncoserve.tasks.regions.components import Mask
 
 SIDE: Final = 512
 """Height and width of a tile, pixels of the model grid. The model's normalisation makes answers depend on it."""

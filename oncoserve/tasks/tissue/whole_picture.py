@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oncoserve.pictures.rgb import Warn
+from oncoserve.tasks.regions.grids import at_original
 from oncoserve.tasks.tissue import quality, stains
 from oncoserve.tasks.tissue.glass import GLASS, TISSUE, analysis_picture, regions, white_mask
-from oncoserve.tasks.tissue.labels import Area, areas, at_original, label
+from oncoserve.tasks.tissue.labels import Area, areas, label
 from oncoserve.tasks.tissue.resolution import MODEL_UM_PER_PX, resample
 from oncoserve.tasks.tissue.tiles import CLASSES, Blender, Grid, Tile, cut
 

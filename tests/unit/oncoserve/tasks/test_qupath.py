@@ -15,8 +15,8 @@ from PIL import Image
 
 from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import Classification, feature, object_uuid
-from oncoserve.tasks.tissue.geojson import MOST_ANNOTATIONS, Export, feature_collection
-from oncoserve.tasks.tissue.labels import at_original
+from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Export, feature_collection
+from oncoserve.tasks.regions.grids import at_original
 from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
 
 TYPES = {"annotation", "detection", "cell", "tile", "tmaCore", "root"}

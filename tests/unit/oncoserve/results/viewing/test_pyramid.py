@@ -4,7 +4,7 @@ from PIL import Image
 
 from oncoserve.results.viewing.levels import Levels
 from oncoserve.results.viewing.pyramid import Pyramid
-from oncoserve.tasks.tissue.labels import at_original
+from oncoserve.tasks.regions.grids import at_original
 
 
 def whole(pyramid, levels, level):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from oncoserve.tasks.regions.grids import at_original, nearest
 from oncoserve.tasks.tissue.glass import GLASS, TISSUE, WHITE
-from oncoserve.tasks.tissue.labels import BACKGROUND, EPITHELIUM, LUMEN, OTHER, areas, at_original, label, nearest
+from oncoserve.tasks.tissue.labels import BACKGROUND, EPITHELIUM, LUMEN, OTHER, areas, label
 
 
 def one(lumen, epithelium, background, region=TISSUE, threshold=0.5):

@@ -5,9 +5,10 @@ import pytest
 
 from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import Classification
-from oncoserve.tasks.tissue.geojson import Export, feature_collection
+from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.grids import object_grid
 from oncoserve.tasks.tissue.labels import BACKGROUND, CLASS_VALUES
-from oncoserve.tasks.tissue.objects import object_grid, object_ids, without
+from oncoserve.tasks.tissue.objects import object_ids, without
 from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
 
 CLASSES = {value: Classification(name, (0, 0, 0), name) for name, value in CLASS_VALUES.items()}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oncoserve.pictures.bands import bands
-from oncoserve.tasks.tissue.labels import at_original
+from oncoserve.tasks.regions.grids import at_original
 
 Colour = tuple[int, int, int]
 

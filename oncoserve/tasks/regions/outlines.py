@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from oncoserve.tasks.tissue.components import Indices, Mask, components
+from oncoserve.tasks.regions.components import Indices, Mask, components
 
 Ring = NDArray[np.int64]
 """(K, 2) x and y of each corner in pixels, not closed. Going along it, the inside is to the right; y points down."""

@@ -7,8 +7,8 @@ import shapely
 
 from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import Classification
-from oncoserve.tasks.tissue.geojson import Export, feature_collection
-from oncoserve.tasks.tissue.labels import at_original
+from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.grids import at_original
 from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
 
 CLASSES = {

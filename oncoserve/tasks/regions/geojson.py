@@ -8,39 +8,20 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from oncoserve.pictures.orientation import Frame
-from oncoserve.tasks.base import RenderingOptions
 from oncoserve.tasks.qupath import IGNORED, Classification, ObjectType, feature
-from oncoserve.tasks.tissue.components import components
-from oncoserve.tasks.tissue.labels import View, nearest
-from oncoserve.tasks.tissue.objects import object_grid, object_id
-from oncoserve.tasks.tissue.outlines import Ring, polygons
+from oncoserve.tasks.regions.components import components
+from oncoserve.tasks.regions.grids import edges, object_grid, object_id
+from oncoserve.tasks.regions.outlines import Ring, polygons
 
 MOST_ANNOTATIONS: Final = 1000
 """With more regions QuPath gets detections. Its guide knows "no more than a few hundred" annotations, and detections in
 hundreds of thousands: https://qupath.readthedocs.io/en/stable/docs/concepts/objects.html"""
 
 Objects = Literal["auto", "annotations", "detections"]
-Edges = NDArray[np.int64]
 Closed = list[list[int]]
 """x and y of each corner of a ring, the first of them again at the end."""
-
-
-class PolygonOptions(RenderingOptions, View):
-    """How the regions are written."""
-
-    objects: Objects = Field(
-        default="auto",
-        description=f"QuPath's type of objects; auto: annotations up to {MOST_ANNOTATIONS}, detections above.",
-    )
-    """QuPath's type of objects."""
-
-    excluded: Literal["omit", "ignore"] = Field(
-        default="omit", description="Objects that a person excluded: left out, or written as class Ignore*."
-    )
-    """What becomes of objects that a person excluded."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +35,8 @@ class Export:
         um_per_px: micrometres per ORIGINAL pixel, where they are known.
         members: further members of the collection (RFC 7946, section 6.1).
         identity: an object's id, by its name.
+        measurements: of every region, beside its area.
+        beside: features of other kinds, which follow.
     """
 
     objects: Objects = "auto"
@@ -62,6 +45,8 @@ class Export:
     um_per_px: float | None = None
     members: Mapping[str, object] = field(default_factory=dict)
     identity: Callable[[str], str] = str
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    beside: Sequence[Mapping[str, object]] = ()
 
 
 def feature_collection(
@@ -80,7 +65,7 @@ def feature_collection(
     """
     shape = frame.height, frame.width
     labels = object_grid(labels, shape)
-    place = _placing(frame, _edges(labels.shape[1], shape[1]), _edges(labels.shape[0], shape[0]))
+    place = placing(frame, labels.shape)
     kind = _kind(labels, classes, export)
     encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: there may be a hundred thousand regions
 
@@ -95,12 +80,16 @@ def feature_collection(
             rings = [place(ring) for ring in (polygon.outline, *polygon.holes)]
             yield separator + encode(_feature(rings, name, classification, kind, export))
             separator = ",\n"
+    for each in export.beside:
+        yield separator + encode(each)
+        separator = ",\n"
     yield "\n]}\n"
 
 
-def _placing(frame: Frame, x_edges: Edges, y_edges: Edges) -> Callable[[Ring], Closed]:
-    """What brings a ring from the object grid into the frame, and closes it; a frame turns axes, so edges turn once."""
-    swapped = frame.swapped
+def placing(frame: Frame, grid: tuple[int, ...]) -> Callable[[Ring], Closed]:
+    """What brings a ring from a grid of (h, w) over the picture into the frame, and closes it."""
+    swapped = frame.swapped  # a frame turns axes, so edges turn once
+    x_edges, y_edges = edges(grid[1], frame.width), edges(grid[0], frame.height)
     x_edges = frame.points(np.stack([x_edges, np.zeros_like(x_edges)], axis=1))[:, int(swapped)]
     y_edges = frame.points(np.stack([np.zeros_like(y_edges), y_edges], axis=1))[:, int(not swapped)]
 
@@ -124,7 +113,7 @@ def _feature(
     rings: Sequence[Closed], name: str, classification: Classification, kind: ObjectType, export: Export
 ) -> dict[str, object]:
     area = sum(map(_signed_area, rings))  # a hole's is negative
-    measurements = {"Area px^2": float(area)}
+    measurements = {**export.measurements, "Area px^2": float(area)}
     if export.um_per_px is not None:
         measurements["Area \u00b5m^2"] = round(area * export.um_per_px**2, 3)
     geometry = {"type": "Polygon", "coordinates": rings}
@@ -140,8 +129,3 @@ def _feature(
 def _signed_area(ring: Closed) -> int:
     """In pixels, by Green's theorem; positive where the inside is to the right, y pointing down."""
     return sum(x * (below - y) for (x, y), (_, below) in pairwise(ring))
-
-
-def _edges(source: int, target: int) -> Edges:
-    """For each of the source + 1 edges between label pixels, the pixel edge of the ORIGINAL that it falls on."""
-    return np.searchsorted(nearest(source, target), np.arange(source + 1))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oncoserve.tasks.tissue.components import components, without_small
+from oncoserve.tasks.regions.components import components, without_small
 
 
 def picture(*rows):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import shapely
 
-from oncoserve.tasks.tissue.components import components
-from oncoserve.tasks.tissue.outlines import polygons
+from oncoserve.tasks.regions.components import components
+from oncoserve.tasks.regions.outlines import polygons
 
 
 def shapes(mask):

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from oncoserve.tasks.tissue.render import layer_image, mask_image, overlay_image
+from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
 
 COLOURS = {1: (255, 200, 0), 2: (0, 80, 255)}
 LABELS = np.array([[0, 1], [2, 3]], np.uint8)
