@@ -50,10 +50,11 @@ class Served:
     @property
     def labels(self) -> list[str]:
         """Class names in the order of the output."""
-        names = self.repository / self.model / "labels.txt"
-        if names.exists():
-            return names.read_text().split()
-        card = json.loads((self.repository / self.model / "card.json").read_text())
+        folder = self.repository / self.model
+        for names in (self.graph.parent / "labels.txt", folder / "labels.txt"):
+            if names.exists():
+                return names.read_text().split()
+        card = json.loads((folder / "card.json").read_text())
         return [each["name"] for each in card["classes"]]
 
     @property

@@ -65,8 +65,12 @@ class TritonPythonModel:
         }
         self._longest_s = 0.0
         self._inputs = [entry["name"] for entry in config["input"]]
+        outputs = _graph_tensors(self._sessions.outputs)
+        declared = onnx_batches.of_version(config["output"], outputs)
         problems = _mismatches(config["input"], self._sessions.inputs, batched=self._batched)
-        problems += _mismatches(config["output"], self._sessions.outputs, batched=self._batched)
+        problems += onnx_batches.mismatches(declared, outputs, batched=self._batched)
+        self._outputs = {entry["name"] for entry in declared}
+        self._configured = {entry["name"] for entry in config["output"]}
         missing = {node.name for node in self._sessions.inputs}.difference(self._inputs)
         problems += [f"input {name} is not in config.pbtxt" for name in sorted(missing)]
         if problems:
@@ -145,7 +149,7 @@ class TritonPythonModel:
 
     def _execute_together(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
         """Run the graph once for all requests; only outputs that a request asks for are computed."""
-        asked = [set(request.requested_output_names()) for request in requests]
+        asked = [self._wanted(request) for request in requests]
         names = sorted(set().union(*asked))
         started = time.monotonic()
         outputs = dict(zip(names, self._sessions.run(names, tensors), strict=True))
@@ -158,6 +162,17 @@ class TritonPythonModel:
             triton.InferenceResponse([_tensor(name, answer[name]) for name in names if name in wanted])
             for answer, wanted in zip(answers, asked, strict=True)
         ]
+
+    def _wanted(self, request: Any) -> set[str]:  # noqa: ANN401 - as above
+        """The outputs to compute; whoever names none asks for all of the configuration, and gets this version's."""
+        names = set(request.requested_output_names())
+        if names >= self._configured:
+            return self._outputs
+        if lacking := names - self._outputs:
+            raise ValueError(
+                f"this version has no output {', '.join(sorted(lacking))}; it has {', '.join(sorted(self._outputs))}"
+            )
+        return names
 
 
 def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
@@ -181,8 +196,11 @@ def _sha256(path: Path) -> str:
 
 
 def _mismatches(entries: Sequence[Mapping[str, object]], nodes: Sequence[Any], *, batched: bool) -> list[str]:
-    graph = {node.name: onnx_batches.GraphTensor(node.type, node.shape) for node in nodes}
-    return onnx_batches.mismatches(entries, graph, batched=batched)
+    return onnx_batches.mismatches(entries, _graph_tensors(nodes), batched=batched)
+
+
+def _graph_tensors(nodes: Sequence[Any]) -> dict[str, "onnx_batches.GraphTensor"]:
+    return {node.name: onnx_batches.GraphTensor(node.type, node.shape) for node in nodes}
 
 
 def _session_options(config: Mapping[str, Any]) -> onnxruntime.SessionOptions:

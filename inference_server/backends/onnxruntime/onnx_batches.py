@@ -74,6 +74,25 @@ def mismatches(
     return problems
 
 
+def of_version(configured: Sequence[Mapping[str, Any]], graph: Mapping[str, GraphTensor]) -> list[Mapping[str, Any]]:
+    """The outputs of config.pbtxt that a version's graph has; a size of -1 is the graph's.
+
+    One configuration is for all versions of a model, which may answer with other outputs. If the graph has none of
+    them, all are returned, for `mismatches` to name.
+    """
+    found: list[Mapping[str, Any]] = []
+    for entry in (each for each in configured if each["name"] in graph):
+        dims = [int(size) for size in entry["dims"]]
+        sizes = list(graph[entry["name"]].shape)[-len(dims) :]
+        filled = [theirs if ours == -1 else ours for ours, theirs in zip(dims, sizes, strict=False)]
+        found.append({**entry, "dims": filled if len(filled) == len(dims) and _fixed(filled) else dims})
+    return found or list(configured)
+
+
+def _fixed(sizes: Sequence[int | str | None]) -> bool:
+    return all(isinstance(size, int) for size in sizes)
+
+
 def group_by_shape(requests: Sequence[Mapping[str, Tensor]], *, batched: bool) -> list[list[int]]:
     """Return the positions of the requests that can be executed together, in the order they came.
 

@@ -8,6 +8,7 @@ from inference_server.backends.onnxruntime.onnx_batches import (
     filled_sizes,
     group_by_shape,
     mismatches,
+    of_version,
     rows,
     split,
     zeros,
@@ -52,6 +53,18 @@ def test_a_graph_with_a_fixed_batch_cannot_be_batched():
     graph = {"image": GraphTensor("tensor(uint8)", [1, 240, 240, 3])}
     assert len(mismatches([entry()], graph, batched=True)) == 1
     assert mismatches([entry(dims=(1, 240, 240, 3))], graph, batched=False) == []
+
+
+def test_outputs_that_a_version_lacks_are_left_out_and_free_sizes_are_its_own():
+    graph = {"a": GraphTensor("tensor(float)", ["N", 3]), "b": GraphTensor("tensor(float)", ["N", "H", 3])}
+    configured = [entry("a", "TYPE_FP32", (-1,)), entry("b", "TYPE_FP32", (-1, 3)), entry("c", "TYPE_FP32", (1,))]
+    found = of_version(configured, graph)
+    assert [(each["name"], each["dims"]) for each in found] == [("a", [3]), ("b", [-1, 3])]
+    assert mismatches(found, graph, batched=True) == []
+    assert len(mismatches(of_version([entry("a", "TYPE_FP32", (4,))], graph), graph, batched=True)) == 1
+    assert len(mismatches(of_version([entry("a", "TYPE_FP32", (-1, -1))], graph), graph, batched=True)) == 1
+    (told,) = mismatches(of_version([entry("c")], graph), graph, batched=True)
+    assert told == "c is not in the graph, which has a, b"
 
 
 def images(count, height=4, fill=0):
