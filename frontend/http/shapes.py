@@ -138,8 +138,50 @@ class LocalisationResult(_Result):
     localisation: LocalisationShape | None
 
 
+class UndeterminedShape(_Shape):
+    """Why no class is named. `code` is stable; `value` is what was met beside `limit`, which is the card's.
+
+    `unlike_training`, `nothing_seen`, `classes_close`; any other is that of the warning why the model was not asked.
+    """
+
+    code: str
+    text: str
+    value: float | None
+    limit: float | None
+
+
+class OutlineShape(_Shape):
+    """What was found, in pixels of the upright picture, and in millimetres where the size of a pixel was given.
+
+    `certainty` is the mask's highest probability, `peak` where it is. `outline` holds the regions where the mask has
+    `least_mask`, as the coordinates of a GeoJSON MultiPolygon. The area is that of all of them, box and diameter are
+    those of the one with the peak; where nothing is outlined, they are null and the area is 0.
+    """
+
+    certainty: float
+    peak: PointShape
+    box: BoxShape | None
+    area_px: int
+    area_mm2: float | None
+    longest_diameter_px: float | None
+    longest_diameter_mm: float | None
+    least_mask: float
+    outline: list[list[list[tuple[int, int]]]]
+
+
+class DelineationResult(_Result):
+    """One label and an outline, or no label and the reason."""
+
+    task: Literal["delineation"]
+    label: str | None
+    probabilities: dict[str, float] | None
+    undetermined: UndeterminedShape | None
+    mm_per_px: float | None
+    localisation: OutlineShape | None
+
+
 class ComparisonShape(_Shape):
-    """What another model says about the same picture; null is what it has not said. `message` is for people."""
+    """What another model says about the same picture; null is what is not known. `message` is for people."""
 
     model: str
     result: str | None = Field(pattern="^[0-9a-f]{32}$")
@@ -167,7 +209,9 @@ class SegmentationResult(_Result):
     """Objects that a person excluded at this threshold: they are not in the areas."""
 
 
-Result = Annotated[ClassificationResult | LocalisationResult | SegmentationResult, Field(discriminator="task")]
+Result = Annotated[
+    ClassificationResult | LocalisationResult | DelineationResult | SegmentationResult, Field(discriminator="task")
+]
 
 
 class CorrectionsShape(_Shape):

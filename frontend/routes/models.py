@@ -28,7 +28,7 @@ def router(catalogue: Catalogue) -> APIRouter:
 
     @routes.get("/{model}/versions/{version}", summary="The same of one version", responses=problems(404, 422, 503))
     async def read_version(model: str, version: str, request: Request) -> ModelShape:
-        """The card is that of the model's newest version."""
+        """Card and configuration are those of this version."""
         served = catalogue.get(model, version)
         address = f"{root_of(request.scope)}{MODELS}/{served.name}/versions/{served.version}"
         return _shape(catalogue, served, address)

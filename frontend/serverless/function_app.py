@@ -37,7 +37,8 @@ def create_lambda_app(settings: Settings) -> FastAPI:
     """
     adapters = open_aws(settings, shown)
     jobs = open_jobs(settings, adapters, CpuThreads(settings.cpu_threads))
-    cards, _ = read_cards(settings.model_repository)
+    found, _ = read_cards(settings.model_repository)
+    cards = {name: each.newest for name, each in found.items()}
 
     def task_of(model: str) -> Task:
         task = task_of_kind(cards[model].task) if model in cards else None

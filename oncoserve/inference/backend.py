@@ -1,7 +1,7 @@
 """The port to an inference server: what the frontend needs of it, in its own words."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,13 @@ class TensorSpec:
     name: str
     dtype: np.dtype[Any]
     dims: tuple[int, ...]
+
+    def is_one(self, array: NDArray[Any]) -> bool:
+        """Whether an array is a batch of one such tensor, by its shape."""
+        shape = (1, *self.dims)
+        return len(array.shape) == len(shape) and all(
+            size in (-1, got) for size, got in zip(shape, array.shape, strict=True)
+        )
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype.name} {list(self.dims)}"
@@ -46,6 +53,10 @@ class ModelConfiguration:
     def output(self, name: str) -> TensorSpec | None:
         """The output of that name, if there is one."""
         return next((spec for spec in self.outputs if spec.name == name), None)
+
+    def only(self, outputs: Collection[str]) -> "ModelConfiguration":
+        """The same with those of its outputs that are among these."""
+        return replace(self, outputs=tuple(spec for spec in self.outputs if spec.name in outputs))
 
 
 @dataclass(frozen=True)

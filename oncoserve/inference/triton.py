@@ -109,10 +109,8 @@ class TritonBackend:
         found = _outputs(answer, model.name, [spec.name for spec in model.outputs])
         for spec in model.outputs:
             array = found[spec.name]
-            fits = len(array.shape) == 1 + len(spec.dims) and all(
-                size in (-1, got) for size, got in zip((1, *spec.dims), array.shape, strict=True)
-            )
-            if not fits or array.dtype != spec.dtype or (array.dtype.kind == "f" and not np.isfinite(array).all()):
+            fits = spec.is_one(array) and array.dtype == spec.dtype
+            if not fits or (array.dtype.kind == "f" and not np.isfinite(array).all()):
                 raise InferenceFailed(model.name)
         return CanaryAnswer()
 

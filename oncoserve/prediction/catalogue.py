@@ -15,7 +15,7 @@ from types import MappingProxyType
 from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError, VersionNotFound
 from oncoserve.inference.backend import InferenceBackend, ModelState
 from oncoserve.inference.canary import Canaries, Vitals
-from oncoserve.prediction.model_files import Graphs, check_labels, read_cards
+from oncoserve.prediction.model_files import Cards, Graphs, check_labels, read_cards
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import ServedModel, Task
 from oncoserve.tasks.card import Card
@@ -144,15 +144,15 @@ class Catalogue:
             problems[SERVER] = "expected at least one model, got none"
         return Snapshot(reachable=True, versions=MappingProxyType(models), problems=problems)
 
-    async def _look(self, name: str, card: Card | None, state: ModelState | None) -> Mapping[str, ServedModel] | str:
+    async def _look(self, name: str, cards: Cards | None, state: ModelState | None) -> Mapping[str, ServedModel] | str:
         """The model's versions if all of them are ready; if not, the reason."""
         try:
             if state is None:
                 await self._backend.configuration(name, "")  # raises, and says what the server knows of it
                 return "the inference server has loaded it just now"
-            if card is None:
+            if cards is None:
                 return "expected a card.json, got none"
-            return await self._versions(card, state)
+            return await self._versions(cards, state)
         except ModelNotReady as error:
             if state is None:
                 return f"the inference server has not loaded it; if that stays so, its log says why: {error.reason}"
@@ -160,29 +160,29 @@ class Catalogue:
         except (PlatformError, ValueError) as error:
             return error.detail if isinstance(error, PlatformError) else str(error)
 
-    async def _versions(self, card: Card, state: ModelState) -> Mapping[str, ServedModel]:
+    async def _versions(self, cards: Cards, state: ModelState) -> Mapping[str, ServedModel]:
         """What the server has loaded of a model.
 
         Raises:
             ModelNotReady: one of the versions does not answer.
-            ValueError: one of them is not what the card or its export's record says.
+            ValueError: one of them is not what its card or its export's record says.
         """
-        task = task_of_kind(card.task)
-        if task is None:
-            raise ValueError(f"card.json: expected a task that this version knows, got {card.task!r}")
-        asked = (self._backend.configuration(card.name, version) for version in state.versions)
-        configurations = await asyncio.gather(*asked)
-        for each in configurations:
-            if mismatches := task.mismatches(card, each):
+        name = state.name
+        configurations = await asyncio.gather(*(self._backend.configuration(name, each) for each in state.versions))
+        tasks = [_task(cards.of(each.version)) for each in configurations]
+        for task, each in zip(tasks, configurations, strict=True):
+            if mismatches := task.mismatches(cards.of(each.version), each):
                 raise ValueError("; ".join(mismatches))
-        vitals = [self._canaries.of(each) for each in configurations]
+        # The server has one configuration for all versions, with the outputs of each of them.
+        own = [each.only(task.outputs) for task, each in zip(tasks, configurations, strict=True)]
+        vitals = [self._canaries.of(each) for each in own]
         await asyncio.gather(*(each.look(state.executions.get(each.configuration.version, 0)) for each in vitals))
-        self._vitals[card.name] = vitals
-        if problem := self._problem(card.name):
-            raise ModelNotReady(card.name, problem)
-        return await asyncio.to_thread(self._join, card, vitals, task)
+        self._vitals[name] = vitals
+        if problem := self._problem(name):
+            raise ModelNotReady(name, problem)
+        return await asyncio.to_thread(self._join, cards, vitals)
 
-    def _join(self, card: Card, vitals: Sequence[Vitals], task: Task) -> Mapping[str, ServedModel]:
+    def _join(self, cards: Cards, vitals: Sequence[Vitals]) -> Mapping[str, ServedModel]:
         """The versions, as the files of the model's folder describe them. Reads files; called from a thread.
 
         Raises:
@@ -190,13 +190,15 @@ class Catalogue:
         """
         models = {}
         for each in vitals:
-            configuration, folder = each.configuration, self._folder / card.name
-            check_labels(folder, configuration.version, configuration.labels, card)
+            configuration = each.configuration
+            name, version = configuration.name, configuration.version
+            card, folder = cards.of(version), self._folder / name
+            check_labels(folder, version, configuration.labels, card)
             sha256 = each.served.sha256 if each.served else None
-            served = self._graphs.served(folder / configuration.version, configuration.file, sha256)
-            model = ServedModel(card, configuration, served.sha256, task, served.precision, served.weights)
-            old = self.snapshot.versions.get(card.name, {}).get(configuration.version)
-            models[configuration.version] = old if old == model else model
+            served = self._graphs.served(folder / version, configuration.file, sha256)
+            model = ServedModel(card, configuration, served.sha256, _task(card), served.precision, served.weights)
+            old = self.snapshot.versions.get(name, {}).get(version)
+            models[version] = old if old == model else model
         return models
 
     @contextlib.asynccontextmanager
@@ -220,3 +222,15 @@ class Catalogue:
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
             await self._canaries.stop()
+
+
+def _task(card: Card) -> Task:
+    """What a card says that its model answers.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    task = task_of_kind(card.task)
+    if task is None:
+        raise ValueError(f"card.json: expected a task that this version knows, got {card.task!r}")
+    return task

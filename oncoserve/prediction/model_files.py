@@ -4,39 +4,85 @@ import hashlib
 import itertools
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from oncoserve.tasks.card import Card, Weights
 
+CARD = "card.json"
 
-def read_cards(model_repository: Path) -> tuple[dict[str, Card], dict[str, str]]:
+
+@dataclass(frozen=True)
+class Cards:
+    """What is said of a model, by its versions.
+
+    Attributes:
+        newest: its card.
+        of_versions: of the versions that differ from it.
+    """
+
+    newest: Card
+    of_versions: Mapping[str, Card] = field(default_factory=dict)
+
+    def of(self, version: str) -> Card:
+        """The card of a version."""
+        return self.of_versions.get(version, self.newest)
+
+
+def read_cards(model_repository: Path) -> tuple[dict[str, Cards], dict[str, str]]:
     """Read every card below a model repository.
 
     Returns:
         The cards by model name, and for folders without a usable card the reason in words.
     """
-    cards: dict[str, Card] = {}
+    cards: dict[str, Cards] = {}
     problems: dict[str, str] = {}
     if not model_repository.is_dir():
         return cards, {str(model_repository): "the model repository is not a folder"}
     for folder in sorted(path for path in model_repository.iterdir() if path.is_dir()):
         try:
-            card = Card.model_validate_json((folder / "card.json").read_bytes())
-        except OSError:
-            problems[folder.name] = "card.json: expected a readable file, got none"
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            problems[folder.name] = f"card.json: {where}: {first['msg']}"
-        else:
-            if card.name == folder.name:
-                cards[card.name] = card
-            else:
-                problems[folder.name] = f"card.json: expected name {folder.name!r}, got {card.name!r}"
+            cards[folder.name] = _cards(folder)
+        except ValueError as error:
+            problems[folder.name] = str(error)
     return cards, problems
+
+
+def _cards(folder: Path) -> Cards:
+    """The cards of a model.
+
+    Raises:
+        ValueError: one of them cannot be used; says which, and why.
+    """
+    try:
+        content = (folder / CARD).read_bytes()
+    except OSError:
+        raise ValueError(f"{CARD}: expected a readable file, got none") from None
+    newest = _card(content, CARD, folder.name)
+    of_versions = {}
+    for path in sorted(folder.glob(f"[0-9]*/{CARD}")):
+        where = f"{path.parent.name}/{CARD}"
+        try:
+            others = json.loads(path.read_bytes())
+            merged = json.dumps({**json.loads(content), **others})
+        except (OSError, TypeError, ValueError) as error:
+            raise ValueError(f"{where}: expected the fields that are others than in {CARD}, got {error}") from error
+        of_versions[path.parent.name] = _card(merged, where, folder.name)
+    return Cards(newest, of_versions)
+
+
+def _card(content: bytes | str, path: str, name: str) -> Card:
+    try:
+        card = Card.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ValueError(f"{path}: {where}: {first['msg']}") from error
+    if card.name != name:
+        raise ValueError(f"{path}: expected name {name!r}, got {card.name!r}")
+    return card
 
 
 @dataclass(frozen=True)

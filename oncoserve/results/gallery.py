@@ -15,6 +15,7 @@ from oncoserve.pictures.decode import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL, dec
 from oncoserve.results import corrections
 from oncoserve.results.comparison import Comparison, comparable, compare, counterpart
 from oncoserve.results.drawing import Drawing
+from oncoserve.results.maker import maker
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads
@@ -41,7 +42,7 @@ class Gallery:
 
     Args:
         store: where they are kept.
-        model_of: the model of that name; raises what `Catalogue.get` raises.
+        model_of: the model of that name in this version, None is the newest; raises what `Catalogue.get` raises.
         threads: where the CPU's work is done.
         drawings: memory for drawings, encoded, until they are read.
         pictures: memory for what is read and decoded to make them.
@@ -51,7 +52,7 @@ class Gallery:
     def __init__(
         self,
         store: ResultStore,
-        model_of: Callable[[str], ServedModel],
+        model_of: Callable[[str, str | None], ServedModel],
         threads: CpuThreads,
         drawings: Budget,
         pictures: Budget,
@@ -81,17 +82,17 @@ class Gallery:
         """The result beside that of the model that its model's card names, if it is stored for the same picture.
 
         Raises:
-            ResultNotFound, StorageUnavailable, RenderingNotAvailable: the card names none with the same classes, and
+            ResultNotFound, StorageUnavailable, RenderingNotAvailable: the card names none with two of its classes, and
                 what `Catalogue.get` raises.
         """
         results = self._store.of(owner)
         document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
-        card = self._model_of(document["model"]).card
-        other = None if card.compare_with is None else self._model_of(card.compare_with)
+        card = maker(document, self._model_of).card
+        other = None if card.compare_with is None else self._model_of(card.compare_with, None)
         if other is None or not comparable(document, card, other.card):
             raise RenderingNotAvailable(card.name, "comparison")
         found = await self._threads.run(results.find, counterpart(document, other))
-        return compare(document, other.card, None if found is None else json.loads(found))
+        return compare(document, card, other.card, None if found is None else json.loads(found))
 
     async def delete(self, result: str, owner: str | None) -> None:
         """Remove a result with all its files.
@@ -113,7 +114,7 @@ class Gallery:
             return json.loads(results.document(result)), results.size(result)
 
         document, size = await self._threads.run(read)
-        return Entry(document, self._model_of(document["model"]), results, size)
+        return Entry(document, maker(document, self._model_of), results, size)
 
     async def review(self, entry: "Entry", view: Parameters) -> dict[str, Any]:
         """The JSON document as it is with `view`."""

@@ -14,10 +14,13 @@ def result_id(image_sha256: str, model: ServedModel, parameters: Parameters) -> 
 
     Args:
         image_sha256: of the file, as it was sent.
-        model: what is asked, in this version and with this graph.
+        model: what is asked, in this version and with this graph. Where limits of its card decide whether it answers,
+            other limits are another question.
         parameters: the task's.
     """
     asked = parameters.model_dump(mode="json")
     question = [image_sha256, READING_RULES, model.name, model.version, model.model_sha256, asked]
+    if model.card.delineation is not None:
+        question.append(model.card.delineation.limits)
     text = json.dumps(question, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

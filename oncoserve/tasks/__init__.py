@@ -2,10 +2,11 @@
 
 from oncoserve.tasks.base import Task
 from oncoserve.tasks.classification import Classification
+from oncoserve.tasks.delineation import Delineation
 from oncoserve.tasks.localisation import Localisation
 from oncoserve.tasks.segmentation import Segmentation
 
-TASKS: tuple[Task, ...] = (Classification(), Localisation(), Segmentation())
+TASKS: tuple[Task, ...] = (Classification(), Localisation(), Delineation(), Segmentation())
 
 
 def task_of_kind(kind: str) -> Task | None:

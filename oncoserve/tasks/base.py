@@ -222,6 +222,8 @@ class Task(Protocol):
     """A kind of question."""
 
     kind: ClassVar[str]
+    outputs: ClassVar[frozenset[str]]
+    """Names of the outputs that it reads; those of another version's task may be configured beside them."""
     parameters: ClassVar[type[Parameters]]
     """What the caller may give with a picture; another value is another result."""
     view: ClassVar[type[Parameters]]

@@ -1,4 +1,7 @@
-"""Model cards: what a model is for, how good it is, where it comes from. One `card.json` per model folder."""
+"""Model cards: what a model is for, how good it is, where it comes from. `card.json` in the model's folder.
+
+It is that of the newest version. A `card.json` in the folder of another version has the fields that are others there.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
@@ -75,11 +79,34 @@ class Localisation(_Part):
 
     nothing: Name
     """The class that means that there is nothing to find."""
-    least_certainty: Annotated[float, Field(ge=0, le=1)]
+    least_certainty: Probability
     """Heat at the peak below which no box is given."""
     method: str
     caption: str
     figures: str
+
+
+class Delineation(_Part):
+    """How the model's mask is read, from where on nothing is said, and what it is worth."""
+
+    least_mask: Probability
+    """Of the mask, from which on a pixel of the picture belongs to the outline."""
+    least_seen: Probability
+    """Of the mask where it is highest; with less, nothing is outlined and no class is named."""
+    least_probability: Probability
+    """Of the most probable class; with less, no class is named."""
+    most_strangeness: float
+    """How unlike the training pictures a picture may be; with more, nothing is said of it."""
+    coverage: Probability
+    """Share of the validation slices with a tumour that these limits let through."""
+    method: str
+    caption: str
+    figures: str
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What an answer hangs on."""
+        return self.model_dump(include={"least_mask", "least_seen", "least_probability", "most_strangeness"})
 
 
 class Precision(_Part):
@@ -109,11 +136,12 @@ class Card(_Part):
     limitations: list[str]
     saliency: Saliency | None = None
     localisation: Localisation | None = None
+    delineation: Delineation | None = None
     precisions: list[Precision] = []
     samples: Name | None = None
     """The model whose sample pictures the page offers, where these are not its own."""
     compare_with: Name | None = None
-    """The model that answers the same question with the same classes, where there is one."""
+    """The model that answers the same question, with classes that are the same in part at least."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,6 +52,7 @@ class Classification(OneRequest):
     """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
 
     kind: ClassVar[str] = "classification"
+    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, SALIENCY})
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -78,7 +80,7 @@ class Classification(OneRequest):
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""
         del parameters
-        return ClassificationPlan(picture, model, {PROBABILITIES, SALIENCY})
+        return ClassificationPlan(picture, model, self.outputs)
 
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """The overlay, where the model gives a saliency map."""
@@ -128,9 +130,11 @@ class ClassificationPlan:
         del index
         for name in self.outputs:
             spec = self._model.configuration.output(name)
-            if spec is None or answer[name].shape != (1, *spec.dims) or not np.isfinite(answer[name]).all():
+            if spec is None or not spec.is_one(answer[name]) or not np.isfinite(answer[name]).all():
                 raise InferenceFailed(self._model.name)
         probabilities = answer[PROBABILITIES]
+        if probabilities.shape != (1, len(self._model.card.classes)):
+            raise InferenceFailed(self._model.name)
         if probabilities.min() < 0 or abs(float(probabilities.sum()) - 1) > 1e-3:  # noqa: PLR2004 - float32 softmax
             raise InferenceFailed(self._model.name)
         self._answer = answer
@@ -140,13 +144,16 @@ class ClassificationPlan:
         if self._doubts:
             return TaskResult({"label": None, "probabilities": None}, warnings=self._doubts)
         probabilities = self._answer[PROBABILITIES][0]
-        names = [each.name for each in self._model.card.classes]
         document: dict[str, Any] = {
-            "label": names[int(probabilities.argmax())],
-            "probabilities": {name: round(float(p), 6) for name, p in zip(names, probabilities, strict=True)},
+            "label": self._model.card.classes[int(probabilities.argmax())].name,
+            "probabilities": self._by_class(probabilities),
         }
         artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
         return TaskResult(document, artefacts)
+
+    def _by_class(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
+        classes = self._model.card.classes
+        return {each.name: round(float(p), 6) for each, p in zip(classes, probabilities, strict=True)}
 
 
 def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list[str]:
@@ -157,7 +164,7 @@ def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list
     if len(configuration.inputs) != 1 or not _is_image(configuration.inputs[0]):
         found.append(f"expected one input of uint8 [H, W, 3], got {in_words(configuration.inputs)}")
     probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
-    if configuration.output(PROBABILITIES) != probabilities:
+    if configuration.output(PROBABILITIES) not in (probabilities, replace(probabilities, dims=(-1,))):
         found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
     return found
 

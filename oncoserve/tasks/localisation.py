@@ -89,6 +89,7 @@ class Localisation(OneRequest):
     """
 
     kind: ClassVar[str] = "localisation"
+    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, HEATMAP, BOXES})
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -143,7 +144,7 @@ class LocalisationPlan(ClassificationPlan):
     """One picture, one request; its label as in a classification."""
 
     def __init__(self, picture: Picture, model: ServedModel) -> None:
-        super().__init__(picture, model, {PROBABILITIES, HEATMAP, BOXES})
+        super().__init__(picture, model, Localisation.outputs)
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Take the one answer.

@@ -133,6 +133,7 @@ class Segmentation:
     """The task `segmentation`: tiles of `stains` uint8 in, `probabilities` uint8 out, put together to a whole."""
 
     kind: ClassVar[str] = "segmentation"
+    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES})
     parameters: ClassVar[type[Parameters]] = TissueParameters
     view: ClassVar[type[Parameters]] = View
     all_renderings: ClassVar[tuple[Rendering, ...]] = (

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 
 from oncoserve.pictures.orientation import Frame
 from oncoserve.tasks.qupath import IGNORED, Classification, ObjectType, feature
+from oncoserve.tasks.regions import measures
 from oncoserve.tasks.regions.components import components
 from oncoserve.tasks.regions.grids import edges, object_grid, object_id
+from oncoserve.tasks.regions.measures import Closed
 from oncoserve.tasks.regions.outlines import Ring, polygons
 
 MOST_ANNOTATIONS: Final = 1000
@@ -20,8 +21,6 @@ MOST_ANNOTATIONS: Final = 1000
 hundreds of thousands: https://qupath.readthedocs.io/en/stable/docs/concepts/objects.html"""
 
 Objects = Literal["auto", "annotations", "detections"]
-Closed = list[list[int]]
-"""x and y of each corner of a ring, the first of them again at the end."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _kind(labels: NDArray[np.uint8], classes: Mapping[int, Classification], expo
 def _feature(
     rings: Sequence[Closed], name: str, classification: Classification, kind: ObjectType, export: Export
 ) -> dict[str, object]:
-    area = sum(map(_signed_area, rings))  # a hole's is negative
+    area = measures.area(rings)
     measurements = {**export.measurements, "Area px^2": float(area)}
     if export.um_per_px is not None:
         measurements["Area \u00b5m^2"] = round(area * export.um_per_px**2, 3)
@@ -124,8 +123,3 @@ def _feature(
         was = classification.properties
         found["properties"] |= {"excluded": True, "was": was, "metadata": {"Class": classification.name}}
     return found
-
-
-def _signed_area(ring: Closed) -> int:
-    """In pixels, by Green's theorem; positive where the inside is to the right, y pointing down."""
-    return sum(x * (below - y) for (x, y), (_, below) in pairwise(ring))

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from oncoserve.errors import InferenceFailed, InferenceUnavailable, ModelNotFoun
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.prediction.catalogue import Catalogue
 from testbed.fakes import FakeBackend, card, classifier, write_card
+
+READING = {"nothing": "class2", "least_certainty": 0.3, "method": "m", "caption": "c", "figures": "f"}
 
 
 async def look(tmp_path, *configurations, cards=None):
@@ -89,6 +92,25 @@ async def test_versions_stand_side_by_side_and_the_newest_answers(tmp_path):
         catalogue.get("tiny", "1")
     with pytest.raises(ModelNotFound):
         catalogue.get("other", "2")
+
+
+async def test_versions_have_cards_and_outputs_of_their_own(tmp_path):
+    both = classifier(saliency=(2, 2), classes=-1)
+    backend, catalogue = await look(tmp_path, both, cards=[card(saliency=True)])
+    backend.versions = ("1", "2")
+    older = {"task": "localisation", "saliency": None, "localisation": READING, "title": "Older"}
+    (tmp_path / "tiny/1/card.json").write_text(json.dumps(older))
+    heat = TensorSpec("heatmap", np.dtype(np.float32), (4, 4)), TensorSpec("boxes", np.dtype(np.float32), (4, 4, 4))
+    backend.configurations["tiny"] = replace(both, outputs=(*both.outputs, *heat))
+    assert (await catalogue.refresh()).problems == {}
+    found = {version: catalogue.get("tiny", version) for version in ("1", "2")}
+    assert {version: (each.task.kind, each.card.title) for version, each in found.items()} == {
+        "1": ("localisation", "Older"), "2": ("classification", "Tiny"),
+    }  # fmt: skip
+    outputs = {version: [spec.name for spec in each.configuration.outputs] for version, each in found.items()}
+    assert outputs == {"1": ["probabilities", "heatmap", "boxes"], "2": ["probabilities", "saliency"]}
+    (tmp_path / "tiny/1/card.json").write_text(json.dumps({"task": "localisation"}))
+    assert "expected localisation, got none" in (await catalogue.refresh()).problems["tiny"]
 
 
 async def test_server_away_and_back(tmp_path):

@@ -2,11 +2,12 @@ from dataclasses import asdict
 
 import pytest
 
-from oncoserve.results.comparison import compare
+from oncoserve.results.comparison import comparable, compare
 from testbed.fakes import FakeBackend, card, classifier, write_card
 from testbed.in_process import PNG, Service, assert_problem
 
-OTHER = card("other", title="The other")
+MINE, OTHER = card("mine", title="Mine"), card("other", title="The other")
+WIDER = card("other", 4, title="The other")
 
 
 def answer(label, probability=0.75):
@@ -24,16 +25,43 @@ def answer(label, probability=0.75):
     ],
 )
 def test_two_answers_in_words(own, its, agrees, message):
-    found = compare(answer(own), OTHER, answer(its))
+    found = compare(answer(own), MINE, OTHER, answer(its))
     assert (found.model, found.result, found.label, found.agrees) == ("other", "a" * 32, its, agrees)
     assert found.probability == (None if its is None else 0.75)
     assert found.message == message
 
 
 def test_a_model_that_was_not_asked():
-    found = asdict(compare(answer("class0"), OTHER, None))
+    found = asdict(compare(answer("class0"), MINE, OTHER, None))
     assert (found.pop("model"), found.pop("message")) == ("other", "The other has not been asked about this picture.")
     assert set(found.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("own", "its", "cards", "message"),
+    [
+        ("class0", "class3", (MINE, WIDER), "The other answers: Class 3, 75.00 %. Mine has no class Class 3, so that"),
+        ("class3", "class0", (WIDER, MINE), "Mine answers: Class 0, 75.00 %. Mine has no class Class 3, so that"),
+    ],
+)
+def test_a_label_that_the_other_has_no_class_for_is_only_told(own, its, cards, message):
+    theirs = {"id": "a" * 32, "label": its, "probabilities": {its: 0.75}}
+    found = compare({"label": own}, *cards, theirs)
+    assert (found.label, found.probability, found.agrees) == (its, 0.75, None)
+    assert found.message.startswith(message)
+    same = compare({"label": "class1"}, *cards, {**theirs, "label": "class1", "probabilities": {"class1": 0.5}})
+    assert same.agrees is True
+
+
+def test_a_model_that_does_not_know_says_why():
+    silent = {"id": "a" * 32, "label": None, "undetermined": {"text": "It is unlike."}}
+    assert compare(answer("class0"), MINE, OTHER, silent).message == "The other names no class: It is unlike."
+
+
+@pytest.mark.parametrize(("classes", "possible"), [(2, True), (1, False), (4, True)])
+def test_two_classes_in_common_are_enough(classes, possible):
+    assert comparable({"label": None}, MINE, card("other", classes)) is possible
+    assert not comparable({"areas": {}}, MINE, MINE)
 
 
 @pytest.fixture
@@ -93,10 +121,10 @@ async def test_the_other_model_need_not_be_served(tmp_path):
         assert 'class="comparison' not in page.text
 
 
-async def test_a_card_that_names_a_model_of_other_classes_has_no_comparison(tmp_path):
-    service = Service(tmp_path, FakeBackend(classifier(), classifier("other", classes=2)))
+async def test_a_card_that_names_a_model_with_one_class_in_common_has_no_comparison(tmp_path):
+    service = Service(tmp_path, FakeBackend(classifier(), classifier("other", classes=1)))
     write_card(tmp_path / "models", card("tiny", compare_with="other"))
-    write_card(tmp_path / "models", card("other", classes=2))
+    write_card(tmp_path / "models", card("other", classes=1))
     async with service:
         mine = await ask(service, "tiny")
         assert_problem(await service.http.get(f"/v1/results/{mine['id']}/comparison"), 404, "rendering_not_available")

@@ -22,6 +22,15 @@ def test_it_names_the_whole_question(monkeypatch):
         result_id("aa", model, TissueParameters(um_per_px=0.5)),
         result_id("aa", model, TissueParameters(tta=True)),
     ]
+    reading = {"least_mask": 0.5, "least_seen": 0.5, "least_probability": 0.5, "most_strangeness": 3, "coverage": 0.9,
+               "method": "m", "caption": "c", "figures": "f"}  # fmt: skip
+    limited = [
+        replace(model, card=card(delineation=reading | {name: 0.25}))
+        for name in ("coverage", "least_mask", "least_seen", "least_probability", "most_strangeness")
+    ]
+    ids += [result_id("aa", each, PLAIN) for each in limited]
+    said = replace(model, card=card(delineation=reading | {"caption": "in other words"}))
+    assert result_id("aa", said, PLAIN) == result_id("aa", limited[0], PLAIN)
     assert result_id("aa", model, TissueParameters(um_per_px=None, tta=False)) == ids[0]
     monkeypatch.setattr(identity, "READING_RULES", identity.READING_RULES + 1)
     assert len({*ids, result_id("aa", model, PLAIN)}) == len(ids) + 1

@@ -21,11 +21,14 @@ def test_every_folder_has_a_card_that_can_be_read():
     assert CARDS
 
 
-@pytest.mark.parametrize("name", CARDS)
-def test_labels_are_the_cards_classes(name):
-    path = REPOSITORY / name / "labels.txt"
-    if path.is_file():
-        assert path.read_text().split() == [each.name for each in CARDS[name].classes]
+LABELS = sorted(REPOSITORY.rglob("labels.txt"))
+
+
+@pytest.mark.parametrize("path", LABELS, ids=lambda path: str(path.relative_to(REPOSITORY).parent))
+def test_labels_are_the_cards_classes(path):
+    name, *version = path.relative_to(REPOSITORY).parent.parts
+    card = CARDS[name].of(version[0]) if version else CARDS[name].newest
+    assert path.read_text().split() == [each.name for each in card.classes]
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -33,7 +36,7 @@ def test_a_card_states_each_precision_that_a_configuration_can_serve(name):
     version = newest(name)
     if version is None:
         pytest.skip("not exported; run `make models`")
-    stated = {each.name for each in CARDS[name].precisions}
+    stated = {each.name for each in CARDS[name].of(version.name).precisions}
     files = json.loads((version / "export.json").read_bytes())["files"]
     served = {file: Graphs().served(version, file, None) for file in files}
     assert "model.gpu.onnx" in served
@@ -46,7 +49,7 @@ def test_the_origin_is_that_of_the_newest_version(name):
     version = newest(name)
     if version is None:
         pytest.skip("not exported; run `make models`")
-    origin = CARDS[name].origin
+    origin = CARDS[name].of(version.name).origin
     recorded = Graphs().served(version, "model.onnx", None).weights
     assert (recorded.package, recorded.sha256) == (f"{origin.package} {origin.version}", origin.sha256)
     source = json.loads((version / "export.json").read_bytes())["source"]

@@ -1,0 +1,278 @@
+"""One label for the whole picture, and the outline of what it is of; or no label, and the reason."""
+
+import io
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydantic import Field
+
+from oncoserve.errors import InferenceFailed
+from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
+from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.rgb import Warn
+from oncoserve.tasks.base import (
+    Layer,
+    OneRequest,
+    OverlayOptions,
+    Parameters,
+    Rendering,
+    RenderingOptions,
+    ServedModel,
+    Stored,
+    TaskResult,
+)
+from oncoserve.tasks.card import Card
+from oncoserve.tasks.card import Delineation as Reading
+from oncoserve.tasks.classification import (
+    PROBABILITIES,
+    ClassificationPlan,
+    classifier_mismatches,
+    in_words,
+    to_npy,
+)
+from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
+from oncoserve.tasks.outline import Outline, cut
+from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
+from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.render import mask_image
+from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_seen, unlike_training
+
+MASK: Final = "mask"
+STRANGENESS: Final = "strangeness"
+MASK_FILE: Final = "mask.npy"
+MM_PER_PX_RANGE: Final = (0.05, 5.0)
+"""From a picture that was enlarged to 5,000 pixels to one that was made small for a list, millimetres per pixel."""
+OUTLINED: Final = 1
+"""The mask's value of what is outlined, whichever class it is; all else is 0."""
+UNNAMED: Final = Classification("Tumour, kind undetermined", (128, 128, 128), "tumour")
+NOWHERE: Final[dict[str, Any]] = {"outline": []}  # what is drawn of a picture that got no answer
+
+
+class DelineationParameters(Parameters):
+    """What the caller knows about the picture."""
+
+    mm_per_px: float | None = Field(
+        default=None,
+        ge=MM_PER_PX_RANGE[0],
+        le=MM_PER_PX_RANGE[1],
+        description="Millimetres per pixel of the picture as it is sent, the same in both directions; without it no "
+        "result is in millimetres. What the file says of its resolution is not believed: it is that of a screen.",
+    )
+    """Millimetres per pixel of the ORIGINAL."""
+
+
+def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
+    """Lay the mask's probabilities over the picture, with the outline and a cross at the peak in the class's colour."""
+    alpha = round(255 * options.opacity)
+    return draw_heat(stored, _heat(stored), options, lambda layer, top: _mark(layer, top, stored, alpha))
+
+
+def draw_mask(stored: Stored, options: RenderingOptions) -> Image.Image:
+    """Palette picture of the ORIGINAL's size: 0 background, 1 what is outlined."""
+    del options
+    image = stored.document["image"]
+    return mask_image(
+        _labels(stored), (image["height"], image["width"]), {0: (0, 0, 0), OUTLINED: _class_of(stored).colour}
+    )
+
+
+def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
+    """GeoJSON as QuPath reads it: the regions and the peak, in pixels of the ORIGINAL."""
+    found, place = stored.document["localisation"] or NOWHERE, options.place(stored.document["image"])
+    identity = partial(object_uuid, stored.document["id"], Parameters().model_dump_json())
+    kind, mm_per_px = _class_of(stored), stored.document["mm_per_px"]
+    certain, peak = {}, []
+    if found["outline"]:
+        certain = {"Certainty": found["certainty"]}
+        (point,) = place.points(np.array([[found["peak"]["x"], found["peak"]["y"]]])).round(2).tolist()
+        peak = [feature(identity("peak"), {"type": "Point", "coordinates": point}, "Peak", kind, certain)]
+    export = Export(
+        "annotations",
+        um_per_px=None if mm_per_px is None else 1000 * mm_per_px,
+        members=members(stored, options, mm_per_px=mm_per_px),
+        identity=identity,
+        measurements=certain,
+        beside=peak,
+    )
+    return feature_collection(_labels(stored), place, {OUTLINED: kind}, export)
+
+
+def _heat(stored: Stored) -> NDArray[np.float32]:
+    if MASK_FILE not in stored.files:  # there was no answer
+        return NO_HEAT
+    mask: NDArray[np.float16] = np.load(io.BytesIO(stored.files[MASK_FILE]), allow_pickle=False)
+    return mask.astype(np.float32)
+
+
+def _labels(stored: Stored) -> NDArray[np.uint8]:
+    """(h, w) uint8 on a grid over the picture; nothing where the result has no outline."""
+    image, found = stored.document["image"], stored.document["localisation"] or NOWHERE
+    if not found["outline"]:
+        return np.zeros((1, 1), np.uint8)
+    return cut(_heat(stored), (image["width"], image["height"]), found["least_mask"]).astype(np.uint8)
+
+
+def _layer(stored: Stored) -> NDArray[np.uint8]:
+    return grid(_heat(stored), stored.document["image"])
+
+
+def _class_of(stored: Stored) -> Classification:
+    label = stored.document["label"]
+    return next((Classification.of(each) for each in stored.card.classes if each.name == label), UNNAMED)
+
+
+class Delineation(OneRequest):
+    """The task `delineation`: outputs `probabilities` (K,), `mask` (h, w) in 0-1 and `strangeness` (1,), all FP32.
+
+    The mask's cells tile the picture. Strangeness grows with how unlike the training pictures a picture is.
+    """
+
+    kind: ClassVar[str] = "delineation"
+    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, MASK, STRANGENESS})
+    parameters: ClassVar[type[Parameters]] = DelineationParameters
+    view: ClassVar[type[Parameters]] = Parameters
+    all_renderings: ClassVar[tuple[Rendering, ...]] = (
+        Rendering(
+            "overlay.png",
+            "image/png",
+            "The picture under what the model sees, with its outline",
+            OverlayOptions,
+            draw_overlay,
+            layer=Layer("heat", _layer, legend),
+        ),
+        Rendering("mask.png", "image/png", "What is outlined, as a palette picture", RenderingOptions, draw_mask),
+        Rendering(
+            "polygons.geojson",
+            "application/geo+json",
+            "The outline as QuPath annotations",
+            RenderingOptions,
+            write_polygons,
+        ),
+    )
+
+    def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
+        """Where card and configuration do not fit; see `Task`."""
+        found = classifier_mismatches(card, configuration)
+        mask = configuration.output(MASK)
+        if mask is None or mask.dtype != np.float32 or len(mask.dims) != 2 or min(mask.dims) < 1:  # noqa: PLR2004 - rows, columns
+            found.append(f"expected output {MASK} float32 [h, w], got {in_words(configuration.outputs)}")
+        expected = TensorSpec(STRANGENESS, np.dtype(np.float32), (1,))
+        if configuration.output(STRANGENESS) != expected:
+            found.append(f"expected output {expected}, got {in_words(configuration.outputs)}")
+        if card.delineation is None:
+            found.append("card.json: expected delineation, got none")
+        return found
+
+    def plan(self, picture: Picture, model: ServedModel, parameters: DelineationParameters) -> "DelineationPlan":
+        """Start work on a picture."""
+        return DelineationPlan(picture, model, parameters.mm_per_px)
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """All of them."""
+        del card
+        return self.all_renderings
+
+    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
+        """Nothing changes."""
+        del stored, view
+        return {}
+
+
+class DelineationPlan(ClassificationPlan):
+    """One picture, one request.
+
+    Args:
+        picture: the upload.
+        model: what is asked.
+        mm_per_px: millimetres per pixel of the ORIGINAL, where they are known.
+    """
+
+    def __init__(self, picture: Picture, model: ServedModel, mm_per_px: float | None) -> None:
+        super().__init__(picture, model, Delineation.outputs)
+        self._mm_per_px = mm_per_px
+
+    def accept(self, index: int, answer: Tensors) -> None:
+        """Take the one answer.
+
+        Raises:
+            InferenceFailed: shapes other than configured, or a mask outside 0 to 1.
+        """
+        super().accept(index, answer)
+        if answer[MASK].min() < 0 or answer[MASK].max() > 1:
+            raise InferenceFailed(self._model.name)
+
+    def result(self) -> TaskResult:
+        """Label, probabilities and outline, as far as the evidence goes; why it goes no further; the mask."""
+        if self._doubts:
+            return TaskResult(self._document(Undetermined.of(self._doubts[0]), None, None), warnings=self._doubts)
+        reading = self._model.card.delineation
+        assert reading is not None  # noqa: S101 - else the model would not be ready
+        # As it is stored, so that what is drawn later is what was measured.
+        mask = self._answer[MASK][0].astype(np.float16)
+        peak, probabilities = float(mask.max()), self._answer[PROBABILITIES][0]
+        if strange := unlike_training(float(self._answer[STRANGENESS][0, 0]), reading.most_strangeness):
+            return TaskResult(self._document(strange, None, None))
+        size = self._picture.width, self._picture.height
+        if unseen := nothing_seen(peak, reading.least_seen):
+            document = self._document(unseen, None, Outline.nothing(mask, size, reading.least_mask))
+            return TaskResult(document, {MASK_FILE: to_npy(mask)})
+        outline = Outline.of(mask, size, reading.least_mask)
+        close = classes_close(float(probabilities.max()), reading.least_probability)
+        document = self._document(close, probabilities, outline)
+        return TaskResult(document, {MASK_FILE: to_npy(mask)}, _warnings(outline, reading))
+
+    def _document(
+        self, undetermined: Undetermined | None, probabilities: NDArray[np.float32] | None, outline: Outline | None
+    ) -> dict[str, Any]:
+        given = None if probabilities is None else self._by_class(probabilities)
+        return {
+            "label": max(given, key=given.__getitem__) if given and undetermined is None else None,
+            "probabilities": given,
+            "undetermined": undetermined and undetermined.document(),
+            "mm_per_px": self._mm_per_px,
+            "localisation": outline and outline.document(self._mm_per_px),
+        }
+
+
+def _warnings(outline: Outline, reading: Reading) -> tuple[Warn, ...]:
+    if not outline.polygons:
+        message = (
+            f"The mask reaches {outline.certainty:.2f} at its peak, but no pixel of the picture has the "
+            f"{reading.least_mask:g} that belongs to an outline: nothing is outlined, and the class is doubtful."
+        )
+        return (Warn("tumour_not_located", message),)
+    if len(outline.polygons) == 1:
+        return ()
+    message = (
+        f"The outline has {len(outline.polygons)} separate regions; box and longest diameter are those of the one with "
+        "the peak, the area is that of all."
+    )
+    return (Warn("several_regions", message),)
+
+
+def _mark(layer: Image.Image, first_row: int, stored: Stored, alpha: int) -> None:
+    """Draw the outline and a cross at the peak, each with a dark rim so that it shows on any picture.
+
+    Args:
+        layer: the rows of the overlay from `first_row` on.
+        first_row: of the ORIGINAL.
+        stored: the result.
+        alpha: opacity, 0-255.
+    """
+    found, image = stored.document["localisation"] or NOWHERE, stored.document["image"]
+    if not found["outline"]:
+        return
+    draw = ImageDraw.Draw(layer)
+    unit = max(1, round(max(image["width"], image["height"]) / 300))  # a hairline, whatever the picture's size
+    x, y = found["peak"]["x"], found["peak"]["y"] - first_row
+    rings = [[(px, py - first_row) for px, py in ring] for polygon in found["outline"] for ring in polygon]
+    for colour, rim in (((0, 0, 0, alpha), unit), ((*_class_of(stored).colour, alpha), 0)):
+        width, arm = unit + 2 * rim, 4 * unit + rim
+        for ring in rings:
+            draw.line(ring, fill=colour, width=width)
+        draw.line((x - arm, y, x + arm, y), fill=colour, width=width)
+        draw.line((x, y - arm, x, y + arm), fill=colour, width=width)

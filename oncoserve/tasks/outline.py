@@ -1,0 +1,102 @@
+"""From a coarse mask of probabilities to an outline on the picture, and to what is measured of it."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oncoserve.pictures.orientation import AS_IT_LIES, Frame
+from oncoserve.tasks.regions import measures
+from oncoserve.tasks.regions.components import Mask, components
+from oncoserve.tasks.regions.geojson import placing
+from oncoserve.tasks.regions.measures import Closed
+from oncoserve.tasks.regions.outlines import polygons
+
+GRID_SIDE: Final = 512
+"""Pixels of the longer side of the grid that outlines follow: a mask has a few dozen cells along a side."""
+
+
+def cut(mask: NDArray[np.floating[Any]], size: tuple[int, int], least: float) -> Mask:
+    """Where the mask, enlarged bilinearly, is at least `least`: (h, w) on the ORIGINAL's pixels, or on a coarser grid.
+
+    Args:
+        mask: (h, w), 0 to 1; its cells tile the picture.
+        size: width and height of the ORIGINAL, in pixels.
+        least: 0 to 1.
+    """
+    scale = min(1.0, GRID_SIDE / max(size))
+    width, height = (max(1, round(side * scale)) for side in size)
+    smooth = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    found: Mask = np.asarray(smooth) >= np.float32(least)
+    return found
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What was found, upright, in pixels of the ORIGINAL.
+
+    Attributes:
+        certainty: of the mask where it is highest, 0 to 1.
+        peak: (x, y) of the centre of that cell.
+        least: of the mask, from which on a pixel is inside.
+        polygons: of each region its outer ring, and the rings of its holes.
+        main: the index of the region with the peak, or of the largest where no region holds it.
+    """
+
+    certainty: float
+    peak: tuple[float, float]
+    least: float
+    polygons: tuple[tuple[Closed, ...], ...] = ()
+    main: int = 0
+
+    @classmethod
+    def nothing(cls, mask: NDArray[np.floating[Any]], size: tuple[int, int], least: float) -> "Outline":
+        """The peak alone; see `of`."""
+        (rows, columns), (width, height) = mask.shape, size
+        row, column = divmod(int(mask.argmax()), columns)
+        peak = (column + 0.5) / columns * width, (row + 0.5) / rows * height
+        return cls(float(mask[row, column]), peak, least)
+
+    @classmethod
+    def of(cls, mask: NDArray[np.floating[Any]], size: tuple[int, int], least: float) -> "Outline":
+        """Outline what has at least so much of a mask; see `cut`."""
+        highest = cls.nothing(mask, size, least)
+        inside = cut(mask, size, least)
+        place = placing(Frame(AS_IT_LIES, *size), inside.shape)
+        found = tuple(tuple(place(ring) for ring in (each.outline, *each.holes)) for each in polygons(inside))
+        if not found:
+            return highest
+        (x, y), (width, height) = highest.peak, size
+        row, column = int(y / height * inside.shape[0]), int(x / width * inside.shape[1])
+        main = int(np.argmax([measures.area(each) for each in found]))
+        if inside[row, column]:
+            main = int(components(inside).at(np.array([row]), np.array([column]))[0])
+        return replace(highest, polygons=found, main=main)
+
+    def document(self, mm_per_px: float | None) -> dict[str, Any]:
+        """For the result.
+
+        Args:
+            mm_per_px: millimetres per pixel of the ORIGINAL, where they are known.
+        """
+        x, y = self.peak
+        area_px = sum(map(measures.area, self.polygons))
+        box = longest_px = None
+        if self.polygons:
+            left, top, width, height = measures.box(self.polygons[self.main][0])
+            box = {"x": float(left), "y": float(top), "width": float(width), "height": float(height)}
+            longest_px = measures.longest_diameter(self.polygons[self.main][0])
+        known = mm_per_px is not None and longest_px is not None
+        return {
+            "certainty": round(self.certainty, 4),
+            "peak": {"x": round(x, 2), "y": round(y, 2)},
+            "box": box,
+            "area_px": area_px,
+            "area_mm2": round(area_px * mm_per_px**2, 2) if known and mm_per_px else None,
+            "longest_diameter_px": longest_px and round(longest_px, 2),
+            "longest_diameter_mm": round(longest_px * mm_per_px, 2) if known and longest_px and mm_per_px else None,
+            "least_mask": self.least,
+            "outline": [list(each) for each in self.polygons],
+        }

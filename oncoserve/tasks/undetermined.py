@@ -1,0 +1,92 @@
+"""Why no class is named: a number that a model gave, beside the limit of its card."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from oncoserve.pictures.rgb import Warn
+
+UNLIKE_TRAINING: Final = "unlike_training"
+NOTHING_SEEN: Final = "nothing_seen"
+CLASSES_CLOSE: Final = "classes_close"
+
+
+@dataclass(frozen=True)
+class Undetermined:
+    """A reason.
+
+    Attributes:
+        code: stable: one of those above, or that of the warning which says why the model was not asked.
+        text: the same for people.
+        value: what was met; None where the model was not asked.
+        limit: of the card; likewise.
+    """
+
+    code: str
+    text: str
+    value: float | None = None
+    limit: float | None = None
+
+    @classmethod
+    def of(cls, doubt: Warn) -> "Undetermined":
+        """The model was not asked."""
+        return cls(doubt.code, doubt.message)
+
+    def document(self) -> dict[str, Any]:
+        """For the result."""
+        return asdict(self)
+
+
+def unlike_training(strangeness: float, most: float) -> Undetermined | None:
+    """Whether a picture is too unlike those that the model was trained on.
+
+    Args:
+        strangeness: how unlike it is, as the model says.
+        most: the limit.
+    """
+    if strangeness <= most:
+        return None
+    text = (
+        f"The picture is unlike those that the model was trained on: {_number(strangeness)}, and "
+        f"{_number(most)} is the limit. Whatever the model said of it would mean nothing."
+    )
+    return Undetermined(UNLIKE_TRAINING, text, _rounded(strangeness), most)
+
+
+def nothing_seen(certainty: float, least: float) -> Undetermined | None:
+    """Whether there is too little to be seen for a class.
+
+    Args:
+        certainty: of the mask where it is highest, 0 to 1.
+        least: the limit.
+    """
+    if certainty >= least:
+        return None
+    text = (
+        f"The model sees no tumour that it could name: its mask reaches {_number(certainty)}, and {_number(least)} is "
+        "the limit. That does not mean that there is none."
+    )
+    return Undetermined(NOTHING_SEEN, text, _rounded(certainty), least)
+
+
+def classes_close(probability: float, least: float) -> Undetermined | None:
+    """Whether no class is probable enough.
+
+    Args:
+        probability: of the most probable class, 0 to 1.
+        least: the limit.
+    """
+    if probability >= least:
+        return None
+    text = (
+        f"No class is probable enough to be named: the most probable has {_number(probability)}, and {_number(least)} "
+        "is the limit."
+    )
+    return Undetermined(CLASSES_CLOSE, text, _rounded(probability), least)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _rounded(value: float) -> float:
+    return round(value, 6)

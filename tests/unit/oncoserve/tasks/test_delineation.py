@@ -1,0 +1,312 @@
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+
+from oncoserve.errors import InferenceFailed
+from oncoserve.inference.backend import TensorSpec
+from oncoserve.pictures.decode import Picture
+from oncoserve.tasks.base import OverlayOptions, RenderingOptions, ServedModel, Stored
+from oncoserve.tasks.card import Pictures
+from oncoserve.tasks.delineation import (
+    Delineation,
+    DelineationParameters,
+    draw_mask,
+    draw_overlay,
+    write_polygons,
+)
+from oncoserve.tasks.outline import GRID_SIDE, cut
+from testbed.encoded_pictures import noise
+from testbed.fakes import FP32, card, classifier
+
+TASK = Delineation()
+LIMITS = {"least_mask": 0.4, "least_seen": 0.3, "least_probability": 0.6, "most_strangeness": 2.0}
+CARD = card(task="delineation", delineation=LIMITS | {"coverage": 0.9, "method": "m", "caption": "c", "figures": "f"})
+MASK = TensorSpec("mask", FP32, (8, 8))
+STRANGENESS = TensorSpec("strangeness", FP32, (1,))
+
+
+def configuration(*outputs, classes=3):
+    made = classifier(classes=classes)
+    return replace(made, outputs=(*made.outputs, *outputs))
+
+
+MODEL = ServedModel(CARD, configuration(MASK, STRANGENESS), None, TASK)
+
+
+def grey(size=(80, 160)):
+    return Picture(noise(size).convert("L").convert("RGB"), "PNG")
+
+
+def mask_of(*cells, high=0.9):
+    mask = np.zeros((1, 8, 8), np.float32)
+    for row, column in cells:
+        mask[0, row, column] = high
+    return mask
+
+
+BLOCK = [(row, column) for row in (2, 3, 4) for column in (3, 4)]
+
+
+def answer(mask=None, probabilities=(0.8, 0.15, 0.05), strangeness=0.5):
+    return {
+        "probabilities": np.array([probabilities], np.float32),
+        "mask": mask_of(*BLOCK) if mask is None else mask,
+        "strangeness": np.array([[strangeness]], np.float32),
+    }
+
+
+def result(tensors, picture=None, mm_per_px=None, model=MODEL):
+    plan = TASK.plan(picture or grey(), model, DelineationParameters(mm_per_px=mm_per_px))
+    list(plan.requests())
+    plan.accept(0, tensors)
+    return plan.result()
+
+
+def stored(found, picture=None, orientation=1):
+    picture = picture or grey()
+    image = {"width": picture.width, "height": picture.height, "orientation": orientation}
+    document = {**found.document, "id": "f" * 32, "provenance": {"model": "tiny"}, "image": image}
+    return Stored(document, found.artefacts, CARD, lambda: picture)
+
+
+def polygons_of(here, **options):
+    return json.loads("".join(write_polygons(here, RenderingOptions(**options))))
+
+
+def test_a_tumour_is_named_outlined_and_measured():
+    found = result(answer(), mm_per_px=0.5)
+    document = found.document
+    assert (document["label"], document["undetermined"], document["mm_per_px"]) == ("class0", None, 0.5)
+    assert found.warnings == ()
+    place = document["localisation"]
+    assert (place["certainty"], place["peak"]) == (0.8999, {"x": 35.0, "y": 50.0})  # as half precision has it
+    (polygon,) = place["outline"]
+    outline = shapely.Polygon(polygon[0])
+    assert outline.is_valid
+    assert outline.area == place["area_px"]
+    left, top, right, bottom = outline.bounds
+    assert place["box"] == {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    # The six cells lie from (30, 40) to (50, 100); 0.4 of 0.9 lies a twentieth of a cell outside of them.
+    assert (left, top, right, bottom) == (29, 39, 51, 101)
+    farthest = max(shapely.Point(one).distance(shapely.Point(other)) for one in polygon[0] for other in polygon[0])
+    assert place["longest_diameter_px"] == pytest.approx(farthest, abs=0.01)
+    assert place["longest_diameter_mm"] == pytest.approx(farthest / 2, abs=0.01)
+    assert place["area_mm2"] == pytest.approx(place["area_px"] / 4, abs=0.01)
+
+
+def test_without_the_size_of_a_pixel_nothing_is_in_millimetres():
+    place = result(answer()).document["localisation"]
+    assert (place["area_mm2"], place["longest_diameter_mm"]) == (None, None)
+    assert place["area_px"] > 0
+
+
+@pytest.mark.parametrize("value", [0.049, 5.1, 0, -1, float("nan"), float("inf")])
+def test_the_size_of_a_pixel_is_bounded(value):
+    with pytest.raises(ValueError, match="mm_per_px"):
+        DelineationParameters(mm_per_px=value)
+    assert [DelineationParameters(mm_per_px=bound).mm_per_px for bound in (0.05, 5)] == [0.05, 5]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "code", "value", "limit", "has"),
+    [
+        (answer(strangeness=2.01), "unlike_training", 2.01, 2.0, (False, False, False)),
+        (answer(mask_of(*BLOCK, high=0.29)), "nothing_seen", 0.29, 0.3, (False, True, False)),
+        (answer(probabilities=(0.59, 0.41, 0)), "classes_close", 0.59, 0.6, (True, True, True)),
+        (answer(mask_of(*BLOCK, high=0.1), (0.4, 0.3, 0.3), 9), "unlike_training", 9, 2.0, (False, False, False)),
+        (answer(mask_of(*BLOCK, high=0.1), (0.4, 0.3, 0.3)), "nothing_seen", 0.1, 0.3, (False, True, False)),
+    ],
+)
+def test_thin_evidence_names_no_class_and_says_why(tensors, code, value, limit, has):
+    found = result(tensors)
+    why = found.document["undetermined"]
+    assert found.document["label"] is None
+    assert (why["code"], why["limit"]) == (code, limit)
+    assert why["value"] == pytest.approx(value, abs=1e-3)
+    assert f"{limit:g} is the limit" in why["text"]
+    place = found.document["localisation"]
+    given = found.document["probabilities"] is not None, place is not None, bool(place and place["outline"])
+    assert given == has
+    assert (code == "unlike_training") is (found.artefacts == {})
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [answer(strangeness=2.0), answer(mask_of(*BLOCK, high=0.25)), answer(probabilities=(0.601, 0.399, 0))],
+)
+def test_at_the_limit_a_class_is_named(tensors):
+    reading = CARD.delineation.model_copy(update={"least_seen": 0.25})
+    model = replace(MODEL, card=CARD.model_copy(update={"delineation": reading}))
+    assert result(tensors, model=model).document["undetermined"] is None
+
+
+def test_what_is_seen_and_has_no_pixel_of_an_outline_is_told():
+    found = result(answer(mask_of((3, 3), high=0.39)))
+    assert found.document["label"] == "class0"
+    place = found.document["localisation"]
+    assert (place["box"], place["area_px"], place["longest_diameter_px"], place["outline"]) == (None, 0, None, [])
+    assert [each.code for each in found.warnings] == ["tumour_not_located"]
+
+
+def test_of_several_regions_box_and_diameter_are_of_the_one_with_the_peak():
+    mask = mask_of(*BLOCK)
+    mask[0, 7, 7] = 0.95
+    found = result(answer(mask))
+    place = found.document["localisation"]
+    assert [each.code for each in found.warnings] == ["several_regions"]
+    assert "2 separate regions" in found.warnings[0].message
+    assert place["box"]["x"] >= 65
+    small = place["box"]["width"] * place["box"]["height"]
+    assert place["area_px"] > 4 * small
+    assert place["area_px"] == sum(shapely.Polygon(polygon[0]).area for polygon in place["outline"])
+
+
+def test_a_hole_is_no_part_of_the_area():
+    ring = [(row, column) for row in range(1, 6) for column in range(1, 6) if (row, column) != (3, 3)]
+    place = result(answer(mask_of(*ring, high=0.99))).document["localisation"]
+    ((outer, *holes),) = place["outline"]
+    assert len(holes) == 1
+    assert shapely.Polygon(outer, holes).area == place["area_px"]
+
+
+@pytest.mark.parametrize("size", [(80, 160), (64, 48), (3 * GRID_SIDE, 2 * GRID_SIDE - 7), (9, 11)])
+def test_mask_polygons_and_numbers_are_of_the_same_pixels(size):
+    picture = grey(size)
+    found = result(answer(), picture)
+    here = stored(found, picture)
+    drawn = np.asarray(draw_mask(here, RenderingOptions()))
+    assert drawn.shape == (size[1], size[0])
+    assert np.count_nonzero(drawn) == found.document["localisation"]["area_px"] > 0
+    region, peak = polygons_of(here)["features"]
+    assert shapely.geometry.shape(region["geometry"]).area == np.count_nonzero(drawn)
+    assert region["properties"]["classification"]["name"] == "Class 0"
+    assert region["properties"]["measurements"] == {
+        "Oncoserve: Certainty": 0.8999,
+        "Oncoserve: Area px^2": np.count_nonzero(drawn),
+    }
+    assert peak["geometry"]["type"] == "Point"
+    assert (region["properties"]["name"], peak["properties"]["name"]) == ("class0-1", "Peak")
+
+
+def test_the_grid_of_an_outline_is_bounded_so_that_a_result_stays_small():
+    mask = mask_of(*BLOCK)[0]
+    assert [cut(mask, size, 0.4).shape for size in ((80, 160), (4000, 3000), (9, 5000))] == [
+        (160, 80), (384, GRID_SIDE), (GRID_SIDE, 1),
+    ]  # fmt: skip
+
+
+def test_what_is_drawn_later_is_what_was_measured_whatever_the_card_says_by_then():
+    found = result(answer())
+    changed = CARD.delineation.model_copy(update={"least_mask": 0.8})
+    here = replace(stored(found), card=CARD.model_copy(update={"delineation": changed}))
+    assert np.count_nonzero(draw_mask(here, RenderingOptions())) == found.document["localisation"]["area_px"]
+
+
+def test_polygons_are_in_micrometres_where_the_size_of_a_pixel_is_known():
+    region, _ = polygons_of(stored(result(answer(), mm_per_px=0.5)))["features"]
+    measured = region["properties"]["measurements"]
+    assert measured["Oncoserve: Area \u00b5m^2"] == measured["Oncoserve: Area px^2"] * 500**2
+
+
+def test_polygons_of_a_turned_picture_lie_as_the_file_does():
+    found = result(answer())
+    here, upright = stored(found, orientation=6), found.document["localisation"]
+    region, peak = polygons_of(here)["features"]
+    left, top, right, bottom = shapely.geometry.shape(region["geometry"]).bounds
+    box = upright["box"]
+    assert (left, right) == (box["y"], box["y"] + box["height"])  # upright x runs downwards from the file's bottom
+    assert (top, bottom) == (80 - box["x"] - box["width"], 80 - box["x"])
+    assert peak["geometry"]["coordinates"] == [upright["peak"]["y"], 80 - upright["peak"]["x"]]
+    same, _ = polygons_of(here, frame="upright")["features"]
+    assert same["geometry"]["coordinates"] == upright["outline"][0]
+
+
+def test_an_outline_of_no_named_class_is_grey():
+    here = stored(result(answer(probabilities=(0.4, 0.3, 0.3))))
+    region, _ = polygons_of(here)["features"]
+    assert region["properties"]["classification"] == {
+        "name": "Tumour, kind undetermined", "color": [128, 128, 128],
+    }  # fmt: skip
+    assert draw_mask(here, RenderingOptions()).getpalette()[3:6] == [128, 128, 128]
+
+
+def test_the_overlay_has_the_outline_and_the_cross_and_nothing_without_one():
+    layer = np.asarray(draw_overlay(stored(result(answer())), OverlayOptions(base="none", opacity=1)))
+    colour = (213, 94, 0, 255)  # of class0
+    place = result(answer()).document["localisation"]
+    for x, y in (*place["outline"][0][0][:3], (35, 50), (33, 50), (35, 52)):
+        assert tuple(layer[y, x]) == colour, (x, y)
+    assert layer[140:, :, 3].max() == 0
+    unseen = stored(result(answer(mask_of(*BLOCK, high=0.2))))
+    assert np.asarray(draw_overlay(unseen, OverlayOptions(base="none", opacity=1)))[..., 3].max() < 70
+    assert polygons_of(unseen)["features"] == []
+    assert not np.asarray(draw_mask(unseen, RenderingOptions())).any()
+
+
+def test_a_picture_that_is_none_for_the_model_is_not_asked_about():
+    picky = replace(MODEL, card=CARD.model_copy(update={"pictures": Pictures(colour="grey")}))
+    for picture, model, code in (
+        (Picture(noise(), "PNG"), picky, "not_grey"),
+        (Picture(Image.new("RGB", (64, 48)), "PNG"), MODEL, "blank_picture"),
+    ):
+        plan = TASK.plan(picture, model, DelineationParameters())
+        assert (plan.count, list(plan.requests())) == (0, [])
+        found = plan.result()
+        (warning,) = found.warnings
+        why = {"code": code, "text": warning.message, "value": None, "limit": None}
+        assert found.document == {
+            "label": None, "probabilities": None, "undetermined": why, "mm_per_px": None, "localisation": None,
+        }  # fmt: skip
+        assert warning.code == code
+        nothing = stored(found, picture)
+        np.testing.assert_array_equal(draw_overlay(nothing, OverlayOptions()), picture.image())
+        assert TASK.all_renderings[0].layer.strengths(nothing).max() == 0
+        assert polygons_of(nothing)["features"] == []
+        assert draw_mask(nothing, RenderingOptions()).size == (picture.width, picture.height)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"mask": 1.5}, {"mask": -0.1}, {"mask": np.nan}, {"strangeness": np.inf}, {"probabilities": 2.0}],
+)
+def test_numbers_that_cannot_be_are_refused(change):
+    tensors = answer()
+    for name, value in change.items():
+        tensors[name] = np.full_like(tensors[name], value)
+    with pytest.raises(InferenceFailed):
+        result(tensors)
+
+
+def test_another_number_of_classes_than_the_cards_is_refused():
+    free = replace(MODEL.configuration, outputs=(TensorSpec("probabilities", FP32, (-1,)), MASK, STRANGENESS))
+    model = replace(MODEL, configuration=free)
+    assert TASK.mismatches(CARD, free) == []
+    assert result(answer(), model=model).document["label"] == "class0"
+    with pytest.raises(InferenceFailed):
+        result(answer(probabilities=(0.7, 0.1, 0.1, 0.1)), model=model)
+
+
+@pytest.mark.parametrize(
+    ("made", "configured", "reason"),
+    [
+        (CARD, configuration(STRANGENESS), "expected output mask float32"),
+        (CARD, configuration(MASK), "expected output strangeness float32 [1]"),
+        (CARD, configuration(TensorSpec("mask", FP32, (8, 8, 1)), STRANGENESS), "expected output mask"),
+        (card(task="delineation"), configuration(MASK, STRANGENESS), "card.json: expected delineation, got none"),
+        (CARD, configuration(MASK, STRANGENESS, classes=4), "expected output probabilities float32 [3]"),
+    ],
+)
+def test_a_model_that_is_none_of_this_task_is_told(made, configured, reason):
+    (found,) = TASK.mismatches(made, configured)
+    assert found.startswith(reason)
+
+
+def test_the_stored_mask_is_small():
+    (content,) = result(answer()).artefacts.values()
+    assert len(content) < 300
+    assert np.load(io.BytesIO(content)).dtype == np.float16
