@@ -1,5 +1,6 @@
 """Pages of results and jobs that have an address of their own."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -24,8 +25,7 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
 
     async def report(request: Request, result: str) -> Response:
         document = shown(await gallery.document(result, request.state.owner), root_of(request.scope))
-        served = catalogue.snapshot.models.get(document["model"])
-        card = served.card if served else None
+        card = _card_of(document, catalogue)
         comparison = await _compared(gallery, document["id"], card, request.state.owner)
         words = {"report": describe(document, card), "comparison": comparison}
         return pages.render(request, "result.html", result=document, card=card, **words)
@@ -63,6 +63,13 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
         return pages.render(request, "job.html", job=job)
 
     return routes
+
+
+def _card_of(document: Mapping[str, Any], catalogue: Catalogue) -> Card | None:
+    """The card of the version that made a result; None where it is served no more."""
+    versions = catalogue.snapshot.versions.get(document["model"], {})
+    served = versions.get(document["version"]) or catalogue.snapshot.models.get(document["model"])
+    return served.card if served and served.task.kind == document["task"] else None
 
 
 async def _compared(gallery: Gallery, result: str, card: Card | None, owner: str | None) -> Comparison | None:

@@ -27,6 +27,7 @@ def router(catalogue: Catalogue, use_case: Predict, samples: Samples, pages: Pag
     def context(**given: str) -> dict[str, Any]:
         return {
             "models": [served.card for served in catalogue.snapshot.models.values()],
+            "versions": {name: served.version for name, served in catalogue.snapshot.models.items()},
             "precisions": {name: served.precision for name, served in catalogue.snapshot.models.items()},
             "problems": catalogue.snapshot.problems,
             "samples": samples.by_model(),

@@ -63,9 +63,9 @@ class SliceAnswer:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "SliceAnswer":
-        """Read a result; one without an answer points outside of the picture."""
-        if document["label"] is None:
-            return cls(None, (-1, -1), None)
+        """Read a result; one that says nothing of a place points outside of the picture."""
+        if document["localisation"] is None:
+            return cls(document["label"], (-1, -1), None)
         width, height = document["image"]["width"], document["image"]["height"]
         place, peak = document["localisation"]["box"], document["localisation"]["peak"]
         box = None

@@ -90,7 +90,7 @@ def _result_fault(document: Mapping[str, Any], model: Model) -> str:
         return f"id is {document.get('id')!r}"
     if document.get("model") != model.name:
         return f"model is {document.get('model')!r}"
-    if model.task in {"classification", "localisation"}:
+    if model.task in {"classification", "localisation", "delineation"}:
         return _classification_fault(document, model) or _place_fault(document, model)
     areas = document.get("areas", {})
     if set(areas) != model.classes:
@@ -100,7 +100,9 @@ def _result_fault(document: Mapping[str, Any], model: Model) -> str:
 
 
 def _classification_fault(document: Mapping[str, Any], model: Model) -> str:
-    probabilities = document.get("probabilities", {})
+    probabilities, undetermined = document.get("probabilities", {}), document.get("undetermined")
+    if undetermined and undetermined["value"] is not None:
+        return "" if document["label"] is None else f"undetermined, and yet the label is {document['label']!r}"
     if document.get("label") is None and probabilities is None:
         return f"no answer: {[each['code'] for each in document['warnings']]}"
     if set(probabilities) != model.classes:
@@ -113,8 +115,10 @@ def _classification_fault(document: Mapping[str, Any], model: Model) -> str:
 
 
 def _place_fault(document: Mapping[str, Any], model: Model) -> str:
-    """Of a localisation: the peak lies in the picture, and so does the box."""
-    if model.task != "localisation":
+    """Of a model that points: the peak lies in the picture, and so does the box."""
+    if model.task not in {"localisation", "delineation"} or (
+        document.get("undetermined") and document["localisation"] is None
+    ):
         return ""
     place, image = document.get("localisation", {}), document.get("image", {})
     peak, box = place.get("peak"), place.get("box")

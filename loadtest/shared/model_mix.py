@@ -8,7 +8,7 @@ from typing import Final
 from loadtest.shared.answer_checks import Model
 
 # A tile of he_tissue takes a second on a CPU.
-WEIGHTS: Final = MappingProxyType({"classification": 19, "localisation": 19, "segmentation": 1})
+WEIGHTS: Final = MappingProxyType({"classification": 19, "localisation": 19, "delineation": 19, "segmentation": 1})
 """How often a model is asked, by its task; a task that is not named has the smallest weight."""
 
 

@@ -1,6 +1,6 @@
 """A stored result in words and rows, for a page without scripts and for paper.
 
-Numbers read as static/classification.js, localisation.js and segmentation.js write them; a test holds them to that.
+Numbers read as the modules of the tasks in static/ write them; a test holds them to that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from oncoserve.tasks.card import Card, ModelClass
 HEADLINE_CLASS = "epithelium"  # the segmentation task holds every card to the same class names
 GREY = "#808080"
 NOT_ASKED = "The model was not asked about this picture. The warnings say why."
+UNDETERMINED = "Undetermined"
 
 
 @dataclass(frozen=True)
@@ -58,23 +59,31 @@ def describe(document: Mapping[str, Any], card: Card | None) -> Report:
     facts = tuple(_facts(document))
     if "areas" in document:
         return _areas(document["areas"], card, facts)
+    probabilities = document["probabilities"] or {}
+    rows = tuple(_rows(document["label"], probabilities, card))
+    columns = ("Probability",) if rows else ()
+    caption = "Probability of each class" if rows else ""
     if document["label"] is None:
-        return Report("No answer", "", NOT_ASKED, "", (), (), facts)
-    return _probabilities(document["label"], document["probabilities"], card, facts)
+        title, words = _silent(document.get("undetermined"))
+        return Report(title, "", words, caption, columns, rows, facts)
+    found = _class(card, document["label"])
+    figure = percent(probabilities[document["label"]])
+    return Report(found.title, figure, found.description, caption, columns, rows, facts)
 
 
-def _probabilities(
-    label: str, probabilities: Mapping[str, float], card: Card | None, facts: tuple[tuple[str, str], ...]
-) -> Report:
-    found = _class(card, label)
-    rows = (
+def _silent(undetermined: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What is said in place of a label, and why."""
+    if undetermined is None or undetermined["value"] is None:
+        return "No answer", NOT_ASKED
+    return UNDETERMINED, undetermined["text"]
+
+
+def _rows(label: str | None, probabilities: Mapping[str, float], card: Card | None) -> Iterator[Row]:
+    return (
         Row(each.title, each.colour, p, (percent(p),), name == label)
         for name, p in probabilities.items()
         for each in [_class(card, name)]
     )
-    figure = percent(probabilities[label])
-    caption = "Probability of each class"
-    return Report(found.title, figure, found.description, caption, ("Probability",), tuple(rows), facts)
 
 
 def _areas(areas: Mapping[str, Mapping[str, float]], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
@@ -110,6 +119,8 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Parameters", ", ".join(given) or "none"
     if document.get("localisation"):
         yield from _place(document["localisation"])
+        if "area_px" in document["localisation"]:
+            yield from _sizes(document["localisation"])
     if "um_per_px" in document:
         yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"
     yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
@@ -119,6 +130,14 @@ def _place(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     box, peak = found["box"], _whole(found["peak"])
     yield "Box", f"{box['width']:.0f} x {box['height']:.0f} pixels at {_whole(box)}" if box else "none"
     yield "Peak of the heatmap", f"{peak}, certainty {found['certainty']:g}"
+
+
+def _sizes(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    mm, longest = found["area_mm2"] is not None, found["longest_diameter_px"]
+    yield "Outlined area", f"{found['area_px']} pixels" + (f", {mm2(found['area_mm2'])} mm²" if mm else "")
+    if longest is not None:
+        in_mm = f", {found['longest_diameter_mm']:.1f} mm" if mm else ""
+        yield "Longest diameter", f"{longest:.1f} pixels{in_mm}"
 
 
 def _whole(place: Mapping[str, float]) -> str:

@@ -113,8 +113,11 @@ export const readJob = async (id, signal) => json(await get(rooted(`/v1/jobs/${e
 /** Some jobs, newest first: from the beginning, or from the address that the answer before named `next`. */
 export const readJobs = async (from = rooted("/v1/jobs")) => json(await get(from));
 
-/** The card of a model. */
-export const readCard = async (model) => (await json(await get(rooted(`/v1/models/${encodeURIComponent(model)}`)))).card;
+/** The card of a model, of its newest version or of the one that is named. */
+export async function readCard(model, version) {
+  const own = version === undefined ? "" : `/versions/${encodeURIComponent(version)}`;
+  return (await json(await get(rooted(`/v1/models/${encodeURIComponent(model)}${own}`)))).card;
+}
 
 /** The text at an address. */
 export const readText = async (path) => (await get(path)).text();

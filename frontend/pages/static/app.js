@@ -1,6 +1,6 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { isReady, predict, readResult, readSample, remove, save } from "./api.js";
+import { isReady, predict, readCard, readResult, readSample, remove, save } from "./api.js";
 import { sendAsJob } from "./batch.js";
 import { compareAnswers, withdrawComparison } from "./comparison.js";
 import {
@@ -11,6 +11,7 @@ import {
   parameters,
   parametersDiffer,
   selectModel,
+  versionOf,
 } from "./form.js";
 import { hasKey } from "./key.js";
 import { forget, offerHistory, remember } from "./history.js";
@@ -30,6 +31,7 @@ const at = (id) => document.getElementById(id);
 
 let file = null; // the picture last chosen; kept whatever happens, so that it can be sent again
 let shown = null; // the document on show
+let shownCard; // of the version that made it
 let asked = { model: null, parameters: {} }; // what was asked last
 let running = null; // AbortController of what is under way
 
@@ -119,17 +121,25 @@ const open = (id) => async (signal) => {
   await present({ document: result });
 };
 
+/** The card of the version that made a result, or one that can stand in for it; undefined where there is none. */
+async function cardOf({ model, version, task }) {
+  const newest = cards.get(model);
+  if (!newest || version === versionOf(model)) return newest;
+  return readCard(model, version).catch(() => (newest.task === task ? newest : undefined));
+}
+
 async function present(answer, picture = null) {
   const result = answer.document;
   const task = TASKS[result.task];
+  shownCard = await cardOf(result);
   asked = { model: result.model, parameters: result.provenance.parameters };
   selectModel(result.model);
   showProvenance(answer, task);
   showWords(result);
-  const looking = showStored(result, cards.get(result.model), task, review);
+  const looking = showStored(result, shownCard, task, review);
   offerThreshold(result, review);
   offerFiles();
-  compareAnswers(result, cards.get(cards.get(result.model)?.compare_with), picture);
+  compareAnswers(result, cards.get(shownCard?.compare_with), picture);
   show("answer");
   history.replaceState(null, "", `#result=${result.id}`);
   at("report").href = rooted(`/results/${result.id}`);
@@ -148,13 +158,13 @@ function review(result) {
 
 function showWords(result) {
   shown = result;
-  showResult(result, cards.get(result.model), TASKS[result.task]);
+  showResult(result, shownCard, TASKS[result.task]);
   document.title = `${at("answer-title").textContent} - Oncoserve`;
 }
 
 function offerFiles() {
   if (!shown) return;
-  offerDownloads(shown, cards.get(shown.model), TASKS[shown.task], layerOpacity() ?? DEFAULT_OVERLAY_OPACITY);
+  offerDownloads(shown, shownCard, TASKS[shown.task], layerOpacity() ?? DEFAULT_OVERLAY_OPACITY);
 }
 
 /** Save a file of the result on show with the key; without one the browser follows the link by itself. */

@@ -14,8 +14,12 @@ function percent(probability) {
 
 export const table = { caption: "Probability of each class", numbers: ["Probability"] };
 
-export function headline({ label, probabilities }, card) {
-  if (label === null) return { title: "No answer", figure: "", unit: "", description: NOT_ASKED };
+export function headline({ label, probabilities, undetermined }, card) {
+  if (label === null) {
+    const silent = { title: "No answer", figure: "", unit: "", description: NOT_ASKED };
+    const asked = undetermined && undetermined.value !== null;
+    return asked ? { ...silent, title: "Undetermined", description: undetermined.text } : silent;
+  }
   const { title, description } = classOf(card, label);
   return { title, figure: percent(probabilities[label]), unit: "", description };
 }

@@ -30,10 +30,13 @@ function numbers(result) {
     found[`${name}_fraction`] = fraction;
   }
   if (result.localisation) {
-    const { certainty, peak, box } = result.localisation;
+    const { certainty, peak, box, outline, ...sizes } = result.localisation;
     Object.assign(found, { certainty, peak_x: peak.x, peak_y: peak.y });
     for (const [name, pixels] of Object.entries(box ?? {})) found[`box_${name}`] = pixels;
+    if (outline) Object.assign(found, sizes);
   }
+  for (const [name, value] of Object.entries(result.undetermined ?? {})) found[`undetermined_${name}`] = value;
+  if (result.mm_per_px) found.mm_per_px = result.mm_per_px;
   if (result.um_per_px !== undefined) Object.assign(found, { um_per_px: result.um_per_px, threshold: result.threshold });
   found.warnings = result.warnings.map(({ code }) => code).join(" ");
   return { ...found, notice: result.provenance.notice };

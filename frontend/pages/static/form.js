@@ -7,6 +7,9 @@ const radios = [...document.querySelectorAll("input[name=model]")];
 /** The cards of the models that can be asked, by name. */
 export const cards = new Map(radios.map((radio) => [radio.value, JSON.parse(radio.dataset.card)]));
 
+/** The version of a model that its card is of. */
+export const versionOf = (model) => radios.find(({ value }) => value === model)?.dataset.version;
+
 export const chosenModel = () => radios.find((radio) => radio.checked)?.value;
 const chosenTask = () => cards.get(chosenModel())?.task;
 const fields = () => [...document.querySelectorAll(`[data-task="${chosenTask()}"] input`)];

@@ -32,19 +32,24 @@ function show() {
   const { total, succeeded } = job.progress;
   at("job-title").textContent = `Job of ${pictures(total)}`;
   at("job-facts").replaceChildren(card?.title ?? job.model, ", begun ", time(job.created), ", kept until ", time(job.expires));
-  const status = words();
-  if (at("job-status").textContent !== status) at("job-status").textContent = status;
+  showStatus();
   at("job-progress").replaceChildren(jobBar(job.progress));
   at("retry-failed").hidden = UNDER_WAY.has(job.state) || !job.images.some(({ error }) => error?.retryable);
   at("job-actions").hidden = at("images").hidden = false;
   at("csv").disabled = succeeded === 0;
-  document.title = `${status} - Oncoserve`;
   job.images.forEach(update);
+}
+
+function showStatus() {
+  const status = words();
+  if (at("job-status").textContent !== status) at("job-status").textContent = status;
+  document.title = `${status} - Oncoserve`;
 }
 
 function words() {
   const { total, succeeded, failed } = job.progress;
-  const failures = failed ? `, ${failed} failed` : "";
+  const unnamed = rows.filter((entry) => entry?.result?.label === null).length; // of those that were read until now
+  const failures = `${failed ? `, ${failed} failed` : ""}${unnamed ? `, ${unnamed} without a class` : ""}`;
   if (job.state === "EXPIRED") return "Expired: its results are gone";
   if (job.state === "FAILED") return `Failed: ${failed === 1 ? "the picture has" : `all ${pictures(failed)} have`} no result`;
   if (!UNDER_WAY.has(job.state)) return `${STATES[job.state]}: ${pictures(succeeded)} of ${total}${failures}`;
@@ -69,6 +74,7 @@ async function fill(entry, said) {
   said.replaceChildren(link);
   const result = await readResult(entry.image.result);
   entry.result = result;
+  showStatus();
   const { title, figure, unit } = TASKS[result.task].headline(result, card);
   link.textContent = `${title} ${figure}${unit}`;
   if (result.warnings.length) said.append(note(result.warnings.map(({ message }) => message).join(" ")));

@@ -4,7 +4,7 @@ import { headline as label } from "./classification.js";
 
 export { rows, table, view } from "./classification.js";
 
-const whole = ({ x, y }) => `${Math.round(x)}, ${Math.round(y)}`;
+export const whole = ({ x, y }) => `${Math.round(x)}, ${Math.round(y)}`;
 
 /** What the heatmap says, in a sentence. */
 function place({ certainty, peak, box }) {

@@ -97,6 +97,7 @@ export async function showStored(result, card, task, tell) {
   try {
     const [described, { Stage }] = await Promise.all([readDescription(result.id), loadLibrary()]);
     if (shown !== mine) return;
+    mine.umPerPx = described.um_per_px;
     frame(described.width, described.height, card?.preprocessing.background ?? "");
     const address = `${result.links.self}/tiles`;
     stage = new Stage(pane, at("pane-plain"), described, address, "The picture of this result");
@@ -209,7 +210,7 @@ function drawn() {
   if (!stage?.main?.world.getItemCount()) return;
   const place = stage.place();
   at("scale").hidden = at("outline-layer").hidden = false;
-  showScale(at("scale"), place.scale, shown.result.um_per_px);
+  showScale(at("scale"), place.scale, shown.umPerPx);
   const from = divider.hidden ? 0 : (divider.valueAsNumber / 100) * pane.clientWidth;
   drawOutlines(at("outline-layer"), place, from, outlined(), marked);
   if (stage.complete) {

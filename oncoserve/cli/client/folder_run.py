@@ -65,8 +65,8 @@ def _run(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile
 
                 report(0)
                 Collector(service, given.files, state, out, report, options).collect()
-            write_table(out, state)
-    return _conclude(out, state, names)
+            unnamed = write_table(out, state)
+    return _conclude(out, state, names, unnamed)
 
 
 def _forget_failed(out: Path, state: RunState, names: Sequence[str]) -> None:
@@ -82,10 +82,13 @@ def _failures(state: RunState) -> str:
     return f"{failed} failed" if failed else ""
 
 
-def _conclude(out: Path, state: RunState, names: Sequence[str]) -> int:
+def _conclude(out: Path, state: RunState, names: Sequence[str], unnamed: Counter[str]) -> int:
     ends = Counter(state.done[name].state for name in names)
     reasons = Counter(state.done[name].code for name in names if state.done[name].state == "FAILED")
     print(f"{len(names)} images: {ends['SUCCEEDED']} succeeded, {ends['FAILED']} failed. {out / FILE}")
+    if unnamed:
+        codes = ", ".join(f"{count} x {code}" for code, count in unnamed.most_common())
+        print(f"  without a label: {codes}")
     for reason, count in reasons.most_common():
         print(f"  {count} x {reason}")
     if reasons:

@@ -77,7 +77,9 @@ def _line(url: str, picture: PictureFile, found: Document) -> str:
 def _answer(found: Document) -> str:
     if "label" in found:
         if found["label"] is None:
-            return "no answer"
+            undetermined = found.get("undetermined") or {}
+            asked = undetermined.get("value") is not None  # without it the warnings, which follow, say why
+            return f"undetermined ({undetermined['code']})" if asked else "no answer"
         return f"{found['label']} {found['probabilities'][found['label']]:.3f}"
     areas = [f"{name} {area['mm2']:.3g} mm2 ({area['fraction']:.1%})" for name, area in found["areas"].items()]
     return ", ".join(areas) or "nothing found"

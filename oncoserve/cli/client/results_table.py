@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,14 @@ YET_A_COLUMN = "image.orientation"  # places are upright, and the picture's own 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def write_table(out: Path, state: RunState) -> None:
-    """Write the table of all pictures that have ended."""
-    rows = [_row(out, name, ending) for name, ending in sorted(state.done.items())]
+def write_table(out: Path, state: RunState) -> Counter[str]:
+    """Write the table of all pictures that have ended.
+
+    Returns:
+        How many of those with a result have no label, by the code that says why.
+    """
+    unnamed: Counter[str] = Counter()
+    rows = [_row(out, name, ending, unnamed) for name, ending in sorted(state.done.items())]
     columns = {column: None for row in rows for column in row if column not in FIRST + LAST}
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, [*FIRST, *columns, *LAST], restval="")
@@ -33,6 +39,7 @@ def write_table(out: Path, state: RunState) -> None:
     # With the mark at its beginning: without it Excel takes UTF-8 for the computer's old code page and spoils letters.
     text = buffer.getvalue().encode("utf-8", "replace")
     write_whole(out / FILE, codecs.BOM_UTF8 + text, durable=True)
+    return unnamed
 
 
 def safe(value: object) -> object:
@@ -40,7 +47,7 @@ def safe(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
-def _row(out: Path, name: str, ending: Ending) -> dict[str, object]:
+def _row(out: Path, name: str, ending: Ending, unnamed: Counter[str]) -> dict[str, object]:
     row: dict[str, object] = {"file": name, "state": ending.state, "result": ending.result}
     row |= {"error": ending.code, "detail": ending.detail}
     if ending.state == "SUCCEEDED":
@@ -50,7 +57,10 @@ def _row(out: Path, name: str, ending: Ending) -> dict[str, object]:
             for column, value in _flat(document)
             if column == YET_A_COLUMN or column.split(".", 1)[0] not in NO_COLUMNS
         }
-        row["warnings"] = " ".join(each["code"] for each in document["warnings"])
+        codes = [each["code"] for each in document["warnings"]]
+        row["warnings"] = " ".join(codes)
+        if document.get("label", "") is None:
+            unnamed[document["undetermined"]["code"] if document.get("undetermined") else codes[0]] += 1
     return row
 
 

@@ -1,6 +1,7 @@
 """A result's picture and the layer over it, described, and tile by tile."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ class Viewer:
             "height": levels.height,
             "tile": TILE,
             "levels": levels.last + 1,
-            "um_per_px": entry.document.get("um_per_px"),
+            "um_per_px": _um_per_px(entry.document),
             "layers": [{"name": IMAGE, "kind": "picture"}, *layers],
         }
 
@@ -103,6 +104,12 @@ def _pixels(overlay: Rendering, stored: Stored) -> NDArray[np.uint8]:
         raise TypeError(f"{overlay.name} is not an image")
     drawn.thumbnail((MAX_DRAWN_SIDE, MAX_DRAWN_SIDE))
     return np.asarray(drawn)
+
+
+def _um_per_px(document: Mapping[str, Any]) -> float | None:
+    """Micrometres per pixel of the ORIGINAL, where the result knows them, in whichever unit."""
+    mm_per_px = document.get("mm_per_px")
+    return document.get("um_per_px") if mm_per_px is None else 1000 * mm_per_px
 
 
 def _overlay(entry: Entry) -> Rendering | None:

@@ -74,6 +74,21 @@ def test_a_wrong_localisation_is_noticed(wrong):
     assert fault(wrong, LOCALISER)
 
 
+OUTLINER = replace(CLASSIFIER, task="delineation")
+WHY = {"code": "classes_close", "text": "t", "value": 0.5, "limit": 0.6}
+CLOSE = PLACED | {"label": None, "undetermined": WHY}
+UNLIKE = CLOSE | {"probabilities": None, "localisation": None}
+
+
+def test_an_undetermined_answer_is_one():
+    assert [fault(each, OUTLINER) for each in (PLACED | {"undetermined": None}, CLOSE, UNLIKE)] == ["", "", ""]
+    not_asked = UNLIKE | {"undetermined": WHY | {"value": None}, "warnings": [{"code": "blank_picture"}]}
+    assert fault(not_asked, OUTLINER) == "no answer: ['blank_picture']"
+    assert "yet the label is 'red'" in fault(CLOSE | {"label": "red"}, OUTLINER)
+    wrong = {"peak": {"x": 99.0, "y": 4.0}, "box": None}
+    assert fault(CLOSE | {"localisation": wrong}, OUTLINER)
+
+
 @pytest.mark.parametrize(
     "areas",
     [{}, {"lumen": {"fraction": 1}}, {"lumen": {"fraction": 1.5}, "other": {"fraction": 0}}],

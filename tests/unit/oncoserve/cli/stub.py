@@ -18,6 +18,7 @@ from testbed.servers import free_port
 
 BAD = b"bad"
 BLANK = b"a picture that gets no answer"
+UNLIKE = b"a picture that the model says nothing of"
 
 
 def problem(status, code, detail, **headers):
@@ -181,11 +182,13 @@ class Stub:
         return Response(json.dumps(self._document(request.path_params["result"])), media_type="application/json")
 
     def _document(self, result, **parameters):
-        blank = self.bytes[result] == BLANK
+        blank, unlike = self.bytes[result] in {BLANK, UNLIKE}, self.bytes[result] == UNLIKE
+        why = {"code": "unlike_training", "text": "It is unlike, =1.", "value": 7.5, "limit": 3.0} if unlike else None
         return {
             "id": result, "model": "tiny", "task": "classification",
             "label": None if blank else "=glioma",
             "probabilities": None if blank else {"=glioma": 0.75, "other": 0.25},
+            "undetermined": why,
             "warnings": [{"code": "small", "message": "Small."}],
             "provenance": {
                 "input_sha256": hashlib.sha256(self.bytes[result]).hexdigest(), "parameters": parameters,

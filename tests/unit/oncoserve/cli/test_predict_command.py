@@ -8,7 +8,7 @@ from oncoserve.cli.client import folder_run
 from oncoserve.cli.client.client_errors import Interrupted
 from oncoserve.cli.predict_command import main
 from testbed.servers import free_port
-from tests.unit.oncoserve.cli.stub import BAD, BLANK, Stub, answer, problem
+from tests.unit.oncoserve.cli.stub import BAD, BLANK, UNLIKE, Stub, answer, problem
 from tests.unit.oncoserve.cli.tables import rows
 
 
@@ -225,3 +225,14 @@ def test_a_key_in_clear_is_warned_of(run, stub, monkeypatch):
     assert (code, "without encryption" in text, "onco_secret" in text) == (3, True, False)
     code, text = run(stub)  # on this machine nobody listens in
     assert (code, "without encryption" in text, "onco_secret" in text) == (0, False, False)
+
+
+def test_the_run_says_how_many_have_no_label_and_why(folder, stub, run, tmp_path):
+    (folder / "unlike.png").write_bytes(UNLIKE)
+    (folder / "blank.png").write_bytes(BLANK)
+    code, text = run(stub)
+    assert code == 0
+    assert "  without a label: 1 x small, 1 x unlike_training\n" in text
+    row = rows(tmp_path / "out")["unlike.png"]
+    columns = ("label", "undetermined.code", "undetermined.value", "undetermined.limit", "undetermined.text")
+    assert [row.get(column) for column in columns] == ["", "unlike_training", "7.5", "3.0", "It is unlike, =1."]

@@ -5,7 +5,7 @@ import json
 import pytest
 from starlette.responses import JSONResponse
 
-from tests.unit.oncoserve.cli.stub import BAD, answer
+from tests.unit.oncoserve.cli.stub import BAD, BLANK, UNLIKE, answer
 from tests.unit.oncoserve.cli.tables import rows
 
 
@@ -15,6 +15,15 @@ def test_a_picture_is_answered_at_once(call, stub, folder):
     assert (code, out) == (0, f"1.png: =glioma 0.750, warning small  {stub.url}/results/{result}\n")
     assert "Research use only" in told
     assert stub.jobs == {}
+
+
+def test_why_no_class_is_named_is_said(call, stub, folder):
+    (folder / "unlike.png").write_bytes(UNLIKE)
+    (folder / "blank.png").write_bytes(BLANK)
+    code, out, _ = call("predict", folder / "unlike.png", folder / "blank.png", "--model", "tiny")
+    assert code == 0
+    assert "unlike.png: undetermined (unlike_training), warning small  " in out
+    assert "blank.png: no answer, warning small  " in out
 
 
 def test_several_pictures_get_a_line_each_and_bad_ones_fail_alone(call, folder, tmp_path):

@@ -56,6 +56,28 @@ def test_without_a_label_there_is_no_answer_and_no_row(more):
     assert "Box" not in dict(report.facts)
 
 
+def test_a_delineation_names_sizes_and_what_is_not_known():
+    place = {
+        "certainty": 0.9, "peak": {"x": 3, "y": 4}, "box": {"x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0},
+        "area_px": 12, "area_mm2": 3.0, "longest_diameter_px": 5.0, "longest_diameter_mm": 2.5,
+    }  # fmt: skip
+    named = describe(CLASSIFIED | {"localisation": place}, card())
+    assert named.title == "Class 1"
+    facts = dict(named.facts)
+    assert (facts["Outlined area"], facts["Longest diameter"]) == ("12 pixels, 3 mm²", "5.0 pixels, 2.5 mm")
+    unknown = {"area_mm2": None, "longest_diameter_mm": None}
+    facts = dict(describe(CLASSIFIED | {"localisation": place | unknown}, card()).facts)
+    assert (facts["Outlined area"], facts["Longest diameter"]) == ("12 pixels", "5.0 pixels")
+    why = {"code": "classes_close", "text": "No class is probable enough.", "value": 0.5, "limit": 0.6}
+    close = describe(CLASSIFIED | {"label": None, "undetermined": why}, card())
+    assert (close.title, close.description, len(close.rows)) == ("Undetermined", why["text"], 3)
+    assert not any(row.strong for row in close.rows)
+    silent = describe(CLASSIFIED | {"label": None, "probabilities": None, "undetermined": why}, card())
+    assert (silent.title, silent.rows, silent.columns) == ("Undetermined", (), ())
+    not_asked = CLASSIFIED | {"label": None, "probabilities": None, "undetermined": why | {"value": None}}
+    assert describe(not_asked, card()).title == "No answer"
+
+
 def test_a_segmentation_names_areas_in_mm2_and_shares():
     report = describe(SEGMENTED, None)
     assert (report.title, report.figure) == ("epithelium", "75.0 % of the tissue")
