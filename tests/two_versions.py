@@ -19,6 +19,7 @@ CELLS: Final = 8  # of version 2; version 1 has half as many along a side
 NAMED: Final = CLASSES[:3]
 LIMITS: Final = {"least_mask": 0.5, "least_seen": 0.5, "least_probability": 0.6, "most_strangeness": 0.25}
 DELINEATION: Final = {**LIMITS, "coverage": 0.9, "method": "m", "caption": "What is bright", "figures": "f"}
+DIFFER: Final = 'parameters { key: "oncoserve_versions_differ" value { string_value: "1" } }'
 _STEEP: Final = 100  # so that a small patch of a colour decides
 
 
@@ -51,7 +52,7 @@ def write_two_versions(repository: Path, name: str = "outliner") -> Path:
             8,
             inputs={"image": ("TYPE_UINT8", [SIZE, SIZE, 3])},
             outputs={key: ("TYPE_FP32", shape) for key, shape in {**own, "probabilities": [-1], **older}.items()},
-            extra=f"{PLAIN_BATCHING}\nversion_policy {{ all {{ }} }}",
+            extra=f"{PLAIN_BATCHING}\nversion_policy {{ all {{ }} }}\n{DIFFER}",
         ),
     )
     (folder / "1").rename(folder / "2")

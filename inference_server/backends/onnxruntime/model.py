@@ -26,6 +26,8 @@ else:
     import onnx_batches
     import sessions
 
+# With it the configuration declares the outputs of all versions; without, one that a graph lacks is a mistake.
+_VERSIONS_DIFFER = "oncoserve_versions_differ"
 _THREADS = "intra_op_thread_count"  # the parameter that NVIDIA's backend reads as well
 
 # A request with this parameter asks whether the model answers; it says so without running the graph.
@@ -66,7 +68,9 @@ class TritonPythonModel:
         self._longest_s = 0.0
         self._inputs = [entry["name"] for entry in config["input"]]
         outputs = _graph_tensors(self._sessions.outputs)
-        declared = onnx_batches.of_version(config["output"], outputs)
+        declared = config["output"]
+        if _VERSIONS_DIFFER in config["parameters"]:
+            declared = onnx_batches.of_version(declared, outputs)
         problems = _mismatches(config["input"], self._sessions.inputs, batched=self._batched)
         problems += onnx_batches.mismatches(declared, outputs, batched=self._batched)
         self._outputs = {entry["name"] for entry in declared}

@@ -7,6 +7,8 @@ from tritonclient.grpc import model_config_pb2 as pb
 from model_export.exporters import GPU_FILE
 from testbed.servers import PROJECT
 
+DIFFER = "oncoserve_versions_differ"
+
 
 def read(path):
     return text_format.Parse(path.read_text(), pb.ModelConfig())
@@ -30,6 +32,7 @@ def test_the_gpu_configuration_serves_the_same_tensors(path):
     cpu, gpu = read(path.parents[1] / "config.pbtxt"), read(path)
     assert list(gpu.input) == list(cpu.input)
     assert list(gpu.output) == list(cpu.output)
+    assert (DIFFER in gpu.parameters) is (DIFFER in cpu.parameters)
     assert gpu.instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
     assert cpu.instance_group[0].kind == pb.ModelInstanceGroup.KIND_CPU
 

@@ -147,3 +147,17 @@ def test_a_gpu_that_fails_at_everything_ends_the_process(asked, cpu_as_gpu, monk
     with pytest.raises(Ended):
         asked(16, 16)
     assert "cuda:3 fails at every execution" in capsys.readouterr().err
+
+
+def test_an_output_that_the_graph_lacks_is_a_mistake_unless_versions_differ(model, arguments):
+    config = json.loads(arguments["model_config"])
+    config["output"][0]["dims"] = ["-1"]
+    config["output"].append({"name": "mask", "data_type": "TYPE_FP32", "dims": ["4", "4"]})
+    arguments |= {"model_instance_kind": "CPU", "model_config": json.dumps(config)}
+    with pytest.raises(TritonModelException, match=r"probabilities is \[-1, -1\].*; mask is not in the graph"):
+        model.TritonPythonModel().initialize(arguments)
+    config["parameters"]["oncoserve_versions_differ"] = {"string_value": "1"}
+    model.TritonPythonModel().initialize(arguments | {"model_config": json.dumps(config)})
+    config["output"][0]["data_type"] = "TYPE_UINT8"
+    with pytest.raises(TritonModelException, match=r"probabilities is TYPE_UINT8 in config.pbtxt"):
+        model.TritonPythonModel().initialize(arguments | {"model_config": json.dumps(config)})
