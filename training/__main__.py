@@ -1,47 +1,131 @@
-"""Train, calibrate, evaluate, export, plot: `python -m training --data PATH --out DIR`."""
+"""Train, calibrate, measure, export and plot: `python -m training --data PATH --out DIR`.
+
+Five folds by patient give the figures and the limits; a last run on all slices gives the weights that are served. A run
+that is finished is kept: the same command goes on where it was stopped.
+"""
 
 import argparse
 import json
 import os
+import sys
+import time
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import nn
 
-from training import calibrate, data, plots, record, scores
-from training.evaluate import answers, table
-from training.export import export
-from training.fit import Losses, Watch, fit, predict
-from training.run_settings import NO_TUMOUR, SIDE, SOURCE_SIDE, RunSettings
+from training import data, split
+from training.augmentation.chain import KINDS
+from training.evaluate import table
+from training.figures import plots, pooled
+from training.figures.strangers import halves, load_strangers
+from training.fit import described
+from training.folds import Run, Workshop
+from training.run_settings import FOLDS, MASK_LIMIT, NONE, SIDE, Phase, RunSettings
+from training.serving import int8, record
+from training.serving.export import export
 
-CHECKS: int = 20
-"""How often a run looks at its validation slices."""
+FOREIGN: Final = "foreign"
+"""Left out, no slice of the other source trains: what the filled slices alone teach is then seen on it."""
 
 
 def main() -> None:
-    """One run on the split, whose figures count, and with --final one on all slices, whose graph is served."""
+    """The whole run."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with boxes.tsv; training/README.md")
+    parser.add_argument("--data", type=Path, required=True, help="a folder with slices.tsv; training/README.md")
     parser.add_argument("--out", type=Path, required=True, help="where graphs, figures and pictures go")
     parser.add_argument("--seed", type=int, default=RunSettings.seed)
-    parser.add_argument("--epochs", type=int, default=RunSettings.epochs)
-    parser.add_argument("--final", type=int, metavar="EPOCHS", help="then train on all slices as well, and export that")
+    parser.add_argument("--strangers", type=Path, action="append", default=[], help="pictures that are no brain")
+    parser.add_argument("--epochs", type=int, nargs=2, metavar="N", help="at each of the two sizes; few for a trial")
+    left = "augmentation held back, or the other source"
+    parser.add_argument("--leave-out", action="append", default=[], choices=(*KINDS, FOREIGN), help=left)
+    parser.add_argument("--thin", type=int, default=1, help="only every so many slices; for a trial")
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    device = prepare()
-    settings = replace(RunSettings(), seed=given.seed, epochs=given.epochs)
-    exact, source = data.load(given.data, SIDE), data.load(given.data, SOURCE_SIDE)
-    graph, document = on_the_split(exact, source, settings, device, given.out)
-    if given.final:
-        settings = replace(settings, epochs=given.final)
-        network = fit(source, settings, device, watch(exact, device, given.final, Curves()))
-        graph = export(network, document["temperature"])
-        document["final"] = {"slices": len(source), "settings": asdict(settings)}
-    record.write(given.out, graph, document)
+    kinds = tuple(name for name in given.leave_out if name != FOREIGN)
+    settings = replace(RunSettings(), seed=given.seed, leave_out=kinds)
+    if FOREIGN in given.leave_out:
+        settings = replace(settings, foreign=0.0)
+    settings = replace(settings, reference=settings.reference // given.thin)
+    if given.epochs:
+        phases = zip(settings.phases, given.epochs, strict=True)
+        settings = replace(settings, phases=tuple(Phase(each.side, each.source_side, n) for each, n in phases if n))
+    began = time.monotonic()
+    Course(given.data, given.out, settings, given.strangers, given.thin).go()
+    sys.stdout.write(f"{time.monotonic() - began:.0f} s\n")
+
+
+class Course:
+    """One whole run.
+
+    Args:
+        folder: with slices.tsv.
+        out: where to.
+        settings: of each of its trainings.
+        strangers: folders of pictures that are no brain.
+        thin: of so many slices one is taken.
+    """
+
+    def __init__(self, folder: Path, out: Path, settings: RunSettings, strangers: list[Path], thin: int) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._out, self._settings = out, settings
+        self._exact, self._source = data.load(folder, SIDE, thin), data.load(folder, thin=thin)
+        self._members = split.draw(self._exact, settings.seed)
+        (out / "split.tsv").write_text(split.text(self._members))
+        self._strangers, names = load_strangers(strangers)
+        self._choosing = halves(names)
+        self._workshop = Workshop(out / "runs", settings, prepare())
+
+    def go(self) -> None:
+        """Folds, figures, the final weights, their graph and its INT8 variant."""
+        runs, folds = zip(*(self._fold(number) for number in range(FOLDS)), strict=True)
+        shares = pooled.let_through(folds, self._choosing)
+        method = min(shares, key=lambda name: shares[name])
+        figures, said, truth = pooled.by_network_unseen(folds, method, self._settings.seed)
+        plots.draw([run.diary for run in runs], said, truth, self._out)
+        fitted = pooled.fitted(folds, method)
+        document: dict[str, Any] = {
+            "settings": described(self._settings),
+            "slices": {"with a tumour": int((self._exact.classes != NONE).sum()), "all": len(self._exact)},
+            "temperature": fitted.temperature,
+            "limits": {**fitted.limits.document(), "mask": MASK_LIMIT},
+            "resemblance": {
+                "method": method,
+                "strangers let through, those that chose": shares,
+                "strangers let through, the others": pooled.let_through(folds, ~self._choosing),
+                "strangers given a class, the others": pooled.strangers_named(folds, method, ~self._choosing),
+            },
+            "test": figures,
+        }
+        sys.stdout.write("\n".join(table(figures)) + "\n" + json.dumps(document["resemblance"], indent=2) + "\n")
+        for number, (run, fold) in enumerate(zip(runs, folds, strict=True)):
+            own = pooled.fitted(folds, method, fold.test)
+            graph = export(run.network, own.temperature, run.resemblance, method)
+            limits = {**own.limits.document(), "mask": MASK_LIMIT}
+            record.write(self._out / f"fold_{number}", graph, {"temperature": own.temperature, "limits": limits})
+        self._serve(document, fitted.temperature, method)
+
+    def _fold(self, number: int) -> tuple[Run, pooled.Fold]:
+        train, validation, test = (
+            split.groups(self._members, number, role) for role in (split.TRAIN, split.VALIDATION, split.TEST)
+        )
+        held, tested = self._exact.of(validation), self._exact.of(test)
+        run = self._workshop.run(f"fold_{number}", self._source.of(train), held)
+        asked = {"validation": held.images, "test": tested.images, "strangers": self._strangers}
+        said = {name: self._workshop.ask(run, images) for name, images in asked.items()}
+        return run, pooled.Fold(run.resemblance, said, held, tested)
+
+    def _serve(self, document: dict[str, Any], temperature: float, method: str) -> None:
+        """Train on all slices, with what the folds fitted; then the INT8 variant, if it passes."""
+        nothing = self._exact.take(np.array([], int))
+        run = self._workshop.run("final", self._source, nothing)
+        document["final"] = {"slices": len(self._source), "seconds": run.diary[-1]["seconds"]}
+        record.write(self._out / "version", export(run.network, temperature, run.resemblance, method), document)
+        brains = self._exact.take(self._exact.classes != NONE)
+        test = brains.of(split.groups(self._members, 0, split.TEST))
+        sys.stdout.write(int8.add(self._out / "version", brains, self._out / "fold_0", test) + "\n")
 
 
 def prepare() -> torch.device:
@@ -49,60 +133,13 @@ def prepare() -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.deterministic = True
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    # That also fills all fresh memory, which costs time and changes nothing here: all of it is written before use.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     # Sampling and pooling have no deterministic kernel on some devices and say so each time.
     warnings.filterwarnings("ignore", message=".*deterministic.*")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-class Curves:
-    """What is drawn of a run: losses of each epoch, figures on the validation slices now and then."""
-
-    def __init__(self) -> None:
-        self.losses: list[tuple[int, float, float, float]] = []
-        self.checked: list[tuple[int, dict[str, float]]] = []
-
-
-def on_the_split(
-    exact: data.Slices, source: data.Slices, settings: RunSettings, device: torch.device, out: Path
-) -> tuple[bytes, dict[str, Any]]:
-    """Train on the first numbers of each class, calibrate on the next, measure on the last."""
-    train, validation, test = data.split(source.classes)
-    held, curves = exact.take(validation), Curves()
-    network = fit(source.take(train), settings, device, watch(held, device, settings.epochs, curves))
-    logits, heat, boxes = predict(network, held.images, device)
-    temperature = calibrate.temperature(logits, held.classes)
-    found = scores.read(calibrate.softmax(logits, temperature), heat, boxes)
-    graph = export(network, temperature)
-    Path(out, "split.onnx").write_bytes(graph)
-    tested = exact.take(test)
-    said = answers(out / "split.onnx", tested)
-    figures = scores.with_intervals(scores.per_slice(said, tested), tested, settings.seed)
-    print("\n".join(table(figures, said, tested)))
-    plots.learning_curves(curves.losses, curves.checked, out / "learning_curves.svg")
-    plots.confusion_matrix(said.probabilities, tested.classes, out / "confusion_matrix.svg")
-    plots.reliability_diagram(said.probabilities, tested.classes, out / "reliability.svg")
-    return graph, {
-        "settings": asdict(settings),
-        "temperature": temperature,
-        "least_certainty": calibrate.least_certainty(found.certainty, held.classes != NO_TUMOUR),
-        "slices": {"training": len(train), "validation": len(validation), "test": len(test)},
-        "test": figures,
-    }
-
-
-def watch(held: data.Slices, device: torch.device, epochs: int, curves: Curves) -> Watch:
-    """Print and keep how a run goes."""
-
-    def look(number: int, losses: Losses, network: nn.Module) -> None:
-        curves.losses.append((number, losses.label, losses.heat, losses.box))
-        if (number + 1) % max(1, epochs // CHECKS) == 0 or number + 1 == epochs:
-            logits, heat, boxes = predict(network, held.images, device)
-            found = scores.read(calibrate.softmax(logits), heat, boxes)
-            figures = {name: float(np.nanmean(each)) for name, each in scores.per_slice(found, held).items()}
-            curves.checked.append((number, figures))
-            print(json.dumps({"epoch": number, **asdict(losses), **figures}), flush=True)
-
-    return look
 
 
 if __name__ == "__main__":

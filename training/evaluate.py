@@ -1,70 +1,111 @@
-"""Figures of a served graph on a folder of slices: `python -m training.evaluate --model FOLDER --data PATH`."""
+"""Figures of a served graph on a folder of slices: `python -m training.evaluate --model FOLDER --data PATH`.
+
+The graph of a fold, of slices that it never saw: `--model build/training/fold_0 --split build/training/split.tsv
+--fold 0`.
+"""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from training import scores
-from training.data import Slices, load
-from training.run_settings import CLASSES, SIDE
+from training import split
+from training.data import Bytes, Slices, load
+from training.figures import scores
+from training.figures.calibrate import Limits
+from training.figures.graph_answers import Answers, joined
+from training.run_settings import CLASSES, NONE, SIDE
 
 BATCH: int = 16
 
 
-def answers(graph: Path, slices: Slices) -> scores.Answers:
-    """What the graph says of slices of SIDE pixels."""
+def answers(graph: Path, images: Bytes) -> Answers:
+    """What the graph says of (N, SIDE, SIDE) uint8 grey."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     found = []
-    for start in range(0, len(slices), BATCH):
-        grey = slices.images[start : start + BATCH, ..., np.newaxis]
-        found.append(session.run(["probabilities", "heatmap", "boxes"], {"image": np.repeat(grey, 3, axis=3)}))
-    probabilities, heatmaps, boxes = (np.concatenate(part) for part in zip(*found, strict=True))
-    return scores.read(probabilities, heatmaps, boxes)
+    for start in range(0, len(images), BATCH):
+        grey = images[start : start + BATCH, ..., np.newaxis]
+        said = session.run(["probabilities", "mask", "strangeness"], {"image": np.repeat(grey, 3, axis=3)})
+        found.append(Answers(said[0], said[1].astype(np.float16), said[2][:, 0]))
+    return joined(found)
 
 
-def table(figures: dict[str, dict[str, float]], found: scores.Answers, slices: Slices) -> list[str]:
-    """Lines to read: figures with intervals, then the confusion matrix."""
-    lines = [f"{len(slices)} slices; 95 % intervals by a bootstrap over blocks of {scores.BLOCK} neighbours"]
-    lines += [
-        f"{name:40} {each['value']:.3f}  ({each['low']:.3f} to {each['high']:.3f})" for name, each in figures.items()
-    ]
-    lines.append(
-        f"{'expected calibration error':40} {scores.calibration_error(found.probabilities, slices.classes):.3f}"
-    )
-    counts = scores.confusion(found.probabilities, slices.classes)
-    lines += ["true class, then how often each is named: " + ", ".join(CLASSES)]
-    lines += [f"{name:12}" + "".join(f"{count:6}" for count in row) for name, row in zip(CLASSES, counts, strict=True)]
+def limits(graph: Path) -> Limits:
+    """The limits that export.json beside the graph states."""
+    stated: dict[str, Any] = json.loads(graph.with_name("export.json").read_bytes())["training"]["limits"]
+    return Limits(**{name: stated[name] for name in ("strangeness", "seen", "probability")})
+
+
+def table(figures: dict[str, Any]) -> list[str]:
+    """Lines to read: figures, with intervals where they have one."""
+    lines = ["95 % intervals by a bootstrap over patients (clusters)"]
+    for name, each in figures.items():
+        if isinstance(each, dict):
+            interval = f"  ({each['low']:.3f} to {each['high']:.3f})" if "low" in each else ""
+            lines.append(f"{name:44} {each['value']:.3f}{interval}")
     return lines
 
 
 def newest(model: Path, file: str) -> Path:
-    """The graph of the model's newest version."""
+    """The graph of the model's newest version, or the one in the folder itself.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    if Path(model, file).exists():
+        return model / file
     versions = [path for path in model.iterdir() if path.name.isdigit() and Path(path, file).exists()]
     if not versions:
-        raise SystemExit(f"no version of {model} holds {file}")
+        raise SystemExit(f"neither {model} nor a version of it holds {file}")
     return max(versions, key=lambda path: int(path.name)) / file
+
+
+def chosen(slices: Slices, given: argparse.Namespace) -> Slices:
+    """The slices that test in a fold, or all."""
+    if given.split is None:
+        return slices
+    return slices.of(split.groups(split.read(given.split), given.fold, split.TEST))
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """What this and the probes ask for."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--model", type=Path, required=True, help="the folder of a model, of a version or of a fold")
+    made.add_argument("--file", default="model.onnx", help="which graph")
+    made.add_argument("--data", type=Path, required=True, help="a folder with slices.tsv")
+    made.add_argument("--split", type=Path, help="split.tsv of a run: only who tests in --fold")
+    made.add_argument("--fold", type=int, default=0)
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="a model's folder, or a graph")
-    parser.add_argument("--file", default="model.onnx", help="which graph of the newest version")
-    parser.add_argument("--data", type=Path, required=True, help="a folder with boxes.tsv")
-    parser.add_argument("--seed", type=int, default=1, help="of the bootstrap")
-    given = parser.parse_args(arguments)
-    graph = newest(given.model, given.file) if given.model.is_dir() else given.model
-    slices = load(given.data, SIDE)
-    found = answers(graph, slices)
-    figures = scores.with_intervals(scores.per_slice(found, slices), slices, given.seed)
-    sys.stdout.write("\n".join(table(figures, found, slices)) + "\n")
+    asked = parser(__doc__)
+    asked.add_argument("--seed", type=int, default=1, help="of the bootstrap")
+    given = asked.parse_args(arguments)
+    graph = newest(given.model, given.file)
+    slices = chosen(load(given.data, SIDE), given)
+    said = answers(graph, slices.images)
+    figures: dict[str, Any] = scores.with_intervals(
+        scores.per_slice(said, slices, limits(graph)), slices.groups, given.seed
+    )
+    own = slices.classes != NONE
+    error = scores.calibration_error(said.probabilities[own], slices.classes[own])
+    figures["expected calibration error of all"] = {"value": error}
+    counts = scores.confusion(said.probabilities[own], slices.classes[own])
+    lines = [*table(figures), "true class, then how often each is named: " + ", ".join(CLASSES)]
+    lines += [
+        f"{name:12}" + "".join(f"{count:6.0f}" for count in row) for name, row in zip(CLASSES, counts, strict=True)
+    ]
+    sys.stdout.write(f"{len(slices)} slices\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""The training loop."""
+"""The training loop, and what a network says of slices."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +14,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training import losses
-from training.augmentation import places
-from training.augmentation.augment import Augmentation
+from training.augmentation.batches import Batches
 from training.data import Slices
+from training.figures.graph_answers import Array, Raw
 from training.network import Network
-from training.run_settings import CLASSES, SIDE, RunSettings
+from training.run_settings import SIDE, SOURCE_SIDE, Phase, RunSettings
 
-WARM_UP: float = 0.05
-"""Share of the steps in which the learning rate rises."""
-
-Batch = tuple[Tensor, Tensor, Tensor]
-Array = npt.NDArray[Any]
-
-Watch = Callable[[int, "Losses", nn.Module], None]
-"""Called after each epoch with its number, the mean losses and the averaged network."""
+WARM_UP: Final = 0.03
+"""Share of the work in which the learning rate rises."""
+PORTION: Final = 64
+"""Slices that a network is asked about at once."""
 
 
-@dataclass(frozen=True)
-class Losses:
-    """Means over an epoch."""
-
-    label: float
-    heat: float
-    box: float
+Watch = Callable[[int, dict[str, float], nn.Module], None]
+"""Called after each epoch with its number, the mean losses by name and the averaged network."""
 
 
 def fit(train: Slices, settings: RunSettings, device: torch.device, watch: Watch) -> nn.Module:
@@ -47,77 +40,96 @@ def fit(train: Slices, settings: RunSettings, device: torch.device, watch: Watch
         watch: see `Watch`.
     """
     torch.manual_seed(settings.seed)
-    network = Network(settings.width, settings.drop_path).to(device, memory_format=torch.channels_last)
+    network = Network(settings.drop_path).to(device, memory_format=torch.channels_last)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
-    epoch = _Epoch(train, settings, device)
-    steps = settings.epochs * epoch.steps
+    batches = Batches(train, settings, device)
     optimiser = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / steps))
-    for number in range(settings.epochs):
-        network.train()
-        sums = torch.zeros(3, device=device)
-        for batch in epoch.batches():
-            parts = _losses(network, batch, settings.label_smoothing)
+    shares = _progress(settings, batches.steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(shares[min(step, len(shares) - 1)]))
+    sums, step = torch.zeros(len(losses.NAMES), device=device), 0
+    for phase in settings.phases:
+        for batch in batches.phase(phase):
+            network.train()
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                seen = network(batch.pictures)
+            parts = losses.losses(seen, batch.masks, batch.classes, batch.outliers, settings.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             parts.sum().backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             schedule.step()
             averaged.update_parameters(network)
-            sums += parts.detach()
-        watch(number, Losses(*(sums / epoch.steps).tolist()), averaged.module)
+            sums, step = sums + parts.detach(), step + 1
+            if step % batches.steps == 0:
+                means = (sums / batches.steps).tolist()
+                watch(step // batches.steps, dict(zip(losses.NAMES, means, strict=True)), averaged.module)
+                sums = torch.zeros_like(sums)
     return averaged.module
 
 
 @torch.no_grad()
-def predict(network: nn.Module, images: npt.NDArray[np.uint8], device: torch.device) -> tuple[Array, Array, Array]:
-    """Answers to (N, S, S) uint8: (N, 4) logits, (N, h, w) heat in 0 to 1 and (N, h, w, 4) boxes."""
+def predict(network: nn.Module, images: npt.NDArray[np.uint8], device: torch.device) -> Raw:
+    """What the network says of (N, SIDE, SIDE) uint8."""
     network.eval()
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for start in range(0, len(images), 256):
-        batch = torch.from_numpy(images[start : start + 256]).to(device).unsqueeze(1).float()
-        logits, heat, boxes = network(batch.view(-1, 1, SIDE, SIDE))
-        found.append((logits, heat[:, 0].sigmoid(), boxes.permute(0, 2, 3, 1).clamp(0, 1)))
-    logits, heat, boxes = (torch.cat(parts).float().cpu().numpy() for parts in zip(*found, strict=True))
-    return logits, heat, boxes
+    found = []
+    for start in range(0, len(images), PORTION):
+        pictures = torch.from_numpy(images[start : start + PORTION]).to(device).unsqueeze(1).float()
+        seen = network(pictures.contiguous(memory_format=torch.channels_last))
+        found.append((seen.classes, seen.mask[:, 0].sigmoid().half(), seen.outlier, seen.features))
+    if not found:
+        nothing: Raw = predict(network, np.zeros((1, SIDE, SIDE), np.uint8), device).take(np.array([], int))
+        return nothing
+    return Raw(*(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)))
 
 
-class _Epoch:
-    """Draws batches: rarer classes more often, by the root of how much rarer they are."""
-
-    def __init__(self, train: Slices, settings: RunSettings, device: torch.device) -> None:
-        self.images = torch.from_numpy(train.images).to(device)
-        self.classes = torch.from_numpy(train.classes).to(device)
-        self.boxes = torch.from_numpy(train.boxes).to(device)
-        self.heads = places.heads(self.images)
-        self.size = settings.batch_size
-        self.steps = max(1, len(train) // self.size)
-        counts = torch.bincount(self.classes, minlength=len(CLASSES)).float()
-        self._weights = (counts**-0.5)[self.classes]
-        self._generator = torch.Generator(device).manual_seed(settings.seed)
-        self._augment = Augmentation(settings.seed + 1, device)
-
-    def batches(self) -> Iterator[Batch]:
-        """Pictures (N, 1, S, S), classes (N,) and boxes (N, 4), augmented anew."""
-        drawn = torch.multinomial(self._weights, self.steps * self.size, replacement=True, generator=self._generator)
-        for chosen in drawn.split(self.size):
-            pictures, boxes = self._augment(self.images[chosen], self.boxes[chosen], self.heads[chosen])
-            yield pictures.contiguous(memory_format=torch.channels_last), self.classes[chosen], boxes
+@torch.no_grad()
+def reference(network: nn.Module, train: Slices, settings: RunSettings, device: torch.device) -> tuple[Array, Array]:
+    """Features, (n, F), and outlier logits, (n,), of augmented slices: typical is what training showed."""
+    network.eval()
+    # As they are: a filled place is nothing that a served picture has.
+    whole = replace(settings, copies=0.0, decoys=0.0, erased=0.0)
+    batches = Batches(train, whole, device)
+    features: list[Tensor] = []
+    outliers: list[Tensor] = []
+    enough = Phase(SIDE, SOURCE_SIDE, 1 + settings.reference // (batches.steps * settings.batch_size))
+    for batch in batches.phase(enough):
+        seen = network(batch.pictures[batch.outliers == 0])
+        features.append(seen.features)
+        outliers.append(seen.outlier)
+        if sum(map(len, outliers)) >= settings.reference:
+            break
+    return torch.cat(features).cpu().numpy(), torch.cat(outliers).cpu().numpy()
 
 
-def _losses(network: nn.Module, batch: Batch, smoothing: float) -> Tensor:
-    """(3,) of the class, the heat and the boxes."""
-    pictures, classes, boxes = batch
-    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=pictures.is_cuda):
-        logits, heat, edges = network(pictures)
-    target = losses.target_heat(boxes, classes)
-    return torch.stack(
-        [
-            losses.class_loss(logits.float(), classes, smoothing),
-            losses.heat_loss(heat.float(), target),
-            losses.box_loss(edges.float(), boxes, target),
-        ]
-    )
+class Diary:
+    """Prints how a run goes, and keeps what is drawn of it.
+
+    Args:
+        name: of the run.
+        settings: of the run.
+        look: figures of a network, asked for now and then.
+    """
+
+    def __init__(self, name: str, settings: RunSettings, look: Callable[[nn.Module], dict[str, float]]) -> None:
+        self.entries: list[dict[str, float]] = []
+        self._name, self._settings, self._look = name, settings, look
+        self._began = time.monotonic()
+
+    def write(self, epoch: int, means: dict[str, float], network: nn.Module) -> None:
+        """A `Watch`."""
+        entry = {"epoch": epoch, "seconds": time.monotonic() - self._began, **means}
+        every = max(1, self._settings.epochs // 8)
+        if epoch % every == 0 or epoch == self._settings.epochs:
+            entry |= self._look(network)
+        self.entries.append(entry)
+        said = " ".join(f"{key} {value:.3f}" for key, value in entry.items() if key != "epoch")
+        sys.stdout.write(f"{self._name} {epoch} of {self._settings.epochs}: {said}\n")
+        sys.stdout.flush()
+
+
+def described(settings: RunSettings) -> dict[str, Any]:
+    """For a record."""
+    return asdict(settings)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
@@ -125,6 +137,13 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
     kernels = [value for value in network.parameters() if value.ndim > 1]
     others = [value for value in network.parameters() if value.ndim <= 1]
     return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _progress(settings: RunSettings, steps: int) -> list[float]:
+    """Before each step, the share of the run's arithmetic that is done."""
+    costs = np.concatenate([np.full(phase.epochs * steps, float(phase.side**2)) for phase in settings.phases])
+    shares: list[float] = (np.concatenate([[0.0], costs.cumsum()]) / costs.sum()).tolist()
+    return shares
 
 
 def _rate(progress: float) -> float:

@@ -1,23 +1,41 @@
-"""A compact fully convolutional network with two answers: what kind of tumour, and where."""
+"""A compact fully convolutional network: which kind of tumour, which pixels, and whether this is a brain at all."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from training.run_settings import CELLS, CLASSES
+from training.run_settings import CLASSES
 
-EXPANSION: Final = 3
-DROPOUT: Final = 0.2
-STAGES: Final = ((32, 2), (48, 3), (96, 4), (128, 2))
+EXPANSION: Final = 4
+DROPOUT: Final = 0.3
+STAGES: Final = ((24, 2), (40, 3), (80, 5), (128, 3))
 """Channels and blocks at a quarter, an eighth, a sixteenth and a thirty-second of the side."""
 STEM: Final = 16
-NECK: Final = 64
+NECK: Final = 48
 PRIOR: Final = -3.0
-"""Logit of the heatmap at the start: most cells hold no tumour."""
-SIZE_PRIOR: Final = -2.5
-"""Logarithm, at the start, of the distance from a cell to an edge of its box: 0.08 of the side."""
+"""Logit of the mask at the start: most cells hold no tumour."""
+
+
+class Seen(NamedTuple):
+    """What the network says of a batch.
+
+    Attributes:
+        classes: (N, 3) logits.
+        mask: (N, 1, S / 4, S / 4) float32 logits.
+        outlier: (N,) logit of being no brain.
+        features: (N, F) float32 means of the encoder's maps, by which resemblance is judged.
+    """
+
+    classes: Tensor
+    mask: Tensor
+    outlier: Tensor
+    features: Tensor
+
+
+FEATURES: Final = sum(channels for channels, _ in STAGES[1:])
 
 
 def convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -70,42 +88,43 @@ class Upwards(nn.Module):
 
 
 class Network(nn.Module):
-    """Encoder to a thirty-second of the side, decoder back to an eighth, three heads."""
+    """Encoder to a thirty-second of the side, decoder back to a quarter, three heads."""
 
-    def __init__(self, width: float = 1.0, drop_path: float = 0.0) -> None:
+    def __init__(self, drop_path: float = 0.0) -> None:
         super().__init__()
-        channels = [8 * round(count * width / 8) for count, _ in STAGES]
+        channels = [count for count, _ in STAGES]
         self.stem = nn.Sequential(convolution(1, STEM, 3, stride=2), nn.ReLU())
-        self.stages = nn.ModuleList(_stages(channels, drop_path))
+        self.stages = nn.ModuleList(_stages(drop_path))
         self.top = nn.Sequential(convolution(channels[-1], NECK, 1), nn.ReLU())
-        self.up = nn.ModuleList([Upwards(channels[2]), Upwards(channels[1])])
-        self.heat = _head(1, PRIOR)
-        self.edges = _head(4, SIZE_PRIOR)
+        self.up = nn.ModuleList([Upwards(finer) for finer in channels[2::-1]])
+        self.mask = _mask_head()
         self.dropout = nn.Dropout(DROPOUT)
-        self.classes = nn.Linear(channels[-1] + 2 * NECK, len(CLASSES))
+        self.classes = nn.Linear(channels[-1] + 3 * NECK, len(CLASSES))
+        self.outlier = nn.Linear(FEATURES, 1)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Answer for a batch.
-
-        Args:
-            pictures: (N, 1, S, S) float32, grey, 0 to 255.
-
-        Returns:
-            (N, 4) logits of the classes, (N, 1, S / 8, S / 8) logits of the heatmap and (N, 4, S / 8, S / 8) left, top,
-            right and bottom of a box per cell, in fractions of the picture.
-        """
+    def forward(self, pictures: Tensor) -> Seen:
+        """Answer for a batch, (N, 1, S, S) float32, grey, 0 to 255; S is a multiple of 32."""
         features = self.stem(standardise(pictures))
         scales = []
         for stage in self.stages:
             features = stage(features)
             scales.append(features)
-        neck = self.top(features)
-        for step, finer in zip(self.up, (scales[2], scales[1]), strict=True):
+        neck, decoded = self.top(features), []
+        for step, finer in zip(self.up, scales[2::-1], strict=True):
             neck = step(neck, finer)
-        # Reduced precision holds for features, not for positions.
-        heat = self.heat(neck).float()
-        pooled = torch.cat([features.mean((2, 3)), neck.mean((2, 3)), _where_hot(neck, heat)], 1)
-        return self.classes(self.dropout(pooled)), heat, _boxes(self.edges(neck).float())
+            decoded.append(neck)
+        # Reduced precision holds for features, not for probabilities.
+        mask = self.mask(neck).float()
+        shares = mask.sigmoid()
+        # The class is read where the tumour is seen.
+        read = [
+            _mean(features),
+            _mean(decoded[0]),
+            _where(decoded[0], functional.avg_pool2d(shares, 4)),
+            _where(decoded[1], functional.avg_pool2d(shares, 2)),
+        ]
+        pooled = torch.cat([_mean(scale) for scale in scales[:0:-1]], 1)
+        return Seen(self.classes(self.dropout(torch.cat(read, 1))), mask, self.outlier(pooled)[:, 0], pooled)
 
 
 def standardise(pictures: Tensor) -> Tensor:
@@ -114,11 +133,11 @@ def standardise(pictures: Tensor) -> Tensor:
     return centred / (centred.square().mean((1, 2, 3), keepdim=True) + 1).sqrt()
 
 
-def _stages(channels: Sequence[int], drop_path: float) -> list[nn.Module]:
+def _stages(drop_path: float) -> Sequence[nn.Module]:
     total = sum(blocks for _, blocks in STAGES)
     stages: list[nn.Module] = []
     inputs, depth = STEM, 0
-    for outputs, (_, blocks) in zip(channels, STAGES, strict=True):
+    for outputs, blocks in STAGES:
         layers = []
         for index in range(blocks):
             layers.append(InvertedResidual(inputs, outputs, 2 if index == 0 else 1, drop_path * depth / (total - 1)))
@@ -127,24 +146,18 @@ def _stages(channels: Sequence[int], drop_path: float) -> list[nn.Module]:
     return stages
 
 
-def _head(outputs: int, bias: float) -> nn.Sequential:
-    last = nn.Conv2d(NECK, outputs, 1)
+def _mask_head() -> nn.Sequential:
+    last = nn.Conv2d(NECK, 1, 1)
     nn.init.normal_(last.weight, std=0.01)
-    nn.init.constant_(last.bias, bias)
+    nn.init.constant_(last.bias, PRIOR)
     return nn.Sequential(convolution(NECK, NECK, 3, groups=NECK), convolution(NECK, NECK, 1), nn.ReLU(), last)
 
 
-def _where_hot(features: Tensor, heat: Tensor) -> Tensor:
-    """(N, C) mean of the features, weighted by the heat: the class is read where the tumour is seen."""
-    weights = heat.sigmoid() + 1e-3
-    return (features * weights).sum((2, 3)) / weights.sum((2, 3))
+def _mean(features: Tensor) -> Tensor:
+    return features.float().mean((2, 3))
 
 
-def _boxes(logits: Tensor) -> Tensor:
-    """(N, 4, h, w) edges from the logarithms of their distances to the cell's centre, in fractions of the picture."""
-    distances = logits.clamp(-6, 1).exp()
-    centres = (torch.arange(CELLS, device=logits.device, dtype=logits.dtype) + 0.5) / CELLS
-    across = centres.view(1, 1, 1, -1)
-    down = centres.view(1, 1, -1, 1)
-    left, top, right, bottom = distances.split(1, 1)
-    return torch.cat([across - left, down - top, across + right, down + bottom], 1)
+def _where(features: Tensor, shares: Tensor) -> Tensor:
+    """(N, C) mean of the features, weighted by how much of the tumour each cell holds."""
+    weights = shares + 1e-3 / (shares.shape[2] * shares.shape[3])
+    return (features.float() * weights).sum((2, 3)) / weights.sum((2, 3))

@@ -1,84 +1,145 @@
-"""How much of an answer needs no tumour: `python -m training.probes --model GRAPH --data PATH`.
+"""What an answer depends on: `python -m training.probes --model FOLDER --data PATH`.
 
-Two questions. What can be told from the margins of the pictures alone, where no tumour is? And what does a model say
-of a slice from which the tumour was painted away?
+Each probe changes slices and asks again: the tumour painted away, the margins removed, the frame cropped, the slice
+darkened or turned. With --other, pictures of other sources in folders of their class; with --strangers, pictures that
+are no brain. What one kind of augmentation bought is the difference between two runs, the second trained with
+`--leave-out KIND`, both asked here.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+from PIL import Image
 
-from training.data import Slices, load, split
-from training.evaluate import answers, newest
-from training.run_settings import NO_TUMOUR, SIDE
-from training.scores import Array
+from training.data import Bytes, Slices, load
+from training.evaluate import answers, chosen, limits, newest, parser
+from training.figures.calibrate import Limits
+from training.figures.graph_answers import HALF, Answers, Array, dice, on_tumour
+from training.figures.strangers import load_strangers
+from training.run_settings import CLASSES, NONE, SIDE
 
-MARGIN: int = SIDE // 14
-"""Pixels at each edge that the probe of margins sees."""
-COARSE: int = 8
-"""Pixels a side of the cells that it averages."""
-RIDGE: float = 10.0
+CUT: Final = 0.12
+"""Share of the side that a cropped frame loses at each edge."""
+RING: Final = 6
+"""Pixels around a tumour whose grey values replace it."""
+PASSES: Final = 60
 
-
-def margin_accuracy(train: Slices, test: Slices) -> tuple[float, float]:
-    """Share right of a ridge classifier that sees margins only: tumour or not, and which of the three kinds."""
-    kinds = [slices.classes != NO_TUMOUR for slices in (train, test)]
-    seen = [_margins(slices.images) for slices in (train, test)]
-    whether = _ridge(seen[0], kinds[0].astype(int), seen[1], kinds[1].astype(int))
-    which = _ridge(seen[0][kinds[0]], train.classes[kinds[0]], seen[1][kinds[1]], test.classes[kinds[1]])
-    return whether, which
+Change = Callable[[Bytes, Bytes], tuple[Bytes, Bytes]]
+"""Of one slice and its mask, both (S, S) uint8."""
 
 
-def painted_away(slices: Slices) -> Slices:
-    """The slices with a tumour, its box filled with grey values from just outside, blended from edge to edge."""
-    chosen = slices.take(np.flatnonzero(slices.classes != NO_TUMOUR))
-    images = chosen.images.copy()
-    for image, box in zip(images, chosen.boxes, strict=True):
-        left, top, right, bottom = (np.clip(box, 0, 1) * (SIDE - 1)).round().astype(int)
-        across = np.linspace(0, 1, right - left + 1)
-        down = np.linspace(0, 1, bottom - top + 1)[:, np.newaxis]
-        rows, columns = slice(top, bottom + 1), slice(left, right + 1)
-        flat = image[rows, left, np.newaxis] * (1 - across) + image[rows, right, np.newaxis] * across
-        steep = image[top, columns] * (1 - down) + image[bottom, columns] * down
-        image[rows, columns] = ((flat + steep) / 2).round()
-    return Slices(images, chosen.classes, chosen.boxes, chosen.numbers)
+def painted_away(image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
+    """The tumour filled smoothly from the greys around it (harmonic inpainting)."""
+    hole = _grown(mask >= HALF, 3)
+    filled = image.astype(float)
+    ring = _grown(hole, RING) & ~hole
+    filled[hole] = filled[ring].mean() if ring.any() else filled.mean()
+    for _ in range(PASSES):
+        around = np.mean([np.roll(filled, step, axis) for axis in (0, 1) for step in (-1, 1)], axis=0)
+        filled[hole] = around[hole]
+    return filled.round().astype(np.uint8), np.zeros_like(mask)
 
 
-def _margins(images: Array) -> Array:
-    """(N, F) float: means of small cells along the edges."""
-    cells = images.reshape(len(images), SIDE // COARSE, COARSE, SIDE // COARSE, COARSE).mean((2, 4))
-    edge = np.ones(cells.shape[1:], bool)
-    edge[MARGIN // COARSE : -(MARGIN // COARSE), MARGIN // COARSE : -(MARGIN // COARSE)] = False
-    return np.column_stack([cells[:, edge] / 255, np.sqrt(cells[:, edge] / 255), np.ones(len(images))])
+def without_margins(image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
+    """The head alone fills the picture."""
+    lit = image > 0.25 * image.mean() + 8
+    rows, columns = (np.flatnonzero(lit.mean(axis) > 0.03) for axis in (1, 0))  # noqa: PLR2004 - noise is no head
+    if not len(rows) or not len(columns):
+        return image, mask
+    return _framed(image, mask, (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
 
 
-def _ridge(features: Array, classes: Array, unseen: Array, truth: Array) -> float:
-    wanted = np.eye(classes.max() + 1)[classes]
-    weights = np.linalg.solve(features.T @ features + RIDGE * np.eye(features.shape[1]), features.T @ wanted)
-    return float(((unseen @ weights).argmax(1) == truth).mean())
+def cropped(image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
+    """The frame cuts into the head at every edge."""
+    edge = round(CUT * image.shape[0])
+    return _framed(image, mask, (edge, edge, image.shape[1] - edge, image.shape[0] - edge))
+
+
+def darkened(image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
+    """As a wide window shows it: a sixth of the brightness, and of the levels."""
+    return (image // 6).astype(np.uint8), mask
+
+
+def turned(image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
+    """By a quarter."""
+    return np.rot90(image).copy(), np.rot90(mask).copy()
+
+
+CHANGES: Final[dict[str, Change]] = {
+    "as it is": lambda image, mask: (image, mask),
+    "tumour painted away": painted_away,
+    "margins removed": without_margins,
+    "frame cropped": cropped,
+    "darkened": darkened,
+    "turned by a quarter": turned,
+}
+
+
+def probed(graph: Path, slices: Slices) -> Iterator[str]:
+    """A line for each change: how often it answers, names rightly, points rightly, and how it outlines."""
+    tumours, own = slices.take(slices.classes != NONE), limits(graph)
+    for name, change in CHANGES.items():
+        pairs = [change(*pair) for pair in zip(tumours.images, tumours.masks, strict=True)]
+        masks = np.stack([mask for _, mask in pairs])
+        said = answers(graph, np.stack([image for image, _ in pairs]))
+        line = f"{name:24} answers {own.answered(said).mean():.3f}, class {_right(said, tumours.classes):.3f}"
+        if masks.any():
+            line += f", peak {on_tumour(said.masks, masks).mean():.3f}, Dice {dice(said.masks, masks).mean():.3f}"
+        yield line
+
+
+def other_sources(graph: Path, folder: Path) -> Iterator[str]:
+    """A line for each folder of pictures: how many get an answer, and which."""
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        pictures = [_read(path) for path in sorted(place.iterdir()) if path.suffix in {".jpg", ".png"}]
+        if pictures:
+            yield f"{place.name:24} {_named(answers(graph, np.stack(pictures)), limits(graph))}"
+
+
+def _named(said: Answers, own: Limits) -> str:
+    answered = own.answered(said)
+    names = said.probabilities.argmax(1)[answered]
+    shares = ", ".join(f"{name} {(names == index).sum()}" for index, name in enumerate(CLASSES))
+    return f"{len(answered)} pictures, answered {answered.mean():.3f}: {shares}"
+
+
+def _right(said: Answers, classes: Array) -> float:
+    return float((said.probabilities.argmax(1) == classes).mean())
+
+
+def _framed(image: Bytes, mask: Bytes, box: tuple[int, int, int, int]) -> tuple[Bytes, Bytes]:
+    both = (Image.fromarray(each).crop(box).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for each in (image, mask))
+    one, other = (np.asarray(each) for each in both)
+    return one, other
+
+
+def _grown(mask: Array, by: int) -> Array:
+    grown = mask.copy()
+    for _ in range(by):
+        grown = grown | np.roll(grown, 1, 0) | np.roll(grown, -1, 0) | np.roll(grown, 1, 1) | np.roll(grown, -1, 1)
+    return grown
+
+
+def _read(path: Path) -> Bytes:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print both answers, on the last block of the numbers."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="a model's folder, or a graph")
-    parser.add_argument("--data", type=Path, required=True, help="a folder with boxes.tsv")
-    given = parser.parse_args(arguments)
-    slices = load(given.data, SIDE)
-    train, _, test = (slices.take(part) for part in split(slices.classes))
-    whether, which = margin_accuracy(train, test)
-    graph = newest(given.model, "model.onnx") if given.model.is_dir() else given.model
-    before = answers(graph, test.take(np.flatnonzero(test.classes != NO_TUMOUR)))
-    after = answers(graph, painted_away(test))
-    lines = [
-        f"margins alone: tumour or not {whether:.3f}, which of three kinds {which:.3f}",
-        f"tumour painted away: notumor named in {(after.probabilities.argmax(1) == NO_TUMOUR).mean():.3f}",
-        f"same class as before in {(after.probabilities.argmax(1) == before.probabilities.argmax(1)).mean():.3f}",
-        f"median certainty {np.median(before.certainty):.3f} before, {np.median(after.certainty):.3f} after",
-    ]
+    """Print a line for each probe."""
+    asked = parser(__doc__)
+    asked.add_argument("--other", type=Path, help="a folder of folders of brain slices")
+    asked.add_argument("--strangers", type=Path, action="append", default=[], help="a folder of other pictures")
+    given = asked.parse_args(arguments)
+    graph = newest(given.model, given.file)
+    lines = list(probed(graph, chosen(load(given.data, SIDE), given)))
+    if given.other:
+        lines += other_sources(graph, given.other)
+    views, names = load_strangers(given.strangers)
+    lines.append(f"{f'{len(set(names))} other pictures':24} {_named(answers(graph, views), limits(graph))}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

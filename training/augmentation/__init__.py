@@ -1,1 +1,1 @@
-"""Pictures and boxes drawn anew in every epoch, so that a network learns tumours and not the sources of pictures."""
+"""Pictures and masks drawn anew for every step, so that a network learns tumours and not the sources of pictures."""

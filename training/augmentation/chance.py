@@ -1,5 +1,7 @@
 """The random numbers of augmentation: one generator with a seed of its own, on the device that trains."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,25 @@ class Chance:
         """Float32 of that shape, normal with mean 0 and standard deviation 1."""
         return torch.randn(*shape, device=self.device, generator=self._generator)
 
+    def whole(self, count: int, below: int) -> Tensor:
+        """(count,) int64, each from 0 to `below` - 1."""
+        return torch.randint(0, below, (count,), device=self.device, generator=self._generator)
+
+    def drawn(self, weights: Tensor, count: int) -> Tensor:
+        """(count,) int64 indices, each as likely as its weight."""
+        return torch.multinomial(weights, count, replacement=True, generator=self._generator)
+
     def sometimes(self, count: int, probability: float) -> Tensor:
-        """(count, 1, 1, 1) bool, true with this probability."""
-        return self.uniform(count, 0, 1, 1, 1, 1) < probability
+        """(count, 1) bool, true with this probability."""
+        return self.uniform(count, 0, 1, 1) < probability
+
+    def some(self, count: int, probability: float) -> Tensor:
+        """Indices below `count`, each chosen with this probability."""
+        return torch.nonzero(self.sometimes(count, probability)[:, 0])[:, 0]
+
+    def change(self, pictures: Tensor, probability: float, how: Callable[[Tensor, "Chance"], Tensor]) -> Tensor:
+        """The pictures, some of them changed: only those are computed."""
+        chosen = self.some(len(pictures), probability)
+        if not len(chosen):
+            return pictures
+        return pictures.index_copy(0, chosen, how(pictures[chosen], self).clamp(0, 255))

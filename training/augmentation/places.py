@@ -1,4 +1,7 @@
-"""Where in a picture augmentation looks: random affine maps, of pictures and of boxes alike."""
+"""Where in a slice augmentation looks: random affine maps, of pictures and of masks alike."""
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,50 +14,64 @@ Placement = tuple[Tensor, Tensor]
 the picture it came from, in the same unit."""
 
 
-def draw(heads: Tensor, chance: Chance) -> Placement:
+@dataclass(frozen=True)
+class Views:
+    """How often a view is of a kind that not every source has.
+
+    Attributes:
+        turns: turned by quarters.
+        wide: the head is small in a wide frame.
+        crops: the frame cuts into the head.
+    """
+
+    turns: float = 0.3
+    wide: float = 0.12
+    crops: float = 0.12
+
+
+def draw(heads: Tensor, chance: Chance, views: Views) -> Placement:
     """Look at the whole picture or at the head within it, a little aside, turned, larger or smaller, or mirrored.
 
     Args:
         heads: (N, 4) what is not background, in fractions of the picture.
         chance: decides.
+        views: how often.
     """
     count = len(heads)
     whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=heads.device)
     # Half of the views begin with the head filling the picture, so that margins say nothing of the source.
-    base = torch.where(chance.sometimes(count, 0.5).view(-1, 1), heads, whole)
+    base = torch.where(chance.sometimes(count, 0.5), heads, whole)
+    extent = base[:, 2:] - base[:, :2]
     zoom = chance.uniform(count, -0.28, 0.28, 1).exp()
-    stretch = (0.09 * chance.normal(count, 1)).clamp(-0.25, 0.25).exp()
-    extent = (base[:, 2:] - base[:, :2]) * zoom * torch.cat([stretch, 1 / stretch], 1)
-    few_turns = chance.sometimes(count, 0.7).view(-1)
-    angle = torch.where(few_turns, 0.12 * chance.normal(count), chance.uniform(count, -0.6, 0.6))
-    mirror = torch.where(chance.sometimes(count, 0.5).view(-1), -1.0, 1.0)
+    wide = chance.sometimes(count, views.wide)
+    crop = chance.sometimes(count, views.crops) & ~wide
+    zoom = torch.where(wide, chance.uniform(count, 1.2, 1.8, 1), zoom)
+    zoom = torch.where(crop, chance.uniform(count, 0.5, 0.75, 1), zoom)
+    stretch = (0.09 * chance.normal(count, 1)).clamp(-0.3, 0.3).exp()
+    scale = extent * zoom * torch.cat([stretch, 1 / stretch], 1)
+    few = torch.where(chance.sometimes(count, 0.7), 0.12 * chance.normal(count, 1), chance.uniform(count, -0.6, 0.6, 1))
+    quarters = chance.whole(count, 4).view(-1, 1) * chance.sometimes(count, views.turns)
+    angle = (few + quarters * (math.pi / 2))[:, 0]
+    mirror = torch.where(chance.sometimes(count, 0.5), -1.0, 1.0)
     cosine, sine = angle.cos(), angle.sin()
     turned = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
-    scale = torch.stack([extent[:, 0] * mirror, extent[:, 1]], 1)
-    aside = chance.uniform(count, -0.09, 0.09, 2) * extent
-    return turned * scale.unsqueeze(1), (base[:, :2] + base[:, 2:]) / 2 - 0.5 + aside
+    matrix = scale.unsqueeze(2) * turned * torch.cat([mirror, torch.ones_like(mirror)], 1).unsqueeze(1)
+    reach = torch.where(crop, 0.3, 0.09)
+    aside = chance.uniform(count, -1, 1, 2) * reach * extent
+    return matrix, (base[:, :2] + base[:, 2:]) / 2 - 0.5 + aside
 
 
 def cut(pictures: Tensor, placement: Placement, side: int) -> Tensor:
-    """(N, 1, S', S') to (N, 1, side, side); black where there is nothing."""
+    """(N, C, S', S') to (N, C, side, side); black where there is nothing."""
     matrix, origin = placement
-    theta = torch.cat([matrix, 2 * origin.unsqueeze(2)], 2)
+    return moved(pictures, matrix, 2 * origin, side)
+
+
+def moved(pictures: Tensor, matrix: Tensor, shift: Tensor, side: int) -> Tensor:
+    """(N, C, side, side): what lies at `matrix @ position + shift`, positions from -1 to 1 about the centre."""
+    theta = torch.cat([matrix, shift.unsqueeze(2)], 2)
     grid = functional.affine_grid(theta, [len(pictures), 1, side, side], align_corners=False)
     return functional.grid_sample(pictures, grid, mode="bilinear", align_corners=False)
-
-
-def move(boxes: Tensor, placement: Placement) -> Tensor:
-    """The boxes, (N, 4), about the ELLIPSES that the given ones enclose, after the same map.
-
-    Tumours are round rather than angular: corners of a turned box would enclose too much.
-    """
-    matrix, origin = placement
-    inverse = torch.linalg.inv(matrix)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 - 0.5 - origin
-    halves = (boxes[:, 2:] - boxes[:, :2]) / 2
-    moved = (inverse @ centres.unsqueeze(2)).squeeze(2) + 0.5
-    reach = (inverse * halves.unsqueeze(1)).square().sum(2).sqrt()
-    return torch.cat([moved - reach, moved + reach], 1)
 
 
 def heads(images: Tensor) -> Tensor:

@@ -1,40 +1,40 @@
 import numpy as np
+import pytest
 from PIL import Image
 
-from training.data import blocks, load, split
+from training.data import load, rasterised, resized
+from training.run_settings import NONE
 
-CLASSES = np.repeat([0, 1, 2, 3], [40, 20, 60, 33])
-
-
-def test_each_class_is_split_by_blocks_of_numbers_in_order():
-    parts = split(CLASSES)
-    assert sorted(np.concatenate(parts)) == list(range(len(CLASSES)))
-    for index in range(4):
-        train, validation, test = (part[CLASSES[part] == index] for part in parts)
-        assert max(train) < min(validation) <= max(validation) < min(test)
-        assert abs(len(train) / np.bincount(CLASSES)[index] - 0.7) < 0.03
+CORNERS = "0.25,0.25 0.75,0.25 0.75,0.5 0.25,0.5"
 
 
-def test_blocks_hold_neighbours_of_one_class():
-    runs = blocks(CLASSES, 15)
-    assert sorted(np.concatenate(runs)) == list(range(len(CLASSES)))
-    for run in runs:
-        assert len(set(CLASSES[run])) == 1
-        assert (np.diff(run) == 1).all()
+def test_an_outline_becomes_its_pixels():
+    mask = rasterised(CORNERS, 32)
+    assert mask.shape == (32, 32)
+    assert mask.mean() / 255 == pytest.approx(0.125, abs=0.02)
+    assert mask[10, 12] == 255
+    assert mask[20, 12] == mask[10, 4] == 0
+    assert 0 < rasterised("0.1,0.1 0.9,0.2 0.5,0.9", 32).sum() < 255 * 32 * 32 / 2
+    assert not rasterised("", 32).any()
 
 
-def test_a_folder_is_read_in_the_order_of_classes_and_numbers(tmp_path):
-    for name, grey in (("pituitary/10", 10), ("pituitary/9", 90), ("glioma/7", 70), ("notumor/3", 30)):
+def test_a_folder_is_read_with_its_patients_and_clusters(tmp_path):
+    for name, grey in (("pituitary/10", 10), ("glioma/7", 70), ("notumor/3", 30)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("L", (40, 20), grey).save(tmp_path / f"{name}.jpg")
-    rows = ["file\tclass\tcentre_x\tcentre_y\twidth\theight", "pituitary/10.jpg\tpituitary\t0.5\t0.4\t0.2\t0.4"]
-    rows += ["pituitary/9.jpg\tpituitary\t0.5\t0.5\t0.1\t0.1", "notumor/3.jpg\tnotumor\t\t\t\t"]
-    rows += ["glioma/7.jpg\tglioma\t0.2\t0.2\t0.1\t0.1"]
-    (tmp_path / "boxes.tsv").write_text("\n".join(rows) + "\n")
+    rows = ["file\tclass\tpatient\toutline", f"pituitary/10.jpg\tpituitary\tp2\t{CORNERS}"]
+    rows += [f"glioma/7.jpg\tglioma\tp1\t{CORNERS}"]
+    (tmp_path / "slices.tsv").write_text("\n".join(rows) + "\n")
+    alone = load(tmp_path, 16)
+    assert alone.groups.tolist() == ["p2", "p1"]
+    (tmp_path / "no_tumour_clusters.tsv").write_text("file\tcluster\nnotumor/3.jpg\tc001\n")
     slices = load(tmp_path, 16)
-    assert slices.images.shape == (4, 16, 16)
-    assert slices.images.mean((1, 2)).round().tolist() == [70, 30, 90, 10]
-    assert slices.classes.tolist() == [0, 2, 3, 3]
-    assert slices.numbers.tolist() == [7, 3, 9, 10]
-    assert np.allclose(slices.boxes[3], (0.4, 0.2, 0.6, 0.6))
-    assert not slices.boxes[1].any()
+    assert slices.images.mean((1, 2)).round().tolist() == [10, 70, 30]
+    assert slices.classes.tolist() == [2, 0, NONE]
+    assert slices.groups.tolist() == ["p2", "p1", "c001"]
+    assert slices.masks[0].any()
+    assert not slices.masks[2].any()
+    assert slices.of(["p1", "c001"]).classes.tolist() == [0, NONE]
+    small = resized(slices, 8)
+    assert small.images.shape == small.masks.shape == (3, 8, 8)
+    assert np.allclose(small.masks.mean((1, 2)), slices.masks.mean((1, 2)), atol=2)

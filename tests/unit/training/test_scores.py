@@ -1,65 +1,108 @@
 import numpy as np
 import pytest
 
-from training.calibrate import least_certainty, softmax, temperature
 from training.data import Slices
-from training.scores import Answers, calibration_error, confusion, overlap, per_slice, reliability, with_intervals
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [((0, 0, 2, 2), 1), ((1, 0, 3, 2), 1 / 3), ((0.5, 0.5, 1.5, 1.5), 0.25), ((2, 0, 4, 2), 0), ((3, 3, 4, 4), 0)],
+from training.figures.calibrate import Limits, limits, softmax, temperature
+from training.figures.graph_answers import Answers, dice, on_tumour
+from training.figures.scores import (
+    by_patient,
+    calibration_error,
+    confusion,
+    coverage_curve,
+    per_slice,
+    reliability,
+    with_intervals,
 )
-def test_overlap(other, expected):
-    assert overlap(np.array([[0.0, 0, 2, 2]]), np.array([other], float)) == pytest.approx([expected])
+from training.run_settings import NONE
+
+SQUARE = np.zeros((32, 32), np.uint8)
+SQUARE[8:16, 8:16] = 255
+CELLS = (SQUARE[::4, ::4] / 255).astype(np.float16)
 
 
-def test_boxes_without_area_share_nothing():
-    assert overlap(np.ones((1, 4)), np.ones((1, 4))).tolist() == [0]
+def said(probabilities, masks, strangeness=None):
+    count = len(masks)
+    return Answers(np.array(probabilities), np.array(masks), np.zeros(count) if strangeness is None else strangeness)
 
 
-def slices(classes):
-    boxes = np.array([[0.1, 0.1, 0.3, 0.3] if index != 2 else [0, 0, 0, 0] for index in classes], np.float32)
-    return Slices(np.zeros((len(classes), 1, 1), np.uint8), np.array(classes), boxes, np.arange(len(classes)))
+def truth(classes, groups=None):
+    masks = np.stack([SQUARE if index != NONE else 0 * SQUARE for index in classes])
+    names = [f"p{number}" for number in range(len(classes))] if groups is None else groups
+    return Slices(masks, masks, np.array(classes), np.array(names))
 
 
-def test_slices_without_a_tumour_have_no_say_in_where_it_is():
-    truth = slices([0, 1, 2, 3])
-    said = Answers(np.eye(4)[[0, 3, 2, 3]], np.ones(4), np.array([[0.2, 0.2], [0.2, 0.4], [0.2, 0.2], [0.29, 0.11]]),
-                   np.array([[0.1, 0.1, 0.3, 0.3]] * 4))  # fmt: skip
-    means = {name: np.nanmean(each) for name, each in per_slice(said, truth).items()}
-    assert means["class accuracy, three tumour kinds"] == pytest.approx(2 / 3)
-    assert means["class accuracy, all four"] == pytest.approx(3 / 4)
-    assert means["peak inside the box"] == pytest.approx(2 / 3)
-    assert means["mean IoU of the box"] == pytest.approx(1)
-    assert means["recall of notumor"] == 1
+def test_a_mask_is_compared_after_enlarging():
+    masks = np.stack([CELLS, np.roll(CELLS, 2, 0), 0 * CELLS])
+    assert on_tumour(masks, np.stack([SQUARE] * 3)).tolist() == [True, False, False]
+    shared = dice(masks, np.stack([SQUARE] * 3), 0.5)
+    assert shared[0] > 0.9
+    assert shared[1] < 0.2
+    assert shared[2] == 0
+    assert dice(0 * masks, 0 * np.stack([SQUARE] * 3)).tolist() == [0, 0, 0]
 
 
-def test_intervals_are_wider_where_neighbours_agree():
-    truth = slices([0] * 400)
+def test_only_who_answers_counts_where_it_answers():
+    eye = np.eye(3)
+    answers = said(
+        [eye[0], eye[1], eye[0], [0.4, 0.3, 0.3], eye[2], eye[0]],
+        [CELLS, CELLS, 0.1 * CELLS, CELLS, CELLS, CELLS],
+        np.array([0, 0, 0, 0, 9, 0]),
+    )
+    figures = per_slice(answers, truth([0, 0, 1, 1, 2, NONE]), Limits(strangeness=1, seen=0.5, probability=0.5))
+    means = {name: np.nanmean(each) for name, each in figures.items() if not np.isnan(each).all()}
+    assert means["answers, slices with a tumour"] == pytest.approx(2 / 5)
+    assert means["class accuracy where it answers"] == pytest.approx(1 / 2)
+    assert means["class accuracy of all"] == pytest.approx(2 / 5)
+    assert means["slices without a tumour called one"] == 1
+    assert means["peak on the tumour"] == 1
+    assert np.isnan(figures["peak on the tumour"][5])
+    assert means["recall of glioma"] == pytest.approx(1 / 2)
+
+
+def test_intervals_are_wider_where_a_patients_slices_agree():
+    groups = np.repeat(np.arange(20), 20)
     scattered = np.tile([0.0, 1.0], 200)
-    found = with_intervals({"scattered": scattered, "in blocks": np.sort(scattered)}, truth, seed=1)
+    found = with_intervals({"scattered": scattered, "alike": np.sort(scattered)}, groups, seed=1)
     width = {name: each["high"] - each["low"] for name, each in found.items()}
-    assert width["in blocks"] > 5 * width["scattered"]
-    assert found["in blocks"]["value"] == 0.5
+    assert width["alike"] > 5 * width["scattered"] + 0.1
+    assert found["alike"]["value"] == 0.5
+    assert with_intervals({"nothing": scattered * np.nan}, groups, seed=1) == {}
 
 
-def test_confusion_counts_rows_by_truth():
-    counts = confusion(np.eye(4)[[0, 1, 1]], np.array([0, 0, 1]))
-    assert counts[0].tolist() == [1, 1, 0, 0]
-    assert counts[1].tolist() == [0, 1, 0, 0]
+def test_confusion_counts_rows_by_truth_and_patients_once():
+    weights = by_patient(np.array(["a", "a", "b"]))
+    assert weights.tolist() == [0.5, 0.5, 1]
+    counts = confusion(np.eye(3)[[0, 1, 1]], np.array([0, 0, 1]), weights)
+    assert counts.tolist() == [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 0]]
 
 
 def test_temperature_undoes_what_logits_were_multiplied_by():
     chance = np.random.default_rng(1)
-    logits = chance.normal(size=(4000, 4)) * 2
-    classes = np.array([chance.choice(4, p=each) for each in softmax(logits)])
+    logits = chance.normal(size=(4000, 3)) * 2
+    classes = np.array([chance.choice(3, p=each) for each in softmax(logits)])
     assert temperature(logits * 3, classes) == pytest.approx(3, rel=0.1)
     sure, cooled = softmax(logits * 3), softmax(logits * 3, 3)
     assert calibration_error(sure, classes) > 3 * calibration_error(cooled, classes)
     assert reliability(cooled, classes)[2].sum() == 4000
 
 
-def test_least_certainty_spares_nearly_all_slices_without_a_tumour():
-    certainty = np.concatenate([np.linspace(0, 0.34, 100), np.linspace(0.2, 0.9, 50)])
-    assert least_certainty(certainty, np.arange(150) >= 100) == pytest.approx(0.4)
+def test_limits_are_kept_by_the_stated_shares():
+    chance = np.random.default_rng(1)
+    count = 5000
+    answers = said(
+        softmax(chance.normal(size=(count, 3)) * 3),
+        chance.random((count, 1, 1)),
+        chance.random(count),
+    )
+    own = limits(answers, typical=0.98, seen=0.9, clear=0.8)
+    assert (answers.strangeness <= own.strangeness).mean() == pytest.approx(0.98, abs=0.002)
+    assert (answers.seen >= own.seen).mean() == pytest.approx(0.9, abs=0.01)
+    assert own.answered(answers).mean() == pytest.approx(0.98 * 0.9 * 0.8, abs=0.005)
+    assert set(own.document()) >= {"strangeness", "seen", "probability", "seen_coverage"}
+
+
+def test_the_surest_are_answered_first():
+    probabilities = [[0.9, 0.1, 0], [0.6, 0.4, 0], [0.5, 0.4, 0.1]]
+    covered, right = coverage_curve(said(probabilities, [CELLS] * 3), np.array([0, 0, 1]))
+    assert covered.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert right.tolist() == pytest.approx([1, 1, 2 / 3])

@@ -23,6 +23,7 @@ def write(folder: Path, graph: bytes, training: Mapping[str, Any], commit: str |
         training: settings, figures and calibration of the run.
         commit: of the code that trained; that of this checkout if None.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     sha256 = hashlib.sha256(graph).hexdigest()
     document = {
         "files": {"model.onnx": described(graph, "FP32", {})},
@@ -52,7 +53,7 @@ def rendered(document: Mapping[str, Any]) -> bytes:
 
 
 def _commit() -> str:
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     done = subprocess.run(
         ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - git as the user has it
         cwd=root,

@@ -11,31 +11,47 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from training.run_settings import CELLS, CLASSES, SIDE
+from training.serving.resemblance import METHODS, Resemblance
 
 OPSET: Final = 17
 """Known to ONNX Runtime 1.12 and newer, so to every Triton of the last years."""
+OUTPUTS: Final = ("probabilities", "mask", "strangeness")
 
 
 class ServedGraph(nn.Module):
-    """The contract: RGB bytes in; calibrated probabilities, heat and boxes out."""
+    """The contract: RGB bytes in; calibrated probabilities, a mask and how strange the picture is out.
 
-    def __init__(self, network: nn.Module, temperature: float) -> None:
+    Args:
+        network: trained.
+        temperature: that divides the logits of the classes.
+        resemblance: what is typical for this network.
+        method: one of METHODS.
+    """
+
+    def __init__(self, network: nn.Module, temperature: float, resemblance: Resemblance, method: str) -> None:
         super().__init__()
+        if method not in METHODS:
+            raise ValueError(f"no such method: {method}; there are {', '.join(METHODS)}")
         self.network = network
-        self.temperature = temperature
+        self.temperature, self.method = temperature, method
+        self.far, self.middle, self.high = resemblance.far, resemblance.middle, resemblance.high
+        self.centre = nn.Buffer(torch.from_numpy(resemblance.centre))
+        self.whitening = nn.Buffer(torch.from_numpy(resemblance.whitening))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, S, S, 3) uint8 RGB to (N, 4), (N, S / 8, S / 8) and (N, S / 8, S / 8, 4), float32."""
+        """(N, S, S, 3) uint8 RGB to (N, 3), (N, S / 4, S / 4) and (N, 1), float32."""
         grey = image.float().mean(3).unsqueeze(1)
-        logits, heat, boxes = self.network(grey)
-        probabilities = (logits / self.temperature).softmax(1)
-        return probabilities, heat.squeeze(1).sigmoid(), boxes.permute(0, 2, 3, 1).clamp(0, 1)
+        seen = self.network(grey)
+        probabilities = (seen.classes / self.temperature).softmax(1)
+        distance = ((seen.features - self.centre) @ self.whitening).square().mean(1).sqrt() / self.far
+        head = ((seen.outlier - self.middle) / (self.high - self.middle)).clamp(min=0)
+        strangeness = {"distance": distance, "head": head, "both": torch.maximum(distance, head)}[self.method]
+        return probabilities, seen.mask.squeeze(1).sigmoid(), strangeness.unsqueeze(1)
 
 
-def export(network: nn.Module, temperature: float) -> bytes:
+def export(network: nn.Module, temperature: float, resemblance: Resemblance, method: str) -> bytes:
     """The serialised graph: batch normalisation folded, kernels stored as float16, arithmetic in float32."""
-    served = ServedGraph(network.float().cpu(), temperature).eval()
-    outputs = ("probabilities", "heatmap", "boxes")
+    served = ServedGraph(network.float().cpu(), temperature, resemblance, method).eval()
     written = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that traces needs no package beyond onnx, and says that it is the older one.
@@ -45,8 +61,8 @@ def export(network: nn.Module, temperature: float) -> bytes:
             (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
             written,
             input_names=["image"],
-            output_names=list(outputs),
-            dynamic_axes={name: {0: "N"} for name in ("image", *outputs)},
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "N"} for name in ("image", *OUTPUTS)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -75,7 +91,7 @@ def _store_half(graph: onnx.ModelProto) -> None:
 
 def _name_shapes(graph: onnx.ModelProto) -> None:
     """Write down the shapes that Triton compares with its configuration."""
-    shapes = {"probabilities": [len(CLASSES)], "heatmap": [CELLS, CELLS], "boxes": [CELLS, CELLS, 4]}
+    shapes = {"probabilities": [len(CLASSES)], "mask": [CELLS, CELLS], "strangeness": [1]}
     for output in graph.graph.output:
         described = helper.make_tensor_value_info(output.name, TensorProto.FLOAT, ["N", *shapes[output.name]])
         output.CopyFrom(described)
