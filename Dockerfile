@@ -23,7 +23,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY --chmod=755 oncoserve/runtime/files.py oncoserve/runtime/
 COPY --chmod=755 model_export model_export
 # Trained here and in git; its graph for GPUs is made from it.
-COPY --chmod=755 model_repository/brain_tumour/1 model_repository/brain_tumour/1
+COPY --chmod=755 model_repository/brain_tumour model_repository/brain_tumour
 RUN --mount=type=cache,target=/app/build/wheels python -m model_export
 # The frontend states the served file's sha256, which is in export.json; it does without the file itself.
 RUN mkdir /records && cp --parents model_repository/*/*/export.json /records

@@ -10,7 +10,7 @@
 | `python -m loadtest.soak` | whether memory and open files stay flat |
 | `python -m loadtest.fuzz` | what damaged pictures do |
 | `python -m loadtest.jobs` | whether jobs survive workers that are killed |
-| `python -m loadtest.int8`, `.localisation`, `.he_tissue` | what one model costs, or how well it answers |
+| `python -m loadtest.int8`, `.delineation`, `.he_tissue` | what one model costs, or how well it answers |
 | `python -m loadtest.page`, `.viewer` | how quick the page is in a browser |
 
 `shared/` holds what several of them use.

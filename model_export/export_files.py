@@ -28,9 +28,13 @@ class Layout:
         """The folder of the real pictures for `model`."""
         return self.root / "build" / "samples" / model
 
+    def model(self, model: str) -> Path:
+        """The folder of `model` in Triton's repository."""
+        return self.root / "model_repository" / model
+
     def version(self, model: str) -> Path:
-        """The folder that Triton loads `model` from."""
-        return self.root / "model_repository" / model / "1"
+        """The folder of the version that is exported."""
+        return self.model(model) / "1"
 
 
 def sha256_of(path: Path) -> str:

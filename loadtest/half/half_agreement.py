@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def hold(model: str, device: str, folders: Sequence[Path]) -> bool:
     """Print what FP16 changes in one model's answers, and tell whether its gate holds."""
-    version = REPOSITORY / model / "1"
+    version = max((path.parent for path in (REPOSITORY / model).glob("[0-9]*/export.json")), key=_number)
     images = PICTURES[model]([SAMPLES / "brain_mri", *folders])
     precision = json.loads((version / "export.json").read_bytes())["files"][GPU_FILE]["precision"]
     session = _on_cuda(version / GPU_FILE) if device == "cuda" else rounding_session((version / GPU_FILE).read_bytes())
@@ -84,6 +84,10 @@ def hold(model: str, device: str, folders: Sequence[Path]) -> bool:
     for name, each in checks.items():
         print(f"  {name}: {each['value']:.3g} (limit {each['limit']:g})")
     return True
+
+
+def _number(version: Path) -> int:
+    return int(version.name)
 
 
 def _on_cuda(path: Path) -> onnxruntime.InferenceSession:

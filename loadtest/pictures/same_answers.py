@@ -126,7 +126,8 @@ def dice(labels: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:
 def _session(name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    files = [MODELS / name / "1" / each for each in ("model.cpu.onnx", "model.onnx")]
+    version = max(MODELS.joinpath(name).glob("[0-9]*"), key=lambda folder: int(folder.name))
+    files = [version / each for each in ("model.cpu.onnx", "model.onnx")]
     found = next(each for each in files if each.exists())
     return onnxruntime.InferenceSession(found, options, providers=["CPUExecutionProvider"])
 

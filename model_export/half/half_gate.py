@@ -26,6 +26,8 @@ MAP_LIMIT: Final = 0.05
 """Largest mean change of a map's cell (0 to 1)."""
 BOX_LIMIT: Final = 0.01
 """Largest change of an edge of the box at the peak, in sides of the picture."""
+STRANGENESS_LIMIT: Final = 0.02
+"""Largest change of how unlike the training pictures a picture is; 1 is a rare one of them."""
 
 
 def check(exact: bytes, half: bytes, images: Array) -> Mapping[str, Mapping[str, float]]:
@@ -49,7 +51,7 @@ def compare(exact: Mapping[str, Array], half: Mapping[str, Array]) -> Mapping[st
 
     Args:
         exact: Of the FP32 graph: `probabilities` (N, K, ...), float or levels of 255; perhaps maps (N, h, w) in 0 to 1
-            and `boxes` (N, h, w, 4) in sides of the picture.
+            and `boxes` (N, h, w, 4) in sides of the picture; perhaps `strangeness` (N, 1).
         half: Of the FP16 graph, the same.
 
     Raises:
@@ -62,7 +64,7 @@ def compare(exact: Mapping[str, Array], half: Mapping[str, Array]) -> Mapping[st
         require("labels_differing", (labels[1] != labels[0]).mean(), np.zeros(()), DIFFERING_LIMIT),
         require("probabilities_moved", probabilities[1], probabilities[0], PROBABILITY_LIMIT),
     ]
-    for name in sorted({"heatmap", "saliency"}.intersection(exact)):
+    for name in sorted({"heatmap", "mask", "saliency"}.intersection(exact)):
         peaks = [outputs[name].reshape(len(outputs[name]), -1).argmax(axis=1) for outputs in (exact, half)]
         moved = np.abs(half[name].astype(np.float64) - exact[name]).mean()
         evidence += [
@@ -73,6 +75,8 @@ def compare(exact: Mapping[str, Array], half: Mapping[str, Array]) -> Mapping[st
             places = np.arange(len(peaks[0])), peaks[0]
             boxes = [outputs["boxes"].reshape(len(places[0]), -1, 4)[places] for outputs in (exact, half)]
             evidence.append(require("box_moved", boxes[1], boxes[0], BOX_LIMIT))
+    if "strangeness" in exact:
+        evidence.append(require("strangeness_moved", half["strangeness"], exact["strangeness"], STRANGENESS_LIMIT))
     return {item.name: {"value": item.value, "limit": item.limit} for item in evidence}
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, cast
 
 from model_export.export_files import Layout, sha256_of
@@ -29,7 +30,7 @@ KEPT: Final = (Kept("brain_tumour", EXPORTERS[0], "model_export.kept.brain_tumou
 
 
 def complete(kept: Kept, layout: Layout, report: Report, *, force: bool = False) -> None:
-    """Makes the graph for GPUs of one model unless the one that export.json records is there.
+    """Makes the graph for GPUs of each version of one model unless the one that export.json records is there.
 
     The record is in git as well. It is written anew, after the gate, only where the graph is another one than recorded:
     the conversion gives the same bytes everywhere, while what the gate measures differs by a CPU's last bits.
@@ -37,12 +38,16 @@ def complete(kept: Kept, layout: Layout, report: Report, *, force: bool = False)
     Raises:
         FetchError: The samples are needed and cannot be fetched.
     """
-    folder = layout.version(kept.name)
+    for record in sorted(layout.model(kept.name).glob("[0-9]*/export.json"), key=lambda path: int(path.parent.name)):
+        _complete(kept, record.parent, layout, report, force=force)
+
+
+def _complete(kept: Kept, folder: Path, layout: Layout, report: Report, *, force: bool) -> None:
     record: dict[str, Any] = json.loads((folder / "export.json").read_bytes())
     recorded = record["files"].get(GPU_FILE, {})
     path = folder / GPU_FILE
     if not force and path.is_file() and sha256_of(path) == recorded.get("sha256"):
-        report(f"{kept.name}: up to date")
+        report(f"{kept.name} {folder.name}: up to date")
         return
     exact = Graph((folder / "model.onnx").read_bytes(), "FP32", record["files"]["model.onnx"]["checks"])
     half = import_module("model_export.half.half_gate").to_half(exact.content)

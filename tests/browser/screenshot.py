@@ -21,8 +21,8 @@ def ask_brain_mri(page: Page) -> None:
 
 
 def ask_brain_tumour(page: Page) -> None:
-    """A picture whose class is known, of the model that points."""
-    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    """A picture whose class is known, of the model that outlines."""
+    page.get_by_role("radio", name="Brain MRI tumour delineation").check()
     page.get_by_role("button", name="Sample 2, labelled meningioma").click()
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from testbed.encoded_pictures import encoded
 from tests.browser.reading import result_id, wait_for_answer
 
-OTHER = "Brain MRI tumour localisation"
+OTHER = "Brain MRI tumour delineation"
 
 
 def upload(page, data):

@@ -11,7 +11,7 @@ def test_it_holds_the_gate_on_the_samples_and_an_impossible_limit_fails(monkeypa
     assert half_agreement.main(["brain_tumour"]) == 0
     printed = capsys.readouterr().out
     assert "brain_tumour: model.gpu.onnx holds FP16, computed on cpu, 17 pictures" in printed
-    assert "box_moved" in printed
+    assert "mask_moved" in printed
     monkeypatch.setattr(half_gate, "PROBABILITY_LIMIT", 1e-9)
     assert half_agreement.main(["brain_tumour"]) == 1
     assert "gate FAILED: check probabilities_moved" in capsys.readouterr().out

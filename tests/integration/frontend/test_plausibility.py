@@ -7,11 +7,15 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from frontend.http.shapes import ClassificationResult, LocalisationResult
+from frontend.http.shapes import ClassificationResult, DelineationResult, LocalisationResult
 from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT
 
-SHAPES = {"brain_mri": ClassificationResult, "brain_tumour": LocalisationResult}
+SHAPES = {
+    "brain_mri": ClassificationResult,
+    "brain_tumour": DelineationResult,
+    "brain_tumour/versions/1": LocalisationResult,
+}
 SAMPLES = PROJECT / "build" / "samples"
 
 

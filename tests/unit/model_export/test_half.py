@@ -113,6 +113,8 @@ def outputs(**changed: npt.NDArray[np.generic]) -> dict[str, npt.NDArray[np.gene
         "probabilities": probabilities,
         "heatmap": heatmap,
         "boxes": np.zeros((1000, 2, 2, 4), np.float32),
+        "mask": heatmap.copy(),
+        "strangeness": np.full((1000, 1), 0.5, np.float32),
     } | changed
 
 
@@ -128,6 +130,7 @@ def first(array: npt.NDArray[np.generic], count: int, value: object) -> npt.NDAr
     [
         ("labels_differing", "probabilities", [0.49, 0.51]),
         ("heatmap_peaks_differing", "heatmap", [[0.1, 0.9], [0.1, 0.1]]),
+        ("mask_peaks_differing", "mask", [[0.1, 0.9], [0.1, 0.1]]),
     ],
 )
 def test_five_of_a_thousand_may_differ_and_no_more(
@@ -149,6 +152,7 @@ def test_five_of_a_thousand_may_differ_and_no_more(
         ("probabilities_moved", "probabilities", [0.76, 0.24]),
         ("probabilities_moved", "probabilities", np.nan),
         ("box_moved", "boxes", 0.02),
+        ("strangeness_moved", "strangeness", 0.53),
     ],
 )
 def test_one_picture_that_moves_too_far_is_enough(check: str, name: str, value: object) -> None:

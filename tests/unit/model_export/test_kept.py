@@ -69,7 +69,7 @@ def test_it_is_made_gated_and_recorded_once(layout: Layout, pictures: Pictures) 
     assert pictures.read == 1
     record = (path.parent / "export.json").read_bytes()
     complete(KEPT, layout, said.append)
-    assert said[-1] == "kept: up to date"
+    assert said[-1] == "kept 1: up to date"
     path.unlink()  # as in a fresh clone, whose record is in git
     complete(KEPT, layout, said.append)
     assert recorded(layout)["sha256"] == sha256_of(path)
@@ -98,7 +98,7 @@ def test_where_the_gate_fails_gpus_get_the_fp32_graph_and_the_record_says_why(la
     assert "is over the limit" in str(recorded(layout)["reason"])
     assert [line for line in said if "GPUs get the FP32 graph" in line]
     complete(KEPT, layout, said.append)
-    assert said[-1] == "kept: up to date"
+    assert said[-1] == "kept 1: up to date"
 
 
 @pytest.mark.parametrize("fails", [False, True])

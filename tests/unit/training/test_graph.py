@@ -1,4 +1,4 @@
-"""The committed graph keeps its promises: contract, size, arithmetic, record."""
+"""The committed graphs keep their promises: contract, size, arithmetic, record."""
 
 import hashlib
 import json
@@ -10,14 +10,22 @@ import onnx
 import onnxruntime
 import pytest
 
-SIDE, CELLS = 224, 28
-"""Of version 1."""
-FOLDER = Path(__file__).parents[3] / "model_repository" / "brain_tumour" / "1"
+SIDE = 224
+MODEL = Path(__file__).parents[3] / "model_repository" / "brain_tumour"
+OUTPUTS = {
+    "1": {"probabilities": (4,), "heatmap": (28, 28), "boxes": (28, 28, 4)},
+    "2": {"probabilities": (3,), "mask": (56, 56), "strangeness": (1,)},
+}
+
+
+@pytest.fixture(params=OUTPUTS, scope="module")
+def version(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def session():
-    return onnxruntime.InferenceSession(str(FOLDER / "model.onnx"), providers=["CPUExecutionProvider"])
+def session(version):
+    return onnxruntime.InferenceSession(MODEL / version / "model.onnx", providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +35,19 @@ def images():
     return np.repeat(coarse.repeat(16, 1).repeat(16, 2), 3, 3)
 
 
-def test_contract(session, images):
+def test_contract(version, session, images):
     (entry,) = session.get_inputs()
     assert (entry.name, entry.type, entry.shape[1:]) == ("image", "tensor(uint8)", [SIDE, SIDE, 3])
     assert isinstance(entry.shape[0], str)
-    probabilities, heatmap, boxes = session.run(["probabilities", "heatmap", "boxes"], {"image": images})
-    assert probabilities.shape == (3, 4)
-    assert heatmap.shape == (3, CELLS, CELLS)
-    assert boxes.shape == (3, CELLS, CELLS, 4)
-    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
-    for each in (probabilities, heatmap, boxes):
-        assert each.dtype == np.float32
-        assert each.min() >= 0
-        assert each.max() <= 1
-    assert (boxes[..., 2:] >= boxes[..., :2]).all()
+    found = dict(zip(OUTPUTS[version], session.run(list(OUTPUTS[version]), {"image": images}), strict=True))
+    assert {each.name for each in session.get_outputs()} == OUTPUTS[version].keys()
+    for name, array in found.items():
+        assert (array.dtype, array.shape) == (np.float32, (3, *OUTPUTS[version][name]))
+        assert array.min() >= 0
+        assert array.max() <= 1 or name == "strangeness"
+    assert np.allclose(found["probabilities"].sum(1), 1, atol=1e-5)
+    if "boxes" in found:
+        assert (found["boxes"][..., 2:] >= found["boxes"][..., :2]).all()
 
 
 def test_a_batch_answers_like_single_pictures(session, images):
@@ -50,13 +57,14 @@ def test_a_batch_answers_like_single_pictures(session, images):
         assert all(np.allclose(one[0], all_[index], atol=1e-4) for one, all_ in zip(alone, together, strict=True))
 
 
-def test_size_and_arithmetic():
-    assert (FOLDER / "model.onnx").stat().st_size <= 3e6
-    assert multiplications(FOLDER / "model.onnx") * 2 <= 0.6e9
+def test_size_and_arithmetic(version):
+    path = MODEL / version / "model.onnx"
+    assert path.stat().st_size <= 3e6
+    assert multiplications(path) * 2 <= 0.6e9
 
 
 def multiplications(path):
-    """Multiply-adds of the convolutions and the dense layer, for one picture."""
+    """Multiply-adds of the convolutions and the dense layers, for one picture."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(path), data_prop=True).graph
     shapes = {value.name: [side.dim_value for side in value.type.tensor_type.shape.dim] for value in graph.value_info}
     kernels = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
@@ -74,10 +82,27 @@ def multiplications(path):
     return total
 
 
-def test_record_names_the_graph():
-    content = (FOLDER / "model.onnx").read_bytes()
-    record = json.loads((FOLDER / "export.json").read_bytes())
+def test_record_and_card_name_the_graph(version):
+    content = (MODEL / version / "model.onnx").read_bytes()
+    record = json.loads((MODEL / version / "export.json").read_bytes())
     assert record["files"]["model.onnx"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert record["files"]["model.onnx"]["bytes"] == len(content)
     assert record["source"]["package"] == "oncoserve training"
-    assert record["training"]["test"]["peak inside the box"]["value"] > 0.8
+
+
+def test_the_card_has_the_limits_and_figures_that_the_training_recorded():
+    card = json.loads((MODEL / "card.json").read_bytes())
+    training = json.loads((MODEL / "2/export.json").read_bytes())["training"]
+    limits = training["limits"]
+    stated = card["delineation"]
+    assert (stated["least_mask"], stated["least_seen"], stated["least_probability"], stated["most_strangeness"]) == (
+        pytest.approx((limits["mask"], limits["seen"], limits["probability"], limits["strangeness"]), abs=1e-3)
+    )
+    figures = {each["metric"]: each["value"] for each in card["performance"]}
+    test = training["test"]
+    assert figures["class accuracy where it answers"] == pytest.approx(
+        test["class accuracy where it answers"]["value"], abs=1e-3
+    )
+    assert figures["mean Dice of the outline, where it answers"] == pytest.approx(
+        test["Dice of the outline where it answers"]["value"], abs=1e-3
+    )

@@ -1,4 +1,4 @@
-"""The model that points, on the page."""
+"""The model that outlines, on the page."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.browser.reading import result_id, settle, wait_for_answer
 def asked(visit, samples):
     """The page with an answer, and what the service says of it."""
     page, _ = visit
-    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    page.get_by_role("radio", name="Brain MRI tumour delineation").check()
     page.set_input_files("#file", samples["meningioma"])
     wait_for_answer(page)
     return page, page.request.get(f"/v1/results/{result_id(page)}").json()
@@ -23,16 +23,15 @@ def asked(visit, samples):
 def test_the_place_is_told_in_words(asked):
     page, api = asked
     place = api["localisation"]
-    expect(page.locator("#answer-title")).to_contain_text(re.compile("Glioma|Meningioma|No tumour|Pituitary tumour"))
-    expect(page.locator("#answer-description")).to_contain_text(f"certainty {place['certainty']:.2f}")
+    expect(page.locator("#answer-title")).to_contain_text("Meningioma")
+    expect(page.locator("#answer-description")).to_contain_text("pixels are outlined")
     page.get_by_text("Timings and provenance").click()
-    box = place["box"]
-    expect(page.locator("#provenance")).to_contain_text(f"{round(box['width'])} x {round(box['height'])} pixels")
+    expect(page.locator("#provenance")).to_contain_text(f"{place['area_px']} pixels")
 
 
-def test_the_heatmap_is_on_and_can_be_switched_off(asked):
+def test_the_outline_is_on_and_can_be_switched_off(asked):
     page, _ = asked
-    switch = page.get_by_role("switch", name="Tumour heatmap and box")
+    switch = page.get_by_role("switch", name="Tumour outline")
     expect(switch).to_be_checked()
     assert outlined(page)
     switch.uncheck()
@@ -51,18 +50,18 @@ def outlined(page):
     )
 
 
-def test_the_box_can_be_saved_for_qupath(asked):
+def test_the_outline_can_be_saved_for_qupath(asked):
     page, api = asked
     with page.expect_download() as download:
         page.get_by_role("link", name="Polygons GeoJSON (QuPath)").click()
-    polygon, _ = json.loads(download.value.path().read_text())["features"]
-    box = api["localisation"]["box"]
-    assert polygon["geometry"]["coordinates"][0][0] == [box["x"], box["y"]]
+    *polygons, _ = json.loads(download.value.path().read_text())["features"]
+    assert [each["geometry"]["coordinates"] for each in polygons] == api["localisation"]["outline"]
+    assert {each["properties"]["classification"]["name"] for each in polygons} == {"Meningioma"}
 
 
 def test_the_samples_are_those_of_the_classifier(visit):
     page, _ = visit
-    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    page.get_by_role("radio", name="Brain MRI tumour delineation").check()
     page.get_by_role("button", name="Sample 1, labelled pituitary tumour").click()
     wait_for_answer(page)
     expect(page.locator("#chosen")).to_contain_text(".jpg")
@@ -70,7 +69,7 @@ def test_the_samples_are_those_of_the_classifier(visit):
 
 def test_a_picture_that_is_no_slice_gets_no_class_and_no_mark(visit):
     page, _ = visit
-    page.get_by_role("radio", name="Brain MRI tumour localisation").check()
+    page.get_by_role("radio", name="Brain MRI tumour delineation").check()
     picture = {"name": "page.png", "mimeType": "image/png", "buffer": (PROJECT / "docs/page.png").read_bytes()}
     page.set_input_files("#file", picture)
     wait_for_answer(page)

@@ -1,0 +1,1 @@
+"""How well brain_tumour names and outlines, as a caller meets it."""

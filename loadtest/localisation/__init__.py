@@ -1,1 +1,0 @@
-"""How well brain_tumour names and points, as a caller meets it."""
