@@ -24,7 +24,7 @@ from training.figures import plots, pooled
 from training.figures.strangers import halves, load_strangers
 from training.fit import described
 from training.folds import Run, Workshop
-from training.run_settings import FOLDS, MASK_LIMIT, NONE, SIDE, Phase, RunSettings
+from training.run_settings import FOLDS, NONE, SIDE, Phase, RunSettings
 from training.serving import int8, record
 from training.serving.export import export
 
@@ -90,7 +90,7 @@ class Course:
             "settings": described(self._settings),
             "slices": {"with a tumour": int((self._exact.classes != NONE).sum()), "all": len(self._exact)},
             "temperature": fitted.temperature,
-            "limits": {**fitted.limits.document(), "mask": MASK_LIMIT},
+            "limits": fitted.limits.document(),
             "resemblance": {
                 "method": method,
                 "strangers let through, those that chose": shares,
@@ -103,8 +103,8 @@ class Course:
         for number, (run, fold) in enumerate(zip(runs, folds, strict=True)):
             own = pooled.fitted(folds, method, fold.test)
             graph = export(run.network, own.temperature, run.resemblance, method)
-            limits = {**own.limits.document(), "mask": MASK_LIMIT}
-            record.write(self._out / f"fold_{number}", graph, {"temperature": own.temperature, "limits": limits})
+            stated = {"temperature": own.temperature, "limits": own.limits.document()}
+            record.write(self._out / f"fold_{number}", graph, stated)
         self._serve(document, fitted.temperature, method)
 
     def _fold(self, number: int) -> tuple[Run, pooled.Fold]:

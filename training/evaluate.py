@@ -41,7 +41,7 @@ def answers(graph: Path, images: Bytes) -> Answers:
 def limits(graph: Path) -> Limits:
     """The limits that export.json beside the graph states."""
     stated: dict[str, Any] = json.loads(graph.with_name("export.json").read_bytes())["training"]["limits"]
-    return Limits(**{name: stated[name] for name in ("strangeness", "seen", "probability")})
+    return Limits(**{name: stated[name] for name in ("strangeness", "seen", "probability", "mask")})
 
 
 def table(figures: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from training import losses
 from training.augmentation.batches import Batches
 from training.data import Slices
 from training.figures.graph_answers import Array, Raw
-from training.network import Network
+from training.network import Network, evened
 from training.run_settings import SIDE, SOURCE_SIDE, Phase, RunSettings
 
 WARM_UP: Final = 0.03
@@ -75,7 +75,7 @@ def predict(network: nn.Module, images: npt.NDArray[np.uint8], device: torch.dev
     for start in range(0, len(images), PORTION):
         pictures = torch.from_numpy(images[start : start + PORTION]).to(device).unsqueeze(1).float()
         seen = network(pictures.contiguous(memory_format=torch.channels_last))
-        found.append((seen.classes, seen.mask[:, 0].sigmoid().half(), seen.outlier, seen.features))
+        found.append((seen.classes, evened(seen.mask.sigmoid())[:, 0].half(), seen.outlier, seen.features))
     if not found:
         nothing: Raw = predict(network, np.zeros((1, SIDE, SIDE), np.uint8), device).take(np.array([], int))
         return nothing

@@ -87,7 +87,9 @@ def probed(graph: Path, slices: Slices) -> Iterator[str]:
         said = answers(graph, np.stack([image for image, _ in pairs]))
         line = f"{name:24} answers {own.answered(said).mean():.3f}, class {_right(said, tumours.classes):.3f}"
         if masks.any():
-            line += f", peak {on_tumour(said.masks, masks).mean():.3f}, Dice {dice(said.masks, masks).mean():.3f}"
+            line += (
+                f", peak {on_tumour(said.masks, masks).mean():.3f}, Dice {dice(said.masks, masks, own.mask).mean():.3f}"
+            )
         yield line
 
 

@@ -16,7 +16,7 @@ STRIDE: Final = 4
 """Pixels a side of a cell of the mask."""
 CELLS: Final = SIDE // STRIDE
 MASK_LIMIT: Final = 0.35
-"""A pixel is the tumour's from this probability on; chosen for the mean Dice of earlier runs."""
+"""A pixel is the tumour's from this probability on, in the learning curves; what is served is fitted."""
 
 
 @dataclass(frozen=True)

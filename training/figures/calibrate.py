@@ -1,11 +1,11 @@
-"""What is fitted on patients that a network has not seen: the temperature, and from where on it says nothing."""
+"""What is fitted on patients that a network has not seen: temperature, outline, and from where on it says nothing."""
 
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
 
-from training.figures.graph_answers import Answers, Array
+from training.figures.graph_answers import Answers, Array, dice
 
 TYPICAL: Final = 0.99
 """Share of the slices with a tumour that are not too strange."""
@@ -13,21 +13,25 @@ SEEN: Final = 0.93
 """Share of those that show enough of a tumour."""
 CLEAR: Final = 0.96
 """Share of those whose class is clear."""
+MASKS: Final = (0.3, 0.35, 0.4, 0.45, 0.5)
+"""Where an outline may be cut."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """An answer has to keep all three.
+    """An answer has to keep the first three.
 
     Attributes:
         strangeness: at most this.
         seen: the mask's largest value is at least this.
         probability: the highest is at least this.
+        mask: a pixel is the tumour's from this value on.
     """
 
     strangeness: float
     seen: float
     probability: float
+    mask: float
 
     def answered(self, said: Answers) -> Array:
         """(N,) bool."""
@@ -55,13 +59,18 @@ def temperature(logits: Array, classes: Array) -> float:
     return float(min(candidates, key=lambda each: _surprise(softmax(logits, each), classes)))
 
 
-def limits(said: Answers, *, typical: float = TYPICAL, seen: float = SEEN, clear: float = CLEAR) -> Limits:
+def mask_limit(masks: Array, truth: Array) -> float:
+    """Where to cut, for the highest mean Dice: masks (N, h, w), truth (N, S, S) uint8."""
+    return max(MASKS, key=lambda limit: dice(masks, truth, limit).mean())
+
+
+def limits(said: Answers, mask: float, *, typical: float = TYPICAL, seen: float = SEEN, clear: float = CLEAR) -> Limits:
     """Of slices with a tumour: each limit is kept by a stated share of the slices that keep those before it."""
     strange = float(np.quantile(said.strangeness, typical))
     rest = said.take(said.strangeness <= strange)
     faint = float(np.quantile(rest.seen, 1 - seen))
     rest = rest.take(rest.seen >= faint)
-    return Limits(strange, faint, float(np.quantile(rest.probabilities.max(1), 1 - clear)))
+    return Limits(strange, faint, float(np.quantile(rest.probabilities.max(1), 1 - clear)), mask)
 
 
 def _surprise(probabilities: Array, classes: Array) -> float:

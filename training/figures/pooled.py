@@ -66,7 +66,10 @@ def fitted(folds: Sequence[Fold], method: str, but: Slices | None = None) -> Fit
     classes = np.concatenate([fold.validation.classes[own] for fold, own in zip(folds, chosen, strict=True)])
     temperature = calibrate.temperature(logits, classes)
     said = [fold.answers("validation", temperature, method).take(own) for fold, own in zip(folds, chosen, strict=True)]
-    return Fitted(temperature, calibrate.limits(joined(said)))
+    truth = [fold.validation.masks[own] for fold, own in zip(folds, chosen, strict=True)]
+    together = joined(said)
+    mask = calibrate.mask_limit(together.masks, np.concatenate(truth))
+    return Fitted(temperature, calibrate.limits(together, mask))
 
 
 def let_through(folds: Sequence[Fold], strangers: Array) -> dict[str, float]:

@@ -21,7 +21,7 @@ def per_slice(said: Answers, truth: Slices, limits: Limits) -> dict[str, Array]:
     right = (said.probabilities.argmax(1) == truth.classes).astype(float)
     peak, overlap = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
     peak[tumour] = on_tumour(said.masks[tumour], truth.masks[tumour])
-    overlap[tumour] = dice(said.masks[tumour], truth.masks[tumour])
+    overlap[tumour] = dice(said.masks[tumour], truth.masks[tumour], limits.mask)
     where = tumour & answered
     return {
         "class accuracy where it answers": _only(right, where),

@@ -44,10 +44,13 @@ def _paths(folders: Sequence[Path]) -> Iterator[Path]:
 
 def _views(path: Path) -> Iterator[Bytes]:
     """The whole picture, and its quarters, stretched to a square as the service does."""
-    with Image.open(path) as opened:
-        if opened.width * opened.height > LARGEST:
-            return
-        grey = opened.convert("L")
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > LARGEST:
+                return
+            grey = opened.convert("L")
+    except OSError:  # one that Pillow cannot read; a folder of examples has some
+        return
     middle, half = grey.width // 2, grey.height // 2
     boxes = [(0, 0, grey.width, grey.height)]
     if min(middle, half) >= SIDE // 2:

@@ -10,6 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from training.network import evened
 from training.run_settings import CELLS, CLASSES, SIDE
 from training.serving.resemblance import METHODS, Resemblance
 
@@ -46,7 +47,7 @@ class ServedGraph(nn.Module):
         distance = ((seen.features - self.centre) @ self.whitening).square().mean(1).sqrt() / self.far
         head = ((seen.outlier - self.middle) / (self.high - self.middle)).clamp(min=0)
         strangeness = {"distance": distance, "head": head, "both": torch.maximum(distance, head)}[self.method]
-        return probabilities, seen.mask.squeeze(1).sigmoid(), strangeness.unsqueeze(1)
+        return probabilities, evened(seen.mask.sigmoid()).squeeze(1), strangeness.unsqueeze(1)
 
 
 def export(network: nn.Module, temperature: float, resemblance: Resemblance, method: str) -> bytes:

@@ -18,8 +18,8 @@ def test_the_newest_version_is_asked_or_the_folder_itself(tmp_path):
 
 
 def test_limits_are_those_of_the_record_beside_the_graph(tmp_path):
-    own = Limits(1.2, 0.4, 0.6)
-    document = {"training": {"limits": {**own.document(), "mask": 0.35}}}
+    own = Limits(1.2, 0.4, 0.6, 0.35)
+    document = {"training": {"limits": own.document()}}
     (tmp_path / "export.json").write_text(json.dumps(document))
     assert limits(tmp_path / "model.onnx") == own
 

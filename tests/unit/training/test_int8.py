@@ -3,12 +3,12 @@ import onnxruntime
 import pytest
 
 from model_export.graph import with_plain_weights
-from tests.unit.training.test_graph import FOLDER
+from tests.unit.training.test_graph import MODEL
 from training.serving.int8 import GATED, gate
 
 
 def test_plain_kernels_answer_like_stored_halves():
-    stored = (FOLDER / "model.onnx").read_bytes()
+    stored = (MODEL / "2/model.onnx").read_bytes()
     image = np.random.default_rng(1).integers(0, 255, (1, 224, 224, 3), np.uint8)
     graphs = (stored, with_plain_weights(stored))
     said = [onnxruntime.InferenceSession(graph).run(None, {"image": image}) for graph in graphs]

@@ -20,7 +20,7 @@ from training.augmentation.filling import Filling  # noqa: E402
 from training.augmentation.outliers import outliers  # noqa: E402
 from training.data import Slices  # noqa: E402
 from training.folds import Workshop  # noqa: E402
-from training.network import FEATURES, Network, Seen  # noqa: E402
+from training.network import FEATURES, Network, Seen, evened  # noqa: E402
 from training.run_settings import CELLS, NONE, SIDE, Phase, RunSettings  # noqa: E402
 from training.serving.export import ServedGraph, export  # noqa: E402
 from training.serving.resemblance import METHODS, fit_resemblance  # noqa: E402
@@ -70,6 +70,15 @@ def heads(count, size=96):
     tumour = ((across - 0.3) ** 2 + (down - 0.4) ** 2 < 0.02).float()
     images = torch.where(tumour > 0, 240.0, head).to(torch.uint8).expand(count, 1, size, size).clone()
     return images, (255 * tumour).to(torch.uint8).expand(count, 1, size, size).clone()
+
+
+def test_a_lone_cell_is_lowered_and_the_middle_of_a_region_is_not():
+    mask = torch.zeros(1, 1, 9, 9)
+    mask[..., 0, 8] = mask[..., 3:6, 3:6] = 0.8
+    found = evened(mask)[0, 0]
+    assert found[4, 4] == pytest.approx(0.8)
+    assert found[0, 8] == pytest.approx((0.8 + 0.8 / 4) / 2)  # a corner has three neighbours, all inside the mask
+    assert evened(torch.full((1, 1, 9, 9), 0.8)).allclose(torch.tensor(0.8))
 
 
 def test_the_axis_of_a_head_is_found():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.data import Slices
-from training.figures.calibrate import Limits, limits, softmax, temperature
+from training.figures.calibrate import Limits, limits, mask_limit, softmax, temperature
 from training.figures.graph_answers import Answers, dice, on_tumour
 from training.figures.scores import (
     by_patient,
@@ -48,7 +48,9 @@ def test_only_who_answers_counts_where_it_answers():
         [CELLS, CELLS, 0.1 * CELLS, CELLS, CELLS, CELLS],
         np.array([0, 0, 0, 0, 9, 0]),
     )
-    figures = per_slice(answers, truth([0, 0, 1, 1, 2, NONE]), Limits(strangeness=1, seen=0.5, probability=0.5))
+    figures = per_slice(
+        answers, truth([0, 0, 1, 1, 2, NONE]), Limits(strangeness=1, seen=0.5, probability=0.5, mask=0.35)
+    )
     means = {name: np.nanmean(each) for name, each in figures.items() if not np.isnan(each).all()}
     assert means["answers, slices with a tumour"] == pytest.approx(2 / 5)
     assert means["class accuracy where it answers"] == pytest.approx(1 / 2)
@@ -94,7 +96,7 @@ def test_limits_are_kept_by_the_stated_shares():
         chance.random((count, 1, 1)),
         chance.random(count),
     )
-    own = limits(answers, typical=0.98, seen=0.9, clear=0.8)
+    own = limits(answers, 0.4, typical=0.98, seen=0.9, clear=0.8)
     assert (answers.strangeness <= own.strangeness).mean() == pytest.approx(0.98, abs=0.002)
     assert (answers.seen >= own.seen).mean() == pytest.approx(0.9, abs=0.01)
     assert own.answered(answers).mean() == pytest.approx(0.98 * 0.9 * 0.8, abs=0.005)
@@ -106,3 +108,11 @@ def test_the_surest_are_answered_first():
     covered, right = coverage_curve(said(probabilities, [CELLS] * 3), np.array([0, 0, 1]))
     assert covered.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
     assert right.tolist() == pytest.approx([1, 1, 2 / 3])
+
+
+def test_the_outline_is_cut_where_the_mean_dice_is_highest():
+    truth = np.zeros((2, 4, 4), np.uint8)
+    truth[:, :2] = 255
+    masks = np.where(truth >= 128, 0.47, 0.42)  # cut above the one and below the other all is right
+    assert mask_limit(masks, truth) == 0.45
+    assert mask_limit(masks - 0.1, truth) == 0.35
