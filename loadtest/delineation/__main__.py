@@ -3,8 +3,8 @@
 PATH holds the pictures and slices.tsv: file, class, patient, outline as "x,y x,y ..." in fractions of the picture,
 empty where there is no tumour. Starts the service, asks about every picture (or every Nth), prints the figures as a
 table with intervals over patients and ends; exits 1 if one misses its limit. What `python -m training.evaluate`
-measures of the graph alone, this measures of what a caller gets: with the upload, the checks of the picture, the resizing and the
-mask in pixels in between.
+measures of the graph alone, this measures of what a caller gets: with the upload, the checks of the picture, the
+resizing and the mask in pixels in between.
 """
 
 import argparse
