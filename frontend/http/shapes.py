@@ -99,12 +99,26 @@ class _Result(_Shape):
     links: dict[str, str]
 
 
+class UndeterminedShape(_Shape):
+    """Why no class is named. `code` is stable; `value` is what was met beside `limit`, which is the card's.
+
+    `unlike_training`, `nothing_seen`, `classes_close`; any other is that of the warning why the model was not asked.
+    """
+
+    code: str
+    text: str
+    value: float | None
+    limit: float | None
+
+
 class ClassificationResult(_Result):
-    """One label for the whole picture; none, and why among the warnings, where it is not one for this model."""
+    """One label for the whole picture, or no label and the reason."""
 
     task: Literal["classification"]
     label: str | None
     probabilities: dict[str, float] | None
+    undetermined: UndeterminedShape | None = None
+    """Null in results of older versions."""
 
 
 class PointShape(_Shape):
@@ -136,18 +150,6 @@ class LocalisationResult(_Result):
     label: str | None
     probabilities: dict[str, float] | None
     localisation: LocalisationShape | None
-
-
-class UndeterminedShape(_Shape):
-    """Why no class is named. `code` is stable; `value` is what was met beside `limit`, which is the card's.
-
-    `unlike_training`, `nothing_seen`, `classes_close`; any other is that of the warning why the model was not asked.
-    """
-
-    code: str
-    text: str
-    value: float | None
-    limit: float | None
 
 
 class OutlineShape(_Shape):

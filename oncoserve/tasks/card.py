@@ -74,6 +74,17 @@ class Saliency(_Part):
     figures: str
 
 
+class Resemblance(_Part):
+    """From where on a picture is too unlike the training pictures to be named, and what that is worth."""
+
+    most_strangeness: float
+    """Of the model's `strangeness`; with more, no class is named."""
+    coverage: Probability
+    """Share of the slices of patients that the limit was set on which it lets through."""
+    method: str
+    figures: str
+
+
 class Localisation(_Part):
     """How the model's heatmap is read and what it is worth."""
 
@@ -137,11 +148,25 @@ class Card(_Part):
     saliency: Saliency | None = None
     localisation: Localisation | None = None
     delineation: Delineation | None = None
+    resemblance: Resemblance | None = None
     precisions: list[Precision] = []
     samples: Name | None = None
     """The model whose sample pictures the page offers, where these are not its own."""
     compare_with: Name | None = None
     """The model that answers the same question, with classes that are the same in part at least."""
+
+    @property
+    def most_strangeness(self) -> float | None:
+        """How unlike the training pictures a picture may be; None where the model does not tell how unlike one is."""
+        limiting = self.delineation or self.resemblance
+        return limiting and limiting.most_strangeness
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What decides whether an answer names a class; empty where each does."""
+        if self.delineation:
+            return self.delineation.limits
+        return {} if self.most_strangeness is None else {"most_strangeness": self.most_strangeness}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""One label for the whole picture, with a probability per class and, where the model gives one, a saliency map."""
+"""One label for the whole picture, with a probability per class and, where the model gives one, a saliency map.
+
+No label where the picture is none for the model, or where the model itself tells that it is too unlike what it knows.
+"""
 
 import io
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +29,13 @@ from oncoserve.tasks.base import (
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
 from oncoserve.tasks.plausibility import doubts
+from oncoserve.tasks.undetermined import Undetermined, unlike_training
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
+STRANGENESS = "strangeness"
 SALIENCY_FILE = "saliency.npy"
+NO_CLASS: Final[dict[str, Any]] = {"label": None, "probabilities": None}
 
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
@@ -49,10 +55,13 @@ def _layer(stored: Stored) -> NDArray[np.uint8]:
 
 
 class Classification(OneRequest):
-    """The task `classification`: outputs `probabilities` (K,) FP32 and, optionally, `saliency` (h, w) FP32 in 0-1."""
+    """The task `classification`: outputs `probabilities` (K,) and optionally `saliency` (h, w) and `strangeness` (1,).
+
+    All are FP32. Saliency is in 0-1; strangeness grows with how unlike the training pictures a picture is.
+    """
 
     kind: ClassVar[str] = "classification"
-    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, SALIENCY})
+    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, SALIENCY, STRANGENESS})
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -75,6 +84,10 @@ class Classification(OneRequest):
             found.append(
                 f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
             )
+        if card.resemblance:
+            found += strangeness_mismatches(configuration)
+        elif configuration.output(STRANGENESS):
+            found.append(f"card.json: expected resemblance, the limit of output {STRANGENESS}, got none")
         return found
 
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
@@ -140,16 +153,25 @@ class ClassificationPlan:
         self._answer = answer
 
     def result(self) -> TaskResult:
-        """Label and probabilities by class name; neither where the picture was not asked about, and why not."""
+        """Label and probabilities by class name; neither where the picture is none for the model, and why."""
         if self._doubts:
-            return TaskResult({"label": None, "probabilities": None}, warnings=self._doubts)
-        probabilities = self._answer[PROBABILITIES][0]
-        document: dict[str, Any] = {
-            "label": self._model.card.classes[int(probabilities.argmax())].name,
-            "probabilities": self._by_class(probabilities),
-        }
+            undetermined = Undetermined.of(self._doubts[0]).document()
+            return TaskResult({**NO_CLASS, "undetermined": undetermined}, warnings=self._doubts)
+        if strange := self._unlike_training():
+            return TaskResult({**NO_CLASS, "undetermined": strange.document()})
         artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
-        return TaskResult(document, artefacts)
+        return TaskResult({**self._named(), "undetermined": None}, artefacts)
+
+    def _named(self) -> dict[str, Any]:
+        """The most probable class, and the probability of each."""
+        probabilities = self._answer[PROBABILITIES][0]
+        label = self._model.card.classes[int(probabilities.argmax())].name
+        return {"label": label, "probabilities": self._by_class(probabilities)}
+
+    def _unlike_training(self) -> Undetermined | None:
+        """Why no class is named, where the card has a limit and the picture is beyond it."""
+        most = self._model.card.most_strangeness
+        return None if most is None else unlike_training(float(self._answer[STRANGENESS][0, 0]), most)
 
     def _by_class(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
         classes = self._model.card.classes
@@ -167,6 +189,14 @@ def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list
     if configuration.output(PROBABILITIES) not in (probabilities, replace(probabilities, dims=(-1,))):
         found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
     return found
+
+
+def strangeness_mismatches(configuration: ModelConfiguration) -> list[str]:
+    """Where a model does not tell how unlike its training pictures a picture is."""
+    expected = TensorSpec(STRANGENESS, np.dtype(np.float32), (1,))
+    if configuration.output(STRANGENESS) == expected:
+        return []
+    return [f"expected output {expected}, got {in_words(configuration.outputs)}"]
 
 
 def _is_image(spec: TensorSpec) -> bool:

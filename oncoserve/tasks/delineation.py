@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pydantic import Field
 
 from oncoserve.errors import InferenceFailed
-from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
+from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.base import (
@@ -29,9 +29,11 @@ from oncoserve.tasks.card import Card
 from oncoserve.tasks.card import Delineation as Reading
 from oncoserve.tasks.classification import (
     PROBABILITIES,
+    STRANGENESS,
     ClassificationPlan,
     classifier_mismatches,
     in_words,
+    strangeness_mismatches,
     to_npy,
 )
 from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
@@ -39,10 +41,9 @@ from oncoserve.tasks.outline import Outline, cut
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.geojson import Export, feature_collection
 from oncoserve.tasks.regions.render import mask_image
-from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_seen, unlike_training
+from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_seen
 
 MASK: Final = "mask"
-STRANGENESS: Final = "strangeness"
 MASK_FILE: Final = "mask.npy"
 MM_PER_PX_RANGE: Final = (0.05, 5.0)
 """From a picture that was enlarged to 5,000 pixels to one that was made small for a list, millimetres per pixel."""
@@ -160,12 +161,9 @@ class Delineation(OneRequest):
         mask = configuration.output(MASK)
         if mask is None or mask.dtype != np.float32 or len(mask.dims) != 2 or min(mask.dims) < 1:  # noqa: PLR2004 - rows, columns
             found.append(f"expected output {MASK} float32 [h, w], got {in_words(configuration.outputs)}")
-        expected = TensorSpec(STRANGENESS, np.dtype(np.float32), (1,))
-        if configuration.output(STRANGENESS) != expected:
-            found.append(f"expected output {expected}, got {in_words(configuration.outputs)}")
         if card.delineation is None:
             found.append("card.json: expected delineation, got none")
-        return found
+        return found + strangeness_mismatches(configuration)
 
     def plan(self, picture: Picture, model: ServedModel, parameters: DelineationParameters) -> "DelineationPlan":
         """Start work on a picture."""
@@ -214,7 +212,7 @@ class DelineationPlan(ClassificationPlan):
         # As it is stored, so that what is drawn later is what was measured.
         mask = self._answer[MASK][0].astype(np.float16)
         peak, probabilities = float(mask.max()), self._answer[PROBABILITIES][0]
-        if strange := unlike_training(float(self._answer[STRANGENESS][0, 0]), reading.most_strangeness):
+        if strange := self._unlike_training():
             return TaskResult(self._document(strange, None, None))
         size = self._picture.width, self._picture.height
         if unseen := nothing_seen(peak, reading.least_seen):

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -30,6 +29,7 @@ from oncoserve.tasks.boxes import Found, find
 from oncoserve.tasks.card import Card, ModelClass
 from oncoserve.tasks.card import Localisation as Reading
 from oncoserve.tasks.classification import (
+    NO_CLASS,
     PROBABILITIES,
     ClassificationPlan,
     classifier_mismatches,
@@ -159,16 +159,16 @@ class LocalisationPlan(ClassificationPlan):
 
     def result(self) -> TaskResult:
         """Label and probabilities, the place of the most heat, and the heatmap in 0-255 for drawing."""
-        found = super().result()
-        if self.count == 0:
-            return replace(found, document={**found.document, "localisation": None})
+        if self._doubts:
+            return TaskResult({**NO_CLASS, "localisation": None}, warnings=self._doubts)
+        named = self._named()
         heatmap: NDArray[np.float32] = self._answer[HEATMAP][0]
         reading = self._model.card.localisation
         assert reading is not None  # noqa: S101 - else the model would not be ready
         spot = find(heatmap, self._answer[BOXES][0])
         certain = spot.certainty >= reading.least_certainty
-        document = {**found.document, "localisation": self._in_pixels(spot, boxed=certain)}
-        warnings = self._warnings(reading, found.document["label"], spot.certainty)
+        document = {**named, "localisation": self._in_pixels(spot, boxed=certain)}
+        warnings = self._warnings(reading, named["label"], spot.certainty)
         return TaskResult(document, {HEATMAP_FILE: to_npy((heatmap * 255).round().astype(np.uint8))}, warnings)
 
     def _in_pixels(self, spot: Found, *, boxed: bool) -> dict[str, Any]:

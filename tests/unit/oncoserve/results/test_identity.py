@@ -28,6 +28,8 @@ def test_it_names_the_whole_question(monkeypatch):
         replace(model, card=card(delineation=reading | {name: 0.25}))
         for name in ("coverage", "least_mask", "least_seen", "least_probability", "most_strangeness")
     ]
+    resemblance = {"most_strangeness": 3, "coverage": 0.9, "method": "m", "figures": "f"}
+    limited += [replace(model, card=card(resemblance=resemblance | {"most_strangeness": most})) for most in (3, 4)]
     ids += [result_id("aa", each, PLAIN) for each in limited]
     said = replace(model, card=card(delineation=reading | {"caption": "in other words"}))
     assert result_id("aa", said, PLAIN) == result_id("aa", limited[0], PLAIN)

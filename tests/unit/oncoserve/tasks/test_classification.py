@@ -1,15 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from oncoserve.errors import InferenceFailed
+from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
 from oncoserve.tasks.classification import Classification, draw_overlay
 from testbed.encoded_pictures import noise
-from testbed.fakes import card, classifier
+from testbed.fakes import FP32, card, classifier
 
 TASK = Classification()
+STRANGENESS = TensorSpec("strangeness", FP32, (1,))
+RESEMBLANCE = {"most_strangeness": 1.0, "coverage": 0.98, "method": "m", "figures": "f"}
 
 
 def picture(size=(64, 48)):
@@ -48,6 +53,7 @@ def test_label_is_the_most_probable_class():
     assert found.document == {
         "label": "class1",
         "probabilities": {"class0": 0.2, "class1": 0.7, "class2": 0.1},
+        "undetermined": None,
     }
     assert found.artefacts == {}
 
@@ -90,8 +96,58 @@ def test_a_blank_picture_is_not_asked_about():
     plan = TASK.plan(Picture(Image.new("RGB", (64, 48)), "PNG"), model(saliency=(2, 4)), Parameters())
     assert (plan.count, list(plan.requests())) == (0, [])
     found = plan.result()
-    assert (found.document, found.artefacts) == ({"label": None, "probabilities": None}, {})
-    assert [each.code for each in found.warnings] == ["blank_picture"]
+    (warning,) = found.warnings
+    undetermined = {"code": "blank_picture", "text": warning.message, "value": None, "limit": None}
+    assert found.document == {"label": None, "probabilities": None, "undetermined": undetermined}
+    assert (found.artefacts, warning.code) == ({}, "blank_picture")
+
+
+def strange(strangeness, **changes):
+    """The result of a model with a saliency map that says how unlike its training pictures the picture is."""
+    plain = classifier(saliency=(4, 4))
+    configuration = replace(plain, outputs=(*plain.outputs, STRANGENESS))
+    made = ServedModel(card(saliency=True, **{"resemblance": RESEMBLANCE} | changes), configuration, None, TASK)
+    plan = TASK.plan(picture(), made, Parameters())
+    assert set(plan.outputs) == {"probabilities", "saliency", "strangeness"}
+    list(plan.requests())
+    plan.accept(0, answer([0.2, 0.7, 0.1], np.eye(4)) | {"strangeness": np.array([[strangeness]], np.float32)})
+    return plan.result()
+
+
+def test_a_picture_unlike_the_training_pictures_gets_no_class_and_the_reason():
+    found = strange(1.2345)
+    assert (found.document["label"], found.document["probabilities"], found.artefacts) == (None, None, {})
+    undetermined = found.document["undetermined"]
+    assert (undetermined["code"], undetermined["value"], undetermined["limit"]) == ("unlike_training", 1.2345, 1.0)
+    assert "1.23, and 1 is the limit" in undetermined["text"]
+    assert found.warnings == ()
+
+
+def test_at_the_limit_a_class_is_named():
+    found = strange(1.0)
+    assert (found.document["label"], found.document["undetermined"]) == ("class1", None)
+    assert list(found.artefacts) == ["saliency.npy"]
+
+
+def test_a_strangeness_that_is_no_number_is_refused():
+    with pytest.raises(InferenceFailed):
+        strange(np.nan)
+
+
+@pytest.mark.parametrize(
+    ("resemblance", "outputs", "reason"),
+    [
+        (RESEMBLANCE, (), "expected output strangeness float32 [1], got"),
+        (RESEMBLANCE, (TensorSpec("strangeness", FP32, (2,)),), "expected output strangeness float32 [1], got"),
+        (None, (STRANGENESS,), "card.json: expected resemblance, the limit of output strangeness, got none"),
+    ],
+)
+def test_a_limit_and_the_number_that_it_is_of_come_together(resemblance, outputs, reason):
+    plain = classifier()
+    configuration = replace(plain, outputs=(*plain.outputs, *outputs))
+    (found,) = TASK.mismatches(card(resemblance=resemblance), configuration)
+    assert found.startswith(reason)
+    assert TASK.mismatches(card(resemblance=RESEMBLANCE), replace(plain, outputs=(*plain.outputs, STRANGENESS))) == []
 
 
 def test_without_a_map_there_is_no_overlay():
