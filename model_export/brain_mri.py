@@ -1,4 +1,4 @@
-"""Recipe of `brain_mri`: the VGG16 classifier of four classes, with its normalisation and saliency in the graph."""
+"""Recipe of `brain_mri`: the VGG16 classifier, with its normalisation, saliency and strangeness in the graph."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 from model_export import verify
 from model_export.graph import GraphEditor
 from model_export.saliency import add_hirescam
+from model_export.strangeness.distance_nodes import add_features, add_strangeness
+from model_export.strangeness.typical import Typical
 
 SIDE: Final = 240
 """Height and width of the input, pixels."""
@@ -21,20 +23,25 @@ GRID: Final = 7
 # Tensors of the source graph.
 FEATURES: Final = "functional_1/block5_pool_1/MaxPool2d:0"  # (N, 512, 7, 7)
 _FLAT: Final = "functional_1/flatten_1/Reshape:0"  # (N, 25088), channels last
+TELLING: Final = "functional_1/block4_pool_1/MaxPool2d:0"  # (N, 512, 15, 15): its means tell what kind of picture it is
 LOGITS: Final = "functional_1/dense_3_1/BiasAdd:0"  # (N, 4)
+TYPICAL: Final = Path(__file__).parent / "strangeness" / "brain_mri.npz"
+MOST_STRANGENESS: Final = 1.12
+"""The limit on the card, of which the checks ask whether a precision keeps each picture on its side."""
 _BATCH: Final = 8  # pictures in the check of batching, from all classes
 
 
 def build(weights: Path) -> bytes:
-    """Makes the serving graph: `image` (N, 240, 240, 3) uint8 RGB to `probabilities` (N, 4) and `saliency` (N, 7, 7).
+    """Makes the serving graph of `image` (N, 240, 240, 3) uint8 RGB.
 
+    It gives `probabilities` (N, 4), `saliency` (N, 7, 7) and `strangeness` (N, 1).
     Opset and IR version stay as published (13 and 7), well within what ONNX Runtime 1.18 loads.
     """
     source = onnx.load(weights)
     classes = source.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     graph = onnx.GraphProto(name="brain_mri", initializer=source.graph.initializer)
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", SIDE, SIDE, 3]))
-    for name, shape in ("probabilities", [classes]), ("saliency", [GRID, GRID]):
+    for name, shape in ("probabilities", [classes]), ("saliency", [GRID, GRID]), ("strangeness", [1]):
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]))
     editor = GraphEditor(graph)
     pixels = editor.add("Cast", ["image"], "image/float", to=TensorProto.FLOAT)
@@ -45,6 +52,8 @@ def build(weights: Path) -> bytes:
     editor.producer(_FLAT).input[1] = editor.constant("flatten/shape", [0, -1], np.int64)
     editor.producer(source.graph.output[0].name).output[0] = "probabilities"
     add_hirescam(editor, flat=_FLAT, logits=LOGITS, grid=GRID, classes=classes, output="saliency")
+    features = add_features(editor, TELLING, "strangeness/features")
+    add_strangeness(editor, features, Typical.read(TYPICAL), "strangeness")
     editor.prune()
     model = helper.make_model(
         graph,

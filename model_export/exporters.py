@@ -274,15 +274,15 @@ def _source(exporter: Exporter) -> dict[str, str]:
 
 
 def _exported_with(earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What an export depends on besides its source: the libraries and this package's own code.
+    """What an export depends on besides its source: the libraries, this package's own code and its statistics.
 
     Args:
         earlier: The record of the export that is there. Beside a GPU ONNX Runtime is another package, in another
             version (requirements-gpu.lock), and what one exported serves the other, so that is no reason for anew.
     """
     code = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.rglob("*.py")):
-        code.update(module.read_bytes())
+    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".npz"}):
+        code.update(path.read_bytes())
     package, other = "onnxruntime", "onnxruntime-gpu"
     try:
         runtime = {package: version(package)}

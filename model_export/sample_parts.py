@@ -4,10 +4,15 @@ import gzip
 import hashlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_export.export_errors import FetchError
 from model_export.sources import AtlasSlice, Region
 from oncoserve.runtime.files import write_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Part = Region | AtlasSlice
 
@@ -44,22 +49,28 @@ def _region(region: Region, samples: Path) -> bytes:
 
 
 def _slice(part: AtlasSlice, samples: Path) -> bytes:
-    """A grey PNG that carries the notice. Axes of the file: from left to right, to the front, upwards."""
+    """A grey PNG that carries the notice."""
     import numpy as np  # noqa: PLC0415 - as above
     from PIL import Image, PngImagePlugin  # noqa: PLC0415
 
-    content = gzip.decompress((samples / part.source).read_bytes())
-    # NIfTI-1: the lengths of the axes follow their number at byte 40; byte 108 says where the voxels begin.
-    x, y, z = np.frombuffer(content, "<i2", 3, 42)
-    start = int(np.frombuffer(content, "<f4", 1, 108)[0])
-    volume = np.frombuffer(content, np.uint8, int(x) * int(y) * int(z), start).reshape((x, y, z), order="F")
-    pixels = np.ascontiguousarray(volume[:, ::-1, part.index].T)
+    pixels = np.ascontiguousarray(volume(samples / part.source)[:, ::-1, part.index].T)
     _require_pixels(part, f"slice {part.index}", pixels.tobytes())
     notice = PngImagePlugin.PngInfo()
     notice.add_text("Copyright", part.notice)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True, pnginfo=notice)
     return buffer.getvalue()
+
+
+def volume(path: Path) -> "npt.NDArray[np.uint8]":
+    """Voxels of a gzipped NIfTI-1 file of 8 bits; axes: from left to right, to the front, upwards."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    content = gzip.decompress(path.read_bytes())
+    # The lengths of the axes follow their number at byte 40; byte 108 says where the voxels begin.
+    x, y, z = np.frombuffer(content, "<i2", 3, 42)
+    start = int(np.frombuffer(content, "<f4", 1, 108)[0])
+    return np.frombuffer(content, np.uint8, int(x) * int(y) * int(z), start).reshape((x, y, z), order="F")
 
 
 def _require_pixels(part: Part, place: str, pixels: bytes) -> None:

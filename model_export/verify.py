@@ -21,6 +21,8 @@ PROBABILITY_LIMIT: Final = 1e-5
 """Largest difference of a probability; float32 kernels that sum in another order stay two powers of ten below."""
 SALIENCY_LIMIT: Final = 1e-4
 """Largest difference of a saliency value (0-1): a cell is a float32 sum of 512 products that partly cancel."""
+STRANGENESS_LIMIT: Final = 1e-3
+"""Largest difference of a strangeness, which is near 1 at the limit: the root of a sum of 96 squares."""
 GRADIENT_LIMIT: Final = 1e-4
 """Largest difference of a gradient from finite differences, relative to the largest gradient of the picture.
 
@@ -91,12 +93,14 @@ def same_as_source(source: onnxruntime.InferenceSession, images: Array, served: 
 
 def same_in_a_batch(
     session: onnxruntime.InferenceSession, images: Array, singles: Mapping[str, Array]
-) -> tuple[Check, Check]:
+) -> tuple[Check, ...]:
     """One batch of `images` gives what they give one by one."""
     batch = run(session, images)
-    return (
-        require("probabilities_in_a_batch", batch["probabilities"], singles["probabilities"], PROBABILITY_LIMIT),
-        require("saliency_in_a_batch", batch["saliency"], singles["saliency"], SALIENCY_LIMIT),
+    limits = {"probabilities": PROBABILITY_LIMIT, "saliency": SALIENCY_LIMIT, "strangeness": STRANGENESS_LIMIT}
+    return tuple(
+        require(f"{name}_in_a_batch", batch[name], singles[name], limit)
+        for name, limit in limits.items()
+        if name in singles
     )
 
 
@@ -110,6 +114,12 @@ def labels_differing(probabilities: Array, labels: Array) -> Check:
     """Each picture keeps its label: a quantised graph decides like the one that it was made from."""
     differing = np.count_nonzero(probabilities.argmax(axis=1) != labels)
     return require("labels_differing", np.array(differing), np.array(0), 0)
+
+
+def verdicts_differing(strangeness: Array, exact: Array, most: float) -> Check:
+    """Each picture stays on its side of the limit: no class is named of the same pictures."""
+    differing = np.count_nonzero((strangeness > most) != (exact > most))
+    return require("verdicts_differing", np.array(differing), np.array(0), 0)
 
 
 def saliency_is_the_gradient(model: bytes, head: "Head", images: Array) -> tuple[Check, Check]:

@@ -20,6 +20,7 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
 from loadtest.shared.process_family import Family
+from model_export.brain_mri import MOST_STRANGENESS
 from model_export.verify import load_images, run_one_by_one
 from testbed.servers import PROJECT, TritonServer
 
@@ -100,7 +101,13 @@ def compare(sessions: Mapping[str, onnxruntime.InferenceSession], images: Images
     print(f"same label {agreement:.4f} ({np.count_nonzero(got != expected)} differ)")
     print(f"largest change of a probability: median {np.median(moved):.5f}, most {moved.max():.3f}")
     print(f"saliency: mean change {np.abs(maps - exact_maps).mean():.4f}, same peak cell {same_peak:.3f}")
-    return agreement >= LEAST_AGREEMENT and accuracy["FP32"] - accuracy["INT8"] <= LARGEST_LOSS
+    strange, exactly = (outputs["strangeness"][:, 0] for outputs in (quantised, exact))
+    same_verdict = float(((strange > MOST_STRANGENESS) == (exactly > MOST_STRANGENESS)).mean())
+    print(
+        f"strangeness: largest change {np.abs(strange - exactly).max():.4f}, same side of the limit {same_verdict:.4f}"
+    )
+    loss = accuracy["FP32"] - accuracy["INT8"]
+    return min(agreement, same_verdict) >= LEAST_AGREEMENT and loss <= LARGEST_LOSS
 
 
 def time_rounds(

@@ -7,19 +7,22 @@ from loadtest.int8 import int8_gate
 
 
 class Session:
-    """Answers as an ONNX Runtime session that gives fixed probabilities, by the image's first byte."""
+    """Answers as an ONNX Runtime session that gives fixed numbers, by the image's first byte."""
 
-    def __init__(self, probabilities):
+    def __init__(self, probabilities, strangeness=()):
         self.probabilities = np.array(probabilities, np.float32)
+        self.strangeness = np.full((len(probabilities), 1), 0.5, np.float32)
+        self.strangeness[: len(strangeness), 0] = strangeness
 
     def get_inputs(self):
         return [type("Input", (), {"name": "image"})]
 
     def get_outputs(self):
-        return [type("Output", (), {"name": name}) for name in ("probabilities", "saliency")]
+        return [type("Output", (), {"name": name}) for name in ("probabilities", "saliency", "strangeness")]
 
     def run(self, names, feeds):
-        return [self.probabilities[feeds["image"][:, 0, 0, 0]], np.ones((1, 7, 7), np.float32)]
+        index = feeds["image"][:, 0, 0, 0]
+        return [self.probabilities[index], np.ones((1, 7, 7), np.float32), self.strangeness[index]]
 
 
 EXACT = [[0.9, 0.1]] * 50 + [[0.2, 0.8]] * 50
@@ -40,6 +43,12 @@ IMAGES = np.zeros((100, 1, 1, 3), np.uint8) + np.arange(100, dtype=np.uint8)[:, 
 def test_accuracy_and_agreement(quantised, truth, held):
     sessions = {"FP32": Session(EXACT), "INT8": Session(quantised)}
     assert int8_gate.compare(sessions, IMAGES, np.array(truth)) is held
+
+
+@pytest.mark.parametrize(("strangeness", "held"), [([1.2], True), ([1.2, 1.2], False), ([0.9] * 9, True)])
+def test_what_is_told_to_be_strange_is_the_same(strangeness, held):
+    sessions = {"FP32": Session(EXACT), "INT8": Session(EXACT, strangeness)}
+    assert int8_gate.compare(sessions, IMAGES, np.array([0] * 50 + [1] * 50)) is held
 
 
 def test_the_speed_up_is_the_median_of_the_rounds():

@@ -65,8 +65,28 @@ def test_no_class_for_what_is_no_slice(http, kind):
         found = shape.model_validate(response.json())
         assert (found.label, found.probabilities, getattr(found, "localisation", None)) == (None, None, None)
         assert code in [each.code for each in found.warnings]
+        if model == "brain_mri":
+            assert found.undetermined.code == found.warnings[0].code
         drawn = http.get(found.links["overlay"])
         assert Image.open(io.BytesIO(drawn.content)).size == (found.image.width, found.image.height)
+
+
+def test_what_no_rule_sees_is_unlike_the_training_pictures(http):
+    """A face before a black curtain: no warning, and no class all the same."""
+    down, across = np.mgrid[-1:1:300j, -1:1:300j]
+    face = np.asarray(photograph().convert("L").resize((300, 300)))
+    picture = encoded(Image.fromarray(face * ((across / 0.75) ** 2 + (down / 0.9) ** 2 < 1)))
+    response = http.post("/v1/models/brain_mri/predict", content=picture)
+    found = ClassificationResult.model_validate(response.json())
+    assert (found.label, found.probabilities, found.warnings) == (None, None, [])
+    limit = http.get("/v1/models/brain_mri").json()["card"]["resemblance"]["most_strangeness"]
+    assert (found.undetermined.code, found.undetermined.limit) == ("unlike_training", limit)
+    assert found.undetermined.value > limit
+    page = http.get(f"/results/{found.id}").text
+    assert "Undetermined" in page
+    assert "The picture is unlike those that the model was trained on" in page
+    drawn = http.get(found.links["overlay"])
+    assert Image.open(io.BytesIO(drawn.content)).size == (300, 300)
 
 
 def test_the_page_of_a_result_says_that_there_is_no_answer(http):

@@ -15,7 +15,7 @@ def test_outputs_equal_bare_onnx_runtime(triton, model_repository):
     session = onnxruntime.InferenceSession(
         model_repository / "brain_mri/1/model.cpu.onnx", providers=["CPUExecutionProvider"]
     )
-    names = ["probabilities", "saliency"]
+    names = ["probabilities", "saliency", "strangeness"]
     expected = dict(zip(names, session.run(names, {"image": images}), strict=True))
     with grpcclient.InferenceServerClient(triton.grpc_url) as client:
         answer = client.infer("brain_mri", [tensor("image", images)])

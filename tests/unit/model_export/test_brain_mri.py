@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from model_export.brain_mri import build, check
+from model_export.brain_mri import TYPICAL, build, check
 from model_export.export_errors import CheckError
+from model_export.strangeness.typical import Typical
 from model_export.verify import load_images, open_session, run
 
 
@@ -28,6 +29,7 @@ def test_the_contract_of_the_graph(served: bytes) -> None:
     assert [(item.name, item.type, item.shape) for item in session.get_outputs()] == [
         ("probabilities", "tensor(float)", ["batch", 4]),
         ("saliency", "tensor(float)", ["batch", 7, 7]),
+        ("strangeness", "tensor(float)", ["batch", 1]),
     ]
 
 
@@ -38,7 +40,8 @@ def test_onnx_runtime_1_18_can_load_it(served: bytes) -> None:
 
 
 def test_the_weights_are_held_once_and_the_dynamic_flatten_is_gone(served: bytes, brain_mri_weights: Path) -> None:
-    assert len(served) - brain_mri_weights.stat().st_size < 16_384
+    statistics = 4 * sum(values.size for values in vars(Typical.read(TYPICAL)).values())
+    assert len(served) - brain_mri_weights.stat().st_size - statistics < 16_384
     operations = {node.op_type for node in onnx.load_from_string(served).graph.node}
     assert operations.isdisjoint({"Shape", "Gather", "Slice", "Concat"})
 
@@ -51,6 +54,13 @@ def test_a_real_picture_in_a_batch_of_three(served: bytes, brain_mri_samples: Pa
     assert answer["saliency"].shape == (3, 7, 7)
     assert answer["saliency"].min() >= 0
     assert answer["saliency"].max(axis=(1, 2)).tolist() == [1, 1, 1]
+    assert 0 < answer["strangeness"].min() <= answer["strangeness"].max() < 1
+
+
+def test_what_is_no_slice_is_strange(served: bytes) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (1, 240, 240, 3), dtype=np.uint8)
+    pictures = np.concatenate([np.zeros_like(noise), np.full_like(noise, 255), noise])
+    assert run(open_session(served), pictures)["strangeness"].min() > 1
 
 
 def test_every_check_runs_on_the_samples(
@@ -65,6 +75,7 @@ def test_every_check_runs_on_the_samples(
         "samples_missed",
         "probabilities_in_a_batch",
         "saliency_in_a_batch",
+        "strangeness_in_a_batch",
         "gradient_as_finite_differences",
         "saliency_as_finite_differences",
     }

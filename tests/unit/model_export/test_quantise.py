@@ -127,11 +127,19 @@ def test_the_gate_holds_for_the_exported_model_and_fails_for_another(
         "probabilities_moved",
         "labels_differing",
         "saliency_moved",
+        "strangeness_moved",
+        "verdicts_differing",
         "probabilities_in_a_batch",
         "saliency_in_a_batch",
+        "strangeness_in_a_batch",
     }
     model = onnx.load_from_string(cpu)
     bias = next(item for item in model.graph.initializer if item.name.endswith("dense_3_1/BiasAdd/ReadVariableOp:0"))
     bias.CopyFrom(numpy_helper.from_array(np.array([0, 9, 0, 0], np.float32), bias.name))
     with pytest.raises(CheckError, match="moved failed"):
+        brain_mri_int8.check(served, model.SerializeToString(), few_samples)
+    model = onnx.load_from_string(cpu)
+    far = next(item for item in model.graph.initializer if item.name == "strangeness/far")
+    far.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(far) * np.float32(0.9), far.name))
+    with pytest.raises(CheckError, match="strangeness_moved failed"):
         brain_mri_int8.check(served, model.SerializeToString(), few_samples)

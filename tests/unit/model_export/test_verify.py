@@ -65,14 +65,16 @@ def test_probabilities_as_source(served: bytes, brain_mri_weights: Path, images:
 def test_a_batch_is_as_its_pictures(served: bytes, images: Images) -> None:
     session = verify.open_session(served)
     checks = verify.same_in_a_batch(session, images, verify.run_one_by_one(session, images))
-    assert [check.name for check in checks] == ["probabilities_in_a_batch", "saliency_in_a_batch"]
+    assert [check.name for check in checks] == [
+        f"{name}_in_a_batch" for name in ("probabilities", "saliency", "strangeness")
+    ]
 
 
-@pytest.mark.parametrize("mixed", ["probabilities", "saliency"])
+@pytest.mark.parametrize("mixed", ["probabilities", "saliency", "strangeness"])
 def test_a_graph_that_mixes_the_pictures_of_a_batch_is_refused(mixed: str) -> None:
     graph = onnx.GraphProto(name="mixing")
     graph.input.append(helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["batch", 3]))
-    for name in "probabilities", "saliency":
+    for name in "probabilities", "saliency", "strangeness":
         graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
         GraphEditor(graph).add("Softmax", ["image"], name, axis=0 if name == mixed else 1)
     model = helper.make_model(graph, ir_version=7, opset_imports=[helper.make_opsetid("", 13)])
@@ -111,6 +113,13 @@ def test_a_picture_of_another_class_is_refused() -> None:
     assert verify.all_recognised(probabilities, np.array([0, 1])).value == 0
     with pytest.raises(CheckError, match="samples_missed failed: 1 is over the limit of 0"):
         verify.all_recognised(probabilities, np.array([1, 1]))
+
+
+def test_a_picture_on_the_other_side_of_the_limit_is_refused() -> None:
+    exact = np.array([[0.2], [1.1], [1.12]])
+    assert verify.verdicts_differing(exact * 0.999, exact, 1.1).value == 0
+    with pytest.raises(CheckError, match="verdicts_differing failed: 1 is over the limit of 0"):
+        verify.verdicts_differing(exact * 1.02, exact, 1.1)
 
 
 def test_not_a_number_is_over_every_limit() -> None:
