@@ -159,7 +159,7 @@ class Card(_Part):
     def most_strangeness(self) -> float | None:
         """How unlike the training pictures a picture may be; None where the model does not tell how unlike one is."""
         limiting = self.delineation or self.resemblance
-        return limiting and limiting.most_strangeness
+        return None if limiting is None else limiting.most_strangeness
 
     @property
     def limits(self) -> dict[str, float]:
