@@ -24,6 +24,7 @@ from training.figures import plots, pooled
 from training.figures.strangers import halves, load_strangers
 from training.fit import described
 from training.folds import Run, Workshop
+from training.freed_memory import keep_freed_memory
 from training.run_settings import FOLDS, NONE, SIDE, Phase, RunSettings
 from training.serving import int8, record
 from training.serving.export import export
@@ -130,6 +131,7 @@ class Course:
 
 def prepare() -> torch.device:
     """The device; the same numbers on each run as far as it can."""
+    keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.deterministic = True
     torch.use_deterministic_algorithms(mode=True, warn_only=True)

@@ -9,9 +9,8 @@ from torch.nn import functional
 
 from training.run_settings import CLASSES
 
-EXPANSION: Final = 4
 DROPOUT: Final = 0.3
-STAGES: Final = ((24, 2), (40, 3), (80, 5), (128, 3))
+STAGES: Final = ((24, 2), (48, 2), (96, 2), (160, 2))
 """Channels and blocks at a quarter, an eighth, a sixteenth and a thirty-second of the side."""
 STEM: Final = 16
 NECK: Final = 48
@@ -44,31 +43,29 @@ def convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, grou
     return nn.Sequential(layer, nn.BatchNorm2d(outputs))
 
 
-class InvertedResidual(nn.Module):
-    """Widen, look around per channel, narrow again (MobileNetV2, arXiv:1801.04381), with stochastic depth."""
+class Residual(nn.Module):
+    """Two convolutions beside a short cut (arXiv:1512.03385), with stochastic depth.
+
+    On a CPU a step takes three quarters of the time of one with inverted residuals of two thirds of the arithmetic:
+    their widened maps have to be normalised, too.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, drop: float) -> None:
         super().__init__()
-        inner = inputs * EXPANSION
         self.layers = nn.Sequential(
-            convolution(inputs, inner, 1),
-            nn.ReLU(),
-            convolution(inner, inner, 3, stride=stride, groups=inner),
-            nn.ReLU(),
-            convolution(inner, outputs, 1),
+            convolution(inputs, outputs, 3, stride=stride), nn.ReLU(), convolution(outputs, outputs, 3)
         )
-        self.residual = stride == 1 and inputs == outputs
+        self.same = stride == 1 and inputs == outputs
+        self.short = nn.Identity() if self.same else convolution(inputs, outputs, 1, stride=stride)
         self.drop = drop
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         found: Tensor = self.layers(features)
-        if not self.residual:
-            return found
-        if self.training and self.drop:
+        if self.same and self.training and self.drop:
             kept = torch.rand(len(found), 1, 1, 1, device=found.device) >= self.drop
             found = found * kept / (1 - self.drop)
-        return features + found
+        return functional.relu(self.short(features) + found)
 
 
 class Upwards(nn.Module):
@@ -149,7 +146,7 @@ def _stages(drop_path: float) -> Sequence[nn.Module]:
     for outputs, blocks in STAGES:
         layers = []
         for index in range(blocks):
-            layers.append(InvertedResidual(inputs, outputs, 2 if index == 0 else 1, drop_path * depth / (total - 1)))
+            layers.append(Residual(inputs, outputs, 2 if index == 0 else 1, drop_path * depth / (total - 1)))
             inputs, depth = outputs, depth + 1
         stages.append(nn.Sequential(*layers))
     return stages

@@ -57,7 +57,7 @@ class RunSettings:
     """
 
     seed: int = 1
-    phases: tuple[Phase, ...] = (Phase(128, 160, 50), Phase(192, 224, 11))
+    phases: tuple[Phase, ...] = (Phase(128, 160, 75), Phase(192, 224, 16))
     batch_size: int = 32
     foreign: float = 0.2
     erased: float = 0.25
