@@ -20,7 +20,7 @@ import torch
 from training import data, split
 from training.augmentation.chain import KINDS
 from training.evaluate import table
-from training.figures import plots, pooled
+from training.figures import plots, pooled, scores
 from training.figures.strangers import halves, load_strangers
 from training.fit import described
 from training.folds import Run, Workshop
@@ -28,6 +28,7 @@ from training.freed_memory import keep_freed_memory
 from training.run_settings import FOLDS, NONE, SIDE, Phase, RunSettings
 from training.serving import int8, record
 from training.serving.export import export
+from training.serving.resemblance import METHODS
 
 FOREIGN: Final = "foreign"
 """Left out, no slice of the other source trains: what the filled slices alone teach is then seen on it."""
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, nargs=2, metavar="N", help="at each of the two sizes; few for a trial")
     left = "augmentation held back, or the other source"
     parser.add_argument("--leave-out", action="append", default=[], choices=(*KINDS, FOREIGN), help=left)
+    parser.add_argument("--only-fold", type=int, choices=range(FOLDS), help="train and measure one fold, and stop")
     parser.add_argument("--thin", type=int, default=1, help="only every so many slices; for a trial")
     given = parser.parse_args()
     kinds = tuple(name for name in given.leave_out if name != FOREIGN)
@@ -54,7 +56,11 @@ def main() -> None:
         phases = zip(settings.phases, given.epochs, strict=True)
         settings = replace(settings, phases=tuple(Phase(each.side, each.source_side, n) for each, n in phases if n))
     began = time.monotonic()
-    Course(given.data, given.out, settings, given.strangers, given.thin).go()
+    course = Course(given.data, given.out, settings, given.strangers, given.thin)
+    if given.only_fold is None:
+        course.go()
+    else:
+        course.try_one(given.only_fold)
     sys.stdout.write(f"{time.monotonic() - began:.0f} s\n")
 
 
@@ -102,11 +108,23 @@ class Course:
         }
         sys.stdout.write("\n".join(table(figures)) + "\n" + json.dumps(document["resemblance"], indent=2) + "\n")
         for number, (run, fold) in enumerate(zip(runs, folds, strict=True)):
-            own = pooled.fitted(folds, method, fold.test)
-            graph = export(run.network, own.temperature, run.resemblance, method)
-            stated = {"temperature": own.temperature, "limits": own.limits.document()}
-            record.write(self._out / f"fold_{number}", graph, stated)
+            self._write_fold(number, run, pooled.fitted(folds, method, fold.test), method)
         self._serve(document, fitted.temperature, method)
+
+    def try_one(self, number: int) -> None:
+        """One fold with limits of its own validation patients: what a change of the settings is worth, in a sixth."""
+        run, fold = self._fold(number)
+        method = METHODS[0]
+        own = pooled.fitted([fold], method)
+        self._write_fold(number, run, own, method)
+        said = fold.answers("test", own.temperature, method)
+        values = scores.per_slice(said, fold.test, own.limits)
+        sys.stdout.write("\n".join(table(scores.with_intervals(values, fold.test.groups, self._settings.seed))) + "\n")
+
+    def _write_fold(self, number: int, run: Run, own: pooled.Fitted, method: str) -> None:
+        graph = export(run.network, own.temperature, run.resemblance, method)
+        stated = {"temperature": own.temperature, "limits": own.limits.document()}
+        record.write(self._out / f"fold_{number}", graph, stated)
 
     def _fold(self, number: int) -> tuple[Run, pooled.Fold]:
         train, validation, test = (
