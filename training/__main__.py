@@ -96,6 +96,10 @@ class Course:
         document: dict[str, Any] = {
             "settings": described(self._settings),
             "slices": {"with a tumour": int((self._exact.classes != NONE).sum()), "all": len(self._exact)},
+            "took": {
+                "seconds of each fold": [round(run.diary[-1]["seconds"]) for run in runs],
+                "on": f"{self._workshop.device.type}, {torch.get_num_threads()} threads",
+            },
             "temperature": fitted.temperature,
             "limits": fitted.limits.document(),
             "resemblance": {
@@ -142,9 +146,9 @@ class Course:
         run = self._workshop.run("final", self._source, nothing)
         document["final"] = {"slices": len(self._source), "seconds": run.diary[-1]["seconds"]}
         record.write(self._out / "version", export(run.network, temperature, run.resemblance, method), document)
-        brains = self._exact.take(self._exact.classes != NONE)
-        test = brains.of(split.groups(self._members, 0, split.TEST))
-        sys.stdout.write(int8.add(self._out / "version", brains, self._out / "fold_0", test) + "\n")
+        test = self._exact.of(split.groups(self._members, 0, split.TEST))
+        version, fold = self._out / "version", self._out / "fold_0"
+        sys.stdout.write(int8.add(version, self._exact, fold, test, self._strangers) + "\n")
 
 
 def prepare() -> torch.device:

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scores.per_slice(said, slices, limits(graph)), slices.groups, given.seed
     )
     own = slices.classes != NONE
-    error = scores.calibration_error(said.probabilities[own], slices.classes[own])
+    error = scores.calibration_error(*said.take(own).highest(slices.classes[own]))
     figures["expected calibration error of all"] = {"value": error}
     counts = scores.confusion(said.probabilities[own], slices.classes[own])
     lines = [*table(figures), "true class, then how often each is named: " + ", ".join(CLASSES)]

@@ -45,7 +45,7 @@ class Workshop:
 
     def __init__(self, folder: Path, settings: RunSettings, device: torch.device) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._settings, self._device = folder, settings, device
+        self._folder, self._settings, self.device = folder, settings, device
 
     def run(self, name: str, train: Slices, held: Slices) -> Run:
         """Train, or read what was kept.
@@ -62,8 +62,8 @@ class Workshop:
         if (self._folder / f"{name}.json").exists():
             return self._read(name, made_of)
         diary = Diary(name, self._settings, lambda network: self._look(network, held))
-        network = fit(train, self._settings, self._device, diary.write)
-        resemblance = fit_resemblance(*reference(network, train, self._settings, self._device))
+        network = fit(train, self._settings, self.device, diary.write)
+        resemblance = fit_resemblance(*reference(network, train, self._settings, self.device))
         arrays: dict[str, Any] = {key: np.asarray(value) for key, value in vars(resemblance).items()}
         np.savez(self._folder / f"{name}.npz", **arrays)
         torch.save(network.state_dict(), self._folder / f"{name}.pt")
@@ -74,7 +74,7 @@ class Workshop:
 
     def ask(self, run: Run, images: Bytes) -> Raw:
         """What a run's network says of (N, SIDE, SIDE) pictures."""
-        said: Raw = predict(run.network, images, self._device)
+        said: Raw = predict(run.network, images, self.device)
         return said
 
     def _read(self, name: str, made_of: str) -> Run:
@@ -86,14 +86,14 @@ class Workshop:
         with np.load(self._folder / f"{name}.npz") as kept:
             numbers = {key: float(kept[key]) for key in ("far", "middle", "high")}
             resemblance = Resemblance(kept["centre"], kept["whitening"], **numbers)
-        return Run(network.to(self._device), resemblance, document["diary"])
+        return Run(network.to(self.device), resemblance, document["diary"])
 
     def _look(self, network: nn.Module, held: Slices) -> dict[str, float]:
         """Figures of the slices with a tumour among those held out."""
         own = held.take(held.classes != NONE)
         if not len(own):
             return {}
-        said = predict(network, own.images, self._device)
+        said = predict(network, own.images, self.device)
         return {
             "accuracy": float((said.logits.argmax(1) == own.classes).mean()),
             "peak": float(on_tumour(said.masks, own.masks).mean()),

@@ -4,23 +4,25 @@ PATH holds the pictures and slices.tsv: file, class, patient, outline as "x,y x,
 empty where there is no tumour. Starts the service, asks about every picture (or every Nth), prints the figures as a
 table with intervals over patients and ends; exits 1 if one misses its limit. What `python -m training.evaluate`
 measures of the graph alone, this measures of what a caller gets: with the upload, the checks of the picture, the
-resizing and the mask in pixels in between.
+resizing and the mask in pixels in between. --strangers names folders of pictures that are no brain slice.
 """
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from loadtest.delineation.outlining import NO_TUMOUR, Slice, SliceAnswer, ask, per_slice, read_slices
+from loadtest.delineation.outlining import NO_TUMOUR, ask, calibration, named, per_slice, read_slices
 from testbed.servers import PROJECT, WholeService
 from training.figures.scores import with_intervals
+from training.figures.strangers import SUFFIXES
 
 LEAST: Final = MappingProxyType(
     {
@@ -30,7 +32,9 @@ LEAST: Final = MappingProxyType(
         "Dice of the outline where it answers": 0.70,
     }
 )
-MOST: Final = MappingProxyType({"slices without a tumour called one": 0.30})
+CALIBRATION: Final = "expected calibration error where it gives probabilities"
+STRANGERS: Final = "pictures that are no brain slice and get a class"
+MOST: Final = MappingProxyType({"slices without a tumour called one": 0.30, CALIBRATION: 0.05, STRANGERS: 0.02})
 NOTHING_TO_MEASURE: Final = 2
 SEED: Final = 1
 
@@ -40,6 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.delineation", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="PATH", help="folder with slices.tsv and the pictures")
     parser.add_argument("--url", help="ask a service that runs already, such as http://localhost:5000")
+    parser.add_argument("--strangers", type=Path, action="append", default=[], help="folder of what is no brain")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth picture only")
     given = parser.parse_args()
     slices = read_slices(given.folder)[:: given.every]
@@ -47,25 +52,43 @@ def main() -> int:
     if not tumours:
         print(f"Nothing to measure: none of {len(slices)} slices has an outline in slices.tsv.", file=sys.stderr)
         return NOTHING_TO_MEASURE
-    answers = asyncio.run(ask(given.url, slices)) if given.url else ask_own_service(slices)
-    found = with_intervals(per_slice(slices, answers), np.array([each.group for each in slices]), SEED)
+    strangers = sorted(
+        path for folder in given.strangers for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES
+    )
+    with own_service() if given.url is None else contextlib.nullcontext(given.url) as url:
+        answers = asyncio.run(ask(url, slices))
+        strange = asyncio.run(named(url, strangers))
+    found: dict[str, dict[str, float]] = with_intervals(
+        per_slice(slices, answers), np.array([each.group for each in slices]), SEED
+    )
+    if (error := calibration(slices, answers)) is not None:
+        found[CALIBRATION] = {"value": error}
+    if strange:
+        found[STRANGERS] = {"value": float(np.mean(strange))}
     print(f"{len(slices)} slices, {tumours} with a tumour\n")
     print("| figure | value | 95 % over patients | limit |\n|---|---|---|---|")
     for name, each in found.items():
         limit = f"at least {LEAST[name]}" if name in LEAST else f"at most {MOST[name]}" if name in MOST else "-"
-        print(f"| {name} | {each['value']:.3f} | {each['low']:.3f} to {each['high']:.3f} | {limit} |")
+        interval = f"{each['low']:.3f} to {each['high']:.3f}" if "low" in each else "-"
+        print(f"| {name} | {each['value']:.3f} | {interval} | {limit} |")
+    return int(bool(missed(found)))
+
+
+def missed(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The figures beyond their limits."""
     low = [name for name, limit in LEAST.items() if name in found and found[name]["value"] < limit]
     high = [name for name, limit in MOST.items() if name in found and found[name]["value"] > limit]
-    return int(bool(low or high))
+    return low + high
 
 
-def ask_own_service(slices: Sequence[Slice]) -> list[SliceAnswer]:
-    """Start the service for as long as it is asked."""
+@contextlib.contextmanager
+def own_service() -> Iterator[str]:
+    """A service of this checkout for the length of the block; its address."""
     with (
         tempfile.TemporaryDirectory(prefix="oncoserve-delineation-") as folder,
         WholeService(PROJECT / "model_repository", Path(folder)) as service,
     ):
-        return asyncio.run(ask(service.url, slices))
+        yield service.url
 
 
 if __name__ == "__main__":

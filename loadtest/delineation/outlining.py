@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from training.figures.scores import calibration_error
+
 MODEL: Final = "brain_tumour"
 AT_ONCE: Final = 8
 NO_TUMOUR: Final = ""
@@ -51,12 +53,14 @@ class SliceAnswer:
     Attributes:
         label: the class, or None where it names none.
         likeliest: the most probable class, named or not; None where no probabilities are given.
+        probability: of that class; 0 where none are given.
         on_tumour: whether the peak lies on the tumour; false where no peak is given.
         dice: twice the area shared by both outlines through the sum of both; 0 where none is given.
     """
 
     label: str | None
     likeliest: str | None
+    probability: float
     on_tumour: bool
     dice: float
 
@@ -72,7 +76,7 @@ class SliceAnswer:
             on_tumour = bool(truth[row, column])
         total = int(mask.sum() + truth.sum())
         dice = 2 * int((mask & truth).sum()) / total if total else 0.0
-        return cls(document["label"], likeliest, on_tumour, dice)
+        return cls(document["label"], likeliest, probabilities[likeliest] if likeliest else 0.0, on_tumour, dice)
 
 
 def read_slices(folder: Path) -> list[Slice]:
@@ -110,6 +114,32 @@ async def ask(url: str, slices: Sequence[Slice]) -> list[SliceAnswer]:
         for _ in range(AT_ONCE):
             group.create_task(work())
     return [answer for answer in answers if answer is not None]
+
+
+async def named(url: str, pictures: Sequence[Path]) -> list[bool]:
+    """Whether each picture gets a class; one that the service refuses gets none.
+
+    Raises:
+        httpx.HTTPStatusError: an answer of 500 or more.
+    """
+    found = []
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        for path in pictures:
+            response = await client.post(f"/v1/models/{MODEL}/predict", content=path.read_bytes())
+            if response.is_server_error:
+                response.raise_for_status()
+            found.append(response.is_success and response.json()["label"] is not None)
+    return found
+
+
+def calibration(slices: Sequence[Slice], answers: Sequence[SliceAnswer]) -> float | None:
+    """Expected calibration error over the slices with a tumour that got probabilities; None where none did."""
+    pairs = [(asked, said) for asked, said in zip(slices, answers, strict=True) if asked.label != NO_TUMOUR]
+    given = [(said.probability, said.likeliest == asked.label) for asked, said in pairs if said.likeliest]
+    if not given:
+        return None
+    highest, right = zip(*given, strict=True)
+    return calibration_error(np.array(highest), np.array(right))
 
 
 def per_slice(slices: Sequence[Slice], answers: Sequence[SliceAnswer]) -> dict[str, npt.NDArray[np.float64]]:

@@ -35,6 +35,10 @@ class Answers:
         largest: Array = self.masks.max((1, 2)).astype(np.float64)
         return largest
 
+    def highest(self, classes: Array) -> tuple[Array, Array]:
+        """(N,) the highest probability, and whether its class is the true one, bool."""
+        return self.probabilities.max(1), self.probabilities.argmax(1) == classes
+
     def take(self, chosen: Array) -> "Answers":
         """The slices at these indices, or where this is true."""
         return Answers(self.probabilities[chosen], self.masks[chosen], self.strangeness[chosen])

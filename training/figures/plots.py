@@ -31,7 +31,7 @@ def draw(diaries: Sequence[Sequence[dict[str, float]]], said: Answers, truth: Sl
     _learning_curves(diaries, folder / "learning_curves.svg")
     weights = by_patient(truth.groups)
     _confusion(confusion(said.probabilities, truth.classes, weights), folder / "confusion_matrix.svg")
-    _reliability(said.probabilities, truth.classes, folder / "reliability.svg")
+    _reliability(*said.highest(truth.classes), folder / "reliability.svg")
     _coverage(said, truth.classes, folder / "coverage.svg")
 
 
@@ -67,9 +67,9 @@ def _confusion(counts: Array, path: Path) -> None:
     _save(figure, path)
 
 
-def _reliability(probabilities: Array, classes: Array, path: Path) -> None:
+def _reliability(highest: Array, right: Array, path: Path) -> None:
     """How often the model is right, by how sure it says it is."""
-    said, was, counts = reliability(probabilities, classes)
+    said, was, counts = reliability(highest, right)
     figure, axes = plt.subplots(figsize=(4, 3.4), layout="constrained")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     axes.plot(said, was, "o-", markersize=4)

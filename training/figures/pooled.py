@@ -106,7 +106,7 @@ def by_network_unseen(folds: Sequence[Fold], method: str, seed: int) -> tuple[di
     tumour = truth.classes != NONE
     answered = ~np.isnan(pooled["class accuracy where it answers"])
     for name, chosen in (("of all", tumour), ("where it answers", answered)):
-        error = scores.calibration_error(together.probabilities[chosen], truth.classes[chosen])
+        error = scores.calibration_error(*together.take(chosen).highest(truth.classes[chosen]))
         figures[f"expected calibration error {name}"] = {"value": error}
     figures["folds"] = [{name: _mean(each) for name, each in own.items()} for own in values]
     return figures, together, truth

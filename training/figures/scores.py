@@ -67,10 +67,13 @@ def by_patient(groups: Array) -> Array:
     return weights
 
 
-def reliability(probabilities: Array, classes: Array) -> tuple[Array, Array, Array]:
-    """Mean highest probability, share right and count of each tenth of the probabilities that holds any."""
-    highest = probabilities.max(1)
-    right = probabilities.argmax(1) == classes
+def reliability(highest: Array, right: Array) -> tuple[Array, Array, Array]:
+    """Mean highest probability, share right and count of each tenth of the probabilities that holds any.
+
+    Args:
+        highest: (N,) the probability of the class that is named.
+        right: (N,) bool, whether it is the true one.
+    """
     bins = np.minimum((highest * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     held = counts > 0
@@ -78,9 +81,9 @@ def reliability(probabilities: Array, classes: Array) -> tuple[Array, Array, Arr
     return sums[0] / counts[held], sums[1] / counts[held], counts[held]
 
 
-def calibration_error(probabilities: Array, classes: Array) -> float:
-    """Expected calibration error: the mean gap of the reliability diagram, weighted by counts."""
-    said, was, counts = reliability(probabilities, classes)
+def calibration_error(highest: Array, right: Array) -> float:
+    """Expected calibration error: the mean gap of the reliability diagram, weighted by counts; see `reliability`."""
+    said, was, counts = reliability(highest, right)
     return float((np.abs(said - was) * counts).sum() / counts.sum())
 
 

@@ -1,4 +1,4 @@
-"""The INT8 graph for CPUs, if it names, points, outlines and answers as well as the FP32 graph."""
+"""The graph for CPUs: INT8 if it names, points, outlines, answers and keeps silent as well as FP32; else FP32."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from training.data import Slices
 from training.evaluate import answers, limits
 from training.figures import scores
 from training.figures.graph_answers import Array
+from training.run_settings import NONE
 from training.serving import record
 
 CALIBRATION_STEP: Final = 20
@@ -20,12 +21,16 @@ CALIBRATION_STEP: Final = 20
 COMPARED_STEP: Final = 4
 """One slice in so many is compared, of the weights that saw them all."""
 LARGEST_LOSS: Final = 0.01
-"""How much lower a figure may be than in FP32."""
+"""How much worse a figure may be than in FP32."""
+STRANGERS: Final = "strangers given a class"
+LOWER: Final = ("slices without a tumour called one", STRANGERS)
+"""Gated figures that are the better the lower they are."""
 GATED: Final = (
     "class accuracy of all",
     "answers, slices with a tumour",
     "peak on the tumour",
     "Dice of the outline",
+    *LOWER,
 )
 
 
@@ -36,24 +41,30 @@ def quantise(graph: bytes, grey: Array) -> bytes:
 
 def gate(exact: dict[str, float], quantised: dict[str, float]) -> tuple[dict[str, dict[str, float]], list[str]]:
     """What each figure loses and how much it may; the names of those that lose more."""
-    checks = {name: {"value": exact[name] - quantised[name], "limit": LARGEST_LOSS} for name in GATED}
+    signs = {name: -1 if name in LOWER else 1 for name in GATED if name in exact}
+    checks = {
+        name: {"value": sign * (exact[name] - quantised[name]), "limit": LARGEST_LOSS} for name, sign in signs.items()
+    }
     return checks, [name for name, each in checks.items() if each["value"] > each["limit"]]
 
 
-def add(version: Path, slices: Slices, fold: Path, unseen: Slices) -> str:
-    """Write model.cpu.onnx beside model.onnx, and what was checked into export.json, if it holds.
+def add(version: Path, slices: Slices, fold: Path, unseen: Slices, strangers: Array) -> str:
+    """Write model.cpu.onnx beside model.onnx, and what was checked into export.json.
 
     Args:
         version: the folder of the graph that is served.
-        slices: with a tumour; every one may have trained it.
+        slices: every one may have trained it.
         fold: the folder of a fold's graph, on which the loss is measured too.
         unseen: slices that this fold tests on.
+        strangers: (N, S, S) uint8, pictures that are no brain.
 
     Returns:
-        a sentence: what was written, or which figure loses more than it may; then there is no such file.
+        a sentence: what was checked, or which figure loses more than it may; then model.cpu.onnx is the FP32 graph.
     """
-    calibration = slices.take(~np.isin(slices.groups, unseen.groups)).images[::CALIBRATION_STEP]
+    known = slices.take((slices.classes != NONE) & ~np.isin(slices.groups, unseen.groups))
+    calibration = known.images[::CALIBRATION_STEP]
     checks: dict[str, Any] = {}
+    exact = (version / "model.onnx").read_bytes()
     for name, folder, compared in (
         ("served", version, slices.take(np.arange(0, len(slices), COMPARED_STEP))),
         ("unseen patients", fold, unseen),
@@ -61,23 +72,30 @@ def add(version: Path, slices: Slices, fold: Path, unseen: Slices) -> str:
         graph = folder / "model.onnx"
         aside = folder / "trial.onnx"
         aside.write_bytes(quantise(graph.read_bytes(), calibration))
-        figures = [_figures(each, compared) for each in (graph, aside)]
+        figures = [_figures(each, compared, strangers) for each in (graph, aside)]
         quantised = aside.read_bytes()
         aside.unlink()
         own, over = gate(*figures)
         if over:
-            (version / record.CPU_FILE).unlink(missing_ok=True)
-            return f"INT8 is not written: {name}: loses more than {LARGEST_LOSS}: {', '.join(over)} ({own})"
+            reason = f"INT8: {name}: worse by more than {LARGEST_LOSS}: {', '.join(over)} ({own})"
+            _write(version, exact, {**record.described(exact, "FP32", {}), "reason": reason})
+            return reason
         checks |= {f"{name}: {figure}": each for figure, each in own.items()}
         if folder == version:
             served = quantised
-    document: dict[str, Any] = json.loads((version / "export.json").read_bytes())
-    document["files"][record.CPU_FILE] = record.described(served, "INT8", checks)
-    write_whole(version / record.CPU_FILE, served)
-    write_whole(version / "export.json", record.rendered(document))
+    _write(version, served, record.described(served, "INT8", checks))
     return f"{version / record.CPU_FILE}: {len(served)} bytes, {json.dumps(checks)}"
 
 
-def _figures(graph: Path, compared: Slices) -> dict[str, float]:
-    values = scores.per_slice(answers(graph, compared.images), compared, limits(graph.with_name("model.onnx")))
+def _write(version: Path, graph: bytes, described: dict[str, Any]) -> None:
+    document: dict[str, Any] = json.loads((version / "export.json").read_bytes())
+    document["files"][record.CPU_FILE] = described
+    write_whole(version / record.CPU_FILE, graph)
+    write_whole(version / "export.json", record.rendered(document))
+
+
+def _figures(graph: Path, compared: Slices, strangers: Array) -> dict[str, float]:
+    own = limits(graph.with_name("model.onnx"))
+    values = scores.per_slice(answers(graph, compared.images), compared, own)
+    values[STRANGERS] = own.answered(answers(graph, strangers)).astype(float)
     return {name: float(np.nanmean(each)) for name, each in values.items() if not np.isnan(each).all()}

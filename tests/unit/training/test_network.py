@@ -110,6 +110,19 @@ def test_tumours_are_filled_copied_and_left():
         assert torch.equal(change(pictures, wanted, every[:0])[0], pictures)
 
 
+def test_a_decoy_is_filled_where_another_slice_has_its_tumour():
+    images, masks = heads(8)
+    images[::2], masks[::2] = images[::2].flip(2), masks[::2].flip(2)  # neighbours have theirs above and below
+    pictures, wanted = images.float(), masks.float() / 255
+    filling = Filling(symmetry.find(images, masks), places.heads(images[:, 0]), Chance(1, CPU))
+    filled = filling.decoy(pictures, wanted, torch.arange(8))
+    changed = (filled - pictures).abs() > 1
+    places_of_others = wanted.roll(1, 0)
+    assert changed.flatten(1).any(1).sum() >= 4
+    assert (changed * places_of_others).sum() > 0
+    assert not (changed & (wanted > 0.5)).any()
+
+
 def test_a_mask_moves_with_what_it_covers():
     images, masks = heads(32)
     bright = torch.where(masks > 0, 255, 0).to(torch.uint8)

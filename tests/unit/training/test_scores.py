@@ -83,9 +83,15 @@ def test_temperature_undoes_what_logits_were_multiplied_by():
     logits = chance.normal(size=(4000, 3)) * 2
     classes = np.array([chance.choice(3, p=each) for each in softmax(logits)])
     assert temperature(logits * 3, classes) == pytest.approx(3, rel=0.1)
-    sure, cooled = softmax(logits * 3), softmax(logits * 3, 3)
-    assert calibration_error(sure, classes) > 3 * calibration_error(cooled, classes)
-    assert reliability(cooled, classes)[2].sum() == 4000
+    masks = [CELLS] * 4000
+    sure, cooled = (said(softmax(logits * 3, each), masks).highest(classes) for each in (1, 3))
+    assert calibration_error(*sure) > 3 * calibration_error(*cooled)
+    assert reliability(*cooled)[2].sum() == 4000
+
+
+def test_the_calibration_error_weighs_each_tenth_by_its_slices():
+    highest, right = np.array([0.95, 0.95, 0.95, 0.45]), np.array([True, True, False, True])
+    assert calibration_error(highest, right) == pytest.approx((3 * (0.95 - 2 / 3) + 0.55) / 4)
 
 
 def test_limits_are_kept_by_the_stated_shares():
@@ -101,6 +107,17 @@ def test_limits_are_kept_by_the_stated_shares():
     assert (answers.seen >= own.seen).mean() == pytest.approx(0.9, abs=0.01)
     assert own.answered(answers).mean() == pytest.approx(0.98 * 0.9 * 0.8, abs=0.005)
     assert set(own.document()) >= {"strangeness", "seen", "probability", "seen_coverage"}
+
+
+def test_a_limit_is_fitted_on_those_that_keep_the_ones_before_it():
+    """The strange ones are faint, the faint ones unclear: counted, they would pull the next limit down."""
+    strangeness = np.repeat([0.0, 9.0], [90, 10])
+    seen = np.concatenate([np.linspace(0.5, 1, 90), np.zeros(10)])
+    highest = np.where(seen >= 0.6, np.linspace(0.7, 0.9, 100), 0.4)
+    probabilities = np.stack([highest, 1 - highest, 0 * highest], 1)
+    own = limits(said(probabilities, seen[:, None, None], strangeness), 0.4, typical=0.9, seen=0.8, clear=1.0)
+    assert own.seen == pytest.approx(np.quantile(seen[:90], 0.2))
+    assert own.probability == highest[seen >= own.seen].min() > 0.7
 
 
 def test_the_surest_are_answered_first():

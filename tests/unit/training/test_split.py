@@ -52,6 +52,17 @@ def test_a_file_says_the_same_and_the_seed_decides(members, tmp_path):
     assert one != other
 
 
+def test_the_split_behind_the_published_figures_has_nobody_on_two_sides():
+    path = Path(__file__).parents[3] / "docs/brain_tumour/split.tsv"
+    members = split.read(path)
+    assert split.text(members) == path.read_text()
+    assert sum(member.kind != "notumor" for member in members) == 168
+    assert len({member.group for member in members}) == len(members)
+    for fold in range(FOLDS):
+        sides = [set(split.groups(members, fold, role)) for role in ROLES]
+        assert sum(map(len, sides)) == len(set().union(*sides)) == len(members)
+
+
 def test_a_patient_of_two_classes_is_refused():
     with pytest.raises(ValueError, match="p1"):
         split.draw(slices(["p1", "p1", "p2"], [0, 1, 1]), seed=1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from loadtest.delineation.outlining import NO_TUMOUR, Slice, SliceAnswer, per_slice, read_slices
+from loadtest.delineation.outlining import NO_TUMOUR, Slice, SliceAnswer, calibration, per_slice, read_slices
 
 SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
 EMPTY = np.zeros((100, 200), bool)
@@ -37,25 +37,28 @@ def test_a_peak_and_an_outline_are_compared_with_the_truth():
     half = truth.copy()
     half[:, 100:] = False
     answer = SliceAnswer.of(document(), half, truth)
-    assert (answer.label, answer.likeliest, answer.on_tumour) == ("glioma", "glioma", True)
+    assert (answer.label, answer.likeliest, answer.probability, answer.on_tumour) == ("glioma", "glioma", 0.9, True)
     assert answer.dice == pytest.approx(2 / 3, abs=0.02)
     assert SliceAnswer.of(document(), truth, truth).dice == 1
     missed = SliceAnswer.of(document(peak=(10, 50)), EMPTY, truth)
     assert (missed.on_tumour, missed.dice) == (False, 0)
     nothing = SliceAnswer.of({**document(None, None), "probabilities": None}, EMPTY, truth)
-    assert (nothing.label, nothing.likeliest, nothing.on_tumour) == (None, None, False)
+    assert (nothing.label, nothing.likeliest, nothing.probability, nothing.on_tumour) == (None, None, 0, False)
 
 
 def test_figures():
     tumour, spare = Slice(None, "glioma", "p", SQUARE), Slice(None, NO_TUMOUR, "c", ())
     slices = [tumour] * 4 + [spare] * 2
     answers = [
-        SliceAnswer("glioma", "glioma", True, 0.8),
-        SliceAnswer("pituitary", "pituitary", True, 0.6),
-        SliceAnswer(None, "glioma", False, 0.1),
-        SliceAnswer(None, None, False, 0.0),
-        SliceAnswer("glioma", "glioma", False, 0.0),
-        SliceAnswer(None, None, False, 0.0),
+        SliceAnswer("glioma", "glioma", 0.85, True, 0.8),
+        SliceAnswer("pituitary", "pituitary", 0.95, True, 0.6),
+        SliceAnswer(None, "glioma", 0.45, False, 0.1),
+        SliceAnswer(None, None, 0.0, False, 0.0),
+        SliceAnswer("glioma", "glioma", 0.75, False, 0.0),
+        SliceAnswer(None, None, 0.0, False, 0.0),
     ]
     found = {name: np.nanmean(each) for name, each in per_slice(slices, answers).items()}
     assert list(found.values()) == pytest.approx([0.5, 0.5, 1.0, 0.5, 0.7, 0.375, 0.5])
+    # Right at 0.85 and 0.45, wrong at 0.95, a slice each; who shows no tumour or got no probabilities has no say.
+    assert calibration(slices, answers) == pytest.approx((0.15 + 0.55 + 0.95) / 3)
+    assert calibration(slices[4:], answers[4:]) is None
