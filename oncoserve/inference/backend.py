@@ -38,6 +38,7 @@ class ModelConfiguration:
         file: the graph's name in the version's folder.
         labels: name of the file that names the classes, in the model's or the version's folder; empty for none.
         instances: how many batches it executes at once.
+        versions_differ: whether `outputs` are those of all versions together, of which each has some.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ModelConfiguration:
     file: str = "model.onnx"
     labels: str = ""
     instances: int = 1
+    versions_differ: bool = False
 
     def output(self, name: str) -> TensorSpec | None:
         """The output of that name, if there is one."""

@@ -18,6 +18,7 @@ from oncoserve.runtime.tracing import Traces
 INFER = "inference.GRPCInferenceService/ModelInfer"
 CONTROL_TIMEOUT_S = 3.0  # questions about readiness and configuration are answered from Triton's memory
 CANARY = "oncoserve_canary"  # parameter of a request that our backend answers at once; first word of its answer
+VERSIONS_DIFFER = "oncoserve_versions_differ"  # parameter of a configuration that declares all versions' outputs
 
 CHANNEL_ARGUMENTS = [
     ("grpc.max_send_message_length", -1),  # the frontend has limits of its own, in the caller's words
@@ -67,18 +68,7 @@ class TritonBackend:
             response = await self._stub.ModelConfig(asked, timeout=CONTROL_TIMEOUT_S)
         except aio.AioRpcError as error:
             raise translate(error, model, CONTROL_TIMEOUT_S) from error
-        config = response.config
-        return ModelConfiguration(
-            name=config.name,
-            version=version,
-            platform=config.backend or config.platform,
-            max_batch_size=config.max_batch_size,
-            inputs=tuple(_spec(tensor) for tensor in config.input),
-            outputs=tuple(_spec(tensor) for tensor in config.output),
-            file=config.default_model_filename or "model.onnx",
-            labels=next((tensor.label_filename for tensor in config.output if tensor.label_filename), ""),
-            instances=max(1, sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)),
-        )
+        return read_configuration(response.config, version)
 
     async def infer(
         self, model: str, version: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str], timeout_s: float
@@ -181,6 +171,22 @@ def _spec(tensor: Any) -> TensorSpec:  # noqa: ANN401 - a protobuf message witho
     name = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number[number].name
     dtype = triton_to_np_dtype(name.removeprefix("TYPE_")) or np.void
     return TensorSpec(tensor.name, np.dtype(dtype), tuple(tensor.dims))
+
+
+def read_configuration(config: Any, version: str) -> ModelConfiguration:  # noqa: ANN401 - generated, without types
+    """What Triton's `ModelConfig` says of a version."""
+    return ModelConfiguration(
+        name=config.name,
+        version=version,
+        platform=config.backend or config.platform,
+        max_batch_size=config.max_batch_size,
+        inputs=tuple(_spec(tensor) for tensor in config.input),
+        outputs=tuple(_spec(tensor) for tensor in config.output),
+        file=config.default_model_filename or "model.onnx",
+        labels=next((tensor.label_filename for tensor in config.output if tensor.label_filename), ""),
+        instances=max(1, sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)),
+        versions_differ=VERSIONS_DIFFER in config.parameters,
+    )
 
 
 def translate(error: aio.AioRpcError, model: str, timeout_s: float) -> PlatformError:

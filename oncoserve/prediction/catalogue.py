@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError, VersionNotFound
-from oncoserve.inference.backend import InferenceBackend, ModelState
+from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, ModelState
 from oncoserve.inference.canary import Canaries, Vitals
 from oncoserve.prediction.model_files import Cards, Graphs, check_labels, read_cards
 from oncoserve.tasks import task_of_kind
@@ -169,12 +169,7 @@ class Catalogue:
         """
         name = state.name
         configurations = await asyncio.gather(*(self._backend.configuration(name, each) for each in state.versions))
-        tasks = [_task(cards.of(each.version)) for each in configurations]
-        for task, each in zip(tasks, configurations, strict=True):
-            if mismatches := task.mismatches(cards.of(each.version), each):
-                raise ValueError("; ".join(mismatches))
-        # The server has one configuration for all versions, with the outputs of each of them.
-        own = [each.only(task.outputs) for task, each in zip(tasks, configurations, strict=True)]
+        own = [_own(each, cards.of(each.version)) for each in configurations]
         vitals = [self._canaries.of(each) for each in own]
         await asyncio.gather(*(each.look(state.executions.get(each.configuration.version, 0)) for each in vitals))
         self._vitals[name] = vitals
@@ -222,6 +217,21 @@ class Catalogue:
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
             await self._canaries.stop()
+
+
+def _own(configuration: ModelConfiguration, card: Card) -> ModelConfiguration:
+    """A version's configuration, with the outputs that are read of it.
+
+    The server has one for all versions. What this one's card does not name is a mistake unless it is another's.
+
+    Raises:
+        ValueError: it does not fit the card.
+    """
+    task = _task(card)
+    own = configuration.only(task.outputs(card))
+    if mismatches := task.mismatches(card, own if configuration.versions_differ else configuration):
+        raise ValueError("; ".join(mismatches))
+    return own
 
 
 def _task(card: Card) -> Task:

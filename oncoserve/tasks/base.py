@@ -222,13 +222,15 @@ class Task(Protocol):
     """A kind of question."""
 
     kind: ClassVar[str]
-    outputs: ClassVar[frozenset[str]]
-    """Names of the outputs that it reads; those of another version's task may be configured beside them."""
     parameters: ClassVar[type[Parameters]]
     """What the caller may give with a picture; another value is another result."""
     view: ClassVar[type[Parameters]]
     """What the caller may give when a stored result is read; costs no inference."""
     all_renderings: ClassVar[tuple[Rendering, ...]]
+
+    def outputs(self, card: Card) -> frozenset[str]:
+        """Names of the outputs that it reads of this model; those of other versions may be configured beside them."""
+        ...
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""

@@ -4,7 +4,7 @@ No label where the picture is none for the model, or where the model itself tell
 """
 
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -61,7 +61,6 @@ class Classification(OneRequest):
     """
 
     kind: ClassVar[str] = "classification"
-    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, SALIENCY, STRANGENESS})
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -75,9 +74,16 @@ class Classification(OneRequest):
         ),
     )
 
+    def outputs(self, card: Card) -> frozenset[str]:
+        """The probabilities, and what the card describes beside them."""
+        described = {SALIENCY: card.saliency, STRANGENESS: card.resemblance}
+        return frozenset({PROBABILITIES, *(name for name, part in described.items() if part)})
+
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
         found = classifier_mismatches(card, configuration)
+        if card.delineation:  # its limits would be taken for those of this task
+            found.append("card.json: expected no delineation, which belongs to the task delineation, got one")
         saliency = configuration.output(SALIENCY)
         if (saliency is None) != (card.saliency is None):
             expected = "no output" if card.saliency is None else "an output"
@@ -93,7 +99,7 @@ class Classification(OneRequest):
     def plan(self, picture: Picture, model: ServedModel, parameters: Parameters) -> "ClassificationPlan":
         """Start work on a picture; there are no parameters."""
         del parameters
-        return ClassificationPlan(picture, model, self.outputs)
+        return ClassificationPlan(picture, model)
 
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """The overlay, where the model gives a saliency map."""
@@ -111,14 +117,14 @@ class ClassificationPlan:
     Args:
         picture: the upload.
         model: what is asked.
-        outputs: names of the outputs to ask for, as far as the model has them.
     """
 
     count: int
     outputs: Sequence[str]
 
-    def __init__(self, picture: Picture, model: ServedModel, outputs: Collection[str]) -> None:
-        self.outputs = [spec.name for spec in model.configuration.outputs if spec.name in outputs]
+    def __init__(self, picture: Picture, model: ServedModel) -> None:
+        read = model.task.outputs(model.card)
+        self.outputs = [spec.name for spec in model.configuration.outputs if spec.name in read]
         self._picture = picture
         self._model = model
         self._answer: Tensors = {}

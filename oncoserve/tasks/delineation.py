@@ -133,7 +133,6 @@ class Delineation(OneRequest):
     """
 
     kind: ClassVar[str] = "delineation"
-    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, MASK, STRANGENESS})
     parameters: ClassVar[type[Parameters]] = DelineationParameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -154,6 +153,11 @@ class Delineation(OneRequest):
             write_polygons,
         ),
     )
+
+    def outputs(self, card: Card) -> frozenset[str]:
+        """All of them."""
+        del card
+        return frozenset({PROBABILITIES, MASK, STRANGENESS})
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
@@ -190,7 +194,7 @@ class DelineationPlan(ClassificationPlan):
     """
 
     def __init__(self, picture: Picture, model: ServedModel, mm_per_px: float | None) -> None:
-        super().__init__(picture, model, Delineation.outputs)
+        super().__init__(picture, model)
         self._mm_per_px = mm_per_px
 
     def accept(self, index: int, answer: Tensors) -> None:

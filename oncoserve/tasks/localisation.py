@@ -89,7 +89,6 @@ class Localisation(OneRequest):
     """
 
     kind: ClassVar[str] = "localisation"
-    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES, HEATMAP, BOXES})
     parameters: ClassVar[type[Parameters]] = Parameters
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -109,6 +108,11 @@ class Localisation(OneRequest):
             write_polygons,
         ),
     )
+
+    def outputs(self, card: Card) -> frozenset[str]:
+        """All of them."""
+        del card
+        return frozenset({PROBABILITIES, HEATMAP, BOXES})
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
@@ -142,9 +146,6 @@ class Localisation(OneRequest):
 
 class LocalisationPlan(ClassificationPlan):
     """One picture, one request; its label as in a classification."""
-
-    def __init__(self, picture: Picture, model: ServedModel) -> None:
-        super().__init__(picture, model, Localisation.outputs)
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Take the one answer.

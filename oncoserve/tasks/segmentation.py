@@ -133,7 +133,6 @@ class Segmentation:
     """The task `segmentation`: tiles of `stains` uint8 in, `probabilities` uint8 out, put together to a whole."""
 
     kind: ClassVar[str] = "segmentation"
-    outputs: ClassVar[frozenset[str]] = frozenset({PROBABILITIES})
     parameters: ClassVar[type[Parameters]] = TissueParameters
     view: ClassVar[type[Parameters]] = View
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -155,6 +154,11 @@ class Segmentation:
             objects=_objects,
         ),
     )
+
+    def outputs(self, card: Card) -> frozenset[str]:
+        """The only one."""
+        del card
+        return frozenset({PROBABILITIES})
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""

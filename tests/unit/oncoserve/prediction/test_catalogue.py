@@ -9,9 +9,12 @@ import pytest
 from oncoserve.errors import InferenceFailed, InferenceUnavailable, ModelNotFound, ModelNotReady, VersionNotFound
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.prediction.catalogue import Catalogue
-from testbed.fakes import FakeBackend, card, classifier, write_card
+from testbed.fakes import FP32, FakeBackend, card, classifier, write_card
 
 READING = {"nothing": "class2", "least_certainty": 0.3, "method": "m", "caption": "c", "figures": "f"}
+
+OUTLINING = {"least_mask": 0.4, "least_seen": 0.3, "least_probability": 0.6, "most_strangeness": 2.0, "coverage": 0.9}
+OUTLINING |= {"method": "m", "caption": "c", "figures": "f"}
 
 
 async def look(tmp_path, *configurations, cards=None):
@@ -111,6 +114,32 @@ async def test_versions_have_cards_and_outputs_of_their_own(tmp_path):
     assert outputs == {"1": ["probabilities", "heatmap", "boxes"], "2": ["probabilities", "saliency"]}
     (tmp_path / "tiny/1/card.json").write_text(json.dumps({"task": "localisation"}))
     assert "expected localisation, got none" in (await catalogue.refresh()).problems["tiny"]
+
+
+async def test_what_one_version_has_and_another_lacks_is_no_mistake_where_the_configuration_says_so(tmp_path):
+    outputs = TensorSpec("mask", FP32, (4, 4)), TensorSpec("strangeness", FP32, (1,))
+    plain = classifier(saliency=(2, 2))
+    all_outputs = replace(plain, outputs=(*plain.outputs, *outputs))
+    newest = card(task="delineation", delineation=OUTLINING, saliency=True)
+    backend, catalogue = await look(tmp_path, all_outputs, cards=[newest])
+    backend.versions = ("1", "2")
+    older = {"task": "classification", "saliency": None, "delineation": None}
+    (tmp_path / "tiny/1/card.json").write_text(json.dumps(older))
+    assert "expected no output named saliency" in (await catalogue.refresh()).problems["tiny"]
+    backend.configurations["tiny"] = replace(all_outputs, versions_differ=True)
+    assert (await catalogue.refresh()).problems == {}
+    asked = {
+        each: [spec.name for spec in catalogue.get("tiny", each).configuration.outputs] for each in backend.versions
+    }
+    assert asked == {"1": ["probabilities"], "2": ["probabilities", "mask", "strangeness"]}
+    # What its card names has to be there all the same.
+    backend.configurations["tiny"] = replace(plain, versions_differ=True)
+    assert "expected output mask" in (await catalogue.refresh()).problems["tiny"]
+
+
+async def test_a_classification_with_the_limits_of_an_outline_is_not_ready(tmp_path):
+    _, catalogue = await look(tmp_path, cards=[card(delineation=OUTLINING)])
+    assert "card.json: expected no delineation" in catalogue.snapshot.problems["tiny"]
 
 
 async def test_server_away_and_back(tmp_path):
