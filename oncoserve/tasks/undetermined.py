@@ -46,8 +46,8 @@ def unlike_training(strangeness: float, most: float) -> Undetermined | None:
     if strangeness <= most:
         return None
     text = (
-        f"The picture is unlike those that the model was trained on: {_number(strangeness)}, and "
-        f"{_number(most)} is the limit. Whatever the model said of it would mean nothing."
+        f"The picture is unlike those that the model was trained on: strangeness {_beside(strangeness, most)}. "
+        "Whatever the model said of it would mean nothing."
     )
     return Undetermined(UNLIKE_TRAINING, text, _rounded(strangeness), most)
 
@@ -62,8 +62,8 @@ def nothing_seen(certainty: float, least: float) -> Undetermined | None:
     if certainty >= least:
         return None
     text = (
-        f"The model sees no tumour that it could name: its mask reaches {_number(certainty)}, and {_number(least)} is "
-        "the limit. That does not mean that there is none."
+        f"The model sees no tumour that it could name: its mask reaches {_beside(certainty, least)}. "
+        "That does not mean that there is none."
     )
     return Undetermined(NOTHING_SEEN, text, _rounded(certainty), least)
 
@@ -77,15 +77,15 @@ def classes_close(probability: float, least: float) -> Undetermined | None:
     """
     if probability >= least:
         return None
-    text = (
-        f"No class is probable enough to be named: the most probable has {_number(probability)}, and {_number(least)} "
-        "is the limit."
-    )
+    text = f"No class is probable enough to be named: the most probable has {_beside(probability, least)}."
     return Undetermined(CLASSES_CLOSE, text, _rounded(probability), least)
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _beside(value: float, limit: float) -> str:
+    """What was met and the limit, with three digits or with as many as tell the two apart."""
+    pairs = ((f"{value:.{digits}g}", f"{limit:.{digits}g}") for digits in range(3, 18))
+    met, bound = next((pair for pair in pairs if pair[0] != pair[1]), (str(value), str(limit)))
+    return f"{met}, and {bound} is the limit"
 
 
 def _rounded(value: float) -> float:
