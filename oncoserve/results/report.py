@@ -118,26 +118,28 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Weights", f"{made['weights']['package']}, SHA-256 {made['weights']['sha256']}"
     yield "Parameters", ", ".join(given) or "none"
     if document.get("localisation"):
-        yield from _place(document["localisation"])
-        if "area_px" in document["localisation"]:
+        outlined = "area_px" in document["localisation"]
+        yield from _place(document["localisation"], "mask" if outlined else "heatmap")
+        if outlined:
             yield from _sizes(document["localisation"])
     if "um_per_px" in document:
         yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"
     yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
 
 
-def _place(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _place(found: Mapping[str, Any], shown: str) -> Iterator[tuple[str, str]]:
     box, peak = found["box"], _whole(found["peak"])
     yield "Box", f"{box['width']:.0f} x {box['height']:.0f} pixels at {_whole(box)}" if box else "none"
-    yield "Peak of the heatmap", f"{peak}, certainty {found['certainty']:g}"
+    yield f"Peak of the {shown}", f"{peak}, certainty {found['certainty']:g}"
 
 
 def _sizes(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    mm, longest = found["area_mm2"] is not None, found["longest_diameter_px"]
-    yield "Outlined area", f"{found['area_px']} pixels" + (f", {mm2(found['area_mm2'])} mm²" if mm else "")
-    if longest is not None:
-        in_mm = f", {found['longest_diameter_mm']:.1f} mm" if mm else ""
-        yield "Longest diameter", f"{longest:.1f} pixels{in_mm}"
+    area_mm2, longest_mm = found["area_mm2"], found["longest_diameter_mm"]
+    in_mm2 = "" if area_mm2 is None else f", {mm2(area_mm2)} mm²"
+    yield "Outlined area", f"{found['area_px']} pixels{in_mm2}"
+    if found["longest_diameter_px"] is not None:  # nothing is outlined else
+        in_mm = "" if longest_mm is None else f", {longest_mm:.1f} mm"
+        yield "Longest diameter", f"{found['longest_diameter_px']:.1f} pixels{in_mm}"
 
 
 def _whole(place: Mapping[str, float]) -> str:

@@ -88,15 +88,15 @@ class Outline:
             left, top, width, height = measures.box(self.polygons[self.main][0])
             box = {"x": float(left), "y": float(top), "width": float(width), "height": float(height)}
             longest_px = measures.longest_diameter(self.polygons[self.main][0])
-        known = mm_per_px is not None and longest_px is not None
+        longest_mm = None if mm_per_px is None or longest_px is None else round(longest_px * mm_per_px, 2)
         return {
             "certainty": round(self.certainty, 4),
             "peak": {"x": round(x, 2), "y": round(y, 2)},
             "box": box,
             "area_px": area_px,
-            "area_mm2": round(area_px * mm_per_px**2, 2) if known and mm_per_px else None,
+            "area_mm2": None if mm_per_px is None else round(area_px * mm_per_px**2, 2),
             "longest_diameter_px": longest_px and round(longest_px, 2),
-            "longest_diameter_mm": round(longest_px * mm_per_px, 2) if known and longest_px and mm_per_px else None,
+            "longest_diameter_mm": longest_mm,
             "least_mask": self.least,
             "outline": [list(each) for each in self.polygons],
         }

@@ -25,12 +25,11 @@ export function headline(result, card) {
 export function facts(result) {
   if (!result.localisation) return [];
   const { area_px, area_mm2, longest_diameter_px, longest_diameter_mm } = result.localisation;
-  const known = area_mm2 !== null;
-  const area = `${area_px} pixels${known ? `, ${mm2.format(area_mm2)} mm²` : ""}`;
-  const longest = longest_diameter_px?.toFixed(1);
-  const inMm = known ? `, ${longest_diameter_mm.toFixed(1)} mm` : "";
+  const area = `${area_px} pixels${area_mm2 === null ? "" : `, ${mm2.format(area_mm2)} mm²`}`;
+  const longest = longest_diameter_px?.toFixed(1); // nothing is outlined without it
+  const inMm = longest_diameter_mm === null ? "" : `, ${longest_diameter_mm.toFixed(1)} mm`;
   return [
-    ...place(result),
+    ...place(result, "mask"),
     ["Outlined area", area],
     ...(longest === undefined ? [] : [["Longest diameter", `${longest} pixels${inMm}`]]),
   ];

@@ -19,13 +19,13 @@ export function headline(result, card) {
   return { ...made, description: `${made.description} ${place(result.localisation)}`.trim() };
 }
 
-export function facts({ localisation }) {
+export function facts({ localisation }, shown = "heatmap") {
   if (!localisation) return [];
   const { certainty, peak, box } = localisation;
   const size = box && `${Math.round(box.width)} x ${Math.round(box.height)} pixels at ${whole(box)}`;
   return [
     ["Box", size ?? "none"],
-    ["Peak of the heatmap", `${whole(peak)}, certainty ${certainty}`],
+    [`Peak of the ${shown}`, `${whole(peak)}, certainty ${certainty}`],
   ];
 }
 

@@ -68,6 +68,12 @@ def test_a_delineation_names_sizes_and_what_is_not_known():
     unknown = {"area_mm2": None, "longest_diameter_mm": None}
     facts = dict(describe(CLASSIFIED | {"localisation": place | unknown}, card()).facts)
     assert (facts["Outlined area"], facts["Longest diameter"]) == ("12 pixels", "5.0 pixels")
+    assert facts["Peak of the mask"] == "3, 4, certainty 0.9"
+    assert "Peak of the heatmap" not in facts
+    nothing = {"box": None, "area_px": 0, "area_mm2": 0.0, "longest_diameter_px": None, "longest_diameter_mm": None}
+    facts = dict(describe(CLASSIFIED | {"localisation": place | nothing}, card()).facts)
+    assert facts["Outlined area"] == "0 pixels, 0 mm²"
+    assert "Longest diameter" not in facts
     why = {"code": "classes_close", "text": "No class is probable enough.", "value": 0.5, "limit": 0.6}
     close = describe(CLASSIFIED | {"label": None, "undetermined": why}, card())
     assert (close.title, close.description, len(close.rows)) == ("Undetermined", why["text"], 3)

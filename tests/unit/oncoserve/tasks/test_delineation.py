@@ -128,7 +128,7 @@ def test_thin_evidence_names_no_class_and_says_why(tensors, code, value, limit, 
     assert found.document["label"] is None
     assert (why["code"], why["limit"]) == (code, limit)
     assert why["value"] == pytest.approx(value, abs=1e-3)
-    assert f"{limit:g} is the limit" in why["text"]
+    assert f"and {limit:g} is the limit" in why["text"]
     place = found.document["localisation"]
     given = found.document["probabilities"] is not None, place is not None, bool(place and place["outline"])
     assert given == has
@@ -146,7 +146,8 @@ def test_at_the_limit_a_class_is_named(tensors):
 
 
 def test_what_is_seen_and_has_no_pixel_of_an_outline_is_told():
-    found = result(answer(mask_of((3, 3), high=0.39)))
+    found = result(answer(mask_of((3, 3), high=0.39)), mm_per_px=0.5)
+    assert found.document["localisation"]["area_mm2"] == 0
     assert found.document["label"] == "class0"
     place = found.document["localisation"]
     assert (place["box"], place["area_px"], place["longest_diameter_px"], place["outline"]) == (None, 0, None, [])
