@@ -18,7 +18,7 @@ class Comparison:
 
     Attributes:
         model: the other model's name.
-        result: the id of its result; None where it has not been asked, or its result is gone.
+        result: the id of its result; None where it has not been asked without parameters, or its result is gone.
         label: its answer; None where it gives none.
         probability: of that label, 0 to 1.
         agrees: whether the labels are the same; None where one is missing, or is none of the other model's classes.
@@ -53,7 +53,8 @@ def compare(document: Document, own: Card, card: Card, answer: Document | None) 
         answer: the other model's result, if there is one.
     """
     if answer is None:
-        return Comparison(card.name, None, None, None, None, f"{card.title} has not been asked about this picture.")
+        message = f"{card.title} has not been asked about this picture, or only with parameters."
+        return Comparison(card.name, None, None, None, None, message)
     label, mine = answer["label"], document["label"]
     if label is None:
         message = f"{card.title} gives no answer for this picture."
