@@ -60,7 +60,8 @@ def _row(out: Path, name: str, ending: Ending, unnamed: Counter[str]) -> dict[st
         codes = [each["code"] for each in document["warnings"]]
         row["warnings"] = " ".join(codes)
         if document.get("label", "") is None:
-            unnamed[document["undetermined"]["code"] if document.get("undetermined") else codes[0]] += 1
+            undetermined = document.get("undetermined") or {"code": next(iter(codes), "unknown")}
+            unnamed[undetermined["code"]] += 1
     return row
 
 
