@@ -99,6 +99,9 @@ class TritonPythonModel:
         for position, request in enumerate(requests):
             if _CANARY in request.parameters():  # JSON, and nearly always empty
                 responses[position] = self._answer_canary(request)
+            elif lacking := self._wanted(request) - self._outputs:
+                message = f"this version has no output {_listed(lacking)}; it has {_listed(self._outputs)}"
+                responses[position] = _error(message, triton.TritonError.INVALID_ARG)
             elif not request.is_cancelled():
                 waiting.append(position)
         tensors = [self._read(requests[position]) for position in waiting]
@@ -170,13 +173,7 @@ class TritonPythonModel:
     def _wanted(self, request: Any) -> set[str]:  # noqa: ANN401 - as above
         """The outputs to compute; whoever names none asks for all of the configuration, and gets this version's."""
         names = set(request.requested_output_names())
-        if names >= self._configured:
-            return self._outputs
-        if lacking := names - self._outputs:
-            raise ValueError(
-                f"this version has no output {', '.join(sorted(lacking))}; it has {', '.join(sorted(self._outputs))}"
-            )
-        return names
+        return self._outputs if names >= self._configured else names
 
 
 def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
@@ -188,6 +185,10 @@ def _tensor(name: str, array: "Tensor") -> Any:  # noqa: ANN401
     tensor = triton.Tensor.from_dlpack(name, capsule)
     _set_capsule_name(capsule, _CONSUMED)
     return tensor
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _error(message: str, code: int) -> Any:  # noqa: ANN401

@@ -124,7 +124,10 @@ def test_triton_itself_says_which_outputs_a_version_has(triton):
             return sorted(each.name for each in answer.get_response().outputs)
 
         assert infer("2", "mask") == ["mask"]
-        with pytest.raises(InferenceServerException, match="no output mask; it has boxes, heatmap, probabilities"):
+        with pytest.raises(
+            InferenceServerException, match="no output mask; it has boxes, heatmap, probabilities"
+        ) as caught:
             infer("1", "mask", "probabilities")
+        assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
         assert infer("1") == ["boxes", "heatmap", "probabilities"]
         assert infer("2") == ["mask", "probabilities", "strangeness"]

@@ -137,6 +137,30 @@ def test_a_request_that_fails_alone_ends_nothing(asked):
     assert "Got invalid dimensions for input: image" in error
 
 
+def test_a_request_for_an_output_that_there_is_not_is_refused_and_leaves_its_batch_together(model, arguments):
+    triton = sys.modules["triton_python_backend_utils"]
+    triton.TritonError = types.SimpleNamespace(INTERNAL=13, INVALID_ARG=3, CANCELLED=1)
+    model._error = lambda message, code: (code, message)
+    config = json.loads(arguments["model_config"])
+    config["output"].append({"name": "mask", "data_type": "TYPE_FP32", "dims": ["4", "4"]})
+    config["parameters"]["oncoserve_versions_differ"] = {"string_value": "1"}
+    backend = model.TritonPythonModel()
+    backend.initialize(arguments | {"model_instance_kind": "CPU", "model_config": json.dumps(config)})
+    ran = []
+    backend._read = lambda request: {"image": np.zeros((1, 16, 16, 3), np.uint8)}
+    backend._execute_together = lambda requests, tensors: ran.append(len(requests)) or ["answer"] * len(requests)
+
+    def request(*names):
+        return types.SimpleNamespace(
+            requested_output_names=lambda: names, parameters=lambda: "{}", is_cancelled=lambda: False
+        )
+
+    good = request("probabilities")
+    answers = backend.execute([good, request("mask"), good])
+    assert answers == ["answer", (3, "this version has no output mask; it has probabilities"), "answer"]
+    assert ran == [2]
+
+
 def test_a_gpu_that_fails_at_everything_ends_the_process(asked, cpu_as_gpu, monkeypatch, capsys):
     """Else each picture gets an error for ever, while the model is called ready."""
 
