@@ -13,6 +13,7 @@ from oncoserve.errors import PlatformError
 from oncoserve.prediction.catalogue import Catalogue
 from oncoserve.results.comparison import Comparison
 from oncoserve.results.gallery import Gallery
+from oncoserve.results.maker import maker
 from oncoserve.results.report import describe
 from oncoserve.tasks.card import Card
 
@@ -25,7 +26,7 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
 
     async def report(request: Request, result: str) -> Response:
         document = shown(await gallery.document(result, request.state.owner), root_of(request.scope))
-        card = _card_of(document, catalogue)
+        card = card_of(document, catalogue)
         comparison = await _compared(gallery, document["id"], card, request.state.owner)
         words = {"report": describe(document, card), "comparison": comparison}
         return pages.render(request, "result.html", result=document, card=card, **words)
@@ -65,11 +66,12 @@ def router(gallery: Gallery, catalogue: Catalogue, pages: Pages) -> APIRouter:
     return routes
 
 
-def _card_of(document: Mapping[str, Any], catalogue: Catalogue) -> Card | None:
-    """The card of the version that made a result; None where it is served no more."""
-    versions = catalogue.snapshot.versions.get(document["model"], {})
-    served = versions.get(document["version"]) or catalogue.snapshot.models.get(document["model"])
-    return served.card if served and served.task.kind == document["task"] else None
+def card_of(document: Mapping[str, Any], catalogue: Catalogue) -> Card | None:
+    """The card by which a result is drawn; None where no served version can draw it."""
+    try:
+        return maker(document, catalogue.get).card
+    except PlatformError:
+        return None
 
 
 async def _compared(gallery: Gallery, result: str, card: Card | None, owner: str | None) -> Comparison | None:

@@ -114,9 +114,23 @@ export const readJob = async (id, signal) => json(await get(rooted(`/v1/jobs/${e
 export const readJobs = async (from = rooted("/v1/jobs")) => json(await get(from));
 
 /** The card of a model, of its newest version or of the one that is named. */
-export async function readCard(model, version) {
+export async function readCard(model, version, signal) {
   const own = version === undefined ? "" : `/versions/${encodeURIComponent(version)}`;
-  return (await json(await get(rooted(`/v1/models/${encodeURIComponent(model)}${own}`)))).card;
+  return (await json(await get(rooted(`/v1/models/${encodeURIComponent(model)}${own}`), signal))).card;
+}
+
+/**
+ * The card of the version that made a result. Where it cannot be had that of the newest takes its place, if that answers
+ * in the same way; else there is none, and the service draws nothing of the result (results/maker.py).
+ */
+export function readMaker(result, newest, signal) {
+  return readCard(result.model, result.version, signal).catch(() => (standsIn(newest, result) ? newest : undefined));
+}
+
+function standsIn(card, { task, probabilities }) {
+  if (card?.task !== task) return false;
+  const names = card.classes.map(({ name }) => name).sort();
+  return !probabilities || names.join() === Object.keys(probabilities).sort().join();
 }
 
 /** The text at an address. */

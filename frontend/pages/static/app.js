@@ -1,6 +1,6 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { isReady, predict, readCard, readResult, readSample, remove, save } from "./api.js";
+import { isReady, predict, readMaker, readResult, readSample, remove, save } from "./api.js";
 import { sendAsJob } from "./batch.js";
 import { compareAnswers, withdrawComparison } from "./comparison.js";
 import {
@@ -111,27 +111,29 @@ async function ask(signal) {
     part < 1 ? progress("Uploading", part) : progress("Computing"),
   );
   signal.throwIfAborted();
-  await present(answer, picture);
+  await present(answer, signal, picture);
 }
 
 /** Show a stored result again. */
 const open = (id) => async (signal) => {
   clear();
   const result = await readResult(id, signal);
-  await present({ document: result });
+  await present({ document: result }, signal);
 };
 
 /** The card of the version that made a result, or one that can stand in for it; undefined where there is none. */
-async function cardOf({ model, version, task }) {
-  const newest = cards.get(model);
-  if (!newest || version === versionOf(model)) return newest;
-  return readCard(model, version).catch(() => (newest.task === task ? newest : undefined));
+async function cardOf(result, signal) {
+  const newest = cards.get(result.model);
+  if (!newest || result.version === versionOf(result.model)) return newest;
+  return readMaker(result, newest, signal);
 }
 
-async function present(answer, picture = null) {
+async function present(answer, signal, picture = null) {
   const result = answer.document;
   const task = TASKS[result.task];
-  shownCard = await cardOf(result);
+  const card = await cardOf(result, signal);
+  signal.throwIfAborted(); // a newer question has taken its place meanwhile
+  shownCard = card;
   asked = { model: result.model, parameters: result.provenance.parameters };
   selectModel(result.model);
   showProvenance(answer, task);

@@ -1,6 +1,6 @@
 // The page of a job: how far it is, what each picture gave, a table of everything.
 
-import { post, readCard, readJob, readResult, remove, showIn } from "./api.js";
+import { post, readCard, readJob, readMaker, readResult, remove, showIn } from "./api.js";
 import { BOM, toCsv } from "./csv.js";
 import { attempt } from "./problem.js";
 import { rooted } from "./root.js";
@@ -14,7 +14,8 @@ const PICTURES_PER_POLL_MS = 0.2; // a large job is asked for less often: its do
 const at = (id) => document.getElementById(id);
 const { job: id } = at("job").dataset;
 
-let card = null; // of the model; null where it is served no more
+let card = null; // of the model's newest version; null where it is served no more
+const makers = new Map(); // promises of cards by version: of those that made the results
 let job = null;
 const rows = []; // { row, image, result } by the picture's place in the job
 
@@ -75,7 +76,8 @@ async function fill(entry, said) {
   const result = await readResult(entry.image.result);
   entry.result = result;
   showStatus();
-  const { title, figure, unit } = TASKS[result.task].headline(result, card);
+  if (!makers.has(result.version)) makers.set(result.version, readMaker(result, card));
+  const { title, figure, unit } = TASKS[result.task].headline(result, await makers.get(result.version));
   link.textContent = `${title} ${figure}${unit}`;
   if (result.warnings.length) said.append(note(result.warnings.map(({ message }) => message).join(" ")));
   const image = Object.assign(document.createElement("img"), { alt: "", loading: "lazy", width: 48, height: 48 });
