@@ -73,7 +73,8 @@ def test_what_is_laid_is_all_that_serving_needs_but_what_is_exported(tmp_path):
     laid = contents(tmp_path / "model_repository")
     shipped = contents(SHIPPED)
     assert laid == {name: shipped[name] for name in laid}
-    assert {"brain_tumour/1/model.onnx", "brain_mri/card.json", "brain_mri/configs/gpu.pbtxt"} <= laid.keys()
+    trained = {f"brain_tumour/{name}" for name in ("1/model.onnx", "1/card.json", "2/model.onnx", "card.json")}
+    assert {*trained, "brain_mri/card.json", "brain_mri/configs/gpu.pbtxt"} <= laid.keys()
     assert [name for name in laid if name.startswith(("brain_mri/1", "he_tissue/1"))] == []
 
 
