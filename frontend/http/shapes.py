@@ -112,13 +112,12 @@ class UndeterminedShape(_Shape):
 
 
 class ClassificationResult(_Result):
-    """One label for the whole picture, or no label and the reason."""
+    """One label for the whole picture, or no label and the reason, which results of older versions lack."""
 
     task: Literal["classification"]
     label: str | None
     probabilities: dict[str, float] | None
     undetermined: UndeterminedShape | None = None
-    """Null in results of older versions."""
 
 
 class PointShape(_Shape):

@@ -90,19 +90,27 @@ def test_record_and_card_name_the_graph(version):
     assert record["source"]["package"] == "oncoserve training"
 
 
+STATED = {
+    "class accuracy where it answers": "class accuracy where it answers",
+    "of slices with a tumour get an answer": "answers, slices with a tumour",
+    "of the masks peak on the tumour, where it answers": "peak on the tumour where it answers",
+    "mean Dice of the outline, where it answers": "Dice of the outline where it answers",
+    "expected calibration error": "expected calibration error of all",
+    "of another source's slices without a tumour are called one": "slices without a tumour called one",
+}
+"""The card's figures, and what the training calls them."""
+
+
 def test_the_card_has_the_limits_and_figures_that_the_training_recorded():
     card = json.loads((MODEL / "card.json").read_bytes())
     training = json.loads((MODEL / "2/export.json").read_bytes())["training"]
-    limits = training["limits"]
-    stated = card["delineation"]
+    limits, stated = training["limits"], card["delineation"]
     assert (stated["least_mask"], stated["least_seen"], stated["least_probability"], stated["most_strangeness"]) == (
-        pytest.approx((limits["mask"], limits["seen"], limits["probability"], limits["strangeness"]), abs=1e-3)
+        pytest.approx((limits["mask"], limits["seen"], limits["probability"], limits["strangeness"]), abs=1e-4)
     )
+    shares = [limits[f"{name}_coverage"] for name in ("strangeness", "seen", "probability")]
+    assert stated["coverage"] == pytest.approx(prod(shares), abs=1e-3)
     figures = {each["metric"]: each["value"] for each in card["performance"]}
-    test = training["test"]
-    assert figures["class accuracy where it answers"] == pytest.approx(
-        test["class accuracy where it answers"]["value"], abs=1e-3
-    )
-    assert figures["mean Dice of the outline, where it answers"] == pytest.approx(
-        test["Dice of the outline where it answers"]["value"], abs=1e-3
-    )
+    strangers = figures.pop("of pictures that are no brain slice get a class")
+    assert strangers == pytest.approx(training["resemblance"]["strangers given a class, the others"], abs=1e-3)
+    assert figures == pytest.approx({name: training["test"][own]["value"] for name, own in STATED.items()}, abs=1e-3)
