@@ -78,3 +78,10 @@ def test_a_picture_that_is_no_slice_gets_no_class_and_no_mark(visit):
     expect(page.locator("#bars")).to_be_hidden()
     expect(page.get_by_role("switch")).to_have_count(0)
     assert not outlined(page)
+
+
+def test_samples_of_another_model_are_named_by_its_classes(visit):
+    """It has one that this model lacks."""
+    page, _ = visit
+    page.get_by_role("radio", name="Brain MRI tumour delineation").check()
+    expect(page.get_by_role("region", name="Sample pictures")).to_contain_text("Labelled no tumour")

@@ -41,7 +41,7 @@ def quantise(graph: bytes, grey: Array) -> bytes:
 
 def gate(exact: dict[str, float], quantised: dict[str, float]) -> tuple[dict[str, dict[str, float]], list[str]]:
     """What each figure loses and how much it may; the names of those that lose more."""
-    signs = {name: -1 if name in LOWER else 1 for name in GATED if name in exact}
+    signs: dict[str, int] = {name: -1 if name in LOWER else 1 for name in GATED if name in exact}
     checks = {
         name: {"value": sign * (exact[name] - quantised[name]), "limit": LARGEST_LOSS} for name, sign in signs.items()
     }
