@@ -56,6 +56,8 @@ def service_processes(*pids: int) -> dict[str, psutil.Process]:
 
 
 def _name(process: psutil.Process) -> str:
-    """A process's role; for a backend process with the model that it runs, whose file is its first argument."""
-    is_backend = role(process) == BACKEND
-    return f"backend of {Path(process.cmdline()[1]).parent.parent.name}" if is_backend else role(process)
+    """A process's role; for a backend process with the model and version that it runs, as its first argument says."""
+    if role(process) != BACKEND:
+        return role(process)
+    version = Path(process.cmdline()[1]).parent
+    return f"backend of {version.parent.name} {version.name}"

@@ -20,8 +20,8 @@ async def test_a_sound_service_makes_no_unexpected_error(frontend, triton):
     assert any(kind.startswith("hung up") for kind in kinds)
     assert any(status.startswith("4") for _, status in traffic.tally.counts)
     assert {trend.process for trend in trends(watch.samples)} == {
-        "frontend", "serving process", "launcher", "tritonserver", "backend of brain_mri", "backend of brain_tumour",
-        "backend of he_tissue",
+        "frontend", "serving process", "launcher", "tritonserver", "backend of brain_mri 1",
+        "backend of brain_tumour 1", "backend of brain_tumour 2", "backend of he_tissue 1",
     }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def test_it_keeps_everything_in_its_data_folder_and_the_next_start_has_nothing_t
     assert "he_tissue: wrote model_repository/he_tissue/1/model.onnx" in service.output()
     written = {path: path.stat().st_mtime_ns for path in (data / "model_repository").rglob("*") if path.is_file()}
     done = oncoserve("models", "export")
-    models = ("brain_mri", "he_tissue", "brain_tumour")
+    models = ("brain_mri", "he_tissue", "brain_tumour 1", "brain_tumour 2")
     assert done.stdout.splitlines() == [f"{model}: up to date" for model in models], done.stderr
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
