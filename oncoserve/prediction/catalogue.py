@@ -118,13 +118,12 @@ class Catalogue:
     async def refresh(self) -> Snapshot:
         """Look again, and keep what was found. Never raises for what the server or the cards do."""
         try:
-            states = await self._backend.models()
+            found = await self._compare(await self._backend.models())
         except PlatformError as error:
-            # The models stay known: a request then gets the error of the server that is away, not "unknown model".
+            # Also where the server went away between two questions of one look. The models stay known: a request then
+            # gets the error of the server that is away, not "unknown model", and what is stored is answered.
             known = self.snapshot.versions
             found = Snapshot(reachable=False, versions=known, problems={SERVER: error.detail})
-        else:
-            found = await self._compare(states)
         if found.problems != self.snapshot.problems or found.ready != self.snapshot.ready:
             log.info("models", extra={"ready": sorted(found.models), "not_ready": dict(found.problems)})
         self.snapshot = found
@@ -132,6 +131,11 @@ class Catalogue:
         return found
 
     async def _compare(self, states: Sequence[ModelState]) -> Snapshot:
+        """What the server's models are beside the cards.
+
+        Raises:
+            InferenceUnavailable: the server has gone away meanwhile.
+        """
         cards, problems = await asyncio.to_thread(read_cards, self._folder)
         known = {state.name: state for state in states}
         names = sorted(cards.keys() | known.keys())
@@ -157,6 +161,8 @@ class Catalogue:
             if state is None:
                 return f"the inference server has not loaded it; if that stays so, its log says why: {error.reason}"
             return error.reason
+        except InferenceUnavailable:
+            raise
         except (PlatformError, ValueError) as error:
             return error.detail if isinstance(error, PlatformError) else str(error)
 

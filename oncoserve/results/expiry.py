@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -158,8 +159,8 @@ async def sweeping(sweeper: Sweeper, folder: Path) -> AsyncIterator[None]:
         yield
         return
     threads = CpuThreads(1)  # its own, since it may wait for the disk for ever
-    with contextlib.ExitStack() as held:
-        task = asyncio.create_task(_sweep_for_ever(sweeper, folder, threads, held))
+    with contextlib.closing(_Lock(folder)) as lock:
+        task = asyncio.create_task(_sweep_for_ever(sweeper, lock, threads))
         try:
             yield
         finally:
@@ -168,14 +169,11 @@ async def sweeping(sweeper: Sweeper, folder: Path) -> AsyncIterator[None]:
                 await task
 
 
-async def _sweep_for_ever(sweeper: Sweeper, folder: Path, threads: CpuThreads, held: contextlib.ExitStack) -> None:
-    lock: IO[str] | None = None
+async def _sweep_for_ever(sweeper: Sweeper, lock: "_Lock", threads: CpuThreads) -> None:
     while True:
         began = time.monotonic()
         try:
-            if lock is None and (lock := await threads.run(_lock, folder)):
-                held.enter_context(lock)
-            if lock is not None:
+            if await threads.run(lock.take):
                 await sweeper.sweep(threads)
         except (OSError, JobsUnavailable):
             log.exception("results could not be removed")  # the next sweep may succeed
@@ -183,14 +181,41 @@ async def _sweep_for_ever(sweeper: Sweeper, folder: Path, threads: CpuThreads, h
         await asyncio.sleep(max(SHORTEST_PAUSE_S, min(PAUSE_PER_SWEEP * took_s, LONGEST_PAUSE_S)))
 
 
-def _lock(folder: Path) -> IO[str] | None:
-    """The lock, held until the file is closed or the process ends; None while another has it or nothing is stored."""
-    if not folder.is_dir():
-        return None
-    file = (folder / LOCK).open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+class _Lock:
+    """The lock on the results, which one process holds: taken in a thread, let go whatever the thread is doing.
+
+    Args:
+        folder: of the results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[str] | None = None
+        self._over = False
+        self._deciding = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether it is held now; another process may have it, or nothing is stored yet."""
+        if self._file is not None:
+            return True
+        if not self._folder.is_dir():
+            return False
+        file = (self._folder / LOCK).open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        with self._deciding:
+            if self._over:
+                file.close()
+            else:
+                self._file = file
+        return not self._over
+
+    def close(self) -> None:
+        """Let it go for good."""
+        with self._deciding:
+            self._over = True
+            if self._file is not None:
+                self._file.close()

@@ -151,6 +151,23 @@ async def test_server_away_and_back(tmp_path):
     assert (await catalogue.refresh()).ready
 
 
+async def test_a_server_that_goes_away_between_two_questions_is_away_and_its_models_stay_known(tmp_path):
+    """Else stored answers, which need no server, would be refused until it is back."""
+    backend, catalogue = await look(tmp_path)
+    listed = backend.models
+
+    async def models():
+        states = await listed()
+        backend.reachable = False
+        return states
+
+    backend.models = models
+    assert (await catalogue.refresh()).problems.keys() == {"inference_server"}
+    assert catalogue.get("tiny").name == "tiny"
+    backend.models, backend.reachable = listed, True
+    assert (await catalogue.refresh()).ready
+
+
 async def test_a_model_that_does_not_answer_leaves_the_other(tmp_path):
     backend, catalogue = await look(tmp_path, classifier("a"), classifier("b"), cards=[card("a"), card("b")])
     assert catalogue.answers("a")

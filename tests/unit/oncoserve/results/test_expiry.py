@@ -1,7 +1,10 @@
 import asyncio
 import contextlib
+import fcntl
+import gc
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -157,6 +160,36 @@ async def test_of_several_processes_one_sweeps_and_another_takes_over(store, swi
             await stack.aclose()
             await gone(save_expired(store))
             assert swept[-1] is second
+
+
+async def test_an_end_while_the_lock_is_being_taken_lets_it_go(store, monkeypatch):
+    store.folder.mkdir(parents=True)
+    asked, answer, done = threading.Event(), threading.Event(), threading.Event()
+    take = fcntl.flock
+
+    def slow(file, how):
+        asked.set()
+        answer.wait(60)
+        take(file, how)
+
+    taken = expiry._Lock.take
+
+    def told(lock):
+        try:
+            return taken(lock)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(expiry.fcntl, "flock", slow)
+    monkeypatch.setattr(expiry._Lock, "take", told)
+    async with sweeping(sweeper(store), store.folder):
+        assert await asyncio.to_thread(asked.wait, 60)
+    answer.set()
+    assert await asyncio.to_thread(done.wait, 60)
+    monkeypatch.undo()
+    with contextlib.closing(expiry._Lock(store.folder)) as another:
+        assert another.take()
+    gc.collect()  # a file that nobody closed would be told, and is an error here
 
 
 async def test_nothing_runs_when_results_stay_for_ever(tmp_path):
