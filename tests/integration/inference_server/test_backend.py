@@ -9,6 +9,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
+from inference_server.model_keeper import CANARY_EVERY_S
 from testbed import tiny_models
 from tests.integration.inference_server.calls import probabilities, statistics, tensor
 
@@ -43,7 +44,7 @@ def test_concurrent_callers_share_executions_and_each_gets_its_own_answer(client
     images = tiny_models.random_images(callers)
     expected = tiny_models.expected_probabilities(images)
     assert np.unique(expected.round(4), axis=0).shape[0] == callers, "the inputs must be told apart"
-    inferences, executions = statistics(client, "tiny")
+    before, began = statistics(client, "tiny"), time.monotonic()
 
     def call(number):
         size = 1 + number % 3  # several images in one request, too
@@ -55,9 +56,10 @@ def test_concurrent_callers_share_executions_and_each_gets_its_own_answer(client
 
     with ThreadPoolExecutor(callers) as pool:
         sent = sum(pool.map(call, range(callers)))
-    more_inferences, more_executions = np.subtract(statistics(client, "tiny"), (inferences, executions))
-    assert more_inferences == sent
-    assert more_executions < sent / 2
+    inferences, executions = np.subtract(statistics(client, "tiny"), before)
+    canaries = inferences - sent  # the launcher's, which Triton counts as well: one image, perhaps executed alone
+    assert 0 <= canaries <= 1 + (time.monotonic() - began) / CANARY_EVERY_S
+    assert executions - canaries < sent / 2
 
 
 def test_one_bad_request_of_a_batch_fails_alone(client, tiny_triton):
