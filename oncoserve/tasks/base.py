@@ -262,7 +262,13 @@ class Task(Protocol):
 
 
 class OneRequest:
-    """The part of a `Task` that is the same wherever a picture is one request, at the model's size."""
+    """The part of a `Task` that is the same wherever a picture is one request, at the model's size.
+
+    Such a result reads the same whenever it is read.
+    """
+
+    view: ClassVar[type[Parameters]] = Parameters
+    all_renderings: ClassVar[tuple[Rendering, ...]]
 
     def demand(self, header: Header, parameters: Parameters) -> Demand:
         """One request, at the model's size."""
@@ -273,3 +279,13 @@ class OneRequest:
         """Next to nothing."""
         del document, text
         return 0
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """All of them."""
+        del card
+        return self.all_renderings
+
+    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
+        """Nothing changes."""
+        del stored, view
+        return {}

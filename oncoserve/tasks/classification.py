@@ -17,7 +17,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.resize import resize
 from oncoserve.tasks.base import (
-    Layer,
     OneRequest,
     OverlayOptions,
     Parameters,
@@ -27,7 +26,7 @@ from oncoserve.tasks.base import (
     TaskResult,
 )
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
+from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.undetermined import Undetermined, unlike_training
 
@@ -40,18 +39,7 @@ NO_CLASS: Final[dict[str, Any]] = {"label": None, "probabilities": None}
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the saliency map over the picture; the stronger, the more opaque."""
-    return draw_heat(stored, _saliency(stored), options)
-
-
-def _saliency(stored: Stored) -> NDArray[np.float32]:
-    if SALIENCY_FILE not in stored.files:  # there was no answer
-        return NO_HEAT
-    saliency: NDArray[np.float32] = np.load(io.BytesIO(stored.files[SALIENCY_FILE]), allow_pickle=False)
-    return saliency.astype(np.float32)
-
-
-def _layer(stored: Stored) -> NDArray[np.uint8]:
-    return grid(_saliency(stored), stored.document["image"])
+    return draw_heat(stored, stored_heat(stored, SALIENCY_FILE), options)
 
 
 class Classification(OneRequest):
@@ -62,7 +50,6 @@ class Classification(OneRequest):
 
     kind: ClassVar[str] = "classification"
     parameters: ClassVar[type[Parameters]] = Parameters
-    view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -70,7 +57,7 @@ class Classification(OneRequest):
             "The picture under its saliency map",
             OverlayOptions,
             draw_overlay,
-            layer=Layer("heat", _layer, legend),
+            layer=heat_layer(SALIENCY_FILE),
         ),
     )
 
@@ -104,11 +91,6 @@ class Classification(OneRequest):
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """The overlay, where the model gives a saliency map."""
         return self.all_renderings if card.saliency else ()
-
-    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
-        """Nothing changes."""
-        del stored, view
-        return {}
 
 
 class ClassificationPlan:

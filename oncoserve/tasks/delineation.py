@@ -1,6 +1,5 @@
 """One label for the whole picture, and the outline of what it is of; or no label, and the reason."""
 
-import io
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -15,7 +14,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.base import (
-    Layer,
     OneRequest,
     OverlayOptions,
     Parameters,
@@ -36,7 +34,8 @@ from oncoserve.tasks.classification import (
     strangeness_mismatches,
     to_npy,
 )
-from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
+from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
+from oncoserve.tasks.marks import draw_cross, strokes
 from oncoserve.tasks.outline import Outline, cut
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.geojson import Export, feature_collection
@@ -68,8 +67,8 @@ class DelineationParameters(Parameters):
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the mask's probabilities over the picture, with the outline and a cross at the peak in the class's colour."""
-    alpha = round(255 * options.opacity)
-    return draw_heat(stored, _heat(stored), options, lambda layer, top: _mark(layer, top, stored, alpha))
+    mark = partial(_mark, stored=stored, opacity=options.opacity)
+    return draw_heat(stored, stored_heat(stored, MASK_FILE), options, mark)
 
 
 def draw_mask(stored: Stored, options: RenderingOptions) -> Image.Image:
@@ -102,23 +101,12 @@ def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
     return feature_collection(_labels(stored), place, {OUTLINED: kind}, export)
 
 
-def _heat(stored: Stored) -> NDArray[np.float32]:
-    if MASK_FILE not in stored.files:  # there was no answer
-        return NO_HEAT
-    mask: NDArray[np.float16] = np.load(io.BytesIO(stored.files[MASK_FILE]), allow_pickle=False)
-    return mask.astype(np.float32)
-
-
 def _labels(stored: Stored) -> NDArray[np.uint8]:
     """(h, w) uint8 on a grid over the picture; nothing where the result has no outline."""
     image, found = stored.document["image"], stored.document["localisation"] or NOWHERE
     if not found["outline"]:
         return np.zeros((1, 1), np.uint8)
-    return cut(_heat(stored), (image["width"], image["height"]), found["least_mask"]).astype(np.uint8)
-
-
-def _layer(stored: Stored) -> NDArray[np.uint8]:
-    return grid(_heat(stored), stored.document["image"])
+    return cut(stored_heat(stored, MASK_FILE), (image["width"], image["height"]), found["least_mask"]).astype(np.uint8)
 
 
 def _class_of(stored: Stored) -> Classification:
@@ -134,7 +122,6 @@ class Delineation(OneRequest):
 
     kind: ClassVar[str] = "delineation"
     parameters: ClassVar[type[Parameters]] = DelineationParameters
-    view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -142,7 +129,7 @@ class Delineation(OneRequest):
             "The picture under what the model sees, with its outline",
             OverlayOptions,
             draw_overlay,
-            layer=Layer("heat", _layer, legend),
+            layer=heat_layer(MASK_FILE),
         ),
         Rendering("mask.png", "image/png", "What is outlined, as a palette picture", RenderingOptions, draw_mask),
         Rendering(
@@ -172,16 +159,6 @@ class Delineation(OneRequest):
     def plan(self, picture: Picture, model: ServedModel, parameters: DelineationParameters) -> "DelineationPlan":
         """Start work on a picture."""
         return DelineationPlan(picture, model, parameters.mm_per_px)
-
-    def renderings(self, card: Card) -> tuple[Rendering, ...]:
-        """All of them."""
-        del card
-        return self.all_renderings
-
-    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
-        """Nothing changes."""
-        del stored, view
-        return {}
 
 
 class DelineationPlan(ClassificationPlan):
@@ -256,25 +233,14 @@ def _warnings(outline: Outline, reading: Reading) -> tuple[Warn, ...]:
     return (Warn("several_regions", message),)
 
 
-def _mark(layer: Image.Image, first_row: int, stored: Stored, alpha: int) -> None:
-    """Draw the outline and a cross at the peak, each with a dark rim so that it shows on any picture.
-
-    Args:
-        layer: the rows of the overlay from `first_row` on.
-        first_row: of the ORIGINAL.
-        stored: the result.
-        alpha: opacity, 0-255.
-    """
-    found, image = stored.document["localisation"] or NOWHERE, stored.document["image"]
+def _mark(layer: Image.Image, first_row: int, stored: Stored, opacity: float) -> None:
+    """Draw the outline and a cross at the peak on the rows of the overlay from `first_row` on."""
+    found = stored.document["localisation"] or NOWHERE
     if not found["outline"]:
         return
-    draw = ImageDraw.Draw(layer)
-    unit = max(1, round(max(image["width"], image["height"]) / 300))  # a hairline, whatever the picture's size
-    x, y = found["peak"]["x"], found["peak"]["y"] - first_row
-    rings = [[(px, py - first_row) for px, py in ring] for polygon in found["outline"] for ring in polygon]
-    for colour, rim in (((0, 0, 0, alpha), unit), ((*_class_of(stored).colour, alpha), 0)):
-        width, arm = unit + 2 * rim, 4 * unit + rim
+    draw, peak = ImageDraw.Draw(layer), found["peak"]
+    rings = [[(x, y - first_row) for x, y in ring] for polygon in found["outline"] for ring in polygon]
+    for stroke in strokes(stored.document["image"], _class_of(stored).colour, opacity):
         for ring in rings:
-            draw.line(ring, fill=colour, width=width)
-        draw.line((x - arm, y, x + arm, y), fill=colour, width=width)
-        draw.line((x, y - arm, x, y + arm), fill=colour, width=width)
+            draw.line(ring, fill=stroke.ink, width=stroke.width)
+        draw_cross(draw, peak["x"], peak["y"] - first_row, stroke)

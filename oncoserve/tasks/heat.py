@@ -1,5 +1,6 @@
 """Maps of 0 to 1 as colours over a picture."""
 
+import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oncoserve.pictures.bands import bands
-from oncoserve.tasks.base import OverlayOptions, Stored
+from oncoserve.tasks.base import Layer, OverlayOptions, Stored
 from oncoserve.tasks.card import Card
 
 GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map has a few cells, and this shows all of it
@@ -16,6 +17,24 @@ GRID_SIDE = 1024  # pixels of the viewer's layer along its longer side: a map ha
 # A sequential map from black over red and yellow to white: order stays readable without colour vision.
 HEAT = np.array([[0, 0, 0], [120, 0, 40], [220, 50, 0], [255, 170, 0], [255, 255, 200]], dtype=np.float32)
 NO_HEAT = np.zeros((1, 1), dtype=np.float32)  # a map of nothing
+
+
+def stored_heat(stored: Stored, file: str) -> NDArray[np.float32]:
+    """(h, w) float32, 0 to 1, as a result keeps it; a map of nothing where the model was not asked.
+
+    Args:
+        stored: the result.
+        file: an .npy file of it: floating point, or uint8 for 0 to 255.
+    """
+    if file not in stored.files:
+        return NO_HEAT
+    values: NDArray[Any] = np.load(io.BytesIO(stored.files[file]), allow_pickle=False)
+    return (values / 255 if values.dtype == np.uint8 else values).astype(np.float32)
+
+
+def heat_layer(file: str) -> Layer:
+    """The layer of such a file."""
+    return Layer("heat", lambda stored: grid(stored_heat(stored, file), stored.document["image"]), legend)
 
 
 def draw_heat(
@@ -41,7 +60,7 @@ def draw_heat(
     size = stored.document["image"]["width"], stored.document["image"]["height"]
     drawn = Image.new("RGBA" if picture is None else "RGB", size, None)  # not filled: every pixel is written
     for top, bottom in bands(size[1]):
-        layer = heat_layer(strengths(values, size, (top, bottom)), options.opacity)
+        layer = coloured(strengths(values, size, (top, bottom)), options.opacity)
         if mark is not None:
             mark(layer, top)
         if picture is not None:
@@ -84,7 +103,7 @@ def legend(card: Card) -> dict[str, Any]:
     return {"colours": ["#" + "".join(f"{part:02x}" for part in stop) for stop in HEAT.astype(int).tolist()]}
 
 
-def heat_layer(strength: NDArray[np.uint8], opacity: float) -> Image.Image:
+def coloured(strength: NDArray[np.uint8], opacity: float) -> Image.Image:
     """Colour a map; the stronger, the more opaque.
 
     Args:

@@ -1,6 +1,5 @@
 """One label for the whole picture, and where the model sees the tumour: a heatmap, its peak and a box."""
 
-import io
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +14,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Picture, rgb_of
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.base import (
-    Layer,
     OneRequest,
     OverlayOptions,
     Parameters,
@@ -36,7 +34,8 @@ from oncoserve.tasks.classification import (
     in_words,
     to_npy,
 )
-from oncoserve.tasks.heat import NO_HEAT, draw_heat, grid, legend
+from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
+from oncoserve.tasks.marks import draw_cross, strokes
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 
 HEATMAP = "heatmap"
@@ -47,19 +46,8 @@ NOWHERE: dict[str, Any] = {"certainty": 0.0, "box": None}  # what is drawn of a 
 
 def draw_overlay(stored: Stored, options: OverlayOptions) -> Image.Image:
     """Lay the heatmap over the picture, with the box and a cross at the peak in the colour of the class."""
-    alpha = round(255 * options.opacity)
-    return draw_heat(stored, _heat(stored), options, lambda layer, top: _mark(layer, top, stored, alpha))
-
-
-def _heat(stored: Stored) -> NDArray[np.float32]:
-    if HEATMAP_FILE not in stored.files:  # there was no answer
-        return NO_HEAT
-    levels: NDArray[np.uint8] = np.load(io.BytesIO(stored.files[HEATMAP_FILE]), allow_pickle=False)
-    return (levels / 255).astype(np.float32)
-
-
-def _layer(stored: Stored) -> NDArray[np.uint8]:
-    return grid(_heat(stored), stored.document["image"])
+    mark = partial(_mark, stored=stored, opacity=options.opacity)
+    return draw_heat(stored, stored_heat(stored, HEATMAP_FILE), options, mark)
 
 
 def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
@@ -90,7 +78,6 @@ class Localisation(OneRequest):
 
     kind: ClassVar[str] = "localisation"
     parameters: ClassVar[type[Parameters]] = Parameters
-    view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -98,7 +85,7 @@ class Localisation(OneRequest):
             "The picture under its heatmap and box",
             OverlayOptions,
             draw_overlay,
-            layer=Layer("heat", _layer, legend),
+            layer=heat_layer(HEATMAP_FILE),
         ),
         Rendering(
             "polygons.geojson",
@@ -132,16 +119,6 @@ class Localisation(OneRequest):
         """Start work on a picture; there are no parameters."""
         del parameters
         return LocalisationPlan(picture, model)
-
-    def renderings(self, card: Card) -> tuple[Rendering, ...]:
-        """All of them."""
-        del card
-        return self.all_renderings
-
-    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
-        """Nothing changes."""
-        del stored, view
-        return {}
 
 
 class LocalisationPlan(ClassificationPlan):
@@ -205,28 +182,18 @@ class LocalisationPlan(ClassificationPlan):
         return tuple(found)
 
 
-def _mark(layer: Image.Image, first_row: int, stored: Stored, alpha: int) -> None:
-    """Draw the box and a cross at the peak, each with a dark rim so that it shows on any picture.
-
-    Args:
-        layer: the rows of the overlay from `first_row` on.
-        first_row: of the ORIGINAL.
-        stored: the result.
-        alpha: opacity, 0-255.
-    """
-    found, image = stored.document["localisation"] or NOWHERE, stored.document["image"]
+def _mark(layer: Image.Image, first_row: int, stored: Stored, opacity: float) -> None:
+    """Draw the box and a cross at the peak on the rows of the overlay from `first_row` on."""
+    found = stored.document["localisation"] or NOWHERE
     if not found["box"]:
         return
-    draw = ImageDraw.Draw(layer)
-    unit = max(1, round(max(image["width"], image["height"]) / 300))  # a hairline, whatever the picture's size
-    x, y = found["peak"]["x"], found["peak"]["y"] - first_row
+    draw, peak = ImageDraw.Draw(layer), found["peak"]
     left, top, right, bottom = _corners(found["box"])
     top, bottom = top - first_row, bottom - first_row
-    for colour, rim in (((0, 0, 0, alpha), unit), ((*rgb_of(_tumour(stored).colour), alpha), 0)):
-        width, arm = unit + 2 * rim, 4 * unit + rim
-        draw.rectangle((left - rim, top - rim, right + rim, bottom + rim), outline=colour, width=width)
-        draw.line((x - arm, y, x + arm, y), fill=colour, width=width)
-        draw.line((x, y - arm, x, y + arm), fill=colour, width=width)
+    for stroke in strokes(stored.document["image"], rgb_of(_tumour(stored).colour), opacity):
+        rim = stroke.rim
+        draw.rectangle((left - rim, top - rim, right + rim, bottom + rim), outline=stroke.ink, width=stroke.width)
+        draw_cross(draw, peak["x"], peak["y"] - first_row, stroke)
 
 
 def _corners(box: dict[str, float]) -> tuple[float, float, float, float]:

@@ -43,13 +43,11 @@ def unlike_training(strangeness: float, most: float) -> Undetermined | None:
         strangeness: how unlike it is, as the model says.
         most: the limit.
     """
-    if strangeness <= most:
-        return None
     text = (
-        f"The picture is unlike those that the model was trained on: strangeness {_beside(strangeness, most)}. "
+        "The picture is unlike those that the model was trained on: strangeness {}. "
         "Whatever the model said of it would mean nothing."
     )
-    return Undetermined(UNLIKE_TRAINING, text, _rounded(strangeness), most)
+    return _beyond(UNLIKE_TRAINING, text, strangeness, most) if strangeness > most else None
 
 
 def nothing_seen(certainty: float, least: float) -> Undetermined | None:
@@ -59,13 +57,8 @@ def nothing_seen(certainty: float, least: float) -> Undetermined | None:
         certainty: of the mask where it is highest, 0 to 1.
         least: the limit.
     """
-    if certainty >= least:
-        return None
-    text = (
-        f"The model sees no tumour that it could name: its mask reaches {_beside(certainty, least)}. "
-        "That does not mean that there is none."
-    )
-    return Undetermined(NOTHING_SEEN, text, _rounded(certainty), least)
+    text = "The model sees no tumour that it could name: its mask reaches {}. That does not mean that there is none."
+    return _beyond(NOTHING_SEEN, text, certainty, least) if certainty < least else None
 
 
 def classes_close(probability: float, least: float) -> Undetermined | None:
@@ -75,18 +68,12 @@ def classes_close(probability: float, least: float) -> Undetermined | None:
         probability: of the most probable class, 0 to 1.
         least: the limit.
     """
-    if probability >= least:
-        return None
-    text = f"No class is probable enough to be named: the most probable has {_beside(probability, least)}."
-    return Undetermined(CLASSES_CLOSE, text, _rounded(probability), least)
+    text = "No class is probable enough to be named: the most probable has {}."
+    return _beyond(CLASSES_CLOSE, text, probability, least) if probability < least else None
 
 
-def _beside(value: float, limit: float) -> str:
-    """What was met and the limit, with three digits or with as many as tell the two apart."""
+def _beyond(code: str, text: str, value: float, limit: float) -> Undetermined:
+    """A reason in whose text value and limit stand with three digits, or with as many as tell the two apart."""
     pairs = ((f"{value:.{digits}g}", f"{limit:.{digits}g}") for digits in range(3, 18))
     met, bound = next((pair for pair in pairs if pair[0] != pair[1]), (str(value), str(limit)))
-    return f"{met}, and {bound} is the limit"
-
-
-def _rounded(value: float) -> float:
-    return round(value, 6)
+    return Undetermined(code, text.format(f"{met}, and {bound} is the limit"), round(value, 6), limit)
