@@ -6,13 +6,15 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from oncoserve.keys import new_key
 from testbed import chromium
 from testbed.servers import PROJECT, FrontendServer
-from tests.browser.reading import PATIENCE_MS
+from tests.browser.reading import PATIENCE_MS, settle, wait_for_objects
+from tests.browser.tissue import HE, UM_PER_PX
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -172,3 +174,24 @@ def visitor(browser):
 def visit(visitor, frontend):
     """The page on the project's models, and what was seen: `page, seen = visit`."""
     return visitor.open(frontend)
+
+
+@pytest.fixture(scope="package")
+def result(frontend):
+    """The id of a result of the H&E sample in which all three classes are seen."""
+    address = f"{frontend.url}/v1/models/he_tissue/predict"
+    answer = httpx.post(address, files={"image": HE.read_bytes()}, data={"um_per_px": UM_PER_PX}, timeout=60)
+    return answer.json()["id"]
+
+
+@pytest.fixture
+def asked(visitor, frontend, result):
+    """The page on that result, nothing excluded, its objects there, and movements done at once."""
+    for threshold in (0.5, 0.8):
+        address = f"{frontend.url}/v1/results/{result}/corrections"
+        httpx.put(address, params={"threshold": threshold}, json={"excluded": []}).raise_for_status()
+    page, seen = visitor.open(frontend, f"/#result={result}", reduced_motion="reduce")
+    wait_for_objects(page)
+    expect(page.locator("#objects")).to_be_visible()
+    settle(page)
+    return page, seen

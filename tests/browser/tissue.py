@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+import shapely
 from playwright.sync_api import Page
 
 from testbed.servers import PROJECT
@@ -31,3 +33,15 @@ def api(page: Page, **view: object) -> dict:
 
 def shown_areas(page: Page) -> dict[str, dict[str, float]]:
     return {name: {key: row[key] for key in ("mm2", "fraction")} for name, row in areas(page).items()}
+
+
+def largest(page: Page) -> tuple[str, tuple[float, float]]:
+    """The largest lumen: its title, and a point in it as parts of the picture."""
+    features = page.request.get(f"/v1/results/{result_id(page)}/polygons.geojson").json()["features"]
+    lumens = [each for each in features if each["properties"]["name"].startswith("lumen-")]
+    shapes = [shapely.from_geojson(json.dumps(each["geometry"])) for each in lumens]
+    index = int(np.argmax([shape.area for shape in shapes]))
+    point = shapes[index].representative_point()
+    image = api(page)["image"]
+    title = lumens[index]["properties"]["name"].replace("lumen-", "Lumen ")
+    return title, (point.x / image["width"], point.y / image["height"])
