@@ -1,5 +1,3 @@
-import asyncio
-import contextlib
 import csv
 import dataclasses
 import io
@@ -12,17 +10,12 @@ import pytest
 from PIL import Image
 
 from loadtest.compare import runner, scenarios, tables
-from loadtest.compare.client_processes import AskingOverHttp, ClientProcesses
 from loadtest.compare.contenders import Contender, ours
 from loadtest.compare.environments import LOCKS
-from loadtest.compare.http_load import Target, closed_loop, connect
-from loadtest.compare.photographs import Uploads, base_pictures
+from loadtest.compare.photographs import base_pictures
 from loadtest.compare.runner import DifferentAnswers, Point
 from loadtest.compare.served import without_batching, without_file_name
-from loadtest.compare.window import Window, percentile
 from testbed.servers import PROJECT
-
-ANSWER = b'{"probabilities": {}}'
 
 
 def compare(*arguments, out):
@@ -30,10 +23,6 @@ def compare(*arguments, out):
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=250)
     raw = out / "raw.csv"
     return done, list(csv.DictReader(io.StringIO(raw.read_text()))) if raw.exists() else []
-
-
-def pixels(file):
-    return np.asarray(Image.open(io.BytesIO(file)))
 
 
 def test_servers_are_measured_in_turn(embedded_triton, tmp_path):
@@ -121,145 +110,6 @@ async def test_another_resize_filter_is_not_measured(tmp_path, method):
 def test_the_tiny_model_tells_pictures_apart(tmp_path):
     served = scenarios.tiny(tmp_path, pictures=base_pictures(16))
     assert {max(row) == row[0] for row in served.expected(16)} == {True, False}
-
-
-def test_no_file_comes_twice_and_the_pixels_stay():
-    pictures = base_pictures(2)
-    uploads = [Uploads(pictures), Uploads(pictures)]
-    files = [b"".join(series.take()) for series in uploads for _ in range(6)]
-    assert len(set(files)) == 12
-    for number, file in enumerate(files):
-        assert (pixels(file) == pixels(pictures[number % 2])).all()
-    assert (pixels(pictures[0]) != pixels(pictures[1])).any()
-    assert base_pictures(2) == pictures
-
-
-class Wire:
-    """A server of raw answers; it reads whole requests and keeps their pictures."""
-
-    def __init__(self, reply, *, end=False):
-        self._reply, self._end = reply, end
-        self.files = []
-
-    async def __aenter__(self):
-        self._handlers = []
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.target = Target(self._server.sockets[0].getsockname()[1], "/predict", "picture")
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        await asyncio.gather(*self._handlers)
-
-    async def _serve(self, reader, writer):
-        self._handlers.append(asyncio.current_task())
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                body = await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
-                self.files.append(re.search(rb'name="picture".*?\r\n\r\n(.*)\r\n--', body, re.DOTALL)[1])
-                # In two pieces, as a network may deliver it.
-                writer.write(self._reply[:20])
-                await writer.drain()
-                await asyncio.sleep(0.001)
-                writer.write(self._reply[20:])
-                if self._end:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has had enough
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-def reply(status, body=ANSWER, more=b""):
-    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), more, body)
-
-
-async def test_the_client_sends_whole_pictures_and_counts_answers():
-    picture = base_pictures(1)
-    async with Wire(reply(b"200 OK")) as wire:
-        window = Window(0.3, ramp_s=0)
-        await closed_loop(wire.target, Uploads(picture), 3, window)
-    assert 3 <= len(window.latencies_s) <= len(wire.files)
-    assert window.throughput == len(window.latencies_s) / 0.3
-    assert not window.errors
-    assert len(set(wire.files)) == len(wire.files)
-    assert (pixels(wire.files[-1]) == pixels(picture[0])).all()
-
-
-async def test_several_processes_share_the_asking():
-    async with Wire(reply(b"200 OK")) as wire:
-        with ClientProcesses(AskingOverHttp(wire.target, base_pictures(1), distinct=True), 2) as clients:
-            assert np.isnan(clients.busy)
-            window = Window(0.3, ramp_s=0.2)
-            await clients.closed_loop(3, window)
-    assert len(window.latencies_s) >= 3
-    assert not window.errors
-    assert 0 < clients.busy <= 1
-    assert len(set(wire.files)) == len(wire.files)
-
-
-@pytest.mark.parametrize(
-    ("answer", "end", "error"),
-    [
-        (reply(b"503 Service Unavailable"), False, "503"),
-        (reply(b"500 Internal Server Error", b""), True, "500"),
-        (reply(b"200 OK")[:50], True, "connection lost"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False, "no content-length"),
-    ],
-)
-async def test_the_client_counts_what_is_not_200(answer, end, error):
-    async with Wire(answer, end=end) as wire:
-        window = Window(0.3, ramp_s=0)
-        await closed_loop(wire.target, Uploads(base_pictures(1)), 2, window)
-    assert window.errors[error] >= 2
-    assert window.latencies_s == []
-
-
-@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
-async def test_the_client_keeps_the_connection_unless_told(more):
-    async with Wire(reply(b"200 OK", more=more), end=bool(more)) as wire:
-        connection = await connect(wire.target)
-        wrong, body = await connection.ask(wire.target.request(b"abc", b"def"))
-        assert (wrong, body, connection.closed) == ("", ANSWER, bool(more))
-        connection.close()
-    assert wire.files == [b"abcdef"]
-
-
-async def test_a_closed_connection_is_not_asked():
-    """Its answer would never come."""
-    async with Wire(reply(b"200 OK", more=b"Connection: close\r\n"), end=True) as wire:
-        connection = await connect(wire.target)
-        await connection.ask(wire.target.request(b"abc", b"def"))
-        with pytest.raises(ConnectionError):
-            await connection.ask(wire.target.request(b"abc", b"def"))
-        connection.close()
-
-
-async def test_nobody_listening_is_an_error():
-    window = Window(0.1, ramp_s=0)
-    await closed_loop(Target(1, "/"), Uploads(base_pictures(1)), 1, window)
-    assert window.errors.total() >= 1
-    assert all(error.startswith("connect") for error in window.errors)
-    assert window.latencies_s == []
-
-
-def test_answers_outside_the_window_do_not_count():
-    early, late = Window(10, ramp_s=10), Window(0, ramp_s=0)
-    for window in (early, late):
-        window.record(0)
-        window.record(0, "503")
-    assert (early.latencies_s, late.latencies_s) == ([], [])
-    assert early.errors.total() + late.errors.total() == 0
-    assert early.running()
-    assert not late.running()
-
-
-def test_percentiles():
-    values = [float(value) for value in range(101)]
-    assert [percentile(values, p) for p in (50, 95, 99)] == [50, 95, 99]
-    assert np.isnan(percentile([], 50))
 
 
 def point(turn, server, throughput, p99_ms, errors=0):
