@@ -16,7 +16,7 @@ from model_export.exporters import GPU_FILE, export
 from model_export.half import half_gate
 from model_export.kept.kept_models import Kept, complete
 
-from .test_exporters import TINY, WHEEL, TinyRecipe
+from .conftest import TINY, WHEEL, TinyRecipe
 from .test_half import IMAGES, tiny
 
 
