@@ -1,5 +1,3 @@
-import io
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,72 +8,25 @@ from PIL import Image
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture
-from oncoserve.tasks.base import OverlayOptions, RenderingOptions, ServedModel, Stored
+from oncoserve.tasks.base import OverlayOptions, RenderingOptions
 from oncoserve.tasks.card import Pictures
-from oncoserve.tasks.delineation import (
-    Delineation,
-    DelineationParameters,
-    draw_mask,
-    draw_overlay,
-    write_polygons,
-)
-from oncoserve.tasks.outline import GRID_SIDE, cut
+from oncoserve.tasks.delineation import DelineationParameters, draw_mask, draw_overlay
 from testbed.encoded_pictures import noise
-from testbed.fakes import FP32, card, classifier
-
-TASK = Delineation()
-LIMITS = {"least_mask": 0.4, "least_seen": 0.3, "least_probability": 0.6, "most_strangeness": 2.0}
-CARD = card(task="delineation", delineation=LIMITS | {"coverage": 0.9, "method": "m", "caption": "c", "figures": "f"})
-MASK = TensorSpec("mask", FP32, (8, 8))
-STRANGENESS = TensorSpec("strangeness", FP32, (1,))
-
-
-def configuration(*outputs, classes=3):
-    made = classifier(classes=classes)
-    return replace(made, outputs=(*made.outputs, *outputs))
-
-
-MODEL = ServedModel(CARD, configuration(MASK, STRANGENESS), None, TASK)
-
-
-def grey(size=(80, 160)):
-    return Picture(noise(size).convert("L").convert("RGB"), "PNG")
-
-
-def mask_of(*cells, high=0.9):
-    mask = np.zeros((1, 8, 8), np.float32)
-    for row, column in cells:
-        mask[0, row, column] = high
-    return mask
-
-
-BLOCK = [(row, column) for row in (2, 3, 4) for column in (3, 4)]
-
-
-def answer(mask=None, probabilities=(0.8, 0.15, 0.05), strangeness=0.5):
-    return {
-        "probabilities": np.array([probabilities], np.float32),
-        "mask": mask_of(*BLOCK) if mask is None else mask,
-        "strangeness": np.array([[strangeness]], np.float32),
-    }
-
-
-def result(tensors, picture=None, mm_per_px=None, model=MODEL):
-    plan = TASK.plan(picture or grey(), model, DelineationParameters(mm_per_px=mm_per_px))
-    list(plan.requests())
-    plan.accept(0, tensors)
-    return plan.result()
-
-
-def stored(found, picture=None, orientation=1):
-    picture = picture or grey()
-    image = {"width": picture.width, "height": picture.height, "orientation": orientation}
-    document = {**found.document, "id": "f" * 32, "provenance": {"model": "tiny"}, "image": image}
-    return Stored(document, found.artefacts, CARD, lambda: picture)
-
-
-def polygons_of(here, **options):
-    return json.loads("".join(write_polygons(here, RenderingOptions(**options))))
+from testbed.fakes import FP32, card
+from tests.unit.oncoserve.tasks.delineated import (
+    BLOCK,
+    CARD,
+    MASK,
+    MODEL,
+    STRANGENESS,
+    TASK,
+    answer,
+    configuration,
+    mask_of,
+    polygons_of,
+    result,
+    stored,
+)
 
 
 def test_a_tumour_is_named_outlined_and_measured():
@@ -175,80 +126,6 @@ def test_a_hole_is_no_part_of_the_area():
     assert shapely.Polygon(outer, holes).area == place["area_px"]
 
 
-@pytest.mark.parametrize("size", [(80, 160), (64, 48), (3 * GRID_SIDE, 2 * GRID_SIDE - 7), (9, 11)])
-def test_mask_polygons_and_numbers_are_of_the_same_pixels(size):
-    picture = grey(size)
-    found = result(answer(), picture)
-    here = stored(found, picture)
-    drawn = np.asarray(draw_mask(here, RenderingOptions()))
-    assert drawn.shape == (size[1], size[0])
-    assert np.count_nonzero(drawn) == found.document["localisation"]["area_px"] > 0
-    region, peak = polygons_of(here)["features"]
-    assert shapely.geometry.shape(region["geometry"]).area == np.count_nonzero(drawn)
-    assert region["properties"]["classification"]["name"] == "Class 0"
-    assert region["properties"]["measurements"] == {
-        "Oncoserve: Certainty": 0.8999,
-        "Oncoserve: Area px^2": np.count_nonzero(drawn),
-    }
-    assert peak["geometry"]["type"] == "Point"
-    assert (region["properties"]["name"], peak["properties"]["name"]) == ("class0-1", "Peak")
-
-
-def test_the_grid_of_an_outline_is_bounded_so_that_a_result_stays_small():
-    mask = mask_of(*BLOCK)[0]
-    assert [cut(mask, size, 0.4).shape for size in ((80, 160), (4000, 3000), (9, 5000))] == [
-        (160, 80), (384, GRID_SIDE), (GRID_SIDE, 1),
-    ]  # fmt: skip
-
-
-def test_what_is_drawn_later_is_what_was_measured_whatever_the_card_says_by_then():
-    found = result(answer())
-    changed = CARD.delineation.model_copy(update={"least_mask": 0.8})
-    here = replace(stored(found), card=CARD.model_copy(update={"delineation": changed}))
-    assert np.count_nonzero(draw_mask(here, RenderingOptions())) == found.document["localisation"]["area_px"]
-
-
-def test_polygons_are_in_micrometres_where_the_size_of_a_pixel_is_known():
-    region, _ = polygons_of(stored(result(answer(), mm_per_px=0.5)))["features"]
-    measured = region["properties"]["measurements"]
-    assert measured["Oncoserve: Area \u00b5m^2"] == measured["Oncoserve: Area px^2"] * 500**2
-
-
-def test_polygons_of_a_turned_picture_lie_as_the_file_does():
-    found = result(answer())
-    here, upright = stored(found, orientation=6), found.document["localisation"]
-    region, peak = polygons_of(here)["features"]
-    left, top, right, bottom = shapely.geometry.shape(region["geometry"]).bounds
-    box = upright["box"]
-    assert (left, right) == (box["y"], box["y"] + box["height"])  # upright x runs downwards from the file's bottom
-    assert (top, bottom) == (80 - box["x"] - box["width"], 80 - box["x"])
-    assert peak["geometry"]["coordinates"] == [upright["peak"]["y"], 80 - upright["peak"]["x"]]
-    same, _ = polygons_of(here, frame="upright")["features"]
-    assert same["geometry"]["coordinates"] == upright["outline"][0]
-
-
-def test_an_outline_of_no_named_class_is_grey():
-    here = stored(result(answer(probabilities=(0.4, 0.3, 0.3))))
-    region, _ = polygons_of(here)["features"]
-    assert region["properties"]["classification"] == {
-        "name": "Tumour, kind undetermined", "color": [128, 128, 128],
-    }  # fmt: skip
-    assert draw_mask(here, RenderingOptions()).getpalette()[3:6] == [128, 128, 128]
-
-
-def test_the_overlay_has_the_outline_and_the_cross_and_nothing_without_one():
-    layer = np.asarray(draw_overlay(stored(result(answer())), OverlayOptions(base="none", opacity=1)))
-    colour = (213, 94, 0, 255)  # of class0
-    place = result(answer()).document["localisation"]
-    for x, y in (*place["outline"][0][0][:3], (35, 50), (33, 50), (35, 52)):
-        assert tuple(layer[y, x]) == colour, (x, y)
-    assert layer[140:, :, 3].max() == 0
-    unseen = stored(result(answer(mask_of(*BLOCK, high=0.2))))
-    assert np.asarray(draw_overlay(unseen, OverlayOptions(base="none", opacity=1)))[..., 3].max() < 70
-    assert polygons_of(unseen)["features"] == []
-    assert not np.asarray(draw_mask(unseen, RenderingOptions())).any()
-
-
 def test_a_picture_that_is_none_for_the_model_is_not_asked_about():
     picky = replace(MODEL, card=CARD.model_copy(update={"pictures": Pictures(colour="grey")}))
     for picture, model, code in (
@@ -305,9 +182,3 @@ def test_another_number_of_classes_than_the_cards_is_refused():
 def test_a_model_that_is_none_of_this_task_is_told(made, configured, reason):
     (found,) = TASK.mismatches(made, configured)
     assert found.startswith(reason)
-
-
-def test_the_stored_mask_is_small():
-    (content,) = result(answer()).artefacts.values()
-    assert len(content) < 300
-    assert np.load(io.BytesIO(content)).dtype == np.float16
