@@ -18,7 +18,7 @@ class TensorSpec:
     dtype: np.dtype[Any]
     dims: tuple[int, ...]
 
-    def is_one(self, array: NDArray[Any]) -> bool:
+    def is_batch_of_one(self, array: NDArray[Any]) -> bool:
         """Whether an array is a batch of one such tensor, by its shape."""
         shape = (1, *self.dims)
         return len(array.shape) == len(shape) and all(

@@ -99,7 +99,7 @@ class TritonBackend:
         found = _outputs(answer, model.name, [spec.name for spec in model.outputs])
         for spec in model.outputs:
             array = found[spec.name]
-            fits = spec.is_one(array) and array.dtype == spec.dtype
+            fits = spec.is_batch_of_one(array) and array.dtype == spec.dtype
             if not fits or (array.dtype.kind == "f" and not np.isfinite(array).all()):
                 raise InferenceFailed(model.name)
         return CanaryAnswer()

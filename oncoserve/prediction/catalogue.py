@@ -6,11 +6,12 @@ A model that cannot answer, or that is not what its files say, is not ready, wit
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from oncoserve.errors import InferenceUnavailable, ModelNotFound, ModelNotReady, PlatformError, VersionNotFound
 from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, ModelState
@@ -19,6 +20,8 @@ from oncoserve.prediction.model_files import Cards, Graphs, check_labels, read_c
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import ServedModel, Task
 from oncoserve.tasks.card import Card
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +112,7 @@ class Catalogue:
         await self.refresh()
         if not self.answers(name):
             return False
-        return all(await asyncio.gather(*(vitals.ask(full=full) for vitals in self._vitals[name])))
+        return all(await _together(vitals.ask(full=full) for vitals in self._vitals[name]))
 
     def _problem(self, name: str) -> str:
         """Why the model cannot answer at this moment; empty if it can."""
@@ -139,7 +142,7 @@ class Catalogue:
         cards, problems = await asyncio.to_thread(read_cards, self._folder)
         known = {state.name: state for state in states}
         names = sorted(cards.keys() | known.keys())
-        looks = await asyncio.gather(*(self._look(name, cards.get(name), known.get(name)) for name in names))
+        looks = await _together(self._look(name, cards.get(name), known.get(name)) for name in names)
         models = {name: found for name, found in zip(names, looks, strict=True) if not isinstance(found, str)}
         for name, found in zip(names, looks, strict=True):
             if isinstance(found, str):
@@ -174,10 +177,10 @@ class Catalogue:
             ValueError: one of them is not what its card or its export's record says.
         """
         name = state.name
-        configurations = await asyncio.gather(*(self._backend.configuration(name, each) for each in state.versions))
+        configurations = await _together(self._backend.configuration(name, each) for each in state.versions)
         own = [_own(each, cards.of(each.version)) for each in configurations]
         vitals = [self._canaries.of(each) for each in own]
-        await asyncio.gather(*(each.look(state.executions.get(each.configuration.version, 0)) for each in vitals))
+        await _together(each.look(state.executions.get(each.configuration.version, 0)) for each in vitals)
         self._vitals[name] = vitals
         if problem := self._problem(name):
             raise ModelNotReady(name, problem)
@@ -225,17 +228,32 @@ class Catalogue:
             await self._canaries.stop()
 
 
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each of them gives. Where one fails, the others are ended first: none goes on looking after the look."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _own(configuration: ModelConfiguration, card: Card) -> ModelConfiguration:
     """A version's configuration, with the outputs that are read of it.
 
-    The server has one for all versions. What this one's card does not name is a mistake unless it is another's.
+    The server has one for all versions. Where they differ the task does not see what is another's.
 
     Raises:
-        ValueError: it does not fit the card.
+        ValueError: it does not fit the card, or the card has a part that nobody would read.
     """
     task = _task(card)
     own = configuration.only(task.outputs(card))
-    if mismatches := task.mismatches(card, own if configuration.versions_differ else configuration):
+    unread = sorted(card.parts_of_tasks() - task.parts)
+    mismatches = [
+        f"card.json: expected no {part}, which the task {task.kind} does not read, got one" for part in unread
+    ]
+    if mismatches := mismatches + task.mismatches(card, own if configuration.versions_differ else configuration):
         raise ValueError("; ".join(mismatches))
     return own
 

@@ -20,7 +20,7 @@ def result_id(image_sha256: str, model: ServedModel, parameters: Parameters) -> 
     """
     asked = parameters.model_dump(mode="json")
     question = [image_sha256, READING_RULES, model.name, model.version, model.model_sha256, asked]
-    if model.card.limits:
-        question.append(model.card.limits)
+    if limits := model.task.limits(model.card):
+        question.append(limits)
     text = json.dumps(question, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

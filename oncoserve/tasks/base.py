@@ -228,6 +228,13 @@ class Task(Protocol):
     """What the caller may give when a stored result is read; costs no inference."""
     all_renderings: ClassVar[tuple[Rendering, ...]]
 
+    parts: ClassVar[frozenset[str]]
+    """The card's parts that it reads, of those that only some tasks do."""
+
+    def limits(self, card: Card) -> Mapping[str, float]:
+        """What decides whether an answer names a class; empty where each does. Other limits make other results."""
+        ...
+
     def outputs(self, card: Card) -> frozenset[str]:
         """Names of the outputs that it reads of this model; those of other versions may be configured beside them."""
         ...
@@ -259,33 +266,3 @@ class Task(Protocol):
     def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`
         """The fields of the document that change when a stored result is read with `view`."""
         ...
-
-
-class OneRequest:
-    """The part of a `Task` that is the same wherever a picture is one request, at the model's size.
-
-    Such a result reads the same whenever it is read.
-    """
-
-    view: ClassVar[type[Parameters]] = Parameters
-    all_renderings: ClassVar[tuple[Rendering, ...]]
-
-    def demand(self, header: Header, parameters: Parameters) -> Demand:
-        """One request, at the model's size."""
-        del header, parameters
-        return Demand()
-
-    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
-        """Next to nothing."""
-        del document, text
-        return 0
-
-    def renderings(self, card: Card) -> tuple[Rendering, ...]:
-        """All of them."""
-        del card
-        return self.all_renderings
-
-    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
-        """Nothing changes."""
-        del stored, view
-        return {}

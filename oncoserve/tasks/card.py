@@ -4,7 +4,7 @@ It is that of the newest version. A `card.json` in the folder of another version
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -129,6 +129,9 @@ class Precision(_Part):
     performance: list[Figure]
 
 
+PARTS_OF_TASKS: Final = ("saliency", "localisation", "delineation", "resemblance")
+
+
 class Card(_Part):
     """The clinical meaning of a model."""
 
@@ -155,18 +158,9 @@ class Card(_Part):
     compare_with: Name | None = None
     """The model that answers the same question, with classes that are the same in part at least."""
 
-    @property
-    def most_strangeness(self) -> float | None:
-        """How unlike the training pictures a picture may be; None where the model does not tell how unlike one is."""
-        limiting = self.delineation or self.resemblance
-        return None if limiting is None else limiting.most_strangeness
-
-    @property
-    def limits(self) -> dict[str, float]:
-        """What decides whether an answer names a class; empty where each does."""
-        if self.delineation:
-            return self.delineation.limits
-        return {} if self.most_strangeness is None else {"most_strangeness": self.most_strangeness}
+    def parts_of_tasks(self) -> frozenset[str]:
+        """Names of those parts that it has of those that only some tasks read."""
+        return frozenset(name for name in PARTS_OF_TASKS if getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ No label where the picture is none for the model, or where the model itself tell
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -17,7 +17,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.resize import resize
 from oncoserve.tasks.base import (
-    OneRequest,
     OverlayOptions,
     Parameters,
     Rendering,
@@ -27,6 +26,7 @@ from oncoserve.tasks.base import (
 )
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
+from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.undetermined import Undetermined, unlike_training
 
@@ -50,6 +50,7 @@ class Classification(OneRequest):
 
     kind: ClassVar[str] = "classification"
     parameters: ClassVar[type[Parameters]] = Parameters
+    parts: ClassVar[frozenset[str]] = frozenset({"saliency", "resemblance"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -61,6 +62,10 @@ class Classification(OneRequest):
         ),
     )
 
+    def limits(self, card: Card) -> Mapping[str, float]:
+        """Of how unlike a picture may be, where the card has one."""
+        return {} if card.resemblance is None else {"most_strangeness": card.resemblance.most_strangeness}
+
     def outputs(self, card: Card) -> frozenset[str]:
         """The probabilities, and what the card describes beside them."""
         described = {SALIENCY: card.saliency, STRANGENESS: card.resemblance}
@@ -69,8 +74,6 @@ class Classification(OneRequest):
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
         found = classifier_mismatches(card, configuration)
-        if card.delineation:  # its limits would be taken for those of this task
-            found.append("card.json: expected no delineation, which belongs to the task delineation, got one")
         saliency = configuration.output(SALIENCY)
         if (saliency is None) != (card.saliency is None):
             expected = "no output" if card.saliency is None else "an output"
@@ -131,7 +134,7 @@ class ClassificationPlan:
         del index
         for name in self.outputs:
             spec = self._model.configuration.output(name)
-            if spec is None or not spec.is_one(answer[name]) or not np.isfinite(answer[name]).all():
+            if spec is None or not spec.is_batch_of_one(answer[name]) or not np.isfinite(answer[name]).all():
                 raise InferenceFailed(self._model.name)
         probabilities = answer[PROBABILITIES]
         if probabilities.shape != (1, len(self._model.card.classes)):
@@ -145,7 +148,8 @@ class ClassificationPlan:
         if self._doubts:
             undetermined = Undetermined.of(self._doubts[0]).document()
             return TaskResult({**NO_CLASS, "undetermined": undetermined}, warnings=self._doubts)
-        if strange := self._unlike_training():
+        resemblance = self._model.card.resemblance
+        if resemblance and (strange := self._unlike_training(resemblance.most_strangeness)):
             return TaskResult({**NO_CLASS, "undetermined": strange.document()})
         artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
         return TaskResult({**self._named(), "undetermined": None}, artefacts)
@@ -156,10 +160,9 @@ class ClassificationPlan:
         label = self._model.card.classes[int(probabilities.argmax())].name
         return {"label": label, "probabilities": self._by_class(probabilities)}
 
-    def _unlike_training(self) -> Undetermined | None:
-        """Why no class is named, where the card has a limit and the picture is beyond it."""
-        most = self._model.card.most_strangeness
-        return None if most is None else unlike_training(float(self._answer[STRANGENESS][0, 0]), most)
+    def _unlike_training(self, most: float) -> Undetermined | None:
+        """Why no class is named, where the picture is beyond that limit."""
+        return unlike_training(float(self._answer[STRANGENESS][0, 0]), most)
 
     def _by_class(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
         classes = self._model.card.classes

@@ -1,6 +1,6 @@
 """One label for the whole picture, and the outline of what it is of; or no label, and the reason."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -14,7 +14,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.base import (
-    OneRequest,
     OverlayOptions,
     Parameters,
     Rendering,
@@ -26,6 +25,7 @@ from oncoserve.tasks.base import (
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.card import Delineation as Reading
 from oncoserve.tasks.classification import (
+    NO_CLASS,
     PROBABILITIES,
     STRANGENESS,
     ClassificationPlan,
@@ -36,6 +36,7 @@ from oncoserve.tasks.classification import (
 )
 from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.marks import draw_cross, strokes
+from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.outline import Outline, cut
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.geojson import Export, feature_collection
@@ -122,6 +123,7 @@ class Delineation(OneRequest):
 
     kind: ClassVar[str] = "delineation"
     parameters: ClassVar[type[Parameters]] = DelineationParameters
+    parts: ClassVar[frozenset[str]] = frozenset({"delineation"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -140,6 +142,11 @@ class Delineation(OneRequest):
             write_polygons,
         ),
     )
+
+    def limits(self, card: Card) -> Mapping[str, float]:
+        """Of the mask, of the classes, and of how unlike a picture may be."""
+        assert card.delineation is not None  # noqa: S101 - else the model would not be ready
+        return card.delineation.limits
 
     def outputs(self, card: Card) -> frozenset[str]:
         """All of them."""
@@ -187,30 +194,28 @@ class DelineationPlan(ClassificationPlan):
     def result(self) -> TaskResult:
         """Label, probabilities and outline, as far as the evidence goes; why it goes no further; the mask."""
         if self._doubts:
-            return TaskResult(self._document(Undetermined.of(self._doubts[0]), None, None), warnings=self._doubts)
+            return TaskResult(self._document(Undetermined.of(self._doubts[0])), warnings=self._doubts)
         reading = self._model.card.delineation
         assert reading is not None  # noqa: S101 - else the model would not be ready
         # As it is stored, so that what is drawn later is what was measured.
         mask = self._answer[MASK][0].astype(np.float16)
-        peak, probabilities = float(mask.max()), self._answer[PROBABILITIES][0]
-        if strange := self._unlike_training():
-            return TaskResult(self._document(strange, None, None))
+        if strange := self._unlike_training(reading.most_strangeness):
+            return TaskResult(self._document(strange))
         size = self._picture.width, self._picture.height
-        if unseen := nothing_seen(peak, reading.least_seen):
-            document = self._document(unseen, None, Outline.nothing(mask, size, reading.least_mask))
+        if unseen := nothing_seen(float(mask.max()), reading.least_seen):
+            document = self._document(unseen, Outline.nothing(mask, size, reading.least_mask))
             return TaskResult(document, {MASK_FILE: to_npy(mask)})
         outline = Outline.of(mask, size, reading.least_mask)
-        close = classes_close(float(probabilities.max()), reading.least_probability)
-        document = self._document(close, probabilities, outline)
+        close = classes_close(float(self._answer[PROBABILITIES].max()), reading.least_probability)
+        document = self._document(close, outline, with_probabilities=True)
         return TaskResult(document, {MASK_FILE: to_npy(mask)}, _warnings(outline, reading))
 
     def _document(
-        self, undetermined: Undetermined | None, probabilities: NDArray[np.float32] | None, outline: Outline | None
+        self, undetermined: Undetermined | None, outline: Outline | None = None, *, with_probabilities: bool = False
     ) -> dict[str, Any]:
-        given = None if probabilities is None else self._by_class(probabilities)
+        named = self._named() if with_probabilities else NO_CLASS
         return {
-            "label": max(given, key=given.__getitem__) if given and undetermined is None else None,
-            "probabilities": given,
+            **(named if undetermined is None else {**named, "label": None}),
             "undetermined": undetermined and undetermined.document(),
             "mm_per_px": self._mm_per_px,
             "localisation": outline and outline.document(self._mm_per_px),

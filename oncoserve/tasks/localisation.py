@@ -14,7 +14,6 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Picture, rgb_of
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.base import (
-    OneRequest,
     OverlayOptions,
     Parameters,
     Rendering,
@@ -36,6 +35,7 @@ from oncoserve.tasks.classification import (
 )
 from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.marks import draw_cross, strokes
+from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 
 HEATMAP = "heatmap"
@@ -78,6 +78,7 @@ class Localisation(OneRequest):
 
     kind: ClassVar[str] = "localisation"
     parameters: ClassVar[type[Parameters]] = Parameters
+    parts: ClassVar[frozenset[str]] = frozenset({"localisation"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",

@@ -70,9 +70,10 @@ class Outline:
             return highest
         (x, y), (width, height) = highest.peak, size
         row, column = int(y / height * inside.shape[0]), int(x / width * inside.shape[1])
-        main = int(np.argmax([measures.area(each) for each in found]))
         if inside[row, column]:
             main = int(components(inside).at(np.array([row]), np.array([column]))[0])
+        else:
+            main = int(np.argmax([measures.area(each) for each in found]))
         return replace(highest, polygons=found, main=main)
 
     def document(self, mm_per_px: float | None) -> dict[str, Any]:

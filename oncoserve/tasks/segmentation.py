@@ -135,6 +135,7 @@ class Segmentation:
     kind: ClassVar[str] = "segmentation"
     parameters: ClassVar[type[Parameters]] = TissueParameters
     view: ClassVar[type[Parameters]] = View
+    parts: ClassVar[frozenset[str]] = frozenset()
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -154,6 +155,11 @@ class Segmentation:
             objects=_objects,
         ),
     )
+
+    def limits(self, card: Card) -> Mapping[str, float]:
+        """None."""
+        del card
+        return {}
 
     def outputs(self, card: Card) -> frozenset[str]:
         """The only one."""

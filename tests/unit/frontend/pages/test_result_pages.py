@@ -30,7 +30,8 @@ async def test_a_report_has_the_card_by_which_the_result_is_drawn_or_none(
     plain = classifier(classes=classes)
     backend = FakeBackend(replace(plain, outputs=(*plain.outputs, *HEAT)))
     backend.versions = served
-    write_card(tmp_path, card(classes=classes, task=task, localisation=READING))
+    reading = {"localisation": READING} if task == "localisation" else {}
+    write_card(tmp_path, card(classes=classes, task=task, **reading))
     catalogue = Catalogue(backend, tmp_path)
     assert (await catalogue.refresh()).problems == {}
     assert (card_of(result, catalogue) is not None) is known

@@ -15,6 +15,7 @@ READING = {"nothing": "class2", "least_certainty": 0.3, "method": "m", "caption"
 
 OUTLINING = {"least_mask": 0.4, "least_seen": 0.3, "least_probability": 0.6, "most_strangeness": 2.0, "coverage": 0.9}
 OUTLINING |= {"method": "m", "caption": "c", "figures": "f"}
+RESEMBLANCE = {"most_strangeness": 1.0, "coverage": 0.98, "method": "m", "figures": "f"}
 
 
 async def look(tmp_path, *configurations, cards=None):
@@ -120,10 +121,10 @@ async def test_what_one_version_has_and_another_lacks_is_no_mistake_where_the_co
     outputs = TensorSpec("mask", FP32, (4, 4)), TensorSpec("strangeness", FP32, (1,))
     plain = classifier(saliency=(2, 2))
     all_outputs = replace(plain, outputs=(*plain.outputs, *outputs))
-    newest = card(task="delineation", delineation=OUTLINING, saliency=True)
+    newest = card(task="delineation", delineation=OUTLINING)
     backend, catalogue = await look(tmp_path, all_outputs, cards=[newest])
     backend.versions = ("1", "2")
-    older = {"task": "classification", "saliency": None, "delineation": None}
+    older = {"task": "classification", "delineation": None}
     (tmp_path / "tiny/1/card.json").write_text(json.dumps(older))
     assert "expected no output named saliency" in (await catalogue.refresh()).problems["tiny"]
     backend.configurations["tiny"] = replace(all_outputs, versions_differ=True)
@@ -137,9 +138,19 @@ async def test_what_one_version_has_and_another_lacks_is_no_mistake_where_the_co
     assert "expected output mask" in (await catalogue.refresh()).problems["tiny"]
 
 
-async def test_a_classification_with_the_limits_of_an_outline_is_not_ready(tmp_path):
-    _, catalogue = await look(tmp_path, cards=[card(delineation=OUTLINING)])
-    assert "card.json: expected no delineation" in catalogue.snapshot.problems["tiny"]
+@pytest.mark.parametrize(
+    ("task", "part", "content"),
+    [
+        ("classification", "delineation", OUTLINING),
+        ("localisation", "resemblance", RESEMBLANCE),
+        ("delineation", "resemblance", RESEMBLANCE),
+        ("segmentation", "saliency", True),
+    ],
+)
+async def test_a_model_with_a_part_of_a_card_that_its_task_does_not_read_is_not_ready(tmp_path, task, part, content):
+    """Its limits would be taken for limits that are applied."""
+    _, catalogue = await look(tmp_path, cards=[card(task=task, **{part: content})])
+    assert f"card.json: expected no {part}, which the task {task} does not read" in catalogue.snapshot.problems["tiny"]
 
 
 async def test_server_away_and_back(tmp_path):
@@ -166,6 +177,27 @@ async def test_a_server_that_goes_away_between_two_questions_is_away_and_its_mod
     assert catalogue.get("tiny").name == "tiny"
     backend.models, backend.reachable = listed, True
     assert (await catalogue.refresh()).ready
+
+
+async def test_nothing_looks_on_after_a_look_that_has_ended(tmp_path):
+    """It would keep what it finds beside the next look, or after the end."""
+    backend, catalogue = await look(tmp_path, classifier("a"), classifier("b"), cards=[card("a"), card("b")])
+    configuration, begun, ended = backend.configuration, asyncio.Event(), []
+
+    async def asked(name, version):
+        if name == "a":
+            await begun.wait()
+            raise InferenceUnavailable
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(name)
+        return await configuration(name, version)
+
+    backend.configuration = asked
+    assert (await catalogue.refresh()).problems.keys() == {"inference_server"}
+    assert ended == ["b"]
 
 
 async def test_a_model_that_does_not_answer_leaves_the_other(tmp_path):

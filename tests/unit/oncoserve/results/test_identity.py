@@ -4,6 +4,7 @@ from oncoserve.results import identity
 from oncoserve.results.identity import result_id
 from oncoserve.tasks import TASKS
 from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.delineation import Delineation
 from oncoserve.tasks.segmentation import TissueParameters
 from testbed.fakes import card, classifier
 
@@ -25,13 +26,13 @@ def test_it_names_the_whole_question(monkeypatch):
     reading = {"least_mask": 0.5, "least_seen": 0.5, "least_probability": 0.5, "most_strangeness": 3, "coverage": 0.9,
                "method": "m", "caption": "c", "figures": "f"}  # fmt: skip
     limited = [
-        replace(model, card=card(delineation=reading | {name: 0.25}))
+        replace(model, task=Delineation(), card=card(delineation=reading | {name: 0.25}))
         for name in ("coverage", "least_mask", "least_seen", "least_probability", "most_strangeness")
     ]
     resemblance = {"most_strangeness": 3, "coverage": 0.9, "method": "m", "figures": "f"}
     limited += [replace(model, card=card(resemblance=resemblance | {"most_strangeness": most})) for most in (3, 4)]
     ids += [result_id("aa", each, PLAIN) for each in limited]
-    said = replace(model, card=card(delineation=reading | {"caption": "in other words"}))
+    said = replace(limited[0], card=card(delineation=reading | {"caption": "in other words"}))
     assert result_id("aa", said, PLAIN) == result_id("aa", limited[0], PLAIN)
     assert result_id("aa", model, TissueParameters(um_per_px=None, tta=False)) == ids[0]
     monkeypatch.setattr(identity, "READING_RULES", identity.READING_RULES + 1)

@@ -88,10 +88,10 @@ def test_thin_evidence_names_no_class_and_says_why(tensors, code, value, limit, 
 
 @pytest.mark.parametrize(
     "tensors",
-    [answer(strangeness=2.0), answer(mask_of(*BLOCK, high=0.25)), answer(probabilities=(0.601, 0.399, 0))],
+    [answer(strangeness=2.0), answer(mask_of(*BLOCK, high=0.25)), answer(probabilities=(0.625, 0.375, 0))],
 )
 def test_at_the_limit_a_class_is_named(tensors):
-    reading = CARD.delineation.model_copy(update={"least_seen": 0.25})
+    reading = CARD.delineation.model_copy(update={"least_seen": 0.25, "least_probability": 0.625})
     model = replace(MODEL, card=CARD.model_copy(update={"delineation": reading}))
     assert result(tensors, model=model).document["undetermined"] is None
 

@@ -1,0 +1,43 @@
+"""What is the same for every task that asks a model about the whole picture at once."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from oncoserve.pictures.decode import Header
+from oncoserve.tasks.base import Demand, Parameters, Rendering, Stored
+from oncoserve.tasks.card import Card
+
+
+class OneRequest:
+    """The part of a `Task` that is the same wherever a picture is one request, at the model's size.
+
+    Such a result reads the same whenever it is read.
+    """
+
+    view: ClassVar[type[Parameters]] = Parameters
+    all_renderings: ClassVar[tuple[Rendering, ...]]
+
+    def limits(self, card: Card) -> Mapping[str, float]:
+        """None."""
+        del card
+        return {}
+
+    def demand(self, header: Header, parameters: Parameters) -> Demand:
+        """One request, at the model's size."""
+        del header, parameters
+        return Demand()
+
+    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+        """Next to nothing."""
+        del document, text
+        return 0
+
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+        """All of them."""
+        del card
+        return self.all_renderings
+
+    def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
+        """Nothing changes."""
+        del stored, view
+        return {}
