@@ -120,17 +120,13 @@ export async function readCard(model, version, signal) {
 }
 
 /**
- * The card of the version that made a result. Where it cannot be had that of the newest takes its place, if that answers
- * in the same way; else there is none, and the service draws nothing of the result (results/maker.py).
+ * The newest version's card where that of the version which made a result cannot be had, if both answer in the same way;
+ * else undefined, and the service draws nothing of the result (results/maker.py).
  */
-export function readMaker(result, newest, signal) {
-  return readCard(result.model, result.version, signal).catch(() => (standsIn(newest, result) ? newest : undefined));
-}
-
-function standsIn(card, { task, probabilities }) {
-  if (card?.task !== task) return false;
-  const names = card.classes.map(({ name }) => name).sort();
-  return !probabilities || names.join() === Object.keys(probabilities).sort().join();
+export function standIn(newest, { task, probabilities }) {
+  if (newest?.task !== task) return undefined;
+  const names = newest.classes.map(({ name }) => name).sort();
+  return !probabilities || names.join() === Object.keys(probabilities).sort().join() ? newest : undefined;
 }
 
 /** The text at an address. */

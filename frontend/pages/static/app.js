@@ -1,6 +1,6 @@
 // The page: what the user does, and which part is on show meanwhile.
 
-import { isReady, predict, readMaker, readResult, readSample, remove, save } from "./api.js";
+import { isReady, predict, readCard, readResult, readSample, remove, save, standIn } from "./api.js";
 import { sendAsJob } from "./batch.js";
 import { compareAnswers, withdrawComparison } from "./comparison.js";
 import {
@@ -125,7 +125,7 @@ const open = (id) => async (signal) => {
 async function cardOf(result, signal) {
   const newest = cards.get(result.model);
   if (!newest || result.version === versionOf(result.model)) return newest;
-  return readMaker(result, newest, signal);
+  return readCard(result.model, result.version, signal).catch(() => standIn(newest, result));
 }
 
 async function present(answer, signal, picture = null) {

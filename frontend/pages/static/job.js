@@ -1,6 +1,6 @@
 // The page of a job: how far it is, what each picture gave, a table of everything.
 
-import { post, readCard, readJob, readMaker, readResult, remove, showIn } from "./api.js";
+import { post, readCard, readJob, readResult, remove, showIn, standIn } from "./api.js";
 import { BOM, toCsv } from "./csv.js";
 import { attempt } from "./problem.js";
 import { rooted } from "./root.js";
@@ -10,6 +10,8 @@ import { pictures, time } from "./wording.js";
 
 const POLL_MS = 1000;
 const PICTURES_PER_POLL_MS = 0.2; // a large job is asked for less often: its document is long
+
+const GONE = new Set(["version_not_found", "model_not_found"]);
 
 const at = (id) => document.getElementById(id);
 const { job: id } = at("job").dataset;
@@ -76,13 +78,24 @@ async function fill(entry, said) {
   const result = await readResult(entry.image.result);
   entry.result = result;
   showStatus();
-  if (!makers.has(result.version)) makers.set(result.version, readMaker(result, card));
-  const { title, figure, unit } = TASKS[result.task].headline(result, await makers.get(result.version));
+  const { title, figure, unit } = TASKS[result.task].headline(result, await makerOf(result));
   link.textContent = `${title} ${figure}${unit}`;
   if (result.warnings.length) said.append(note(result.warnings.map(({ message }) => message).join(" ")));
   const image = Object.assign(document.createElement("img"), { alt: "", loading: "lazy", width: 48, height: 48 });
   entry.row.firstChild.replaceChildren(image);
   await showIn(image, `${result.links.self}/thumbnail.jpg`);
+}
+
+/** The card of the version that made a result, or one that can stand in for it; undefined where there is none. */
+async function makerOf(result) {
+  const { model, version } = result;
+  if (!makers.has(version)) makers.set(version, readCard(model, version));
+  try {
+    return await makers.get(version);
+  } catch ({ code }) {
+    if (!GONE.has(code)) makers.delete(version); // the next row asks again
+    return standIn(card, result);
+  }
 }
 
 function note(text) {

@@ -95,21 +95,21 @@ class TritonPythonModel:
         """Answer the requests of one dynamic batch, in order, with as few executions as their shapes allow."""
         # An object for each: one that answered two requests ended Triton with a segmentation fault.
         responses = [_error("cancelled by the client", triton.TritonError.CANCELLED) for _ in requests]
-        waiting = []
+        waiting, wanted = [], []
         for position, request in enumerate(requests):
             if _CANARY in request.parameters():  # JSON, and nearly always empty
                 responses[position] = self._answer_canary(request)
-            elif lacking := self._wanted(request) - self._outputs:
+            elif lacking := (names := self._wanted(request)) - self._outputs:
                 message = f"this version has no output {_listed(lacking)}; it has {_listed(self._outputs)}"
                 responses[position] = _error(message, triton.TritonError.INVALID_ARG)
             elif not request.is_cancelled():
                 waiting.append(position)
+                wanted.append(names)
         tensors = [self._read(requests[position]) for position in waiting]
         for group in onnx_batches.group_by_shape(tensors, batched=self._batched):
-            members = [waiting[place] for place in group]
-            answers = self._answer([requests[member] for member in members], [tensors[place] for place in group])
-            for member, answer in zip(members, answers, strict=True):
-                responses[member] = answer
+            answers = self._answer([wanted[place] for place in group], [tensors[place] for place in group])
+            for place, answer in zip(group, answers, strict=True):
+                responses[waiting[place]] = answer
         return responses
 
     def _answer_canary(self, request: Any) -> Any:  # noqa: ANN401 - as below
@@ -128,15 +128,20 @@ class TritonPythonModel:
         # ONNX Runtime computes in place on what it is given, which shared memory may have put at an odd address.
         return {name: np.require(np.from_dlpack(tensor), requirements="A") for name, tensor in inputs.items()}
 
-    def _answer(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
-        """Execute requests together; if that fails, one at a time, so that only the culprit gets the error."""
+    def _answer(self, wanted: Sequence[set[str]], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
+        """Execute requests together; if that fails, one at a time, so that only the culprit gets the error.
+
+        Args:
+            wanted: of each request the names of its outputs.
+            tensors: of each request its inputs.
+        """
         try:
-            return self._execute_together(requests, tensors)
+            return self._execute_together(wanted, tensors)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base; one request must not end a model
-            if len(requests) == 1:
+            if len(tensors) == 1:
                 self._end_if_broken()
                 return [_error(str(error), triton.TritonError.INTERNAL)]
-        singles = (self._answer([request], [inputs]) for request, inputs in zip(requests, tensors, strict=True))
+        singles = (self._answer([names], [inputs]) for names, inputs in zip(wanted, tensors, strict=True))
         return [answer for (answer,) in singles]
 
     def _end_if_broken(self) -> None:
@@ -154,10 +159,9 @@ class TritonPythonModel:
             sys.stderr.flush()
             os._exit(1)  # an exception would only become the answer to a request
 
-    def _execute_together(self, requests: Sequence[Any], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
+    def _execute_together(self, wanted: Sequence[set[str]], tensors: Sequence[Mapping[str, "Tensor"]]) -> list[Any]:
         """Run the graph once for all requests; only outputs that a request asks for are computed."""
-        asked = [self._wanted(request) for request in requests]
-        names = sorted(set().union(*asked))
+        names = sorted(set().union(*wanted))
         started = time.monotonic()
         outputs = dict(zip(names, self._sessions.run(names, tensors), strict=True))
         self._longest_s = max(time.monotonic() - started, _FORGETTING * self._longest_s)
@@ -166,8 +170,8 @@ class TritonPythonModel:
             rows = [onnx_batches.rows([inputs]) for inputs in tensors]
             answers = onnx_batches.split(outputs, rows, self._sessions.filled(sum(rows)))
         return [
-            triton.InferenceResponse([_tensor(name, answer[name]) for name in names if name in wanted])
-            for answer, wanted in zip(answers, asked, strict=True)
+            triton.InferenceResponse([_tensor(name, answer[name]) for name in names if name in asked])
+            for answer, asked in zip(answers, wanted, strict=True)
         ]
 
     def _wanted(self, request: Any) -> set[str]:  # noqa: ANN401 - as above

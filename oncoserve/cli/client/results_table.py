@@ -29,8 +29,12 @@ def write_table(out: Path, state: RunState) -> Counter[str]:
     Returns:
         How many of those with a result have no label, by the code that says why.
     """
-    unnamed: Counter[str] = Counter()
-    rows = [_row(out, name, ending, unnamed) for name, ending in sorted(state.done.items())]
+    rows, unnamed = [], Counter[str]()
+    for name, ending in sorted(state.done.items()):
+        document = _document(out, name) if ending.state == "SUCCEEDED" else {}
+        rows.append(_row(name, ending, document))
+        if document.get("label", "") is None:
+            unnamed[_reason(document)] += 1
     columns = {column: None for row in rows for column in row if column not in FIRST + LAST}
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, [*FIRST, *columns, *LAST], restval="")
@@ -47,22 +51,30 @@ def safe(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
-def _row(out: Path, name: str, ending: Ending, unnamed: Counter[str]) -> dict[str, object]:
+def _document(out: Path, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((result_folder(out, name) / DOCUMENT).read_bytes())
+    return document
+
+
+def _row(name: str, ending: Ending, document: dict[str, Any]) -> dict[str, object]:
     row: dict[str, object] = {"file": name, "state": ending.state, "result": ending.result}
-    row |= {"error": ending.code, "detail": ending.detail}
-    if ending.state == "SUCCEEDED":
-        document = json.loads((result_folder(out, name) / DOCUMENT).read_bytes())
-        row |= {
-            column: value
-            for column, value in _flat(document)
-            if column == YET_A_COLUMN or column.split(".", 1)[0] not in NO_COLUMNS
-        }
-        codes = [each["code"] for each in document["warnings"]]
-        row["warnings"] = " ".join(codes)
-        if document.get("label", "") is None:
-            undetermined = document.get("undetermined") or {"code": next(iter(codes), "unknown")}
-            unnamed[undetermined["code"]] += 1
+    row |= {"error": ending.code, "detail": ending.detail, "warnings": " ".join(_warnings(document))}
+    row |= {
+        column: value
+        for column, value in _flat(document)
+        if column == YET_A_COLUMN or column.split(".", 1)[0] not in NO_COLUMNS
+    }
     return row
+
+
+def _warnings(document: dict[str, Any]) -> list[str]:
+    return [each["code"] for each in document.get("warnings", ())]
+
+
+def _reason(document: dict[str, Any]) -> str:
+    """The code of why there is no label."""
+    undetermined = document.get("undetermined") or {"code": next(iter(_warnings(document)), "unknown")}
+    return str(undetermined["code"])
 
 
 def _flat(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:

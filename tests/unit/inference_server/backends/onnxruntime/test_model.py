@@ -123,11 +123,10 @@ def asked(cpu_as_gpu, arguments, monkeypatch):
     monkeypatch.setattr(cpu_as_gpu.os, "_exit", lambda code: (_ for _ in ()).throw(Ended(code)))
     backend = cpu_as_gpu.TritonPythonModel()
     backend.initialize(arguments)
-    request = types.SimpleNamespace(requested_output_names=lambda: ["probabilities"])
 
     def ask(*sides):
         tensors = [{"image": np.zeros((1, side, side, 3), np.uint8)} for side in sides]
-        return backend._answer([request] * len(sides), tensors)
+        return backend._answer([{"probabilities"}] * len(sides), tensors)
 
     return ask
 
@@ -148,7 +147,7 @@ def test_a_request_for_an_output_that_there_is_not_is_refused_and_leaves_its_bat
     backend.initialize(arguments | {"model_instance_kind": "CPU", "model_config": json.dumps(config)})
     ran = []
     backend._read = lambda request: {"image": np.zeros((1, 16, 16, 3), np.uint8)}
-    backend._execute_together = lambda requests, tensors: ran.append(len(requests)) or ["answer"] * len(requests)
+    backend._execute_together = lambda wanted, tensors: ran.append(len(wanted)) or ["answer"] * len(wanted)
 
     def request(*names):
         return types.SimpleNamespace(
