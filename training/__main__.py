@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,6 @@ from training.augmentation.chain import KINDS
 from training.evaluate import table
 from training.figures import plots, pooled, scores
 from training.figures.strangers import halves, load_strangers
-from training.fit import described
 from training.folds import Run, Workshop
 from training.freed_memory import keep_freed_memory
 from training.run_settings import FOLDS, NONE, SIDE, Phase, RunSettings
@@ -90,11 +89,11 @@ class Course:
         runs, folds = zip(*(self._fold(number) for number in range(FOLDS)), strict=True)
         shares = pooled.let_through(folds, self._choosing)
         method = min(shares, key=lambda name: shares[name])
-        figures, said, truth = pooled.by_network_unseen(folds, method, self._settings.seed)
-        plots.draw([run.diary for run in runs], said, truth, self._out)
+        unseen = pooled.by_network_unseen(folds, method, self._settings.seed)
+        plots.draw([run.diary for run in runs], unseen.said, unseen.truth, self._out)
         fitted = pooled.fitted(folds, method)
         document: dict[str, Any] = {
-            "settings": described(self._settings),
+            "settings": asdict(self._settings),
             "slices": {"with a tumour": int((self._exact.classes != NONE).sum()), "all": len(self._exact)},
             "took": {
                 "seconds of each fold": [round(run.diary[-1]["seconds"]) for run in runs],
@@ -106,13 +105,13 @@ class Course:
                 "method": method,
                 "strangers let through, those that chose": shares,
                 "strangers let through, the others": pooled.let_through(folds, ~self._choosing),
-                "strangers given a class, the others": pooled.strangers_named(folds, method, ~self._choosing),
+                "strangers given a class, the others": pooled.strangers_named(folds, method, fitted, ~self._choosing),
             },
-            "test": figures,
+            "test": unseen.figures,
         }
-        sys.stdout.write("\n".join(table(figures)) + "\n" + json.dumps(document["resemblance"], indent=2) + "\n")
-        for number, (run, fold) in enumerate(zip(runs, folds, strict=True)):
-            self._write_fold(number, run, pooled.fitted(folds, method, fold.test), method)
+        sys.stdout.write("\n".join(table(unseen.figures)) + "\n" + json.dumps(document["resemblance"], indent=2) + "\n")
+        for number, (run, own) in enumerate(zip(runs, unseen.fitted, strict=True)):
+            self._write_fold(number, run, own, method)
         self._serve(document, fitted.temperature, method)
 
     def try_one(self, number: int) -> None:

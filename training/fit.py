@@ -4,8 +4,8 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -125,11 +125,6 @@ class Diary:
         said = " ".join(f"{key} {value:.3f}" for key, value in entry.items() if key != "epoch")
         sys.stdout.write(f"{self._name} {epoch} of {self._settings.epochs}: {said}\n")
         sys.stdout.flush()
-
-
-def described(settings: RunSettings) -> dict[str, Any]:
-    """For a record."""
-    return asdict(settings)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, object]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 from oncoserve.runtime.files import write_whole
 from training.data import Bytes, Slices
 from training.figures.graph_answers import Raw, dice, on_tumour
-from training.fit import Diary, described, fit, predict, reference
+from training.fit import Diary, fit, predict, reference
 from training.network import Network
 from training.run_settings import NONE, RunSettings
 from training.serving.resemblance import Resemblance, fit_resemblance
@@ -68,7 +68,7 @@ class Workshop:
         np.savez(self._folder / f"{name}.npz", **arrays)
         torch.save(network.state_dict(), self._folder / f"{name}.pt")
         # The last file says that the others are whole.
-        document = {"made_of": made_of, "settings": described(self._settings), "diary": diary.entries}
+        document = {"made_of": made_of, "settings": asdict(self._settings), "diary": diary.entries}
         write_whole(self._folder / f"{name}.json", json.dumps(document).encode())
         return Run(network, resemblance, diary.entries)
 
@@ -102,7 +102,7 @@ class Workshop:
 
     def _made_of(self, train: Slices) -> str:
         """A name for all that the run depends on, the code left out."""
-        hashed = hashlib.sha256(json.dumps(described(self._settings), sort_keys=True).encode())
+        hashed = hashlib.sha256(json.dumps(asdict(self._settings), sort_keys=True).encode())
         for array in (train.images, train.masks, train.classes):
             hashed.update(np.ascontiguousarray(array).tobytes())
         return hashed.hexdigest()

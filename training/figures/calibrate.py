@@ -64,9 +64,14 @@ def mask_limit(masks: Array, truth: Array) -> float:
     return max(MASKS, key=lambda limit: dice(masks, truth, limit).mean())
 
 
+def strangeness_limit(strangeness: Array, typical: float = TYPICAL) -> float:
+    """The strangeness, of (N,), that this share of the slices stays within."""
+    return float(np.quantile(strangeness, typical))
+
+
 def limits(said: Answers, mask: float, *, typical: float = TYPICAL, seen: float = SEEN, clear: float = CLEAR) -> Limits:
     """Of slices with a tumour: each limit is kept by a stated share of the slices that keep those before it."""
-    strange = float(np.quantile(said.strangeness, typical))
+    strange = strangeness_limit(said.strangeness, typical)
     rest = said.take(said.strangeness <= strange)
     faint = float(np.quantile(rest.seen, 1 - seen))
     rest = rest.take(rest.seen >= faint)

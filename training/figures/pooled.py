@@ -31,7 +31,12 @@ class Fold:
 
     def answers(self, part: str, temperature: float, method: str) -> Answers:
         """As the graph of this fold would say it."""
-        return as_answers(self.said[part], self.resemblance, temperature, method)
+        raw = self.said[part]
+        return Answers(calibrate.softmax(raw.logits, temperature), raw.masks, self.strangeness(part, method))
+
+    def strangeness(self, part: str, method: str) -> Array:
+        """(N,) as the graph of this fold would say it."""
+        return self.resemblance.parts(self.said[part].features, self.said[part].outliers)[method]
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,21 @@ class Fitted:
     limits: calibrate.Limits
 
 
-def as_answers(raw: Raw, resemblance: Resemblance, temperature: float, method: str) -> Answers:
-    """Calibrated."""
-    strangeness = resemblance.parts(raw.features, raw.outliers)[method]
-    return Answers(calibrate.softmax(raw.logits, temperature), raw.masks, strangeness)
+@dataclass(frozen=True)
+class Unseen:
+    """All patients, each asked of the network that did not see it, with limits that it had no part in.
+
+    Attributes:
+        figures: with intervals; the expected calibration error is of the slices with a tumour.
+        said: of the slices.
+        truth: the slices.
+        fitted: of each fold.
+    """
+
+    figures: dict[str, Any]
+    said: Answers
+    truth: Slices
+    fitted: list[Fitted]
 
 
 def fitted(folds: Sequence[Fold], method: str, but: Slices | None = None) -> Fitted:
@@ -56,12 +72,9 @@ def fitted(folds: Sequence[Fold], method: str, but: Slices | None = None) -> Fit
         method: of judging resemblance.
         but: slices whose patients are left out: those that are then tested.
     """
-    chosen = []
-    for fold in folds:
-        counts = fold.validation.classes != NONE
-        if but is not None:
-            counts &= ~np.isin(fold.validation.groups, but.groups)
-        chosen.append(counts)
+    chosen = [fold.validation.classes != NONE for fold in folds]
+    if but is not None:
+        chosen = [own & ~np.isin(fold.validation.groups, but.groups) for fold, own in zip(folds, chosen, strict=True)]
     logits = np.concatenate([fold.said["validation"].logits[own] for fold, own in zip(folds, chosen, strict=True)])
     classes = np.concatenate([fold.validation.classes[own] for fold, own in zip(folds, chosen, strict=True)])
     temperature = calibrate.temperature(logits, classes)
@@ -81,21 +94,19 @@ def let_through(folds: Sequence[Fold], strangers: Array) -> dict[str, float]:
     """
     shares = {}
     for method in METHODS:
-        limit = fitted(folds, method).limits.strangeness
-        passed = [fold.answers("strangers", 1.0, method).strangeness[strangers] <= limit for fold in folds]
+        own = [fold.strangeness("validation", method)[fold.validation.classes != NONE] for fold in folds]
+        limit = calibrate.strangeness_limit(np.concatenate(own))
+        passed = [fold.strangeness("strangers", method)[strangers] <= limit for fold in folds]
         shares[method] = float(np.mean(passed))
     return shares
 
 
-def by_network_unseen(folds: Sequence[Fold], method: str, seed: int) -> tuple[dict[str, Any], Answers, Slices]:
-    """Figures of all patients, each by the network and the limits that did not see it; what was said, of which slices.
-
-    The expected calibration error is of the slices with a tumour.
-    """
+def by_network_unseen(folds: Sequence[Fold], method: str, seed: int) -> Unseen:
+    """Figures of all patients, each by the network and the limits that did not see it."""
+    fits = [fitted(folds, method, fold.test) for fold in folds]
     values: list[dict[str, Array]] = []
     said: list[Answers] = []
-    for fold in folds:
-        own = fitted(folds, method, fold.test)
+    for fold, own in zip(folds, fits, strict=True):
         said.append(fold.answers("test", own.temperature, method))
         values.append(scores.per_slice(said[-1], fold.test, own.limits))
     together, truth = joined(said), folds[0].test
@@ -108,13 +119,12 @@ def by_network_unseen(folds: Sequence[Fold], method: str, seed: int) -> tuple[di
     for name, chosen in (("of all", tumour), ("where it answers", answered)):
         error = scores.calibration_error(*together.take(chosen).highest(truth.classes[chosen]))
         figures[f"expected calibration error {name}"] = {"value": error}
-    figures["folds"] = [{name: _mean(each) for name, each in own.items()} for own in values]
-    return figures, together, truth
+    figures["folds"] = [{name: _mean(each) for name, each in one.items()} for one in values]
+    return Unseen(figures, together, truth, fits)
 
 
-def strangers_named(folds: Sequence[Fold], method: str, strangers: Array) -> float:
+def strangers_named(folds: Sequence[Fold], method: str, own: Fitted, strangers: Array) -> float:
     """Share of the strangers, (N,) bool, that get a class."""
-    own = fitted(folds, method)
     said = [fold.answers("strangers", own.temperature, method).take(strangers) for fold in folds]
     return float(np.mean([own.limits.answered(each) for each in said]))
 
