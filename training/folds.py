@@ -103,6 +103,6 @@ class Workshop:
     def _made_of(self, train: Slices) -> str:
         """A name for all that the run depends on, the code left out."""
         hashed = hashlib.sha256(json.dumps(asdict(self._settings), sort_keys=True).encode())
-        for array in (train.images, train.masks, train.classes):
+        for array in (train.images, train.masks, train.classes, train.groups):
             hashed.update(np.ascontiguousarray(array).tobytes())
         return hashed.hexdigest()

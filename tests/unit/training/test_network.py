@@ -50,7 +50,9 @@ def test_graph_answers_like_the_network(method):
     with torch.no_grad():
         wanted = ServedGraph(network, 1.5, resemblance(), method)(torch.from_numpy(images))
         seen = network(torch.from_numpy(images).float().mean(3).unsqueeze(1))
-    assert all(np.allclose(one, other, rtol=2e-2, atol=1e-2) for one, other in zip(said, wanted, strict=True))
+    for one, other in zip(said[:2], wanted[:2], strict=True):
+        assert np.allclose(one, other, atol=1e-2)
+    assert np.allclose(said[2], wanted[2], rtol=2e-2, atol=1e-2)  # it has no upper bound
     parts = resemblance().parts(seen.features.numpy(), seen.outlier.numpy())
     assert np.allclose(said[2][:, 0], parts[method], rtol=2e-2, atol=1e-2)
 
@@ -216,5 +218,13 @@ def test_a_finished_run_is_read_again_and_no_other_run_passes_for_it(tmp_path):
     (tmp_path / "fold_0.json").unlink()
     assert len(workshop.run("fold_0", train, held).diary) == 1
     assert (tmp_path / "fold_0.pt").stat().st_mtime_ns > written
-    with pytest.raises(SystemExit, match="other settings or slices"):
-        Workshop(tmp_path, replace(SMALL, seed=2), CPU).run("fold_0", train, held)
+    others = {
+        "images": train.images // 2,
+        "masks": train.masks // 2,
+        "classes": train.classes[::-1],
+        "groups": np.where(train.groups == "p0-0", "p1-0", train.groups),  # by how many a patient has, it is weighted
+    }
+    changed = [(SMALL, replace(train, **{name: values})) for name, values in others.items()]
+    for settings, slices_ in ((replace(SMALL, seed=2), train), *changed):
+        with pytest.raises(SystemExit, match="other settings or slices"):
+            Workshop(tmp_path, settings, CPU).run("fold_0", slices_, held)
