@@ -37,6 +37,23 @@ class Layout:
         return self.model(model) / "1"
 
 
+def newest_version(model: Path, *files: str) -> Path:
+    """The folder of the newest version of a model that has all of these files.
+
+    Args:
+        model: The model's folder, with a folder for each version.
+        files: Names of files.
+
+    Raises:
+        FileNotFoundError: No version has them.
+    """
+    numbered = [path for path in model.iterdir() if path.name.isdecimal()]
+    whole = [path for path in numbered if all((path / file).is_file() for file in files)]
+    if not whole:
+        raise FileNotFoundError(f"{model.name} has no version with {' and '.join(files)}")
+    return max(whole, key=lambda path: int(path.name))
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from model_export.export_files import newest_version
 from training import split
 from training.data import Bytes, Slices, load
 from training.figures import scores
@@ -62,10 +63,10 @@ def newest(model: Path, file: str) -> Path:
     """
     if Path(model, file).exists():
         return model / file
-    versions = [path for path in model.iterdir() if path.name.isdigit() and Path(path, file).exists()]
-    if not versions:
-        raise SystemExit(f"neither {model} nor a version of it holds {file}")
-    return max(versions, key=lambda path: int(path.name)) / file
+    try:
+        return newest_version(model, file) / file
+    except FileNotFoundError as error:
+        raise SystemExit(f"{model} holds no {file}, and {error}") from None
 
 
 def chosen(slices: Slices, given: argparse.Namespace) -> Slices:

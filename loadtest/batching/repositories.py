@@ -11,6 +11,7 @@ from typing import Final
 from loadtest.compare import tiny_cnn
 from loadtest.compare.photographs import base_pictures, slice_pictures
 from loadtest.compare.served import Served, one_at_a_time, without_file_name
+from model_export.export_files import newest_version
 from testbed.servers import PROJECT
 
 MODELS: Final = ("brain_mri", "brain_tumour", "he_tissue", tiny_cnn.NAME)
@@ -53,7 +54,7 @@ def write(variant: Variant, repository: Path, *, cpu: bool, source: Path = PROJE
         source: The repository that the model is taken from.
 
     Raises:
-        FileNotFoundError: The model has no file of that precision.
+        FileNotFoundError: No version of the model has files of that precision and of FP32.
     """
     folder = repository / variant.model
     if variant.model == tiny_cnn.NAME:
@@ -86,10 +87,7 @@ def configured(configuration: str, variant: Variant) -> str:
 
 
 def _served(variant: Variant, repository: Path, folder: Path) -> Served:
-    newest = max((path for path in folder.glob("[0-9]*")), key=lambda path: int(path.name))
-    for name in {FILES[variant.precision], FILES["fp32"]}:
-        if not (newest / name).is_file():
-            raise FileNotFoundError(f"{variant.model} has no {name}")
+    newest = newest_version(folder, FILES["fp32"], FILES[variant.precision])
     pictures = slice_pictures() if variant.model not in _ANY_PICTURE else base_pictures(_ANY_PICTURE[variant.model])
     return Served(repository, variant.model, pictures, TOLERANCE, reference=newest / FILES["fp32"])
 

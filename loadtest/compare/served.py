@@ -14,6 +14,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_export.export_files import newest_version
+
 _SIDE: Final = r"dims: \[ ?(\d+), \1, 3 ?\]"
 _INPUT: Final = r'input \[\s*\{\s*name: "(\w+)"'
 _FILE_NAME: Final = r'^default_model_filename: "(.*)"$'
@@ -45,7 +47,7 @@ class Served:
         folder = self.repository / self.model
         named = re.search(_FILE_NAME, (folder / "config.pbtxt").read_text(), flags=re.MULTILINE)
         name = named[1] if named else "model.onnx"
-        return max(folder.glob(f"[0-9]*/{name}"), key=lambda path: int(path.parent.name))
+        return newest_version(folder, name) / name
 
     @property
     def labels(self) -> list[str]:

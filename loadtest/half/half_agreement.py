@@ -15,6 +15,7 @@ from inference_server.backends.onnxruntime import cuda_libraries
 from loadtest.turning import pictures as tissue_pictures
 from model_export import brain_mri
 from model_export.export_errors import CheckError
+from model_export.export_files import newest_version
 from model_export.exporters import GPU_FILE
 from model_export.half.half_gate import compare, rounding_session
 from model_export.kept import brain_tumour
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def hold(model: str, device: str, folders: Sequence[Path]) -> bool:
     """Print what FP16 changes in one model's answers, and tell whether its gate holds."""
-    version = max((path.parent for path in (REPOSITORY / model).glob("[0-9]*/export.json")), key=_number)
+    version = newest_version(REPOSITORY / model, "model.onnx", GPU_FILE)
     images = PICTURES[model]([SAMPLES / "brain_mri", *folders])
     precision = json.loads((version / "export.json").read_bytes())["files"][GPU_FILE]["precision"]
     session = _on_cuda(version / GPU_FILE) if device == "cuda" else rounding_session((version / GPU_FILE).read_bytes())
@@ -84,10 +85,6 @@ def hold(model: str, device: str, folders: Sequence[Path]) -> bool:
     for name, each in checks.items():
         print(f"  {name}: {each['value']:.3g} (limit {each['limit']:g})")
     return True
-
-
-def _number(version: Path) -> int:
-    return int(version.name)
 
 
 def _on_cuda(path: Path) -> onnxruntime.InferenceSession:

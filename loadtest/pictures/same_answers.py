@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from loadtest.shared.slide_pictures import UM_PER_PX, slide_pixels
+from model_export.export_files import newest_version
 from oncoserve.pictures.decode import decode
 from oncoserve.pictures.resize import resize
 from oncoserve.tasks.tissue.labels import EPITHELIUM, LUMEN, label
@@ -126,7 +127,7 @@ def dice(labels: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:
 def _session(name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    version = max(MODELS.joinpath(name).glob("[0-9]*"), key=lambda folder: int(folder.name))
+    version = newest_version(MODELS / name, "model.onnx")
     files = [version / each for each in ("model.cpu.onnx", "model.onnx")]
     found = next(each for each in files if each.exists())
     return onnxruntime.InferenceSession(found, options, providers=["CPUExecutionProvider"])
