@@ -21,7 +21,7 @@ from training import data, split
 from training.augmentation.chain import KINDS
 from training.evaluate import table
 from training.figures import plots, pooled, scores
-from training.figures.strangers import halves, load_strangers
+from training.figures.strangers import folder_of_pictures, halves, load_strangers
 from training.folds import Run, Workshop
 from training.freed_memory import keep_freed_memory
 from training.run_settings import FOLDS, NONE, SIDE, Phase, RunSettings
@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder with slices.tsv; training/README.md")
     parser.add_argument("--out", type=Path, required=True, help="where graphs, figures and pictures go")
     parser.add_argument("--seed", type=int, default=RunSettings.seed)
-    parser.add_argument("--strangers", type=Path, action="append", default=[], help="pictures that are no brain")
+    kind, strange = folder_of_pictures, "pictures that are no brain"
+    parser.add_argument("--strangers", type=kind, action="append", default=[], help=strange)
     parser.add_argument("--epochs", type=int, nargs=2, metavar="N", help="at each of the two sizes; few for a trial")
     left = "augmentation held back, or the other source"
     parser.add_argument("--leave-out", action="append", default=[], choices=(*KINDS, FOREIGN), help=left)

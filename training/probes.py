@@ -18,7 +18,7 @@ from training.data import Bytes, Slices, load
 from training.evaluate import answers, chosen, limits, newest, parser
 from training.figures.calibrate import Limits
 from training.figures.graph_answers import HALF, Answers, Array, dice, on_tumour
-from training.figures.strangers import load_strangers
+from training.figures.strangers import folder_of_pictures, load_strangers, picture_files
 from training.run_settings import CLASSES, NONE, SIDE
 
 CUT: Final = 0.12
@@ -95,10 +95,15 @@ def probed(graph: Path, slices: Slices) -> Iterator[str]:
 
 def other_sources(graph: Path, folder: Path) -> Iterator[str]:
     """A line for each folder of pictures: how many get an answer, and which."""
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        pictures = [_read(path) for path in sorted(place.iterdir()) if path.suffix in {".jpg", ".png"}]
-        if pictures:
-            yield f"{place.name:24} {_named(answers(graph, np.stack(pictures)), limits(graph))}"
+    for place, files in folders_of_pictures(folder).items():
+        pictures = np.stack([_read(path) for path in files])
+        yield f"{place.name:24} {_named(answers(graph, pictures), limits(graph))}"
+
+
+def folders_of_pictures(folder: Path) -> dict[Path, list[Path]]:
+    """The folders in this one that hold pictures, with those."""
+    found = {place: picture_files(place) for place in sorted(folder.glob("*/"))}
+    return {place: files for place, files in found.items() if files}
 
 
 def _named(said: Answers, own: Limits) -> str:
@@ -134,8 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each probe."""
     asked = parser(__doc__)
     asked.add_argument("--other", type=Path, help="a folder of folders of brain slices")
-    asked.add_argument("--strangers", type=Path, action="append", default=[], help="a folder of other pictures")
+    own = "a folder of other pictures"
+    asked.add_argument("--strangers", type=folder_of_pictures, action="append", default=[], help=own)
     given = asked.parse_args(arguments)
+    if given.other and not folders_of_pictures(given.other):
+        asked.error(f"--other: {given.other} is no folder of folders with pictures in them")
     graph = newest(given.model, given.file)
     lines = list(probed(graph, chosen(load(given.data, SIDE), given)))
     if given.other:

@@ -22,7 +22,7 @@ import numpy as np
 from loadtest.delineation.outlining import NO_TUMOUR, ask, calibration, named, per_slice, read_slices
 from testbed.servers import PROJECT, WholeService
 from training.figures.scores import with_intervals
-from training.figures.strangers import SUFFIXES
+from training.figures.strangers import folder_of_pictures, picture_files
 
 LEAST: Final = MappingProxyType(
     {
@@ -44,7 +44,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.delineation", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="PATH", help="folder with slices.tsv and the pictures")
     parser.add_argument("--url", help="ask a service that runs already, such as http://localhost:5000")
-    parser.add_argument("--strangers", type=Path, action="append", default=[], help="folder of what is no brain")
+    kind, meant = folder_of_pictures, "folder of what is no brain"
+    parser.add_argument("--strangers", type=kind, action="append", default=[], help=meant)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth picture only")
     given = parser.parse_args()
     slices = read_slices(given.folder)[:: given.every]
@@ -52,9 +53,7 @@ def main() -> int:
     if not tumours:
         print(f"Nothing to measure: none of {len(slices)} slices has an outline in slices.tsv.", file=sys.stderr)
         return NOTHING_TO_MEASURE
-    strangers = sorted(
-        path for folder in given.strangers for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES
-    )
+    strangers = sorted(path for folder in given.strangers for path in picture_files(folder))
     with own_service() if given.url is None else contextlib.nullcontext(given.url) as url:
         answers = asyncio.run(ask(url, slices))
         strange = asyncio.run(named(url, strangers))

@@ -3,6 +3,7 @@
 None is like those that training makes (`augmentation/outliers.py`), so they show what it is worth elsewhere.
 """
 
+import argparse
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,25 @@ from training.run_settings import SIDE
 
 Bytes = npt.NDArray[np.uint8]
 
-SUFFIXES: Final = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif"}
+SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif"})
 LARGEST: Final = 30_000_000
 """Pixels of a picture that is read."""
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Every picture in a folder and in those below it, sorted; a name may end in capitals."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def folder_of_pictures(text: str) -> Path:
+    """The folder that an argument names, for `argparse`: a mistake in it is told before the work starts.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no picture in it.
+    """
+    if not picture_files(Path(text)):
+        raise argparse.ArgumentTypeError(f"{text} is no folder with pictures in it ({', '.join(sorted(SUFFIXES))})")
+    return Path(text)
 
 
 def load_strangers(folders: Sequence[Path]) -> tuple[Bytes, list[str]]:
@@ -39,7 +56,7 @@ def _paths(folders: Sequence[Path]) -> Iterator[Path]:
     if spec := find_spec("skimage"):
         places += [Path(place) / "data" for place in spec.submodule_search_locations or ()]
     for place in places:
-        yield from (path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
+        yield from picture_files(place)
 
 
 def _views(path: Path) -> Iterator[Bytes]:

@@ -23,7 +23,7 @@ from oncoserve.runtime.files import write_whole
 from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.plausibility import doubts
 from training.figures.scores import with_intervals
-from training.figures.strangers import halves, load_strangers
+from training.figures.strangers import folder_of_pictures, halves, load_strangers, picture_files
 from training.published.changes import CHANGES, another_hospital
 from training.published.pooled_features import PooledFeatures
 from training.published.slices import SPARE, Chosen, choose
@@ -51,10 +51,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder with slices.tsv; training/README.md")
     graph = ROOT / "model_repository/brain_mri/1/model.cpu.onnx"
     parser.add_argument("--graph", type=Path, default=graph, help="whose convolutions are used; default: %(default)s")
-    samples = ROOT / "build/samples/brain_mri"
-    parser.add_argument("--samples", type=Path, default=samples, help="with the atlas; default: %(default)s")
-    parser.add_argument("--slices", type=Path, help="a folder of further slices, to measure on")
-    parser.add_argument("--strangers", type=Path, action="append", default=[], help="pictures that are no brain")
+    samples = str(ROOT / "build/samples/brain_mri")  # text, so that this one is looked into as well
+    kind = folder_of_pictures
+    parser.add_argument("--samples", type=kind, default=samples, help="with the atlas; default: %(default)s")
+    parser.add_argument("--slices", type=kind, help="a folder of further slices, to measure on")
+    parser.add_argument("--strangers", type=kind, action="append", default=[], help="pictures that are no brain")
     parser.add_argument("--keep", action="store_true", help="measure the statistics that are there")
     given = parser.parse_args()
     work = Work(given.graph, given.data, given.samples)
@@ -103,7 +104,7 @@ class Work:
             yield _line(f"of them {kind}", strange[own], groups[own])
         for name, folder in (("samples", self._samples), ("further slices", slices)):
             if folder is not None:
-                paths = sorted(path for path in folder.rglob("*") if path.suffix in {".jpg", ".png"})
+                paths = picture_files(folder)
                 shown = self._strange(typical, [_grey(path) for path in paths])
                 yield _line(name, shown, np.arange(len(paths)))
         first = np.unique(groups, return_index=True)[1]
