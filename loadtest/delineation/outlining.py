@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from training.figures.scores import calibration_error
+from training.figures.graph_answers import dice_of
+from training.figures.scores import ACCURACY_OF_ALL, calibration_error, figures_of
 
 MODEL: Final = "brain_tumour"
 AT_ONCE: Final = 8
@@ -55,7 +56,7 @@ class SliceAnswer:
         likeliest: the most probable class, named or not; None where no probabilities are given.
         probability: of that class; 0 where none are given.
         on_tumour: whether the peak lies on the tumour; false where no peak is given.
-        dice: twice the area shared by both outlines through the sum of both; 0 where none is given.
+        dice: of the outline and the true one; 0 where none is given.
     """
 
     label: str | None
@@ -74,9 +75,8 @@ class SliceAnswer:
             peak = document["localisation"]["peak"]
             row, column = min(int(peak["y"]), len(truth) - 1), min(int(peak["x"]), truth.shape[1] - 1)
             on_tumour = bool(truth[row, column])
-        total = int(mask.sum() + truth.sum())
-        dice = 2 * int((mask & truth).sum()) / total if total else 0.0
-        return cls(document["label"], likeliest, probabilities[likeliest] if likeliest else 0.0, on_tumour, dice)
+        probability = probabilities[likeliest] if likeliest else 0.0
+        return cls(document["label"], likeliest, probability, on_tumour, dice_of(mask, truth))
 
 
 def read_slices(folder: Path) -> list[Slice]:
@@ -145,21 +145,15 @@ def calibration(slices: Sequence[Slice], answers: Sequence[SliceAnswer]) -> floa
 def per_slice(slices: Sequence[Slice], answers: Sequence[SliceAnswer]) -> dict[str, npt.NDArray[np.float64]]:
     """Each figure slice by slice; NaN where a slice has no say in it."""
     pairs = list(zip(slices, answers, strict=True))
-    tumour = np.array([asked.label != NO_TUMOUR for asked, _ in pairs])
-    answered = np.array([said.label is not None for _, said in pairs])
-    right = np.array([said.likeliest == asked.label for asked, said in pairs], float)
-    peak = np.array([said.on_tumour for _, said in pairs], float)
-    dice = np.array([said.dice for _, said in pairs])
-    where = tumour & answered
-    return {
-        "class accuracy where it answers": np.where(where, right, np.nan),
-        "answers, slices with a tumour": np.where(tumour, answered, np.nan),
-        "peak on the tumour where it answers": np.where(where, peak, np.nan),
-        "peak on the tumour": np.where(tumour, peak, np.nan),
-        "Dice of the outline where it answers": np.where(where, dice, np.nan),
-        "Dice of the outline": np.where(tumour, dice, np.nan),
-        "slices without a tumour called one": np.where(~tumour, answered, np.nan),
-    }
+    found = figures_of(
+        tumour=np.array([asked.label != NO_TUMOUR for asked, _ in pairs]),
+        answered=np.array([said.label is not None for _, said in pairs]),
+        right=np.array([said.likeliest == asked.label for asked, said in pairs]),
+        peak=np.array([said.on_tumour for _, said in pairs]),
+        overlap=np.array([said.dice for _, said in pairs]),
+    )
+    del found[ACCURACY_OF_ALL]  # a caller gets no probabilities of a slice in which nothing is seen
+    return found
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -33,6 +33,7 @@ from testbed.picture_files.icc_profiles import (
 )
 from testbed.picture_files.raw_png import raw_png
 from testbed.servers import PROJECT
+from training.figures.graph_answers import dice_of
 
 SAMPLES: Final = PROJECT / "build/samples"
 MODELS: Final = PROJECT / "model_repository"
@@ -120,8 +121,7 @@ def compare_colours(pixels: NDArray[np.uint8]) -> None:
 
 def dice(labels: NDArray[np.uint8], others: NDArray[np.uint8]) -> float:
     """Of lumen and epithelium together."""
-    a, b = np.isin(labels, GLANDS), np.isin(others, GLANDS)
-    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
+    return dice_of(np.isin(labels, GLANDS), np.isin(others, GLANDS))
 
 
 def _session(name: str) -> onnxruntime.InferenceSession:

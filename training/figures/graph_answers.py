@@ -90,10 +90,12 @@ def on_tumour(masks: Array, truth: Array) -> Array:
 
 
 def dice(masks: Array, truth: Array, limit: float = MASK_LIMIT) -> Array:
-    """(N,) twice the shared area through the sum of both; 0 where neither has one."""
-    found = []
-    for mask, own in zip(masks, truth, strict=True):
-        said, was = enlarged(mask, own.shape[0]) >= limit, own >= HALF
-        total = int(said.sum() + was.sum())
-        found.append(2 * int((said & was).sum()) / total if total else 0.0)
-    return np.array(found)
+    """(N,) see `dice_of`; masks (N, h, w) are enlarged to truth (N, S, S) uint8 and cut at the limit."""
+    pairs = zip(masks, truth, strict=True)
+    return np.array([dice_of(enlarged(mask, own.shape[0]) >= limit, own >= HALF) for mask, own in pairs])
+
+
+def dice_of(said: Array, was: Array) -> float:
+    """Twice the shared area of two masks, (H, W) bool, through the sum of both; 0 where neither has one."""
+    total = int(said.sum() + was.sum())
+    return 2 * int((said & was).sum()) / total if total else 0.0

@@ -115,7 +115,7 @@ def by_network_unseen(folds: Sequence[Fold], method: str, seed: int) -> Unseen:
     pooled = {name: np.concatenate([each[name] for each in values]) for name in values[0]}
     figures: dict[str, Any] = scores.with_intervals(pooled, truth.groups, seed)
     tumour = truth.classes != NONE
-    answered = ~np.isnan(pooled["class accuracy where it answers"])
+    answered = ~np.isnan(pooled[scores.ACCURACY])
     for name, chosen in (("of all", tumour), ("where it answers", answered)):
         error = scores.calibration_error(*together.take(chosen).highest(truth.classes[chosen]))
         figures[f"expected calibration error {name}"] = {"value": error}

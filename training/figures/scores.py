@@ -13,27 +13,52 @@ from training.run_settings import CLASSES, NONE
 DRAWS: Final = 2000
 BINS: Final = 10
 
+# The figures' names.
+ACCURACY: Final = "class accuracy where it answers"
+ACCURACY_OF_ALL: Final = "class accuracy of all"
+ANSWERED: Final = "answers, slices with a tumour"
+PEAK: Final = "peak on the tumour where it answers"
+PEAK_OF_ALL: Final = "peak on the tumour"
+DICE: Final = "Dice of the outline where it answers"
+DICE_OF_ALL: Final = "Dice of the outline"
+FALSE_ALARMS: Final = "slices without a tumour called one"
+
 
 def per_slice(said: Answers, truth: Slices, limits: Limits) -> dict[str, Array]:
     """Each figure slice by slice; NaN where a slice has no say in it."""
     tumour = truth.classes != NONE
     answered = limits.answered(said)
-    right = (said.probabilities.argmax(1) == truth.classes).astype(float)
+    right = said.probabilities.argmax(1) == truth.classes
     peak, overlap = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
     peak[tumour] = on_tumour(said.masks[tumour], truth.masks[tumour])
     overlap[tumour] = dice(said.masks[tumour], truth.masks[tumour], limits.mask)
+    return {
+        **figures_of(tumour, answered, right, peak, overlap),
+        **{f"recall of {name}": _only(right, truth.classes == index) for index, name in enumerate(CLASSES)},
+        **{f"{PEAK_OF_ALL}, {name}": _only(peak, truth.classes == index) for index, name in enumerate(CLASSES)},
+    }
+
+
+def figures_of(tumour: Array, answered: Array, right: Array, peak: Array, overlap: Array) -> dict[str, Array]:
+    """Each figure slice by slice, (N,); NaN where a slice has no say in it.
+
+    Args:
+        tumour: bool, whether there is one.
+        answered: bool, whether a class is named.
+        right: whether the likeliest class is the true one; this and the next two count where there is a tumour.
+        peak: whether the peak lies on the tumour.
+        overlap: Dice of the outline.
+    """
     where = tumour & answered
     return {
-        "class accuracy where it answers": _only(right, where),
-        "class accuracy of all": _only(right, tumour),
-        "answers, slices with a tumour": _only(answered.astype(float), tumour),
-        "peak on the tumour": peak,
-        "peak on the tumour where it answers": _only(peak, where),
-        "Dice of the outline": overlap,
-        "Dice of the outline where it answers": _only(overlap, where),
-        "slices without a tumour called one": _only(answered.astype(float), ~tumour),
-        **{f"recall of {name}": _only(right, truth.classes == index) for index, name in enumerate(CLASSES)},
-        **{f"peak on the tumour, {name}": _only(peak, truth.classes == index) for index, name in enumerate(CLASSES)},
+        ACCURACY: _only(right, where),
+        ACCURACY_OF_ALL: _only(right, tumour),
+        ANSWERED: _only(answered, tumour),
+        PEAK_OF_ALL: _only(peak, tumour),
+        PEAK: _only(peak, where),
+        DICE_OF_ALL: _only(overlap, tumour),
+        DICE: _only(overlap, where),
+        FALSE_ALARMS: _only(answered, ~tumour),
     }
 
 
@@ -96,4 +121,4 @@ def coverage_curve(said: Answers, classes: Array) -> tuple[Array, Array]:
 
 
 def _only(values: Array, chosen: Array) -> Array:
-    return np.where(chosen, values, np.nan)
+    return np.where(chosen, values.astype(float), np.nan)

@@ -23,15 +23,9 @@ COMPARED_STEP: Final = 4
 LARGEST_LOSS: Final = 0.01
 """How much worse a figure may be than in FP32."""
 STRANGERS: Final = "strangers given a class"
-LOWER: Final = ("slices without a tumour called one", STRANGERS)
+LOWER: Final = (scores.FALSE_ALARMS, STRANGERS)
 """Gated figures that are the better the lower they are."""
-GATED: Final = (
-    "class accuracy of all",
-    "answers, slices with a tumour",
-    "peak on the tumour",
-    "Dice of the outline",
-    *LOWER,
-)
+GATED: Final = (scores.ACCURACY_OF_ALL, scores.ANSWERED, scores.PEAK_OF_ALL, scores.DICE_OF_ALL, *LOWER)
 
 
 def quantise(graph: bytes, grey: Array) -> bytes:

@@ -16,6 +16,7 @@ def test_it_says_when_there_is_no_tumour_to_outline(tmp_path, monkeypatch, capsy
 @pytest.mark.parametrize("name", [*LEAST, *MOST])
 def test_a_figure_beyond_its_limit_is_missed(name):
     kept = {each: {"value": limit} for each, limit in (LEAST | MOST).items()}
-    assert missed(kept) == missed({}) == []
+    assert missed(kept) == []
+    assert missed({each: value for each, value in kept.items() if each != name}) == [name] * (name in LEAST)
     step = -0.001 if name in LEAST else 0.001
     assert missed(kept | {name: {"value": kept[name]["value"] + step}}) == [name]

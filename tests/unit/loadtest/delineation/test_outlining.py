@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from loadtest.delineation.__main__ import CALIBRATION, LEAST, MOST, STRANGERS
 from loadtest.delineation.outlining import NO_TUMOUR, Slice, SliceAnswer, calibration, per_slice, read_slices
 
 SQUARE = ((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
@@ -58,7 +59,18 @@ def test_figures():
         SliceAnswer(None, None, 0.0, False, 0.0),
     ]
     found = {name: np.nanmean(each) for name, each in per_slice(slices, answers).items()}
-    assert list(found.values()) == pytest.approx([0.5, 0.5, 1.0, 0.5, 0.7, 0.375, 0.5])
+    assert found == pytest.approx(
+        {
+            "class accuracy where it answers": 0.5,
+            "answers, slices with a tumour": 0.5,
+            "peak on the tumour": 0.5,
+            "peak on the tumour where it answers": 1.0,
+            "Dice of the outline": 0.375,
+            "Dice of the outline where it answers": 0.7,
+            "slices without a tumour called one": 0.5,
+        }
+    )
+    assert found.keys() >= LEAST.keys() | (MOST.keys() - {CALIBRATION, STRANGERS})
     # Right at 0.85 and 0.45, wrong at 0.95, a slice each; who shows no tumour or got no probabilities has no say.
     assert calibration(slices, answers) == pytest.approx((0.15 + 0.55 + 0.95) / 3)
     assert calibration(slices[4:], answers[4:]) is None
