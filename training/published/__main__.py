@@ -89,12 +89,12 @@ class Work:
         pictures += [*atlas, *(another_hospital(each, chance) for each in atlas)]
         kinds += [SPARE] * (2 * len(atlas))
         typical = fit_typical(self._features.of(pictures), np.array(kinds))
-        scaling = [_grey(each.path) for each in self._of("scale")]
-        pictures, _ = _with_changed(scaling, [""] * len(scaling), chance)
-        return scaled_by(typical, self._features.of(pictures), COVERAGE)
+        return scaled_by(typical, self._features.of(self._scaling(chance)[0]), COVERAGE)
 
     def measure(self, typical: Typical, slices: Path | None, strangers: Sequence[Path]) -> Iterator[str]:
         """Lines of a table: what, pictures, the share that no class is named of, its 95 % interval over patients."""
+        pictures, owners = self._scaling(np.random.default_rng(SEED))
+        yield _line("slices that set the scale, some changed", self._strange(typical, pictures), np.array(owners))
         test = self._of("test")
         pictures, groups = [_grey(each.path) for each in test], np.array([each.group for each in test])
         strange = self._strange(typical, pictures)
@@ -109,9 +109,10 @@ class Work:
                 yield _line(name, shown, np.arange(len(paths)))
         first = np.unique(groups, return_index=True)[1]
         changed = first[np.linspace(0, len(first) - 1, CHANGED_GROUPS).astype(int)].tolist()
-        for name, change in CHANGES.items():
-            shown = self._strange(typical, [change(pictures[index]) for index in changed])
+        each_way = [self._strange(typical, [change(pictures[one]) for one in changed]) for change in CHANGES.values()]
+        for name, shown in zip(CHANGES, each_way, strict=True):
             yield _line(name, shown, groups[changed])
+        yield _line("with one change, all of these", np.concatenate(each_way), np.tile(groups[changed], len(CHANGES)))
         for name, found, origins in _strangers(strangers):
             yield _line(name, self._strange(typical, found), origins, _refused(found))
         figures = panels(pictures, FIGURES, np.random.default_rng(SEED))
@@ -120,6 +121,11 @@ class Work:
 
     def _of(self, role: str) -> list[Chosen]:
         return [each for each in self._chosen if each.role == role]
+
+    def _scaling(self, chance: np.random.Generator) -> tuple[list[Image.Image], list[str]]:
+        """The slices that set the scale, every second one changed as well, and whose they are."""
+        own = self._of("scale")
+        return _with_changed([_grey(each.path) for each in own], [each.group for each in own], chance)
 
     def _strange(self, typical: Typical, pictures: Sequence[Image.Image]) -> Bools:
         return typical.strangeness(self._features.of(pictures)) > MOST_STRANGENESS
@@ -150,10 +156,10 @@ def _line(name: str, strange: Bools, groups: npt.NDArray[Any], refused: Bools | 
 
 
 def _with_changed(
-    pictures: list[Image.Image], kinds: list[str], chance: np.random.Generator
+    pictures: list[Image.Image], names: list[str], chance: np.random.Generator
 ) -> tuple[list[Image.Image], list[str]]:
-    """The pictures, and every second one again as another hospital's."""
-    return [*pictures, *(another_hospital(each, chance) for each in pictures[::2])], [*kinds, *kinds[::2]]
+    """The pictures, and every second one again as another hospital's; of each its name."""
+    return [*pictures, *(another_hospital(each, chance) for each in pictures[::2])], [*names, *names[::2]]
 
 
 def _grey(path: Path) -> Image.Image:
