@@ -6,6 +6,6 @@
 - `encoded_pictures`: pictures of every kind that a caller may send.
 - `picture_files`: files byte by byte, for what no encoder here writes.
 - `http_callers`: callers that keep asking, what they met, and the words that none should meet.
-- `aws_emulator`, `aws_environment`, `aws_template`: the project's stack on an emulator of AWS.
+- `aws_emulator`, `aws_environment`, `aws_template`: the project's stacks on an emulator of AWS.
 - `chromium`: the browser.
 """

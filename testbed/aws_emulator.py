@@ -79,17 +79,17 @@ class Emulator(Server):
 
 
 class Stack:
-    """A stack made from the project's template, up to what an emulator without TLS cannot do.
+    """The stacks of the project's templates, up to what an emulator without TLS cannot do: pipeline and workers on EC2.
 
     Args:
         emulator: Where.
-        name: The stack's.
+        name: The pipeline's; that of the workers is `<name>-workers`.
         models: Names of models, by their names in the template; the template's own when left out.
         storage_only: Make what jobs are kept in, without functions, roles and workers.
-        parameters: More of the template's parameters.
+        parameters: More of the pipeline's parameters.
 
     Attributes:
-        outputs: The stack's, by name.
+        outputs: The stacks', by name.
 
     Raises:
         StackFailed: It cannot be made.
@@ -105,19 +105,21 @@ class Stack:
         **parameters: str,
     ) -> None:
         self.emulator, self.name = emulator, name
-        template = read_template()
+        template = read_template("pipeline")
         if models is not None:
             line = template["Mappings"]["Models"]["BrainMri"]
             template["Mappings"]["Models"] = {key: line | {"Name": model} for key, model in models.items()}
             parameters["Models"] = ",".join(models)
         _fit(template["Resources"])
+        self.outputs: dict[str, str] = {}
+        self.names = [name]
         if storage_only:
             _leave(template, STORAGE)
-        else:
-            parameters = self._surroundings() | parameters
-        self._create(template, parameters)
-        described = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        self.outputs = {each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]}
+            self._create(name, template, parameters)
+            return
+        self._create(name, template, self._package() | parameters)
+        self.names.append(f"{name}-workers")
+        self._create(self.names[-1], read_template("ec2"), {"Pipeline": name} | self._surroundings())
 
     @property
     def _cloudformation(self) -> Any:  # noqa: ANN401 - see Emulator.client
@@ -136,9 +138,12 @@ class Stack:
         }
 
     def resource(self, name: str) -> str:
-        """The physical id of a resource."""
-        found = self._cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+        """The physical id of a resource, whichever of the stacks it is in."""
+        for stack in self.names:
+            for each in self._cloudformation.describe_stack_resources(StackName=stack)["StackResources"]:
+                if each["LogicalResourceId"] == name:
+                    return str(each["PhysicalResourceId"])
+        raise KeyError(name)
 
     def arn(self, queue: str) -> str:
         """The ARN of a queue by its name in the template."""
@@ -149,9 +154,9 @@ class Stack:
         """A queue's address."""
         return str(self.emulator.client("sqs").get_queue_url(QueueName=f"{self.name}-{model}")["QueueUrl"])
 
-    def _create(self, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
+    def _create(self, name: str, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
         self._cloudformation.create_stack(
-            StackName=self.name,
+            StackName=name,
             TemplateBody=json.dumps(template),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -160,26 +165,30 @@ class Stack:
         status = "CREATE_IN_PROGRESS"
         while status.endswith("IN_PROGRESS"):
             if time.monotonic() >= deadline:
-                raise StackFailed(f"{self.name} is still {status} after {CREATE_TIMEOUT_S} s")
+                raise StackFailed(f"{name} is still {status} after {CREATE_TIMEOUT_S} s")
             time.sleep(0.05)
-            status = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"]
+            described = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            status = described["StackStatus"]
         if status != "CREATE_COMPLETE":
-            events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+            events = self._cloudformation.describe_stack_events(StackName=name)["StackEvents"]
             failed = [each for each in events if "FAILED" in each["ResourceStatus"]]
-            raise StackFailed(f"{self.name} is {status}: {failed}")
+            raise StackFailed(f"{name} is {status}: {failed}")
+        self.outputs |= {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
 
-    def _surroundings(self) -> dict[str, str]:
-        """What the template wants to be there: a package, a network, images."""
-        s3, ec2 = self.emulator.client("s3"), self.emulator.client("ec2")
+    def _package(self) -> dict[str, str]:
+        """What the pipeline wants to be there: the functions' package."""
+        s3 = self.emulator.client("s3")
         if "code" not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
             path = self.emulator.folder / "package.zip"
             package.write(path)
             s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
             s3.put_object(Bucket="code", Key="package.zip", Body=path.read_bytes())
+        return {"AllowedCidrs": "127.0.0.0/8", "CodeBucket": "code", "CodeKey": "package.zip"}
+
+    def _surroundings(self) -> dict[str, str]:
+        """What the workers want to be there: a network and images."""
+        ec2 = self.emulator.client("ec2")
         return {
-            "AllowedCidrs": "127.0.0.0/8",
-            "CodeBucket": "code",
-            "CodeKey": "package.zip",
             "TritonImage": f"{REGISTRY}/oncoserve-triton:1",
             "WorkerImage": f"{REGISTRY}/oncoserve-worker:1",
             "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
@@ -218,5 +227,10 @@ def _leave(template: dict[str, Any], resources: Set[str]) -> None:
     template["Resources"] = {key: value for key, value in template["Resources"].items() if key in resources}
     template["Parameters"] = {"Models": template["Parameters"]["Models"]}
     outputs = template["Outputs"].items()
-    template["Outputs"] = {key: value for key, value in outputs if value["Value"].get("Ref") in resources}
+    template["Outputs"] = {key: value for key, value in outputs if _named(value["Value"]) in resources}
     del template["Conditions"]
+
+
+def _named(value: Mapping[str, Any]) -> str:
+    """The resource that an output speaks of: of a Ref or a GetAtt."""
+    return str(value.get("Ref") or value["Fn::GetAtt"][0])

@@ -1,4 +1,4 @@
-"""The CloudFormation template as Python sees it."""
+"""The CloudFormation templates as Python sees them."""
 
 from typing import Any, Final
 
@@ -6,7 +6,7 @@ import yaml
 
 from testbed.servers import PROJECT
 
-PATH: Final = PROJECT / "deploy/aws/template.yaml"
+TEMPLATES: Final = PROJECT / "deploy/aws"
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,7 +30,11 @@ def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str
 _Loader.add_multi_constructor("!", _function)
 
 
-def read_template() -> dict[str, Any]:
-    """The template with the long forms of its functions, which are JSON."""
-    template: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+def read_template(name: str) -> dict[str, Any]:
+    """A template with the long forms of its functions, which are JSON.
+
+    Args:
+        name: Its file's, without the ending: "pipeline", say.
+    """
+    template: dict[str, Any] = yaml.load((TEMPLATES / f"{name}.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
     return template

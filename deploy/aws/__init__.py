@@ -1,1 +1,1 @@
-"""The AWS side: template.yaml, and what it needs."""
+"""The AWS side: the stacks, and what they need."""

@@ -11,17 +11,18 @@ from inference_server.triton_settings import TritonSettings
 from oncoserve.jobs.aws.dynamo_store import INDEX
 from oncoserve.settings import Settings
 from testbed.aws_environment import environment
-from testbed.aws_template import PATH, read_template
+from testbed.aws_template import TEMPLATES, read_template
 from testbed.servers import PROJECT
 
 DAY_S = 24 * 3600
-TEMPLATE = read_template()
+TEMPLATE, WORKERS = read_template("pipeline"), read_template("ec2")
 RESOURCES = {
     key: value
-    for name, resource in TEMPLATE["Resources"].items()
+    for template in (TEMPLATE, WORKERS)
+    for name, resource in template["Resources"].items()
     for key, value in (resource[2].items() if name.startswith("Fn::ForEach") else [(name, resource)])
 }
-TEXT = PATH.read_text()
+FILES = sorted(TEMPLATES.glob("*.yaml"))
 
 
 def properties(name):
@@ -33,7 +34,7 @@ def test_cfn_lint_has_nothing_to_say(unavailable):
         lint = environment() / "cfn-lint"
     except (OSError, subprocess.CalledProcessError) as error:
         unavailable("aws", f"cfn-lint cannot be installed: {error}")
-    done = subprocess.run([lint, PATH], capture_output=True, text=True)
+    done = subprocess.run([lint, *FILES], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -42,7 +43,11 @@ def test_every_model_has_its_queue():
     assert {each["Name"] for each in models.values()} == {
         path.parent.name for path in (PROJECT / "model_repository").glob("*/card.json")
     }
-    assert TEMPLATE["Parameters"]["Models"]["Default"] == ",".join(models)
+    for template in (TEMPLATE, WORKERS):
+        assert template["Parameters"]["Models"]["Default"] == ",".join(models)
+        assert {key: each["Name"] for key, each in template["Mappings"]["Models"].items()} == {
+            key: each["Name"] for key, each in models.items()
+        }
     name = {"Fn::FindInMap": ["Models", {"Ref": "Model"}, "Name"]}
     assert properties("Subscription${Model}")["FilterPolicy"] == {"model": [name]}
     assert properties("Subscription${Model}")["RawMessageDelivery"] is True
@@ -127,7 +132,7 @@ def test_workers_are_started_by_the_backlog_of_each():
 def test_the_settings_that_it_names_exist():
     known = {f"ONCO_{name.upper()}" for name in Settings.model_fields}
     known |= {f"ONCO_TRITON_{name.upper()}" for name in TritonSettings.model_fields}
-    named = set(re.findall(r"\bONCO_\w+", TEXT))
+    named = set(re.findall(r"\bONCO_\w+", "".join(file.read_text() for file in FILES)))
     assert len(named) > 10
     assert named <= known
 
