@@ -281,7 +281,9 @@ def _exported_with(earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
             version (requirements-gpu.lock), and what one exported serves the other, so that is no reason for anew.
     """
     code = hashlib.sha256()
-    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".npz"}):
+    own = Path(__file__).with_name("own")  # makes no model that is exported
+    files = (path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".npz"})
+    for path in sorted(path for path in files if own not in path.parents):
         code.update(path.read_bytes())
     package, other = "onnxruntime", "onnxruntime-gpu"
     try:

@@ -1,4 +1,4 @@
-"""`oncoserve models`: what a service serves; `oncoserve models export`: the serving graphs of this machine."""
+"""`oncoserve models`: what a service serves; `export`, `add`, `check`, `remove`: what is served from this machine."""
 
 import argparse
 import json
@@ -13,6 +13,8 @@ from oncoserve.cli.client.printing import columns
 from oncoserve.cli.client.service_client import Document
 from oncoserve.cli.home_folder import find_home
 
+OWN = {"add", "check", "remove"}
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command.
@@ -23,6 +25,10 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ClientError: it cannot go on.
     """
+    if arguments and arguments[0] in OWN:
+        from oncoserve.cli import own_models  # noqa: PLC0415 - who asks a service needs none of it
+
+        return own_models.main(arguments)
     parser = _parser()
     given = parser.parse_intermixed_args(arguments)
     if given.action == "export":
@@ -61,7 +67,8 @@ def _export(models: Sequence[str], data: Path | None, *, force: bool) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="oncoserve models",
-        usage="%(prog)s [--json] [option ...]\n       %(prog)s export [MODEL ...] [--force] [--data FOLDER]",
+        usage="%(prog)s [--json] [option ...]\n       %(prog)s export [MODEL ...] [--force] [--data FOLDER]\n"
+        "       %(prog)s add | check | remove ... (each with a --help of its own)",
         description="List the models of a service, and why some are not ready; or make the serving graphs of this "
         "machine: `export` fetches the pinned weights and checks every graph that it writes.",
     )

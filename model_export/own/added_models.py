@@ -1,0 +1,90 @@
+"""The models that were added to a repository: checking them again, and taking them away."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from model_export.export_files import newest_version, sha256_of
+from model_export.own import one_execution
+from model_export.own.own_errors import OwnModelError
+from oncoserve.prediction.model_files import read_cards
+
+RECORD: Final = "export.json"
+
+
+def check(repository: Path, name: str) -> list[str]:
+    """Check a model that is in the repository, whoever made it, down to one execution in the real Triton.
+
+    Returns:
+        What was found right, a line each.
+
+    Raises:
+        OwnModelError: Something is not; the first of it.
+    """
+    folder = _folder(repository, name)
+    cards, problems = read_cards(repository)
+    if name in problems:
+        raise OwnModelError(problems[name])
+    found = [f"card.json: {cards[name].newest.task} of {len(cards[name].newest.classes)} classes"]
+    version = _newest(folder)
+    for file, recorded in _record(version).get("files", {}).items():
+        sha256 = sha256_of(version / file)
+        if sha256 != recorded["sha256"]:
+            raise OwnModelError(f"{version.name}/{file} has sha256 {sha256}, its record says {recorded['sha256']}")
+        found.append(f"{version.name}/{file}: sha256 as recorded")
+    with tempfile.TemporaryDirectory(prefix=".checking-", dir=repository.parent) as work:
+        alone = Path(work) / "repository"
+        shutil.copytree(folder, alone / name)
+        answers = one_execution.execute(alone, name, None, Path(work))
+    for output, array in answers.items():
+        if not np.isfinite(array).all():
+            raise OwnModelError(f"{output} of a picture of noise has values that are not finite")
+        found.append(f"Triton: {output} {array.dtype} {list(array.shape)} of a picture of noise")
+    return found
+
+
+def remove(repository: Path, name: str) -> Path:
+    """Take a model away that was added; those that come with the project stay.
+
+    Returns:
+        The folder that was there.
+
+    Raises:
+        OwnModelError: There is none, or it was not added.
+    """
+    folder = _folder(repository, name)
+    if "given" not in _record(_newest(folder)):
+        raise OwnModelError(f"{folder} was not made by `oncoserve models add`: take it away yourself, if it is yours")
+    with tempfile.TemporaryDirectory(prefix=".removing-", dir=repository.parent) as away:
+        folder.rename(Path(away) / name)  # gone at once, whatever becomes of the rest
+    return folder
+
+
+def _folder(repository: Path, name: str) -> Path:
+    folder = repository / name
+    if name.startswith(".") or "/" in name or not folder.is_dir():
+        there = ", ".join(sorted(path.name for path in repository.glob("[!.]*/"))) or "none"
+        raise OwnModelError(f"{repository} has no model {name!r}; there is: {there}")
+    return folder
+
+
+def _newest(folder: Path) -> Path:
+    try:
+        return newest_version(folder)
+    except FileNotFoundError as error:
+        raise OwnModelError(f"{error} that a number names") from error
+
+
+def _record(version: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads((version / RECORD).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise OwnModelError(f"{version.name}/{RECORD} cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}

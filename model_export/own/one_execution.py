@@ -1,0 +1,86 @@
+"""One execution in the real Triton, of a model that is not in the repository yet."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.own.own_errors import OwnModelError
+from oncoserve.inference.triton import TritonBackend
+
+TIME_S: Final = 300
+ASK_S: Final = 60
+PREFIX: Final = "ONCO_TRITON_"
+
+
+def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work: Path) -> dict[str, NDArray[Any]]:
+    """Start a Triton of its own on free ports of this machine, ask it once, end it.
+
+    Args:
+        repository: Has the model's folder, and no other.
+        model: Its name.
+        image: (1, H, W, 3) uint8 RGB; None for one of noise.
+        work: A folder for Triton's files.
+
+    Returns:
+        Its outputs by name, each a batch of one.
+
+    Raises:
+        OwnModelError: Triton cannot serve it.
+    """
+    if image is not None:
+        np.save(work / "ask.npy", image)
+    ports = _free_ports(3)
+    settings = {
+        "MODEL_REPOSITORY": repository,
+        "WORK_DIRECTORY": work / "triton",
+        "STARTUP_TIMEOUT_S": TIME_S - ASK_S,
+        **dict(zip(("GRPC_PORT", "METRICS_PORT", "STATUS_PORT"), ports, strict=True)),
+    }
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    environ |= {PREFIX + name: str(value) for name, value in settings.items()}
+    ask = [sys.executable, "-m", "model_export.own.one_execution", f"127.0.0.1:{ports[0]}", model, str(work)]
+    command = [sys.executable, "-m", "inference_server", "--", *ask]
+    try:
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=TIME_S, check=False)  # noqa: S603 - ours
+    except subprocess.TimeoutExpired:
+        raise OwnModelError(f"Triton did not answer with the model within {TIME_S} s") from None
+    if done.returncode:
+        words = " ".join(done.stderr.strip().splitlines()[-3:]) or f"it ended with {done.returncode}"
+        raise OwnModelError(f"Triton cannot serve the model: {words[:600]}")
+    with np.load(work / "answer.npz") as answer:
+        return dict(answer)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+async def _ask(address: str, model: str, work: Path) -> None:
+    server = TritonBackend(address)
+    try:
+        version = next(each.versions[-1] for each in await server.models() if each.name == model)
+        configuration = await server.configuration(model, version)
+        spec = configuration.inputs[0]
+        noise = np.random.default_rng(0).integers(0, 256, (1, *spec.dims)).astype(spec.dtype)
+        image = np.load(work / "ask.npy") if (work / "ask.npy").is_file() else noise
+        outputs = [each.name for each in configuration.outputs]
+        answer = await server.infer(model, version, {spec.name: image}, outputs, timeout_s=ASK_S)
+    finally:
+        await server.close()
+    np.savez(work / "answer.npz", allow_pickle=False, **answer)
+
+
+if __name__ == "__main__":
+    asyncio.run(_ask(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

@@ -1,0 +1,79 @@
+"""A graph that nobody here made is computed in a process of its own: memory and time are bounded, a crash is its own.
+
+`python -m model_export.own.trial GRAPH INPUT.npy OUTPUT ANSWER.npy BYTES` computes the output of that name.
+"""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.own.own_errors import OwnModelError
+
+MEMORY_BYTES: Final = 8 * 2**30
+TIME_S: Final = 300.0
+KILLED: Final = -9
+WANT_OF_MEMORY: Final = ("alloc", "memoryerror", "out of memory")
+
+
+def compute(
+    graph: Path,
+    batch: NDArray[Any],
+    output: str,
+    *,
+    one_by_one: bool,
+    memory_bytes: int = MEMORY_BYTES,
+    time_s: float = TIME_S,
+) -> NDArray[np.float32]:
+    """Compute an output of a batch.
+
+    Args:
+        graph: The ONNX file; files are written beside it.
+        batch: (N, ...) what its one input takes.
+        output: Which to give.
+        one_by_one: N times a batch of one, instead of one of N.
+        memory_bytes: That the process may have.
+        time_s: That it may take, seconds.
+
+    Returns:
+        (N, ...) float32.
+
+    Raises:
+        OwnModelError: It failed, took too long or too much.
+    """
+    asked, answered = graph.with_suffix(".asked.npy"), graph.with_suffix(".answered.npy")
+    np.save(asked, batch if one_by_one else batch[np.newaxis])
+    command = [sys.executable, "-m", __name__, str(graph), str(asked), output, str(answered), str(memory_bytes)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=time_s, check=False)  # noqa: S603 - ours
+    except subprocess.TimeoutExpired:
+        raise OwnModelError(
+            f"The graph computed for more than {time_s:g} s on {len(batch)} pictures, and was ended"
+        ) from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1][:300]
+        if done.returncode == KILLED or any(words in done.stderr.lower() for words in WANT_OF_MEMORY):
+            raise OwnModelError(f"The graph needs more than {memory_bytes / 2**30:.3g} GiB of memory: {last}")
+        raise OwnModelError(f"ONNX Runtime cannot compute the graph: {last}")
+    answer: NDArray[np.float32] = np.load(answered)
+    return answer
+
+
+def _main(graph: str, asked: str, output: str, answered: str, memory_bytes: str) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
+    import onnxruntime  # noqa: PLC0415 - inside the limit
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    # A batch of N lies one axis deeper than N batches of one.
+    batches = [each if each.ndim == len(session.get_inputs()[0].shape) else each[np.newaxis] for each in np.load(asked)]
+    answers = [session.run([output], {name: batch})[0] for batch in batches]
+    np.save(answered, np.concatenate(answers).astype(np.float32))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

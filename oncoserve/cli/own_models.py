@@ -1,0 +1,147 @@
+"""`oncoserve models add`, `check` and `remove`: models of one's own in the repository of this machine."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
+from oncoserve.cli.client.printing import say
+from oncoserve.cli.home_folder import find_home
+from oncoserve.cli.installed import RUN, require
+
+PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+QUESTIONS: Final = {
+    "name": "Name of the model (a-z, 0-9, _): ",
+    "task": "Task (classification): ",
+    "classes": "Classes in the order of the output, separated by commas: ",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one of the three.
+
+    Args:
+        arguments: Its name first.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        UsageError: It cannot be done; nothing was changed.
+    """
+    given = _parser().parse_args(arguments)
+    require(f"models {given.action}", RUN)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime 1.29 and later report to Microsoft unless told
+    from model_export.export_errors import ExportError  # noqa: PLC0415 - after it is known that its packages are there
+
+    repository = find_home(given.data, os.environ).repository(os.environ).absolute()
+    if " " in str(repository):
+        raise UsageError(f"Triton cannot work in a path with a space, such as {repository}; name another with --data.")
+    try:
+        return {"add": _add, "check": _check, "remove": _remove}[given.action](given, repository)
+    except ExportError as error:
+        raise UsageError(f"{error}. Nothing was changed.") from error
+
+
+def _add(given: argparse.Namespace, repository: Path) -> int:
+    from model_export.own.adding import add  # noqa: PLC0415 - see above
+    from model_export.own.wanted import Wanted  # noqa: PLC0415
+
+    wanted = Wanted.of(_said(given))
+    folder = add(given.graph, wanted, repository, _pictures(given.samples), say)
+    say(f"{wanted.name}: written to {folder}; nothing of it is measured. Start the service again to serve it.")
+    return EXIT_FINE
+
+
+def _check(given: argparse.Namespace, repository: Path) -> int:
+    from model_export.own.added_models import check  # noqa: PLC0415 - see above
+
+    print(*check(repository, given.name), sep="\n")
+    return EXIT_FINE
+
+
+def _remove(given: argparse.Namespace, repository: Path) -> int:
+    from model_export.own.added_models import remove  # noqa: PLC0415 - see above
+
+    say(f"{remove(repository, given.name)} is gone. Start the service again, if it served the model.")
+    return EXIT_FINE
+
+
+def _said(given: argparse.Namespace) -> dict[str, Any]:
+    """What a TOML file, the options and, at a terminal, the answers say; the later ones win."""
+    from model_export.own.wanted import read_toml  # noqa: PLC0415 - see above
+
+    said = read_toml(given.toml) if given.toml else {}
+    options = {name: value for name, value in vars(given).items() if name not in NOT_SAID and value is not None}
+    said |= options
+    for name, question in QUESTIONS.items():
+        if name not in said:
+            if not sys.stdin.isatty():
+                raise UsageError(f"What the graph cannot tell has to be said: --{name}, or a line of --toml.")
+            answer = input(question).strip()
+            said[name] = _names(answer) if name == "classes" else answer
+    return said
+
+
+NOT_SAID: Final = frozenset({"action", "graph", "toml", "samples", "data"})
+
+
+def _pictures(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file()]
+    if not found:
+        raise UsageError(f"{folder} has no pictures ({', '.join(sorted(PICTURES))}).")
+    return found
+
+
+def _names(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",")]
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(each) for each in text.split(",")]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="oncoserve models", description="Models of your own, on this machine.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    add = actions.add_parser(
+        "add",
+        help="bring an ONNX graph",
+        description="Look into an ONNX graph, wrap it so that it takes pictures, check it against the given one and in "
+        "Triton, and write its folder. What fails leaves nothing behind.",
+    )
+    add.add_argument("graph", type=Path, metavar="MODEL.onnx")
+    _add_what_is_said(add)
+    add.add_argument("--samples", type=Path, metavar="FOLDER", help="pictures to check on; default: noise")
+    add.add_argument("--toml", type=Path, metavar="FILE", help="says any of the above, with underscores for hyphens")
+    for action, about in (("check", "look at a model again"), ("remove", "take a model away that was added")):
+        each = actions.add_parser(action, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        each.add_argument("name", metavar="MODEL")
+    for each in actions.choices.values():
+        each.add_argument("--data", type=Path, metavar="FOLDER", help="of the service; see `oncoserve run --help`")
+    return parser
+
+
+def _add_what_is_said(add: argparse.ArgumentParser) -> None:
+    """What cannot be told from the graph, and what it may say itself."""
+    add.add_argument("--name", help="of the model: its folder, its address")
+    add.add_argument("--task", choices=("classification",), help="what it answers")
+    add.add_argument("--classes", type=_names, metavar="A,B,C", help="in the order of the output")
+    add.add_argument("--layout", choices=("NCHW", "NHWC"), help="of the graph's input; default: as it looks")
+    add.add_argument("--colours", choices=("RGB", "BGR"), help="their order in training; default: RGB")
+    add.add_argument("--scale", type=float, help="pixels (0 to 255) are multiplied with it; default: 1/255")
+    add.add_argument("--mean", type=_numbers, metavar="R,G,B", help="taken off then; default: 0,0,0")
+    add.add_argument("--std", type=_numbers, metavar="R,G,B", help="divided by at last; default: 1,1,1")
+    add.add_argument("--width", type=int, help="pixels, where the graph leaves them open")
+    add.add_argument("--height", type=int, help="pixels, where the graph leaves them open")
+    add.add_argument("--resize-filter", choices=("bicubic", "bilinear", "lanczos", "box"), help="default: bilinear")
+    add.add_argument("--answers", choices=("logits", "probabilities"), help="of the graph; default: as they look")
+    add.add_argument("--title", help="for the page")
+    add.add_argument("--modality", help="what its pictures are")
+    add.add_argument("--intended-use", help="what it is for")
+    add.add_argument("--licence", help="of the weights")
