@@ -55,8 +55,8 @@ def files(
         | {"layout": placed.layout, "softmax_added": placed.softmax},
     }
     texts = {
-        "config.pbtxt": _config(wanted, placed, CPU_BATCH if batched else 1, gpu=False),
-        "configs/gpu.pbtxt": _config(wanted, placed, GPU_BATCH if batched else 1, gpu=True),
+        "config.pbtxt": _config(wanted, placed, CPU_BATCH if batched else 0, gpu=False),
+        "configs/gpu.pbtxt": _config(wanted, placed, GPU_BATCH if batched else 0, gpu=True),
         "card.json": json.dumps(_card(wanted, given), indent=2, ensure_ascii=False) + "\n",
         "labels.txt": "".join(f"{name}\n" for name in wanted.classes),
         f"{VERSION}/export.json": json.dumps(record, indent=2) + "\n",
@@ -98,21 +98,25 @@ def _card(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _config(wanted: Wanted, placed: Placement, most: int, *, gpu: bool) -> str:
-    """Triton's configuration."""
-    size = f"{placed.height}, {placed.width}, 3"
-    batch = "a batch of pictures" if most > 1 else "one picture at a time: its shapes allow no more"
-    warm_up = "" if gpu else "".join(_warm_up(size, count) for count in sorted({1, most}))
-    return f"""# Made by `oncoserve models add`. Normalisation is inside the graph, which takes {batch}.
-backend: "onnxruntime"
-default_model_filename: "{GRAPH}"
-max_batch_size: {most}
-input [ {{ name: "image" data_type: TYPE_UINT8 dims: [ {size} ] }} ]
-output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {len(wanted.classes)} ] label_filename: "labels.txt" }} ]
-instance_group [ {{ kind: {"KIND_GPU" if gpu else "KIND_CPU"} count: 1 }} ]
-dynamic_batching {{ }}
-{warm_up}"""
+    """Triton's configuration; `most` is 0 for a graph that takes one picture, whose batch axis is in the sizes then."""
+    one = "" if most else "1, "
+    size, classes = f"{one}{placed.height}, {placed.width}, 3", f"{one}{len(wanted.classes)}"
+    takes = "batches of pictures" if most else "one picture at a time: its shapes allow no more"
+    lines = [
+        f"# Made by `oncoserve models add`. Normalisation is inside the graph, which takes {takes}.",
+        'backend: "onnxruntime"',
+        f'default_model_filename: "{GRAPH}"',
+        f"max_batch_size: {most}",
+        f'input [ {{ name: "image" data_type: TYPE_UINT8 dims: [ {size} ] }} ]',
+        f'output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {classes} ] label_filename: "labels.txt" }} ]',
+        f"instance_group [ {{ kind: {'KIND_GPU' if gpu else 'KIND_CPU'} count: 1 }} ]",
+    ]
+    if most:
+        lines.append("dynamic_batching { }")
+        lines += [] if gpu else [_warm_up(size, count) for count in (1, most)]
+    return "\n".join(lines) + "\n"
 
 
 def _warm_up(size: str, count: int) -> str:
     random = f'inputs {{ key: "image" value {{ data_type: TYPE_UINT8 dims: [ {size} ] random_data: true }} }}'
-    return f'model_warmup [ {{ name: "of_{count}" batch_size: {count} {random} }} ]\n'
+    return f'model_warmup [ {{ name: "of_{count}" batch_size: {count} {random} }} ]'

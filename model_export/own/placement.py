@@ -21,7 +21,6 @@ class Placement:
         layout: Where the channels are.
         height: Pixels.
         width: Pixels.
-        batched: Whether the graph takes any number of pictures at once, as far as its shapes say.
         output: Name of the output that is read.
         softmax: Whether it gives logits, so that a softmax is added.
     """
@@ -29,7 +28,6 @@ class Placement:
     layout: Literal["NCHW", "NHWC"]
     height: int
     width: int
-    batched: bool
     output: str
     softmax: bool | None
 
@@ -45,7 +43,6 @@ def place(given: GivenGraph, wanted: Wanted) -> Placement:
         layout,
         height,
         width,
-        not isinstance(given.input.dims[0], int),
         _classes_output(given, wanted).name,
         None if wanted.answers is None else wanted.answers == "logits",
     )

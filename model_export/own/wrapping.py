@@ -16,15 +16,14 @@ GIVEN = "given/"
 """Put before every name of the given graph, so that none is one of ours."""
 
 
-def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool, softmax: bool) -> onnx.ModelProto:
+def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool) -> onnx.ModelProto:
     """Make the serving graph of `image` (N, height, width, 3) uint8 RGB, with `probabilities` (N, K) float32.
 
     Args:
         given: The graph; it stays as it is.
         wanted: How pictures are scaled.
-        placed: Where they go in.
-        batched: Make the first axis of all inputs and outputs dynamic.
-        softmax: Add one.
+        placed: Where they go in, and whether a softmax is added.
+        batched: Whether N is any number; else it is 1.
 
     Raises:
         OwnModelError: The joined graph is not sound.
@@ -36,15 +35,13 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool,
     graph = onnx.GraphProto(name=wanted.name)
     graph.CopyFrom(inner.graph)
     graph.name = wanted.name
-    batch = "batch" if batched else 1
-    del graph.input[:], graph.output[:]
-    if batched:
-        del graph.value_info[:]  # they may say a batch of one
+    batch: str | int = "batch" if batched else 1
+    del graph.input[:], graph.output[:], graph.value_info[:]
     graph.input.append(helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, [batch, placed.height, placed.width, 3]))
     shape = [batch, len(wanted.classes)]
     graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape))
     before = list(_before(given, wanted, placed, graph))
-    after = list(_after(GIVEN + placed.output, softmax=softmax))
+    after = list(_after(GIVEN + placed.output, softmax=bool(placed.softmax)))
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -74,7 +71,10 @@ def _before(given: GivenGraph, wanted: Wanted, placed: Placement, graph: onnx.Gr
     if wanted.colours == "BGR":
         yield helper.make_node("Gather", [last, constant("image/bgr", [2, 1, 0], np.int64)], ["image/turned"], axis=3)
         last = "image/turned"
-    yield helper.make_node("Mul", [last, constant("image/scale", wanted.scale, np.float32)], ["image/scaled"])
+    # PyTorch's ToTensor divides by 255; the last bit is another one where 1/255 is multiplied.
+    whole = round(1 / wanted.scale)
+    operator, number = ("Div", whole) if whole and np.isclose(wanted.scale * whole, 1) else ("Mul", wanted.scale)
+    yield helper.make_node(operator, [last, constant("image/scale", number, np.float32)], ["image/scaled"])
     yield helper.make_node("Sub", ["image/scaled", constant("image/mean", wanted.mean, np.float32)], ["image/centred"])
     yield helper.make_node("Div", ["image/centred", constant("image/std", wanted.std, np.float32)], ["image/normal"])
     last = "image/normal"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,14 +175,21 @@ def _spec(tensor: Any) -> TensorSpec:  # noqa: ANN401 - a protobuf message witho
 
 
 def read_configuration(config: Any, version: str) -> ModelConfiguration:  # noqa: ANN401 - generated, without types
-    """What Triton's `ModelConfig` says of a version."""
+    """What Triton's `ModelConfig` says of a version.
+
+    A model without batches whose tensors have a first axis of 1 is asked as one that takes batches of one.
+    """
+    inputs, outputs = (tuple(map(_spec, tensors)) for tensors in (config.input, config.output))
+    one_by_one = config.max_batch_size == 0 and all(each.dims[:1] == (1,) for each in (*inputs, *outputs))
+    if one_by_one:
+        inputs, outputs = (tuple(replace(each, dims=each.dims[1:]) for each in specs) for specs in (inputs, outputs))
     return ModelConfiguration(
         name=config.name,
         version=version,
         platform=config.backend or config.platform,
-        max_batch_size=config.max_batch_size,
-        inputs=tuple(_spec(tensor) for tensor in config.input),
-        outputs=tuple(_spec(tensor) for tensor in config.output),
+        max_batch_size=1 if one_by_one else config.max_batch_size,
+        inputs=inputs,
+        outputs=outputs,
         file=config.default_model_filename or "model.onnx",
         labels=next((tensor.label_filename for tensor in config.output if tensor.label_filename), ""),
         instances=max(1, sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)),

@@ -1,0 +1,169 @@
+"""A model is added whole or not at all. Triton's own execution is tried in tests/integration/cli/test_own_models.py."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from model_export.own import adding, one_execution, trial
+from model_export.own.own_errors import OwnModelError
+from model_export.own.wanted import Wanted
+from oncoserve.prediction.model_files import read_cards
+from tests.unit.model_export.own.graphs import SIDE, classifier
+
+SAID = {"name": "theirs", "task": "classification", "classes": ["a", "b", "c"]}
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+
+
+@pytest.fixture
+def add(tmp_path, monkeypatch):
+    """Adds a graph as it is made with some options, and gives the folder and what was reported.
+
+    Triton's part is computed by ONNX Runtime, which is what its backend does; the real one takes ten seconds.
+    """
+
+    def execute(repository, model, image, work):
+        graph = onnxruntime.InferenceSession(repository / model / "1" / "model.onnx")
+        return {"probabilities": graph.run(None, {"image": image})[0]}
+
+    monkeypatch.setattr(one_execution, "execute", execute)
+    lines = []
+
+    def run(graph=None, **said):
+        path = classifier(tmp_path / "theirs.onnx", **(graph or {}))
+        wanted = Wanted.of(SAID | said)
+        return adding.add(path, wanted, tmp_path / "models", [], lines.append)
+
+    run.lines = lines
+    run.left = lambda: sorted(path.name for path in tmp_path.iterdir() if path.name != "theirs.onnx")
+    return run
+
+
+def served(folder, images):
+    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
+    return session.run(None, {"image": images})[0]
+
+
+def by_hand(graph, images, *, layout="NCHW", scale=1 / 255, mean=(0, 0, 0), std=(1, 1, 1), bgr=False):
+    """What the given graph says, with the pictures prepared as PyTorch's users do, and a softmax."""
+    pixels = images[..., ::-1] if bgr else images
+    pixels = ((pixels * scale - np.array(mean)) / np.array(std)).astype(np.float32)
+    session = onnxruntime.InferenceSession(graph)
+    scores = session.run(None, {"pixels": pixels.transpose(0, 3, 1, 2) if layout == "NCHW" else pixels})[0]
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+IMAGES = np.random.default_rng(7).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("said", [{}, IMAGENET, {"scale": 1.0, "mean": [127.0, 110.0, 90.0]}], ids=str)
+@pytest.mark.parametrize("colours", ["RGB", "BGR"])
+def test_the_serving_graph_takes_pictures_and_answers_as_the_given_one(add, tmp_path, layout, said, colours):
+    folder = add({"layout": layout}, colours=colours, **said)
+    expected = by_hand(tmp_path / "theirs.onnx", IMAGES, layout=layout, bgr=colours == "BGR", **said)
+    assert np.abs(served(folder, IMAGES) - expected).max() < 1e-5
+
+
+def test_probabilities_get_no_second_softmax(add, tmp_path):
+    folder = add({"softmax": True})
+    scores = onnxruntime.InferenceSession(tmp_path / "theirs.onnx")
+    given = scores.run(None, {"pixels": (IMAGES / 255).astype(np.float32).transpose(0, 3, 1, 2)})[0]
+    assert np.abs(served(folder, IMAGES) - given).max() < 1e-5
+    assert json.loads((folder / "1/export.json").read_text())["wrapped"]["softmax_added"] is False
+
+
+def test_what_is_said_to_be_probabilities_and_is_not_is_told(add):
+    with pytest.raises(OwnModelError, match="say --answers logits"):
+        add(answers="probabilities")
+    assert add.left() == ["models"]
+
+
+@pytest.mark.parametrize(("batch", "reshape_to"), [("n", 0), (1, 0)])
+def test_pictures_are_batched_where_the_graph_can(add, batch, reshape_to):
+    folder = add({"batch": batch, "reshape_to": reshape_to})
+    assert "max_batch_size: 8" in (folder / "config.pbtxt").read_text()
+    assert "max_batch_size: 32" in (folder / "configs/gpu.pbtxt").read_text()
+
+
+def test_a_graph_made_for_one_picture_is_served_one_by_one_and_says_so(add):
+    folder = add({"batch": 1, "reshape_to": 1})
+    assert "max_batch_size: 0" in (folder / "config.pbtxt").read_text()
+    assert any("one picture at a time" in line for line in add.lines)
+
+
+@pytest.mark.parametrize(
+    ("graph", "said", "words"),
+    [
+        ({}, {"classes": ["a", "b"]}, r"--classes names 2; no output has \[N, 2\], there is out float32 \[n, 3\]"),
+        ({"size": ("h", "w")}, {}, "leaves its height open: say --height"),
+        ({}, {"width": 99}, "has a width of 12, --width says 99"),
+        ({"input_dims": ["n", 4, SIDE, SIDE]}, {"layout": "NCHW"}, "has 4 channels"),
+        ({"input_dims": ["n", 3, SIDE, 3]}, {}, "say --layout"),
+        ({"input_dims": ["n", 3 * SIDE * SIDE]}, {}, "has four axes of floats"),
+        ({"batch": 7}, {}, "takes 7 pictures at a time, always"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_leaves_nothing(add, graph, said, words):
+    with pytest.raises(OwnModelError, match=words):
+        add(graph, **said)
+    assert add.left() in ([], ["models"])
+
+
+def test_a_name_in_use_is_told(add):
+    folder = add()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(OwnModelError, match="is there already"):
+        add(scale=1.0)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_another_answer_in_triton_leaves_nothing(add, monkeypatch, tmp_path):
+    monkeypatch.setattr(one_execution, "execute", lambda *_: {"probabilities": np.zeros((1, 3), np.float32)})
+    with pytest.raises(Exception, match="check in_triton failed"):
+        add()
+    assert add.left() == ["models"]
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_the_card_says_nothing_that_nobody_measured(add, tmp_path):
+    folder = add(title="Their classifier", licence="MIT")
+    cards, problems = read_cards(tmp_path / "models")
+    assert problems == {}
+    card = cards["theirs"].newest
+    assert (card.title, card.origin.licence, card.modality) == ("Their classifier", "MIT", "not stated")
+    assert card.performance == []
+    assert "was measured" in card.limitations[0]
+    assert (folder / "labels.txt").read_text().split() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"name": "../up"}, "name: String should match"),
+        ({"classes": ["a", "a"]}, "a is there more than once"),
+        ({"classes": ["a"]}, "at least 2 items"),
+        ({"std": [1, 0, 1]}, "each has to be above 0"),
+        ({"task": "poetry"}, "task"),
+        ({"colour": "RGB"}, "colour: Extra inputs"),
+    ],
+)
+def test_what_is_said_is_checked(said, words):
+    with pytest.raises(OwnModelError, match=words):
+        Wanted.of(SAID | said)
+
+
+def test_a_graph_that_wants_too_much_memory_is_ended(tmp_path):
+    graph = classifier(tmp_path / "theirs.onnx", size=(2048, 2048))
+    picture = np.zeros((1, 3, 2048, 2048), np.float32)
+    with pytest.raises(OwnModelError, match=r"memory|ended"):
+        trial.compute(graph, picture, "out", one_by_one=True, memory_bytes=300 * 2**20)
+
+
+def test_a_graph_that_does_not_end_is_ended(tmp_path):
+    graph = classifier(tmp_path / "theirs.onnx")
+    picture = np.zeros((1, 3, SIDE, SIDE), np.float32)
+    with pytest.raises(OwnModelError, match=r"more than 0\.01 s"):
+        trial.compute(graph, picture, "out", one_by_one=True, time_s=0.01)

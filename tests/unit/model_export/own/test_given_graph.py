@@ -1,0 +1,94 @@
+"""Files that somebody brings, and what they are told of those that cannot be served."""
+
+import zipfile
+
+import onnx
+import pytest
+
+from model_export.own.given_graph import read_graph
+from model_export.own.own_errors import OwnModelError
+from tests.unit.model_export.own.graphs import CLASSES, SIDE, classifier
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    return tmp_path / "theirs.onnx"
+
+
+def test_a_graph_tells_its_input_and_outputs(theirs):
+    given = read_graph(classifier(theirs))
+    assert str(given.input) == f"pixels float32 [n, 3, {SIDE}, {SIDE}]"
+    assert [str(each) for each in given.outputs] == [f"out float32 [n, {CLASSES}]"]
+
+
+def test_weights_in_a_file_beside_it_are_read(theirs):
+    model = onnx.load(classifier(theirs))
+    onnx.save(model, theirs, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert {each.name for each in read_graph(theirs).model.graph.initializer if each.raw_data} == {
+        "kernel",
+        "flat",
+        "weights",
+    }
+
+
+def test_weights_that_are_missing_are_named(theirs):
+    model = onnx.load(classifier(theirs))
+    onnx.save(model, theirs, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (theirs.parent / "weights.bin").unlink()
+    with pytest.raises(OwnModelError, match=r"'weights\.bin', which is not beside it"):
+        read_graph(theirs)
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/passwd"])
+def test_weights_of_another_folder_are_not_read(theirs, location):
+    model = onnx.load(classifier(theirs))
+    for tensor in model.graph.initializer:
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        tensor.ClearField("raw_data")
+    theirs.write_bytes(model.SerializeToString())
+    with pytest.raises(OwnModelError, match="outside of its own folder"):
+        read_graph(theirs)
+
+
+def _zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data.pkl", b"")
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: path.write_bytes(b""), "is no ONNX file; export the model to ONNX first"),
+        (lambda path: path.write_bytes(b"not a graph at all"), "is no ONNX file; export"),
+        (_zip, "looks like a PyTorch or Keras file"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64)), "looks like a Keras file"),
+        (lambda path: path.mkdir(), "Is a directory"),
+        (lambda path: None, "No such file"),
+    ],
+)
+def test_what_is_no_graph_is_told(theirs, write, words):
+    write(theirs)
+    with pytest.raises(OwnModelError, match=words):
+        read_graph(theirs)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"opset": 6}, "has opset 6; 7 to"),
+        ({"opset": 99}, "has opset 99"),
+        ({"operator": ("acme.ops", "Frobnicate")}, "Operators of 'acme.ops' are not known here: Frobnicate"),
+    ],
+)
+def test_what_onnx_runtime_does_not_compute_is_told(theirs, options, words):
+    with pytest.raises(OwnModelError, match=words):
+        read_graph(classifier(theirs, **options))
+
+
+def test_a_graph_of_two_inputs_is_told(theirs):
+    model = onnx.load(classifier(theirs))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("age", onnx.TensorProto.FLOAT, [1]))
+    onnx.save(model, theirs)
+    with pytest.raises(OwnModelError, match=r"has 2 inputs \(pixels .*, age"):
+        read_graph(theirs)
