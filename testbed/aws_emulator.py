@@ -22,7 +22,7 @@ KEY: Final = "test"
 ROOT: Final = MappingProxyType({"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": REGION})
 REGISTRY: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 CREATE_TIMEOUT_S: Final = 240
-STORAGE: Final = frozenset({"Bucket", "Table", "Topic", "Fn::ForEach::Queues"})
+STORAGE: Final = frozenset({"Key", "Bucket", "Table", "Topic", "Fn::ForEach::Queues"})
 
 
 class Emulator(Server):
@@ -225,10 +225,9 @@ def _fit(resources: dict[str, Any]) -> None:
 def _leave(template: dict[str, Any], resources: Set[str]) -> None:
     """Take out all other resources, and what speaks of them."""
     template["Resources"] = {key: value for key, value in template["Resources"].items() if key in resources}
-    template["Parameters"] = {"Models": template["Parameters"]["Models"]}
+    template["Parameters"] = {key: value for key, value in template["Parameters"].items() if "Default" in value}
     outputs = template["Outputs"].items()
     template["Outputs"] = {key: value for key, value in outputs if _named(value["Value"]) in resources}
-    del template["Conditions"]
 
 
 def _named(value: Mapping[str, Any]) -> str:

@@ -78,18 +78,22 @@ def test_what_is_kept_is_encrypted_and_nobody_s_but_ours():
     bucket = properties("Bucket")
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
-    assert bucket["BucketEncryption"]
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    assert encryption["BucketKeyEnabled"] is True
     assert bucket["OwnershipControls"]
     (statement,) = properties("BucketPolicy")["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert properties("Table")["SSESpecification"] == {"SSEEnabled": True}
+    key = {"Fn::GetAtt": ["Key", "Arn"]}
+    assert properties("Table")["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     assert properties("Table")["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert properties("Topic")["KmsMasterKeyId"]
-    for name in ("Queue${Model}", "Dead${Model}"):
-        assert properties(name)["SqsManagedSseEnabled"] is True
-    for name in ("Bucket", "Table"):
-        assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+    for name in ("Topic", "NoticeTopic", "Queue${Model}", "Dead${Model}"):
+        assert properties(name)["KmsMasterKeyId"] == key
+    for name in ("Bucket", "Table", "Key"):
+        # What a stack that could not be made leaves would cost money, and nobody would find it.
+        assert RESOURCES[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
 
 def test_the_record_is_found_by_job_and_by_user():
