@@ -112,10 +112,15 @@ class UndeterminedShape(_Shape):
 
 
 class ClassificationResult(_Result):
-    """One label for the whole picture, or no label and the reason, which results of older versions lack."""
+    """One label for the whole picture, or no label and the reason, which results of older versions lack.
+
+    Where a model's classes do not exclude each other, `labels` are those that are there, and `label` is the most
+    probable of them.
+    """
 
     task: Literal["classification"]
     label: str | None
+    labels: list[str] = []
     probabilities: dict[str, float] | None
     undetermined: UndeterminedShape | None = None
 

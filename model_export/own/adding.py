@@ -21,7 +21,8 @@ from model_export.own.wanted import Wanted
 from model_export.verify import Check, require
 from oncoserve.errors import PlatformError
 from oncoserve.pictures.decode import decode
-from oncoserve.pictures.resize import resize
+from oncoserve.tasks.card import Preprocessing
+from oncoserve.tasks.fit import Fit
 
 LIMIT: Final = 1e-5
 """Largest difference of a probability: float32 sums in another order stay two powers of ten below."""
@@ -94,7 +95,9 @@ def _images(samples: Iterable[Path], wanted: Wanted, placed: Placement, report: 
         pictures = [decode(path.read_bytes(), MOST_PIXELS, "#000000").image() for path in found]
     except (PlatformError, OSError) as error:
         raise OwnModelError(f"A sample picture cannot be read: {error}") from error
-    return np.stack([resize(each, placed.width, placed.height, wanted.resize_filter) for each in pictures])
+    how = Preprocessing(**wanted.model_dump(include={"resize_filter", "fit", "crop_share"}), background="#000000")
+    size = placed.width, placed.height
+    return np.stack([Fit.of(how, each.size, size).lay(each, how) for each in pictures])
 
 
 def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -114,7 +117,7 @@ def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[
 def _expected(
     given: GivenGraph, wanted: Wanted, placed: Placement, images: Images, work: Path
 ) -> tuple[Floats, Placement]:
-    """The probabilities of the given graph, and whether a softmax makes them of its output."""
+    """The probabilities of the given graph, and whether its output is that already."""
     file = work / "given.onnx"
     onnx.save(given.model, file)
     inputs = prepared(images, wanted, placed, given.input.dtype)
@@ -126,19 +129,34 @@ def _expected(
         )
     if not np.isfinite(answers).all():
         raise OwnModelError(f"{placed.output} gives numbers that are not finite: are --scale, --mean and --std right?")
-    are = bool(answers.min() >= 0 and np.abs(answers.sum(axis=1) - 1).max() <= SUM_LIMIT)
-    softmax = not are if placed.softmax is None else placed.softmax
-    if not softmax and not are:
-        raise OwnModelError(
-            f"{placed.output} gives sums from {answers.sum(axis=1).min():.3g} to {answers.sum(axis=1).max():.3g} for a "
-            "picture, which are no probabilities of one class: say --answers logits if a softmax belongs behind it"
-        )
-    return _softmax(answers) if softmax else answers, replace(placed, softmax=softmax)
+    wrong = _not_probabilities(answers, wanted)
+    activated = not wrong if placed.activated is None else placed.activated
+    if activated and wrong:
+        raise OwnModelError(f"{placed.output} gives {wrong}: say --answers logits, if that is what they are")
+    if not activated:
+        answers = _sigmoid(answers) if wanted.labels == "many" else _softmax(answers)
+    return answers, replace(placed, activated=activated)
+
+
+def _not_probabilities(answers: Floats, wanted: Wanted) -> str:
+    """Why an output is none; empty if it is."""
+    low, high = float(answers.min()), float(answers.max())
+    if wanted.labels == "many":
+        return "" if low >= 0 and high <= 1 else f"values from {low:.3g} to {high:.3g}, which are no probabilities"
+    sums = answers.sum(axis=1)
+    if low >= 0 and np.abs(sums - 1).max() <= SUM_LIMIT:
+        return ""
+    return f"sums from {sums.min():.3g} to {sums.max():.3g} for a picture, which are no probabilities of one class"
 
 
 def _softmax(logits: Floats) -> Floats:
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     shares: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    shares: Floats = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
     return shares
 
 

@@ -52,7 +52,7 @@ def files(
         "given": dict(given),
         "added": datetime.now(UTC).isoformat(timespec="seconds"),
         "wrapped": wanted.model_dump(mode="json", include={"colours", "scale", "mean", "std"})
-        | {"layout": placed.layout, "softmax_added": placed.softmax},
+        | {"layout": placed.layout, "probabilities_given": placed.activated},
     }
     texts = {
         "config.pbtxt": _config(wanted, placed, CPU_BATCH if batched else 0, gpu=False),
@@ -78,7 +78,13 @@ def _card(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
             "not_intended_for": [
                 "Diagnosis, triage, treatment or any other clinical decision: this is not a medical device"
             ],
-            "preprocessing": {"resize_filter": wanted.resize_filter, "background": "#000000"},
+            "preprocessing": {
+                "resize_filter": wanted.resize_filter,
+                "background": "#000000",
+                "fit": wanted.fit,
+                "crop_share": wanted.crop_share,
+            },
+            "classification": wanted.model_dump(include={"labels", "least_probability", "thresholds"}),
             "classes": [
                 {"name": name, "title": name.replace("_", " "), "colour": colour, "description": "not stated"}
                 for name, colour in zip(wanted.classes, colours, strict=False)

@@ -22,14 +22,14 @@ class Placement:
         height: Pixels.
         width: Pixels.
         output: Name of the output that is read.
-        softmax: Whether it gives logits, so that a softmax is added.
+        activated: Whether it gives probabilities; else a softmax is added, or a sigmoid where there are many labels.
     """
 
     layout: Literal["NCHW", "NHWC"]
     height: int
     width: int
     output: str
-    softmax: bool | None
+    activated: bool | None
 
 
 def place(given: GivenGraph, wanted: Wanted) -> Placement:
@@ -44,7 +44,7 @@ def place(given: GivenGraph, wanted: Wanted) -> Placement:
         height,
         width,
         _classes_output(given, wanted).name,
-        None if wanted.answers is None else wanted.answers == "logits",
+        None if wanted.answers is None else wanted.answers == "probabilities",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_export.own.own_errors import OwnModelError
-from oncoserve.tasks.card import Name
+from oncoserve.tasks.card import Name, Probability
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 """Triton's name of the model, and the name of its folder, its addresses and its queue."""
@@ -30,7 +30,10 @@ class Wanted(BaseModel):
         std: What each channel is divided by at last.
         width: Pixels, where the graph leaves them open.
         height: Pixels, where the graph leaves them open.
-        answers: Whether the graph's output are logits, to which a softmax is added, or probabilities.
+        answers: Whether the graph's output are logits, to which a softmax or sigmoid is added, or probabilities.
+        labels: Whether the classes exclude each other.
+        least_probability, thresholds: see `oncoserve.tasks.card.Labelling`.
+        fit, crop_share: see `oncoserve.tasks.card.Preprocessing`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +50,11 @@ class Wanted(BaseModel):
     height: Side | None = None
     resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"] = "bilinear"
     answers: Literal["logits", "probabilities"] | None = None
+    labels: Literal["one", "many"] = "one"
+    least_probability: Probability = 0
+    thresholds: dict[Name, Probability] = {}
+    fit: Literal["stretch", "letterbox", "crop"] = "stretch"
+    crop_share: Annotated[float, Field(gt=0, le=1)] = 1
     title: str = ""
     modality: str = "not stated"
     intended_use: str = "not stated"

@@ -22,7 +22,7 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool)
     Args:
         given: The graph; it stays as it is.
         wanted: How pictures are scaled.
-        placed: Where they go in, and whether a softmax is added.
+        placed: Where they go in, and whether the output is probabilities.
         batched: Whether N is any number; else it is 1.
 
     Raises:
@@ -41,7 +41,7 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool)
     shape = [batch, len(wanted.classes)]
     graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape))
     before = list(_before(given, wanted, placed, graph))
-    after = list(_after(GIVEN + placed.output, softmax=bool(placed.softmax)))
+    after = list(_after(GIVEN + placed.output, wanted, placed))
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -85,8 +85,13 @@ def _before(given: GivenGraph, wanted: Wanted, placed: Placement, graph: onnx.Gr
     yield helper.make_node("Cast", [last], [GIVEN + given.input.name], to=kind)
 
 
-def _after(output: str, *, softmax: bool) -> Iterable[onnx.NodeProto]:
+def _after(output: str, wanted: Wanted, placed: Placement) -> Iterable[onnx.NodeProto]:
     """The given graph's output to probabilities."""
     yield helper.make_node("Cast", [output], [f"{PROBABILITIES}/given"], to=TensorProto.FLOAT)
     given, made = [f"{PROBABILITIES}/given"], [PROBABILITIES]
-    yield helper.make_node("Softmax", given, made, axis=1) if softmax else helper.make_node("Identity", given, made)
+    if placed.activated:
+        yield helper.make_node("Identity", given, made)
+    elif wanted.labels == "many":
+        yield helper.make_node("Sigmoid", given, made)
+    else:
+        yield helper.make_node("Softmax", given, made, axis=1)

@@ -3,7 +3,7 @@
 Numbers read as the modules of the tasks in static/ write them; a test holds them to that.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ HEADLINE_CLASS = "epithelium"  # the segmentation task holds every card to the s
 GREY = "#808080"
 NOT_ASKED = "The model was not asked about this picture. The warnings say why."
 UNDETERMINED = "Undetermined"
+NONE_OF_THEM = "None of the classes"
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,20 @@ def describe(document: Mapping[str, Any], card: Card | None) -> Report:
     if "areas" in document:
         return _areas(document["areas"], card, facts)
     probabilities = document["probabilities"] or {}
-    rows = tuple(_rows(document["label"], probabilities, card))
+    labels = document.get("labels", [document["label"]])
+    rows = tuple(_rows(labels, probabilities, card))
     columns = ("Probability",) if rows else ()
     caption = "Probability of each class" if rows else ""
+    if not labels:
+        return Report(NONE_OF_THEM, "", "", caption, columns, rows, facts)
     if document["label"] is None:
         title, words = _silent(document.get("undetermined"))
         return Report(title, "", words, caption, columns, rows, facts)
     found = _class(card, document["label"])
     figure = percent(probabilities[document["label"]])
-    return Report(found.title, figure, found.description, caption, columns, rows, facts)
+    title = ", ".join(_class(card, name).title for name in labels)
+    description = found.description if len(labels) == 1 else ""
+    return Report(title, figure if len(labels) == 1 else "", description, caption, columns, rows, facts)
 
 
 def _silent(undetermined: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -78,9 +84,9 @@ def _silent(undetermined: Mapping[str, Any] | None) -> tuple[str, str]:
     return UNDETERMINED, undetermined["text"]
 
 
-def _rows(label: str | None, probabilities: Mapping[str, float], card: Card | None) -> Iterator[Row]:
+def _rows(labels: Collection[str | None], probabilities: Mapping[str, float], card: Card | None) -> Iterator[Row]:
     return (
-        Row(each.title, each.colour, p, (percent(p),), name == label)
+        Row(each.title, each.colour, p, (percent(p),), name in labels)
         for name, p in probabilities.items()
         for each in [_class(card, name)]
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+HALF: Final = 0.5
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -31,7 +32,11 @@ class Preprocessing(_Part):
 
     resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"]
     background: Colour
-    """What transparent pixels are laid over."""
+    """What transparent pixels are laid over, and the picture where it does not fill the tensor."""
+    fit: Literal["stretch", "letterbox", "crop"] = "stretch"
+    """How a picture comes to the tensor's size: each side alone, whole with its proportions, or its middle."""
+    crop_share: Annotated[float, Field(gt=0, le=1)] = 1
+    """Of the largest middle part that has the tensor's proportions; 0.875 is PyTorch's usual 224 of 256."""
 
 
 class Origin(_Part):
@@ -64,6 +69,28 @@ class Pictures(_Part):
     """`grey`: a coloured picture is another kind of picture."""
     one_object_on_dark: bool = False
     """Whether each shows one object in the middle, such as a head, on a dark background that reaches its border."""
+
+
+class Labelling(_Part):
+    """How the probabilities of a classification become a label, or several."""
+
+    labels: Literal["one", "many"] = "one"
+    """`many`: each class is there or not, whatever the others are."""
+    least_probability: Probability = 0
+    """Of the most probable class, where there is one label; with less, no class is named."""
+    thresholds: dict[Name, Probability] = {}
+    """By class, where there are many: from which on it is there; 0.5 for those that are not named."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What an answer hangs on."""
+        if self.labels == "one":
+            return {"least_probability": self.least_probability}
+        return {f"threshold.{name}": value for name, value in sorted(self.thresholds.items())}
+
+    def threshold(self, name: str) -> float:
+        """From which on a class is there."""
+        return self.thresholds.get(name, HALF)
 
 
 class Saliency(_Part):
@@ -129,7 +156,7 @@ class Precision(_Part):
     performance: list[Figure]
 
 
-PARTS_OF_TASKS: Final = ("saliency", "localisation", "delineation", "resemblance")
+PARTS_OF_TASKS: Final = ("classification", "saliency", "localisation", "delineation", "resemblance")
 
 
 class Card(_Part):
@@ -148,6 +175,7 @@ class Card(_Part):
     origin: Origin
     performance: list[Figure]
     limitations: list[str]
+    classification: Labelling | None = None
     saliency: Saliency | None = None
     localisation: Localisation | None = None
     delineation: Delineation | None = None

@@ -15,7 +15,6 @@ from PIL import Image
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Picture
-from oncoserve.pictures.resize import resize
 from oncoserve.tasks.base import (
     OverlayOptions,
     Parameters,
@@ -24,16 +23,19 @@ from oncoserve.tasks.base import (
     Stored,
     TaskResult,
 )
-from oncoserve.tasks.card import Card
+from oncoserve.tasks.card import Card, Labelling
+from oncoserve.tasks.fit import Fit
 from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.plausibility import doubts
-from oncoserve.tasks.undetermined import Undetermined, unlike_training
+from oncoserve.tasks.undetermined import Undetermined, classes_close, unlike_training
 
 PROBABILITIES = "probabilities"
 SALIENCY = "saliency"
 STRANGENESS = "strangeness"
 SALIENCY_FILE = "saliency.npy"
+SLACK: Final = 1e-3
+"""By which float32 probabilities may miss what they add up to."""
 NO_CLASS: Final[dict[str, Any]] = {"label": None, "probabilities": None}
 
 
@@ -50,7 +52,7 @@ class Classification(OneRequest):
 
     kind: ClassVar[str] = "classification"
     parameters: ClassVar[type[Parameters]] = Parameters
-    parts: ClassVar[frozenset[str]] = frozenset({"saliency", "resemblance"})
+    parts: ClassVar[frozenset[str]] = frozenset({"classification", "saliency", "resemblance"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -63,8 +65,9 @@ class Classification(OneRequest):
     )
 
     def limits(self, card: Card) -> Mapping[str, float]:
-        """Of how unlike a picture may be, where the card has one."""
-        return {} if card.resemblance is None else {"most_strangeness": card.resemblance.most_strangeness}
+        """Of how unlike a picture may be, and of the probabilities, where the card has them."""
+        strangeness = {} if card.resemblance is None else {"most_strangeness": card.resemblance.most_strangeness}
+        return strangeness | (card.classification.limits if card.classification else {})
 
     def outputs(self, card: Card) -> frozenset[str]:
         """The probabilities, and what the card describes beside them."""
@@ -80,6 +83,13 @@ class Classification(OneRequest):
             found.append(
                 f"expected {expected} named {SALIENCY} (the card's saliency), got {in_words(configuration.outputs)}"
             )
+        if card.saliency and card.preprocessing.fit != "stretch":
+            found.append(f"card.json: expected fit stretch beside a saliency map, got {card.preprocessing.fit}")
+        strangers = set(card.classification.thresholds if card.classification else ()) - {
+            each.name for each in card.classes
+        }
+        if strangers:
+            found.append(f"card.json: expected thresholds of its classes, got {', '.join(sorted(strangers))}")
         if card.resemblance:
             found += strangeness_mismatches(configuration)
         elif configuration.output(STRANGENESS):
@@ -113,6 +123,7 @@ class ClassificationPlan:
         self._picture = picture
         self._model = model
         self._answer: Tensors = {}
+        self._labelling = model.card.classification or Labelling()
         self._doubts = doubts(picture, model.card.pictures)
         self.count = 0 if self._doubts else 1
 
@@ -122,8 +133,9 @@ class ClassificationPlan:
             return
         spec = self._model.configuration.inputs[0]
         height, width, _ = spec.dims
-        resized = resize(self._picture.image(), width, height, self._model.card.preprocessing.resize_filter)
-        yield {spec.name: np.ascontiguousarray(resized)[np.newaxis]}
+        preprocessing, image = self._model.card.preprocessing, self._picture.image()
+        fit = Fit.of(preprocessing, image.size, (width, height))
+        yield {spec.name: np.ascontiguousarray(fit.lay(image, preprocessing))[np.newaxis]}
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Take the one answer.
@@ -139,7 +151,9 @@ class ClassificationPlan:
         probabilities = answer[PROBABILITIES]
         if probabilities.shape != (1, len(self._model.card.classes)):
             raise InferenceFailed(self._model.name)
-        if probabilities.min() < 0 or abs(float(probabilities.sum()) - 1) > 1e-3:  # noqa: PLR2004 - float32 softmax
+        whole = float(probabilities.max() if self._labelling.labels == "many" else probabilities.sum())
+        too_much = whole > 1 + SLACK
+        if probabilities.min() < 0 or too_much or (self._labelling.labels == "one" and whole < 1 - SLACK):
             raise InferenceFailed(self._model.name)
         self._answer = answer
 
@@ -152,13 +166,24 @@ class ClassificationPlan:
         if resemblance and (strange := self._unlike_training(resemblance.most_strangeness)):
             return TaskResult({**NO_CLASS, "undetermined": strange.document()})
         artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
-        return TaskResult({**self._named(), "undetermined": None}, artefacts)
+        if self._labelling.labels == "many":
+            return TaskResult({**self._all_named(), "undetermined": None}, artefacts)
+        close = classes_close(float(self._answer[PROBABILITIES].max()), self._labelling.least_probability)
+        named = self._named() | ({"label": None} if close else {})
+        return TaskResult({**named, "undetermined": close and close.document()}, artefacts)
 
     def _named(self) -> dict[str, Any]:
         """The most probable class, and the probability of each."""
         probabilities = self._answer[PROBABILITIES][0]
         label = self._model.card.classes[int(probabilities.argmax())].name
         return {"label": label, "probabilities": self._by_class(probabilities)}
+
+    def _all_named(self) -> dict[str, Any]:
+        """The classes that are there, the most probable of these, and the probability of each."""
+        probabilities = self._by_class(self._answer[PROBABILITIES][0])
+        labels = [name for name, value in probabilities.items() if value >= self._labelling.threshold(name)]
+        label = max(labels, key=probabilities.__getitem__, default=None)
+        return {"label": label, "labels": labels, "probabilities": probabilities}
 
     def _unlike_training(self, most: float) -> Undetermined | None:
         """Why no class is named, where the picture is beyond that limit."""

@@ -17,6 +17,8 @@ def named(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     label, probabilities = document["label"], document.get("probabilities") or {}
     found: dict[str, Any] = {"label": label, "probability": probabilities.get(label)}
+    if "labels" in document:
+        return {**found, "labels": document["labels"]}
     if undetermined := document.get("undetermined"):
         found["undetermined"] = undetermined["code"]
     elif label is None:

@@ -14,7 +14,11 @@ function percent(probability) {
 
 export const table = { caption: "Probability of each class", numbers: ["Probability"] };
 
-export function headline({ label, probabilities, undetermined }, card) {
+export function headline({ label, labels = [label], probabilities, undetermined }, card) {
+  if (!labels.length) return { title: "None of the classes", figure: "", unit: "", description: "" };
+  if (labels.length > 1) {
+    return { title: labels.map((name) => classOf(card, name).title).join(", "), figure: "", unit: "", description: "" };
+  }
   if (label === null) {
     const silent = { title: "No answer", figure: "", unit: "", description: NOT_ASKED };
     const asked = undetermined && undetermined.value !== null;
@@ -24,12 +28,12 @@ export function headline({ label, probabilities, undetermined }, card) {
   return { title, figure: percent(probabilities[label]), unit: "", description };
 }
 
-export const rows = ({ label, probabilities }, card) =>
+export const rows = ({ label, labels = [label], probabilities }, card) =>
   Object.entries(probabilities ?? {}).map(([name, p]) => ({
     ...classOf(card, name),
     part: p,
     numbers: [{ text: percent(p), exact: p }],
-    strong: name === label,
+    strong: labels.includes(name),
   }));
 
 export const facts = () => [];

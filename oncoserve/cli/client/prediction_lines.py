@@ -75,6 +75,10 @@ def _line(url: str, picture: PictureFile, found: Document) -> str:
 
 
 def _answer(found: Document) -> str:
+    if "labels" in found:
+        return (
+            ", ".join(f"{name} {found['probabilities'][name]:.3f}" for name in found["labels"]) or "none of the classes"
+        )
     if "label" in found:
         if found["label"] is None:
             undetermined = found.get("undetermined") or {}

@@ -33,7 +33,7 @@ def write_table(out: Path, state: RunState) -> Counter[str]:
     for name, ending in sorted(state.done.items()):
         document = _document(out, name) if ending.state == "SUCCEEDED" else {}
         rows.append(_row(name, ending, document))
-        if document.get("label", "") is None:
+        if document.get("label", "") is None and "labels" not in document:
             unnamed[_reason(document)] += 1
     columns = {column: None for row in rows for column in row if column not in FIRST + LAST}
     buffer = io.StringIO(newline="")
@@ -82,5 +82,7 @@ def _flat(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, obje
     for name, value in document.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{above}{name}.")
+        elif name == "labels":
+            yield above + name, " ".join(value)
         elif not isinstance(value, list | None):
             yield above + name, value

@@ -72,7 +72,16 @@ def test_probabilities_get_no_second_softmax(add, tmp_path):
     scores = onnxruntime.InferenceSession(tmp_path / "theirs.onnx")
     given = scores.run(None, {"pixels": (IMAGES / 255).astype(np.float32).transpose(0, 3, 1, 2)})[0]
     assert np.abs(served(folder, IMAGES) - given).max() < 1e-5
-    assert json.loads((folder / "1/export.json").read_text())["wrapped"]["softmax_added"] is False
+    assert json.loads((folder / "1/export.json").read_text())["wrapped"]["probabilities_given"] is True
+
+
+def test_classes_that_do_not_exclude_each_other_get_a_sigmoid(add, tmp_path):
+    folder = add(labels="many", thresholds={"b": 0.25})
+    session = onnxruntime.InferenceSession(tmp_path / "theirs.onnx")
+    scores = session.run(None, {"pixels": (IMAGES / 255).astype(np.float32).transpose(0, 3, 1, 2)})[0]
+    assert np.abs(served(folder, IMAGES) - 1 / (1 + np.exp(-scores))).max() < 1e-5
+    card = json.loads((folder / "card.json").read_text())
+    assert card["classification"] == {"labels": "many", "thresholds": {"b": 0.25}}
 
 
 def test_what_is_said_to_be_probabilities_and_is_not_is_told(add):
