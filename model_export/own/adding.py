@@ -96,8 +96,8 @@ def _images(samples: Iterable[Path], wanted: Wanted, placed: Placement, report: 
     except (PlatformError, OSError) as error:
         raise OwnModelError(f"A sample picture cannot be read: {error}") from error
     how = Preprocessing(**wanted.model_dump(include={"resize_filter", "fit", "crop_share"}), background="#000000")
-    size = placed.width, placed.height
-    return np.stack([Fit.of(how, each.size, size).lay(each, how) for each in pictures])
+    tensor = placed.width, placed.height
+    return np.stack([Fit.of(how, each.size, tensor).lay(each, how) for each in pictures])
 
 
 def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
+from oncoserve.tasks.card import Labelling
 from oncoserve.tasks.classification import Classification, draw_overlay
 from testbed.encoded_pictures import noise
 from testbed.fakes import FP32, card, classifier
@@ -153,3 +154,54 @@ def test_a_limit_and_the_number_that_it_is_of_come_together(resemblance, outputs
 def test_without_a_map_there_is_no_overlay():
     assert [each.name for each in TASK.renderings(card(saliency=True))] == ["overlay.png"]
     assert TASK.renderings(card()) == ()
+
+
+def labelled(tensors, **labelling):
+    made = replace(model(), card=model().card.model_copy(update={"classification": Labelling(**labelling)}))
+    plan = TASK.plan(picture(), made, Parameters())
+    list(plan.requests())
+    plan.accept(0, tensors)
+    return plan.result().document
+
+
+def test_below_the_least_probability_no_class_is_named():
+    document = labelled(answer([0.2, 0.6, 0.2]), least_probability=0.7)
+    assert (document["label"], document["probabilities"]["class1"]) == (None, 0.6)
+    assert document["undetermined"]["code"] == "classes_close"
+    assert (document["undetermined"]["value"], document["undetermined"]["limit"]) == (0.6, 0.7)
+    assert labelled(answer([0.2, 0.7, 0.1]), least_probability=0.7)["label"] == "class1"
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "label"),
+    [
+        ([0.9, 0.95, 0.1], ["class0", "class1"], "class1"),
+        ([0.5, 0.1, 0.2], ["class0"], "class0"),
+        ([0.4, 0.1, 0.2], [], None),
+        ([0.4, 0.1, 0.25], ["class2"], "class2"),
+        ([1.0, 1.0, 1.0], ["class0", "class1", "class2"], "class0"),
+    ],
+)
+def test_of_many_labels_those_that_reach_their_thresholds_are_there(probabilities, labels, label):
+    document = labelled(answer(probabilities), labels="many", thresholds={"class2": 0.25})
+    assert (document["labels"], document["label"], document["undetermined"]) == (labels, label, None)
+
+
+@pytest.mark.parametrize("probabilities", [[1.2, 0.1, 0.1], [-0.1, 0.1, 0.1]])
+def test_of_many_labels_each_is_a_probability(probabilities):
+    with pytest.raises(InferenceFailed):
+        labelled(answer(probabilities), labels="many")
+
+
+def test_other_thresholds_are_other_results():
+    def limits(**labelling):
+        return TASK.limits(card().model_copy(update={"classification": Labelling(**labelling)}))
+
+    assert TASK.limits(card()) == {}
+    assert limits(least_probability=0.5) != limits(least_probability=0.6)
+    assert limits(labels="many", thresholds={"class0": 0.5}) != limits(labels="many")
+
+
+def test_a_threshold_of_no_class_is_told():
+    stray = card().model_copy(update={"classification": Labelling(labels="many", thresholds={"stray": 0.5})})
+    assert TASK.mismatches(stray, classifier()) == ["card.json: expected thresholds of its classes, got stray"]

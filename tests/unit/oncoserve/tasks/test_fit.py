@@ -28,7 +28,7 @@ def how(fit, **more):
 def test_what_is_seen_and_where_it_lies(fit, picture, seen, laid):
     found = Fit.of(fit, picture, (50, 50))
     assert (found.seen, found.laid) == (seen, laid)
-    pixels = found.lay(Image.new("RGB", picture, (0, 0, 255)), fit)
+    pixels = found.lay(Image.new("RGB", picture, (0, 0, 255)), fit).copy()
     assert pixels.shape == (50, 50, 3)
     left, top, right, bottom = laid
     assert (pixels[top:bottom, left:right] == (0, 0, 255)).all()
