@@ -168,7 +168,7 @@ class ClassificationPlan:
         artefacts = {SALIENCY_FILE: to_npy(self._answer[SALIENCY][0])} if SALIENCY in self._answer else {}
         if self._labelling.labels == "many":
             return TaskResult({**self._all_named(), "undetermined": None}, artefacts)
-        close = classes_close(float(self._answer[PROBABILITIES].max()), self._labelling.least_probability)
+        close = classes_close(round(float(self._answer[PROBABILITIES].max()), 6), self._labelling.least_probability)
         named = self._named() | ({"label": None} if close else {})
         return TaskResult({**named, "undetermined": close and close.document()}, artefacts)
 
