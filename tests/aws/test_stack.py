@@ -53,15 +53,12 @@ async def test_addresses_on_aws_are_of_the_bucket_s_own_host_or_of_the_cdn(emula
     assert "X-Amz-SignedHeaders=host&" in plain
 
 
-def test_messages_and_logs_are_encrypted_with_the_key_of_the_stack(stack, emulator):
-    """Bucket and table too, which the emulator forgets of; tests/aws/test_template.py reads it."""
+def test_queues_and_logs_are_encrypted_with_the_key_of_the_stack(stack, emulator):
+    """So are bucket, table and topics, of which the emulator forgets it: tests/aws/test_template.py reads the text."""
     key = stack.outputs["KeyArn"]
     kms = emulator.client("kms")
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
     assert kms.describe_key(KeyId=f"alias/{stack.name}")["KeyMetadata"]["Arn"] == key
-    for topic in ("TopicArn", "NoticeTopicArn"):
-        attributes = emulator.client("sns").get_topic_attributes(TopicArn=stack.outputs[topic])["Attributes"]
-        assert attributes["KmsMasterKeyId"] == key
     sqs = emulator.client("sqs")
     for queue in ("he_tissue", "he_tissue-dead"):
         attributes = sqs.get_queue_attributes(QueueUrl=stack.queue(queue), AttributeNames=["KmsMasterKeyId"])

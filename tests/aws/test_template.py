@@ -79,10 +79,10 @@ def test_what_is_kept_is_encrypted_and_nobody_s_but_ours():
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    key = {"Fn::GetAtt": ["Key", "Arn"]}
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     assert encryption["BucketKeyEnabled"] is True
     assert bucket["OwnershipControls"]
-    key = {"Fn::GetAtt": ["Key", "Arn"]}
     assert properties("Table")["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     assert properties("Table")["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     for name in ("Topic", "NoticeTopic", "Queue${Model}", "Dead${Model}"):
