@@ -45,6 +45,14 @@ UNKNOWN = {"s3": r"/[a-z]+(/[a-z]+)*/\*(?!\w)", "autoscaling": r"autoScalingGrou
 MANAGED = {"AmazonSSMManagedInstanceCore"}
 # Their policies only take away: who may do something is said elsewhere.
 FOR_EVERYBODY = {"AWS::EC2::VPCEndpoint", "AWS::ApiGateway::RestApi"}
+# What an action needs of the key, if it is on what the key encrypts.
+NEEDED = {
+    "s3:GetObject": {"kms:Decrypt"},
+    "s3:PutObject": {"kms:GenerateDataKey"},
+    "sns:Publish": {"kms:Decrypt", "kms:GenerateDataKey"},
+    "sqs:ReceiveMessage": {"kms:Decrypt"},
+    "sqs:SendMessage": {"kms:Decrypt", "kms:GenerateDataKey"},
+}
 GUARDS = {"aws:SourceArn", "AWS:SourceArn", "aws:SourceAccount", "kms:EncryptionContext:aws:logs:arn"}
 
 
@@ -128,6 +136,31 @@ def test_a_role_uses_the_key_through_the_service_that_it_asks(resource):
         )
         assert conditions
         assert "kms:CreateGrant" not in actions or found(statement["Condition"], "kms:GrantIsForAWSResource")
+
+
+def ways_to_the_key(resource):
+    """The actions on the key that a role has, each with the service through which."""
+    return {
+        (text(service).split(".")[0], action)
+        for statement in statements(resource)
+        for guard in found(statement.get("Condition", {}), "kms:ViaService")
+        for service in listed(guard["kms:ViaService"])
+        for action in listed(statement["Action"])
+    }
+
+
+@pytest.mark.parametrize("resource", waiting(each for each in OF_ROLES if each.values[0]["Type"] == "AWS::IAM::Role"))
+def test_a_role_may_use_the_key_for_all_that_it_reads_and_writes(resource):
+    """Else each request is answered with "access denied", which an emulator that does not ask KMS cannot show."""
+    needed = set()
+    for statement in statements(resource):
+        if "Bucket" not in str(statement["Resource"]) and "s3:" in str(statement["Action"]):
+            continue  # somebody else's, such as the packages of Amazon Linux
+        for action in listed(statement["Action"]):
+            service = action.split(":")[0]
+            uses = {"kms:Decrypt"} if service == "dynamodb" else NEEDED.get(action, set())
+            needed |= {(service, each) for each in uses}
+    assert needed <= ways_to_the_key(resource)
 
 
 @pytest.mark.parametrize("resource", OF_RESOURCES)
