@@ -215,11 +215,24 @@ def storage(folder: Path, model: str) -> Iterator[dict[str, str]]:
 
 def _fit(resources: dict[str, Any]) -> None:
     """Change what the emulator does otherwise than AWS."""
-    del resources["BucketPolicy"]  # lets nobody in without TLS, which the emulator is asked without
+    _let_in(resources)
+    for name, resource in resources.items():
+        if name.startswith("Fn::ForEach"):
+            _let_in(resource[2])
     policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     for statement in policy["Statement"]:
         if statement["Action"] == "sns:Publish":  # allows batches too; the emulator wants an action of its own for them
             statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
+
+
+def _let_in(resources: dict[str, Any]) -> None:
+    """Take out the statements that let nobody in without TLS, which the emulator is asked without."""
+    for name, resource in list(resources.items()):
+        policy = resource["Properties"].get("PolicyDocument") if isinstance(resource, dict) else None
+        if policy is not None:
+            policy["Statement"] = [each for each in policy["Statement"] if each.get("Sid") != "TlsOnly"]
+            if not policy["Statement"]:
+                del resources[name]
 
 
 def _leave(template: dict[str, Any], resources: Set[str]) -> None:

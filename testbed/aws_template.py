@@ -1,5 +1,12 @@
-"""The CloudFormation templates as Python sees them."""
+"""The CloudFormation templates as Python sees them, and as AWS does once their loops are unrolled.
 
+`python -m testbed.aws_template FOLDER` writes the unrolled ones there, for tools that do not know loops.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -30,6 +37,11 @@ def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str
 _Loader.add_multi_constructor("!", _function)
 
 
+def names() -> list[str]:
+    """Of all templates."""
+    return sorted(path.stem for path in TEMPLATES.glob("*.yaml"))
+
+
 def read_template(name: str) -> dict[str, Any]:
     """A template with the long forms of its functions, which are JSON.
 
@@ -38,3 +50,48 @@ def read_template(name: str) -> dict[str, Any]:
     """
     template: dict[str, Any] = yaml.load((TEMPLATES / f"{name}.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
     return template
+
+
+def unrolled(template: dict[str, Any]) -> dict[str, Any]:
+    """A template with each loop over resources unrolled, for the defaults of its parameters.
+
+    Args:
+        template: With the long forms of its functions.
+    """
+    resources: dict[str, Any] = {}
+    for name, resource in template["Resources"].items():
+        if not name.startswith("Fn::ForEach::"):
+            resources[name] = resource
+            continue
+        variable, values, body = resource
+        if isinstance(values, dict):
+            values = template["Parameters"][values["Ref"]]["Default"].split(",")
+        for value in values:
+            resources |= _with(variable, value, body)
+    return {key: value for key, value in template.items() if key != "Transform"} | {"Resources": resources}
+
+
+def _with(variable: str, value: str, part: Any) -> Any:  # noqa: ANN401 - any part of a document
+    """A part of the template with one turn's value of a loop's variable."""
+    if isinstance(part, str):
+        return part.replace(f"${{{variable}}}", value)
+    if isinstance(part, list):
+        return [_with(variable, value, each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part == {"Ref": variable}:
+        return value
+    filled = {_with(variable, value, key): _with(variable, value, each) for key, each in part.items()}
+    plain = filled.get("Fn::Sub")
+    return plain if isinstance(plain, str) and not re.search(r"\$\{", plain) else filled
+
+
+def main(folder: Path) -> None:
+    """Write all of them, unrolled."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        (folder / f"{name}.json").write_text(json.dumps(unrolled(read_template(name)), indent=2))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
