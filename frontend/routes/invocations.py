@@ -143,7 +143,7 @@ def router(invocations: Invocations, draining: Draining, disk: Disk) -> APIRoute
 
     @routes.post("/invocations", responses=problems(400, 406, 413, 415, 422, 503))
     async def invoke(request: Request) -> Response:
-        """One picture as the body, model and parameters in the header; `Accept: application/zip` for the whole result."""
+        """One picture as the body, model and parameters in the header; `Accept: application/zip` for all of it."""
         return await invocations.answer(request)
 
     return routes

@@ -31,7 +31,12 @@ def repository(own: Path, built_in: Path) -> Path:
     Raises:
         NoModels: There is something, and it is no model repository.
     """
-    folders = sorted(path for path in own.iterdir() if not path.name.startswith(".")) if own.is_dir() else []
+    try:
+        folders = sorted(path for path in own.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return built_in
+    except OSError as error:
+        raise NoModels(f"{own} cannot be read: {error.strerror}") from error
     if not folders:
         return built_in
     for path in folders:

@@ -12,7 +12,7 @@ import pytest
 
 from testbed.encoded_pictures import encoded, scan
 from testbed.servers import PROJECT, free_port
-from tests.compose.stack import LONGEST_BUILD_S
+from tests.compose.stack import KILL, LONGEST_BUILD_S
 
 READY_S = 180
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -38,7 +38,7 @@ def image(engine):
 def container(image):
     """Read-only, without rights, with Docker's own 64 MB of shared memory: SageMaker may give more of each."""
     port = free_port()
-    hardened = ["--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    hardened = ["--read-only", "--tmpfs=/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     name = docker("run", "--detach", *hardened, "--publish", f"127.0.0.1:{port}:8080", image, "serve")
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + READY_S
@@ -73,8 +73,7 @@ def test_it_answers_with_the_models_of_the_image(container, model):
 
 def test_a_triton_that_is_killed_comes_back(container):
     name, url = container
-    kill = "import os, pathlib, signal; [os.kill(int(p.parent.name), 9) for p in pathlib.Path('/proc').glob('[0-9]*/comm') if p.read_text().strip() == 'tritonserver']"
-    docker("exec", name, "python", "-c", kill)
+    docker("exec", name, "python", "-c", KILL, "tritonserver")
     deadline = time.monotonic() + READY_S
     while not is_well(url):
         assert time.monotonic() < deadline, docker("logs", name)
@@ -93,6 +92,7 @@ def test_it_runs_as_nobody_and_stops_when_it_is_told(container):
 
 def test_models_that_cannot_be_served_are_told(image, tmp_path):
     (tmp_path / "mine").mkdir()
+    tmp_path.chmod(0o755)  # the container's user is another one
     command = ["docker", "run", "--rm", "--volume", f"{tmp_path}:/opt/ml/model:ro", image, "serve"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, "/opt/ml/model/mine has no card.json" in done.stderr) == (2, True), done.stderr

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,13 @@ def test_the_models_of_the_image_where_the_endpoint_brings_none(own, tmp_path):
     assert repository(tmp_path / "nowhere", tmp_path) == tmp_path
     (own / ".lost+found").mkdir()
     assert repository(own, tmp_path) == tmp_path
+
+
+def test_a_folder_that_cannot_be_read_is_told(own, tmp_path, monkeypatch):
+    """Root reads everything, so the system's answer is played."""
+    monkeypatch.setattr(Path, "iterdir", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(NoModels, match="cannot be read: Permission denied"):
+        repository(own, tmp_path)
 
 
 def test_those_of_the_endpoint_instead(own, tmp_path):
