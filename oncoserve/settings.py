@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     aws_results_host: str = Field(default="", pattern=r"^[\w.-]*$")
     """Host of the CDN in front of the bucket; empty means that results are read from S3."""
 
+    aws_cdn_key_id: str = Field(default="", pattern=r"^\w*$")
+    """CloudFront's id of the key that addresses of results are signed with; needed where there is a CDN."""
+
     aws_endpoint_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
     """Address of an emulator of AWS; empty means AWS."""
 

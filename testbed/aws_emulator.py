@@ -224,7 +224,9 @@ def _fit(resources: dict[str, Any]) -> None:
             _let_in(resource[2])
     policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     for statement in policy["Statement"]:
-        if statement["Action"] == "sns:Publish":  # allows batches too; the emulator wants an action of its own for them
+        if (
+            statement.get("Action") == "sns:Publish"
+        ):  # allows batches too; the emulator wants an action of its own for them
             statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
 
 

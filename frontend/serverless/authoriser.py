@@ -5,7 +5,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,27 +45,45 @@ class Authoriser:
         self._keys: KeyFile | None = None
 
     def decide(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The simple response of an HTTP API's authoriser: whether, and who it is.
+        """The answer that API Gateway wants: whether, and who it is.
 
         Args:
-            event: of API Gateway, payload format 2.0.
+            event: of an HTTP API (payload format 2.0), which takes a simple answer; or of a REST API: a policy.
         """
-        address = ipaddress.ip_address(event["requestContext"]["http"]["sourceIp"])
-        if not any(address in network for network in self._networks):
-            return {"isAuthorized": False}
-        given = next((value for name, value in event["headers"].items() if name.lower() == "x-api-key"), "")
-        key = self._current().find(given.encode())
-        return {"isAuthorized": False} if key is None else {"isAuthorized": True, "context": {"owner": key.name}}
+        if "http" in event["requestContext"]:
+            owner = self.owner(event["requestContext"]["http"]["sourceIp"], event["headers"])
+            return {"isAuthorized": False} if owner is None else {"isAuthorized": True, "context": {"owner": owner}}
+        owner = self.owner(event["requestContext"]["identity"]["sourceIp"], event.get("headers") or {})
+        # For the whole stage: the answer is kept for a minute, and the next request may be for another path.
+        everything = "/".join(event["methodArn"].split("/")[:2]) + "/*"
+        effect = "Deny" if owner is None else "Allow"
+        statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": everything}
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        return {
+            "principalId": owner or "nobody",
+            "policyDocument": policy,
+            "context": {"owner": owner} if owner else {},
+        }
 
-    def _current(self) -> KeyFile:
+    def owner(self, source_ip: str, headers: Mapping[str, str]) -> str | None:
+        """Whose key it is, from an address that may ask; None for anybody else."""
+        address = ipaddress.ip_address(source_ip)
+        if not any(address in network for network in self._networks):
+            return None
+        given = next((value for name, value in headers.items() if name.lower() == "x-api-key"), "")
+        keys = self._current()
+        key = None if keys is None else keys.find(given.encode())
+        return None if key is None else key.name
+
+    def _current(self) -> KeyFile | None:
+        """The keys as they were read last; None while they have never been, so that nobody is let in."""
         if self._keys is None or self._clock() >= self._renew_at:
             try:
                 self._copy.write_bytes(self._fetch())
                 self._keys = KeyFile(self._copy)
             except (BotoCoreError, ClientError, ValueError):
-                if self._keys is None:
-                    raise
-                log.exception("API keys not read again, the earlier ones stay")
+                stay = "nobody is let in" if self._keys is None else "the earlier ones stay"
+                log.exception("API keys cannot be read, %s: is there a valid key file in the bucket?", stay)
             self._renew_at = self._clock() + RENEW_S
         return self._keys
 

@@ -8,8 +8,6 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from oncoserve.jobs.aws.clients import Connection
-from oncoserve.jobs.aws.s3_objects import S3Objects
 from testbed.aws_emulator import ACCOUNT, REGION, Stack
 
 
@@ -35,18 +33,6 @@ def test_a_message_goes_to_its_model_s_queue_alone(stack, emulator):
     (message,) = found["Messages"]
     assert message["Body"] == "x"
     sqs.delete_message(QueueUrl=stack.queue("he_tissue"), ReceiptHandle=message["ReceiptHandle"])
-
-
-async def test_addresses_on_aws_are_of_the_bucket_s_own_host_or_of_the_cdn(emulator, monkeypatch):
-    """Made without asking anybody. CloudFront's origin is the bucket's host, for which the signature holds."""
-    monkeypatch.setenv("AWS_REGION", REGION)
-    connection = Connection()
-    plain = await S3Objects(connection, "bucket").presign_get("results/a b", 60)
-    cdn = await S3Objects(connection, "bucket", "d1.cloudfront.net").presign_get("results/a b", 60)
-    await connection.close()
-    assert plain.startswith(f"https://bucket.s3.{REGION}.amazonaws.com/results/a%20b?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
-    assert cdn.startswith("https://d1.cloudfront.net/results/a%20b?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
-    assert "X-Amz-SignedHeaders=host&" in plain
 
 
 def test_queues_and_logs_are_encrypted_with_the_key_of_the_stack(stack, emulator):

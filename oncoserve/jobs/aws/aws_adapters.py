@@ -31,7 +31,7 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
     connection = Connection(settings.aws_endpoint_url)
     cards, _ = read_cards(settings.model_repository)
     models = sorted(settings.only_models or cards)
-    objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host)
+    objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host, settings.aws_cdn_key_id)
     queue = SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s)
     return AwsAdapters(
         objects,

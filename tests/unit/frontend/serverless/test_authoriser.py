@@ -75,8 +75,13 @@ def test_keys_are_read_again_after_a_while_and_the_old_ones_stay_when_that_fails
     assert decide(event(ward[0])) == {"isAuthorized": False}
 
 
-def test_without_any_key_file_nobody_comes_in(ward, tmp_path):
-    bucket = Bucket()
+def test_without_any_key_file_nobody_comes_in_and_the_log_says_what_to_do(ward, tmp_path, caplog):
+    """An error would be a 500 of API Gateway to everybody; and it is looked for again after a minute."""
+    bucket, clock = Bucket(), Clock()
     bucket.error = ConnectTimeoutError(endpoint_url="https://s3")
-    with pytest.raises(ConnectTimeoutError):
-        Authoriser(bucket, CIDRS, tmp_path / "keys").decide(event(ward[0]))
+    authoriser = Authoriser(bucket, CIDRS, tmp_path / "keys", clock)
+    assert authoriser.decide(event(ward[0])) == {"isAuthorized": False}
+    assert "is there a valid key file in the bucket?" in caplog.text
+    bucket.error, bucket.keys = None, [ward[1]]
+    clock.now = RENEW_S
+    assert authoriser.decide(event(ward[0]))["isAuthorized"]
