@@ -222,6 +222,8 @@ def _fit(resources: dict[str, Any]) -> None:
     for name, resource in resources.items():
         if name.startswith("Fn::ForEach"):
             _let_in(resource[2])
+    # The emulator takes a REST API's authoriser for unasked where its cache's key has the caller's address.
+    resources["RestAuthoriser"]["Properties"]["IdentitySource"] = "method.request.header.X-API-Key"
     policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     for statement in policy["Statement"]:
         if (
