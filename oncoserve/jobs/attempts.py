@@ -12,13 +12,25 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from oncoserve.errors import AttemptsExhausted, JobsUnavailable, PlatformError, ServiceError
+from oncoserve.errors import (
+    AttemptsExhausted,
+    InferenceUnavailable,
+    JobsUnavailable,
+    ModelNotFound,
+    ModelNotReady,
+    ServiceError,
+    StorageUnavailable,
+    TooBusy,
+)
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters, Lease
 from oncoserve.runtime.metrics import Metrics
 
-UNEXPECTED = "An unexpected error ended the last of them; the worker's log has it."
+# What says nothing about the image. ModelNotFound: the model went away between the look and the question.
+NOT_ITS_FAULT = (InferenceUnavailable, ModelNotFound, ModelNotReady, TooBusy, StorageUnavailable)
+# Triton has gone, or the model's process in it.
+GONE = (InferenceUnavailable, ModelNotReady)
 
 log = logging.getLogger(__name__)
 
@@ -101,11 +113,9 @@ class Attempts:
         delay_s = longest_s * random.uniform(0.5, 1)  # noqa: S311 - no secret
         await self._insist(partial(self._to.queue.release, lease, delay_s))
 
-    def exhausted(self, attempt: int, error: Exception) -> AttemptsExhausted | None:
-        """Why an image is not tried again after this attempt, which counts; None if it is."""
-        if attempt < self._most:
-            return None
-        return AttemptsExhausted(attempt, error.detail if isinstance(error, PlatformError) else UNEXPECTED)
+    def exhausted(self, attempt: int, reason: str) -> AttemptsExhausted | None:
+        """Why an image is not tried again after this attempt, which counts and failed for the reason; None if it is."""
+        return None if attempt < self._most else AttemptsExhausted(attempt, reason)
 
     async def give_up(self, lease: Lease, message: ImageMessage, error: ServiceError) -> None:
         """The image fails, and its message goes to the dead letters with the reason."""

@@ -14,19 +14,14 @@ from pydantic import ValidationError
 from oncoserve.errors import (
     DeadlineExceeded,
     InferenceFailed,
-    InferenceUnavailable,
     InvalidParameter,
     JobsUnavailable,
-    ModelNotFound,
-    ModelNotReady,
     ModelProcessEnded,
     PlatformError,
     RequestError,
     ServiceError,
-    StorageUnavailable,
-    TooBusy,
 )
-from oncoserve.jobs.attempts import Attempts
+from oncoserve.jobs.attempts import GONE, NOT_ITS_FAULT, Attempts
 from oncoserve.jobs.gate import Gate
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
@@ -40,14 +35,11 @@ from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Parameters, ServedModel
 
-# What says nothing about the image. ModelNotFound: the model went away between the look and the question.
-NOT_ITS_FAULT = (InferenceUnavailable, ModelNotFound, ModelNotReady, TooBusy, StorageUnavailable)
-# Triton has gone, or the model's process in it.
-GONE = (InferenceUnavailable, ModelNotReady)
 # What the picture may have done, or the model: a canary decides.
 DOUBTFUL = (InferenceFailed, DeadlineExceeded)
 LONGEST_BACKOFF_S = 60.0
 LOOK_AGAIN_S = 1.0
+UNEXPECTED = "An unexpected error ended the last of them; the worker's log has it."
 DIED = "The worker's process ended each time."
 # How often the model's process may end while an image is alone there. Once may be chance: it was asked just before, and
 # answered, but a process can be killed at any moment.
@@ -184,7 +176,7 @@ class Handler:
             if self._deaths[image] >= DEATHS or attempt >= self._rules.max_attempts:
                 del self._deaths[image]
                 return ModelProcessEnded(message.model, attempt)
-        return self._attempts.exhausted(attempt, error)
+        return self._attempts.exhausted(attempt, error.detail if isinstance(error, PlatformError) else UNEXPECTED)
 
     @asynccontextmanager
     async def _heartbeat(self, lease: Lease) -> AsyncIterator[None]:
