@@ -79,13 +79,10 @@ def test_what_is_kept_is_encrypted_and_nobody_s_but_ours():
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    key = {"Fn::GetAtt": ["Key", "Arn"]}
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     assert encryption["BucketKeyEnabled"] is True
     assert bucket["OwnershipControls"]
-    (statement,) = properties("BucketPolicy")["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    key = {"Fn::GetAtt": ["Key", "Arn"]}
     assert properties("Table")["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
     assert properties("Table")["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     for name in ("Topic", "NoticeTopic", "Queue${Model}", "Dead${Model}"):
@@ -104,14 +101,70 @@ def test_the_record_is_found_by_job_and_by_user():
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["user_id", "created"]
 
 
-@pytest.mark.parametrize("role", ["FrontendRole", "AuthoriserRole", "WorkerRole"])
-def test_no_role_may_do_everything(role):
-    for policy in properties(role)["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            assert not [action for action in actions if "*" in action]
-            assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
-    assert "ManagedPolicyArns" not in properties(role)
+def test_what_is_sent_is_not_lost_on_the_way():
+    """SNS tries again what a queue is too busy for, not what it is refused: by the key, say."""
+    subscription = properties("Subscription${Model}")
+    assert subscription["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": [{"Fn::Sub": "Dead${Model}"}, "Arn"]}
+    }
+    for queue in ("Queue", "Dead"):
+        policy = properties("QueuePolicy${Model}" if queue == "Queue" else "DeadPolicy${Model}")
+        assert policy["Queues"] == [{"Ref": {"Fn::Sub": queue + "${Model}"}}]
+        allowed = policy["PolicyDocument"]["Statement"][0]
+        assert (allowed["Principal"], allowed["Action"]) == ({"Service": "sns.amazonaws.com"}, "sqs:SendMessage")
+        assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "Topic"}}}
+    watched = properties("DeliveryAlarm")
+    assert (watched["Namespace"], watched["MetricName"]) == ("AWS/SNS", "NumberOfNotificationsFailed")
+
+
+@pytest.mark.parametrize(
+    "policy", ["BucketPolicy", "TopicPolicy", "NoticePolicy", "QueuePolicy${Model}", "DeadPolicy${Model}"]
+)
+def test_nobody_is_let_in_without_tls(policy):
+    document = properties(policy)["PolicyDocument"]
+    (statement,) = [each for each in document["Statement"] if each.get("Sid") == "TlsOnly"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_key_is_used_by_services_only_for_what_is_ours():
+    statements = {each["Sid"]: each for each in properties("Key")["KeyPolicy"]["Statement"] if "Fn::If" not in each}
+    assert {key: each["Principal"].get("Service") for key, each in statements.items()} == {
+        "Account": None,
+        "Messages": "sns.amazonaws.com",
+        "Alarms": "cloudwatch.amazonaws.com",
+        "Logs": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"},
+    }
+    (groups,) = statements["Logs"]["Condition"]["ArnLike"].values()
+    assert all("${AWS::StackName}-" in each["Fn::Sub"] for each in groups)
+    assert properties("Key")["EnableKeyRotation"] is True
+    # The rest may have it as long as the distribution may.
+    (cdn,) = [each["Fn::If"] for each in properties("Key")["KeyPolicy"]["Statement"] if "Fn::If" in each]
+    assert (cdn[0], cdn[1]["Action"], cdn[2]) == ("Cdn", "kms:Decrypt", {"Ref": "AWS::NoValue"})
+
+
+def test_everything_that_can_fail_is_watched():
+    alarms = {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+    watched = {(each["Namespace"], each["MetricName"]) for each in alarms.values() if "Namespace" in each}
+    assert watched >= {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/ApiGateway", "5xx"),
+        ("AWS/SNS", "NumberOfNotificationsFailed"),
+    }
+    assert alarms["AgeAlarm${Model}"]["Threshold"] == {"Ref": "OldestMessageSeconds"}
+    (_, functions, _) = TEMPLATE["Resources"]["Fn::ForEach::FunctionAlarms"]
+    made = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Lambda::Function"]
+    assert {f"{each}Function" for each in functions} == set(made)
+
+
+def test_a_python_whose_lambda_cannot_run_the_package_is_refused():
+    """Lambda's 3.11 is Amazon Linux 2, whose glibc is 2.26; numpy needs 2.27."""
+    version = TEMPLATE["Parameters"]["PythonVersion"]
+    assert version["Default"] in version["AllowedValues"]
+    assert all(tuple(map(int, each.split("."))) >= (3, 12) for each in version["AllowedValues"])
 
 
 def test_only_liveness_is_open():

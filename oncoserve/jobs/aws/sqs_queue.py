@@ -31,7 +31,7 @@ LOST = frozenset(
     }
 )
 UNPRINTABLE = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # SQS refuses these
-GIVEN_UP = "SQS gave up: it was handed out too often, and nobody said why"
+GIVEN_UP = "AWS gave up, and nobody said why: it was handed out too often, or SNS was refused by its queue"
 
 log = logging.getLogger(__name__)
 
