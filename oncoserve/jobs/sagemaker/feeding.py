@@ -54,9 +54,22 @@ class Feeder:
                 return
             log.warning("nothing was heard of an image", extra={"job": message.job_id, "index": message.index})
             await self._insist(partial(self._tickets.withdraw, message.job_id, message.index))
-        attempt = await self._attempts.begin(lease, message)
+        # First the ticket, then the attempt: whoever comes second with the same message shall not count one.
+        ticket = Ticket.of(message, lease, self._to.clock.now())
+        held = await self._insist(partial(self._tickets.issue, ticket))
+        if held is None:
+            await self._insist(partial(self._to.queue.release, lease, UNSENT_S))
+            return
+        try:
+            attempt = await self._send(lease, ticket)
+        except asyncio.CancelledError:
+            await self._take_back(lease, message)
+            raise
         if attempt is not None:
-            await self._send(lease, message, attempt)
+            # In this order: who settles gives a message back only when it can no longer be hidden here.
+            await self._insist(partial(self._to.queue.extend, lease, LEASE_S))
+            sent = ticket.model_copy(update={"attempt": attempt, "sent": True})
+            await self._insist(partial(self._tickets.change, held, sent))
 
     async def _is_under_way(self, held: Held, lease: Lease) -> bool:
         """Whether the image is sent, or being sent. Its message is then hidden again, until no answer can come."""
@@ -65,6 +78,8 @@ class Feeder:
         if left_s <= 0:
             return False
         await self._insist(partial(self._to.queue.release, lease, left_s))
+        if not ticket.sent:
+            return True  # whoever sends it is about to change it
         # From now on it is settled with this delivery's receipt: an older one may no longer hold.
         newer = ticket.model_copy(update={"receipt": lease.receipt, "deliveries": lease.deliveries})
         if await self._insist(partial(self._tickets.change, held, newer)) is None:
@@ -72,30 +87,22 @@ class Feeder:
             await self._insist(partial(self._to.queue.release, lease, 1))
         return True
 
-    async def _send(self, lease: Lease, message: ImageMessage, attempt: int) -> None:
-        ticket = Ticket.of(message, lease, attempt, self._to.clock.now())
-        try:
-            held = await self._insist(partial(self._tickets.issue, ticket))
-            if held is None:  # the message was delivered twice, and the other delivery was first
-                await self._attempts.undo(message)
-                await self._insist(partial(self._to.queue.release, lease, UNSENT_S))
-                return
-            await self._endpoints.invoke(message, ticket.inference)
-        except asyncio.CancelledError:
-            await self._take_back(lease, message)
-            raise
-        except RequestError as error:
-            await self._insist(partial(self._tickets.withdraw, message.job_id, message.index))
-            await self._attempts.end(lease, message, Outcome(fault=Fault.of(error)))
-            return
-        except JobsUnavailable as error:
-            await self._insist(partial(self._tickets.withdraw, message.job_id, message.index))
-            why = Setback(f"The endpoint did not take it: {error.args[0]}", counted=False)
-            await set_back(self._attempts, lease, message, attempt, why)
-            return
-        # In this order: who settles gives a message back only when it can no longer be hidden here.
-        await self._insist(partial(self._to.queue.extend, lease, LEASE_S))
-        await self._insist(partial(self._tickets.change, held, ticket.model_copy(update={"sent": True})))
+    async def _send(self, lease: Lease, ticket: Ticket) -> int | None:
+        """Begin an attempt; its number, or None when the image needs none or was not taken."""
+        message = ticket.message
+        attempt = await self._attempts.begin(lease, message)
+        if attempt is not None:
+            try:
+                await self._endpoints.invoke(message, ticket.inference)
+            except RequestError as error:
+                await self._attempts.end(lease, message, Outcome(fault=Fault.of(error)))
+            except JobsUnavailable as error:
+                why = Setback(f"The endpoint did not take it: {error.args[0]}", counted=False)
+                await set_back(self._attempts, lease, message, attempt, why)
+            else:
+                return attempt
+        await self._insist(partial(self._tickets.withdraw, message.job_id, message.index))
+        return None
 
     async def _take_back(self, lease: Lease, message: ImageMessage) -> None:
         """Asked once, since the function is about to be stopped; what stays undone is found with the next delivery."""

@@ -19,7 +19,7 @@ from oncoserve.jobs.sagemaker.answers import MAX_BYTES, Answer, read_answer
 from oncoserve.jobs.sagemaker.feeding import UNSENT_S
 from oncoserve.jobs.sagemaker.notices import Notice, read_notice
 from oncoserve.jobs.sagemaker.setting_back import Setback, set_back
-from oncoserve.jobs.sagemaker.tickets import Held, Tickets
+from oncoserve.jobs.sagemaker.tickets import Held, Ticket, Tickets
 
 LOOK_S, LOOKS = 0.25, 20  # for the end of the function that sends the image
 NO_WORD: Final = "The endpoint did not answer it; its log says why."
@@ -78,8 +78,11 @@ class Settler:
             # The image was sent again, since nothing had been heard for so long. Late results are as good as others.
             log.warning("a notice came late", extra={"job": message.job_id, "index": message.index})
             return
-        elif newest := await self._sent(held):
-            await set_back(self._attempts, newest.ticket.lease, message, ticket.attempt, found)
+        else:
+            newest = await self._sent(held)
+            if newest is None:
+                return
+            await set_back(self._attempts, newest.lease, message, newest.attempt, found)
         await self._insist(partial(self._tickets.withdraw, message.job_id, message.index))
 
     async def _outcome(self, notice: Notice, message: ImageMessage) -> Outcome | Setback:
@@ -107,7 +110,7 @@ class Settler:
         await self._insist(publish)
         return Outcome(answer.document["id"], answer.files)
 
-    async def _sent(self, held: Held) -> Held | None:
+    async def _sent(self, held: Held) -> Ticket | None:
         """The ticket when the function that sent it is done, or has ended: else it might hide the message afterwards.
 
         Returns:
@@ -116,13 +119,13 @@ class Settler:
         Raises:
             JobsUnavailable: it is not, yet.
         """
-        message, found = held.ticket.message, held
+        message, found = held.ticket.message, held.ticket
         for _ in range(LOOKS):
-            if found.ticket.sent or found.ticket.issued_s + UNSENT_S < self._to.clock.now():
+            if found.sent or found.issued_s + UNSENT_S < self._to.clock.now():
                 return found
             await asyncio.sleep(LOOK_S)
             again = await self._insist(partial(self._tickets.find, message.job_id, message.index))
             if again is None or again.ticket.inference != held.ticket.inference:
                 return None
-            found = again
+            found = again.ticket
         raise JobsUnavailable("the image is still being sent")

@@ -35,8 +35,8 @@ class Ticket(BaseModel):
         message: the image's.
         receipt: of the message's newest delivery; with it the message is given back, buried or acknowledged.
         deliveries: how often the message was handed out until then.
-        attempt: the number of this attempt.
         issued_s: when, in seconds since 1970.
+        attempt: the number of this attempt; 0 until it is sent.
         sent: whether SageMaker has taken it, and its message is hidden for as long as an answer may take.
     """
 
@@ -47,12 +47,12 @@ class Ticket(BaseModel):
     message: ImageMessage
     receipt: str = Field(min_length=1)
     deliveries: int = Field(ge=1)
-    attempt: int = Field(ge=1)
     issued_s: float
+    attempt: int = Field(default=0, ge=0)
     sent: bool = False
 
     @classmethod
-    def of(cls, message: ImageMessage, lease: Lease, attempt: int, now_s: float) -> Self:
+    def of(cls, message: ImageMessage, lease: Lease, now_s: float) -> Self:
         """A new one."""
         inference = f"{message.job_id}-{message.index}-{secrets.token_hex(4)}"
         return cls(
@@ -60,7 +60,6 @@ class Ticket(BaseModel):
             message=message,
             receipt=lease.receipt,
             deliveries=lease.deliveries,
-            attempt=attempt,
             issued_s=now_s,
         )
 
