@@ -86,6 +86,7 @@ class Stack:
         name: The pipeline's; that of the workers is `<name>-workers`.
         models: Names of models, by their names in the template; the template's own when left out.
         storage_only: Make what jobs are kept in, without functions, roles and workers.
+        workers: The template of what computes and its parameters, less `Pipeline`; those on EC2 when left out.
         parameters: More of the pipeline's parameters.
 
     Attributes:
@@ -102,6 +103,7 @@ class Stack:
         models: Mapping[str, str] | None = None,
         *,
         storage_only: bool = False,
+        workers: tuple[dict[str, Any], dict[str, str]] | None = None,
         **parameters: str,
     ) -> None:
         self.emulator, self.name = emulator, name
@@ -117,9 +119,12 @@ class Stack:
             _leave(template, STORAGE)
             self._create(name, template, parameters)
             return
-        self._create(name, template, self._package() | parameters)
+        code = self._package()
+        self._create(name, template, code | parameters)
         self.names.append(f"{name}-workers")
-        self._create(self.names[-1], read_template("ec2"), {"Pipeline": name} | self._surroundings())
+        computing, more = workers or (read_template("ec2"), self._surroundings())
+        own = {key: value for key, value in (code | more).items() if key in computing["Parameters"]}
+        self._create(self.names[-1], computing, {"Pipeline": name} | own)
 
     @property
     def _cloudformation(self) -> Any:  # noqa: ANN401 - see Emulator.client

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from botocore.session import get_session
 
-from testbed.aws_emulator import REGION, Emulator
+from testbed.aws_emulator import REGION, REGISTRY, Emulator
 from testbed.aws_template import read_template
 
 HEADER: Final = "X-Amzn-SageMaker-"
@@ -27,8 +27,8 @@ Container = Callable[[bytes, Mapping[str, str]], tuple[int, bytes]]
 """Answers a picture and the headers of its request with a status and a body."""
 
 
-def read_workers() -> dict[str, Any]:
-    """The template of the endpoints' stack without the resources that the emulator does not know."""
+def endpoints_stack() -> tuple[dict[str, Any], dict[str, str]]:
+    """The template of the endpoints' stack without the resources that the emulator does not know; its parameters."""
     template = read_template("sagemaker")
     resources = template["Resources"]
     for name, resource in list(resources.items()):
@@ -37,7 +37,16 @@ def read_workers() -> dict[str, Any]:
             resource[2] = _named(kept)
             if not kept:
                 del resources[name]
-    return template
+    _let_in(resources)
+    return template, {"SageMakerImage": f"{REGISTRY}/oncoserve-sagemaker@sha256:{'0' * 64}"}
+
+
+def _let_in(resources: dict[str, Any]) -> None:
+    """Take out the statements that let nobody in without TLS, which the emulator is asked without."""
+    for resource in resources.values():
+        if isinstance(resource, dict) and resource["Type"] == "AWS::SQS::QueuePolicy":
+            policy = resource["Properties"]["PolicyDocument"]
+            policy["Statement"] = [each for each in policy["Statement"] if each.get("Sid") != "TlsOnly"]
 
 
 def _is_unknown(resource: Mapping[str, Any]) -> bool:
