@@ -1,7 +1,7 @@
 """From the API to the result where SageMaker computes: both functions run in the emulator's Lambda, under their roles.
 
-The emulator has no SageMaker. `testbed.aws_sagemaker` stands in for it: it takes `InvokeEndpointAsync`, fetches the
-picture and publishes the notice with the rights of the endpoints' role.
+The emulator has no SageMaker. `testbed.aws.async_endpoints` stands in for it: it takes `InvokeEndpointAsync`, fetches
+the picture and publishes the notice with the rights of the endpoints' role.
 """
 
 import json
@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from oncoserve.keys import new_key
+from testbed.aws.async_endpoints import AsyncEndpoints, endpoints_stack
 from testbed.aws_emulator import Stack
-from testbed.aws_sagemaker import AsyncEndpoints, endpoints_stack
 from tests.aws.conftest import TIMEOUT_S, ended
 from tests.aws.sagemaker_bench import RESULT, Container, packed, problem
 

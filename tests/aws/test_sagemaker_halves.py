@@ -1,6 +1,6 @@
 """An image's way through an asynchronous endpoint, and everything that can go wrong on it.
 
-The emulator has no SageMaker: `testbed.aws_sagemaker` stands in for it on the wire. Queues, tickets, records and
+The emulator has no SageMaker: `testbed.aws.async_endpoints` stands in for it on the wire. Queues, tickets, records and
 results are on the emulator's SQS, S3 and DynamoDB; the functions around the halves are in test_sagemaker.py.
 """
 
@@ -13,9 +13,9 @@ from oncoserve.errors import JobsUnavailable
 from oncoserve.jobs.job import State
 from oncoserve.jobs.sagemaker import endpoints as limits
 from oncoserve.jobs.sagemaker import feeding, setting_back, settling
-from oncoserve.jobs.sagemaker.tickets import FOLDER, Ticket
+from oncoserve.jobs.sagemaker.tickets import FOLDER
+from testbed.aws.async_endpoints import AsyncEndpoints
 from testbed.aws_emulator import Stack
-from testbed.aws_sagemaker import AsyncEndpoints
 from testbed.encoded_pictures import encoded, noise
 from tests.aws.sagemaker_bench import GOOD, MODEL, MOST, RESULT, Bench, Container, packed, problem
 
@@ -422,9 +422,3 @@ async def test_before_sqs_gives_a_message_up_we_say_why(bench, monkeypatch):
         await bench.settle()
     fault = (await bench.image(job)).outcome.fault
     assert "Its message came 2 times. It was busy." in fault.detail
-
-
-def test_what_is_counted_on_is_so():
-    redrive = 100  # maxReceiveCount of pipeline.yaml; see test_sagemaker_template.py
-    assert setting_back.SPARED < setting_back.LAST_DELIVERY < redrive
-    assert Ticket.model_fields["inference"].metadata
