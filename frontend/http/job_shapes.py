@@ -24,11 +24,15 @@ class FaultShape(_Shape):
 
 
 class JobImageShape(_Shape):
-    """One image of a job; `result` and its links are there when it has SUCCEEDED, `error` when it has FAILED."""
+    """One image of a job; `result` and its links are there when it has SUCCEEDED, `error` when it has FAILED.
+
+    `finding` holds the few numbers of the result that a list shows, by its task; null where they were not kept.
+    """
 
     name: str
     state: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED"]
     result: str | None
+    finding: dict[str, Any] | None
     links: dict[str, str]
     error: FaultShape | None
     attempts: int

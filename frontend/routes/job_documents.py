@@ -53,6 +53,7 @@ def _image(image: JobImage, root: str) -> JobImageShape:
             "name": image.name,
             "state": image.state.value,
             "result": outcome.result,
+            "finding": outcome.finding,
             "links": _links(outcome, root),
             "error": fault
             and FaultShape(code=fault.code, title=fault.title, detail=fault.detail, retryable=image.retryable),

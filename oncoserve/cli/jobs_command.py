@@ -98,13 +98,27 @@ def _show(job: Document, *, as_json: bool) -> None:
     if job["position"]:
         facts["waiting behind"] = f"{job['position']} images of other jobs"
     print(*columns(facts.items()), sep="\n")
-    print(*columns([("IMAGE", "STATE", "RESULT"), *map(_image, job["images"])]), sep="\n")
+    print(*columns([("IMAGE", "STATE", "FINDING", "RESULT"), *map(_image, job["images"])]), sep="\n")
 
 
-def _image(image: Document) -> tuple[str, str, str]:
+def _image(image: Document) -> tuple[str, str, str, str]:
     error = image["error"]
     return (
         image["name"] or "-",
         image["state"],
+        _finding(image.get("finding") or {}),
         f"{error['code']}: {error['detail']}" if error else image["result"] or "",
     )
+
+
+def _finding(finding: Document) -> str:
+    """What a list says of a result, in a few words."""
+    said = [f"{name} {value:g} mm2" for name, value in finding.get("areas_mm2", {}).items()]
+    if label := finding.get("label"):
+        probability = finding.get("probability")
+        said.append(label if probability is None else f"{label} {probability:.1%}")
+    elif "undetermined" in finding:
+        said.append(f"no class ({finding['undetermined']})")
+    if "area_mm2" in finding:
+        said.append(f"{finding['area_mm2']:g} mm2")
+    return ", ".join(said) or "-"

@@ -34,6 +34,7 @@ from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.finding import kept
 
 # What the picture may have done, or the model: a canary decides.
 DOUBTFUL = (InferenceFailed, DeadlineExceeded)
@@ -143,7 +144,7 @@ class Handler:
         entry = answer.entry
         draw = partial(self._draw, entry)
         await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, model.files, draw))
-        return Outcome(answer.id, model.files)
+        return Outcome(answer.id, model.files, finding=kept(model.task.finding(entry.document)))
 
     async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)

@@ -60,11 +60,13 @@ class Outcome:
         result: the result's id.
         files: the files that can be made of the result: name of the link -> file name ("overlay" -> "overlay.png").
         fault: why there is no result.
+        finding: what a list says of the result; None where it was not kept, as in older records.
     """
 
     result: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
+    finding: Mapping[str, Any] | None = None
 
     @property
     def state(self) -> State:

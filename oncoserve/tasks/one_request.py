@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from oncoserve.pictures.decode import Header
 from oncoserve.tasks.base import Demand, Parameters, Rendering, Stored
 from oncoserve.tasks.card import Card
+from oncoserve.tasks.finding import named
 
 
 class OneRequest:
@@ -36,6 +37,10 @@ class OneRequest:
         """All of them."""
         del card
         return self.all_renderings
+
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The label, or why there is none."""
+        return named(document)
 
     def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
         """Nothing changes."""

@@ -201,10 +201,13 @@ class Segmentation:
         """Find tissue and stains in the whole picture."""
         return SegmentationPlan(picture, model, parameters)
 
-    def renderings(self, card: Card) -> tuple[Rendering, ...]:
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:  # noqa: ARG002 - all of them, of each
         """All of them."""
-        del card
         return self.all_renderings
+
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The areas at the default threshold, square millimetres by class."""
+        return {"areas_mm2": {name: area["mm2"] for name, area in document["areas"].items()}}
 
     def review(self, stored: Stored, view: View) -> dict[str, Any]:
         """The areas at another threshold, and without the objects that are excluded there."""

@@ -6,8 +6,9 @@ it changes nothing; the ticket goes after the message and before the answer, so 
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from oncoserve.errors import JobsUnavailable, UploadNotFound
 from oncoserve.jobs.attempts import Attempts
@@ -25,6 +26,9 @@ LOOK_S, LOOKS = 0.25, 20  # for the end of the function that sends the image
 NO_WORD: Final = "The endpoint did not answer it; its log says why."
 STRANGE: Final = "The endpoint's answer could not be read; the settler's log says why."
 
+Find = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None]
+"""What a list says of a model's result; it may fail in any way for a document that is not the model's."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,16 +41,18 @@ class Settler:
         bucket: its name.
         tickets: of what is under way.
         attempts: the rules that workers have, too.
+        find: what is kept of a result with the record.
     """
 
     def __init__(
-        self, adapters: Adapters, objects: S3Objects, bucket: str, tickets: Tickets, attempts: Attempts
+        self, adapters: Adapters, objects: S3Objects, bucket: str, tickets: Tickets, attempts: Attempts, find: Find
     ) -> None:
         self._to = adapters
         self._objects = objects
         self._bucket = bucket
         self._tickets = tickets
         self._attempts = attempts
+        self._find = find
         self._insist = Patience().insist
 
     async def settle(self, body: str) -> None:
@@ -108,7 +114,12 @@ class Settler:
     async def _publish(self, answer: Answer, message: ImageMessage) -> Outcome:
         publish = partial(self._to.publisher.publish, message.owner, answer.document, answer.files, answer.draw)
         await self._insist(publish)
-        return Outcome(answer.document["id"], answer.files)
+        finding = None
+        try:
+            finding = self._find(message.model, answer.document)
+        except Exception:  # the result is good without it, and may be of a container that is newer than this
+            log.exception("nothing was found in a result", extra={"job": message.job_id, "index": message.index})
+        return Outcome(answer.document["id"], answer.files, finding=finding)
 
     async def _sent(self, held: Held) -> Ticket | None:
         """The ticket when the function that sent it is done, or has ended: else it might hide the message afterwards.

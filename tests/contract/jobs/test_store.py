@@ -10,7 +10,7 @@ from oncoserve.errors import InvalidParameter, JobsUnavailable, QueueFull, TooMa
 from oncoserve.jobs.job import Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.queue_room import Room
 
-DONE = Outcome("f" * 32, {"overlay": "overlay.png"})
+DONE = Outcome("f" * 32, {"overlay": "overlay.png"}, finding={"label": "a", "probability": 0.25, "sizes": {"b": 1.5}})
 REFUSED = Outcome(fault=Fault("corrupt_image", "The picture is damaged", "It ends too early."))
 LIFE = timedelta(days=7)
 

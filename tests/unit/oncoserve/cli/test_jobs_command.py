@@ -41,8 +41,8 @@ def test_one_with_its_images(call, handed_in, stub):
     assert code == 1  # since one of its images has failed
     assert "threshold  0.5" in out
     a, b = out.splitlines()[-2:]
-    assert a.split() == ["a.png", "SUCCEEDED", stub.jobs[handed_in[0]]["images"][0]["result"]]
-    assert b.split()[:3] == ["?[31mb.png", "FAILED", "corrupt_image:"]
+    assert a.split() == ["a.png", "SUCCEEDED", "glioma", "75.0%", stub.jobs[handed_in[0]]["images"][0]["result"]]
+    assert b.split()[:4] == ["?[31mb.png", "FAILED", "-", "corrupt_image:"]
     assert json.loads(call("jobs", "show", handed_in[0], "--json")[1])["id"] == handed_in[0]
 
 

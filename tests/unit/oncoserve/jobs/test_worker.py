@@ -81,6 +81,7 @@ async def test_a_picture_that_cannot_be_decoded_fails_at_once_and_alone(desk):
     assert (good.state, bad.state, bad.outcome.fault.code, bad.attempts) == (
         State.SUCCEEDED, State.FAILED, "corrupt_image", 1,
     )  # fmt: skip
+    assert (good.outcome.finding.keys(), bad.outcome.finding) == ({"label", "probability"}, None)
     assert await desk.queue.dead(9) == []
     assert job.record.progress.state is State.PARTIAL
 
