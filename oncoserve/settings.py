@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     published_host: str = ""
     """Address that the port is published on, where that is not ONCO_HOST, as with a container."""
 
+    sagemaker: bool = False
+    """Answer GET /ping and POST /invocations, as an endpoint of SageMaker asks its container."""
+
     root_path: str = ""
     """Path that a proxy publishes the service under, such as /oncology; empty means the root of its host."""
 

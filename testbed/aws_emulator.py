@@ -11,7 +11,7 @@ from typing import Any, Final
 from botocore.session import get_session
 
 from deploy.aws import package
-from testbed.aws_environment import environment
+from testbed.aws_environment import environment, own_packages
 from testbed.aws_template import read_template
 from testbed.failures import StackFailed
 from testbed.servers import DEAD_PROXY, Server, free_port
@@ -122,7 +122,7 @@ class Stack:
         code = self._package()
         self._create(name, template, code | parameters)
         self.names.append(f"{name}-workers")
-        computing, more = workers or (read_template("ec2"), self._surroundings())
+        computing, more = workers or self._on_ec2()
         own = {key: value for key, value in (code | more).items() if key in computing["Parameters"]}
         self._create(self.names[-1], computing, {"Pipeline": name} | own)
 
@@ -184,18 +184,25 @@ class Stack:
         """What the pipeline wants to be there: the functions' package."""
         s3 = self.emulator.client("s3")
         if "code" not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+            # The emulator runs functions with its own Python, which is this one: it gets the packages for that.
             path = self.emulator.folder / "package.zip"
-            package.write(path)
+            package.write(path, own_packages())
             s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
             s3.put_object(Bucket="code", Key="package.zip", Body=path.read_bytes())
         return {"AllowedCidrs": "127.0.0.0/8", "CodeBucket": "code", "CodeKey": "package.zip"}
+
+    def _on_ec2(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The template of workers on EC2, and its parameters."""
+        template = read_template("ec2")
+        _without_metric_math(template["Resources"])
+        return template, self._surroundings()
 
     def _surroundings(self) -> dict[str, str]:
         """What the workers want to be there: a network and images."""
         ec2 = self.emulator.client("ec2")
         return {
-            "TritonImage": f"{REGISTRY}/oncoserve-triton:1",
-            "WorkerImage": f"{REGISTRY}/oncoserve-worker:1",
+            "TritonImage": f"{REGISTRY}/oncoserve-triton@sha256:{64 * '0'}",
+            "WorkerImage": f"{REGISTRY}/oncoserve-worker@sha256:{64 * '1'}",
             "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
             "SubnetIds": ",".join(each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]),
             "MinWorkers": "0",
@@ -238,6 +245,15 @@ def _let_in(resources: dict[str, Any]) -> None:
             policy["Statement"] = [each for each in policy["Statement"] if each.get("Sid") != "TlsOnly"]
             if not policy["Statement"]:
                 del resources[name]
+
+
+def _without_metric_math(resources: dict[str, Any]) -> None:
+    """Take out the alarms on more than one metric, which the emulator does not know; a simulation plays them."""
+    for name, resource in list(resources.items()):
+        if isinstance(resource, list):
+            _without_metric_math(resource[2])
+        elif resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+            del resources[name]
 
 
 def _leave(template: dict[str, Any], resources: Set[str]) -> None:

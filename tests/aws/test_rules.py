@@ -10,9 +10,6 @@ import yaml
 
 from testbed.aws_template import TEMPLATES, names, read_template, unrolled
 
-# To be narrowed with what their stack becomes.
-WAITING = {"ec2-WorkerRole", "ec2-WorkerLogs"}
-
 ALL = {name: unrolled(read_template(name)) for name in names()}
 RESOURCES = [
     pytest.param(resource, id=f"{template}-{name}")
@@ -54,12 +51,6 @@ NEEDED = {
     "sqs:SendMessage": {"kms:Decrypt", "kms:GenerateDataKey"},
 }
 GUARDS = {"aws:SourceArn", "AWS:SourceArn", "aws:SourceAccount", "kms:EncryptionContext:aws:logs:arn"}
-
-
-def waiting(ids):
-    """The parameters of a test, of which some are known not to keep its rule yet."""
-    mark = pytest.mark.xfail(strict=True, reason="to be narrowed")
-    return [pytest.param(*each.values, id=each.id, marks=mark) if each.id in WAITING else each for each in ids]
 
 
 def of_type(*types):
@@ -111,7 +102,7 @@ def test_what_is_allowed_is_said_by_name(resource):
         assert not [each for each in actions if "*" in each and each not in known]
 
 
-@pytest.mark.parametrize("resource", waiting(OF_ROLES))
+@pytest.mark.parametrize("resource", OF_ROLES)
 def test_a_role_has_rights_on_what_it_uses(resource):
     assert {text(each).rsplit("/", 1)[-1] for each in resource["Properties"].get("ManagedPolicyArns", [])} <= MANAGED
     for statement in statements(resource):
@@ -149,7 +140,7 @@ def ways_to_the_key(resource):
     }
 
 
-@pytest.mark.parametrize("resource", waiting(each for each in OF_ROLES if each.values[0]["Type"] == "AWS::IAM::Role"))
+@pytest.mark.parametrize("resource", [each for each in OF_ROLES if each.values[0]["Type"] == "AWS::IAM::Role"])
 def test_a_role_may_use_the_key_for_all_that_it_reads_and_writes(resource):
     """Else each request is answered with "access denied", which an emulator that does not ask KMS cannot show."""
     needed = set()
@@ -185,7 +176,7 @@ def test_an_alarm_tells_somebody_and_says_what_it_means(resource):
     assert "MetricName" in alarm or "Metrics" in alarm
 
 
-@pytest.mark.parametrize("resource", waiting(of_type("AWS::Logs::LogGroup")))
+@pytest.mark.parametrize("resource", of_type("AWS::Logs::LogGroup"))
 def test_logs_are_encrypted_and_end(resource):
     assert resource["Properties"]["RetentionInDays"]
     assert "Key" in str(resource["Properties"]["KmsKeyId"])

@@ -5,7 +5,6 @@ the picture and publishes the notice with the rights of the endpoints' role.
 """
 
 import json
-import sysconfig
 import time
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 from oncoserve.keys import new_key
 from testbed.aws.async_endpoints import AsyncEndpoints, endpoints_stack
 from testbed.aws_emulator import Stack
+from testbed.servers import FrontendServer
 from tests.aws.conftest import TIMEOUT_S, ended
 from tests.aws.sagemaker_bench import RESULT, Container, packed, problem
 
@@ -43,7 +43,7 @@ def endpoints(stack, emulator):
     role = emulator.role(stack.outputs["EndpointRoleArn"])
     with AsyncEndpoints(emulator, stack.outputs["BucketName"], topics, Container(), role) as running:
         functions = emulator.client("lambda")
-        more = {"ONCO_AWS_ENDPOINT_URL": emulator.url, "PYTHONPATH": sysconfig.get_path("purelib")}
+        more = {"ONCO_AWS_ENDPOINT_URL": emulator.url}
         for logical in ("FrontendFunction", "AuthoriserFunction", *FUNCTIONS):
             name = stack.resource(logical)
             given = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"] | more
@@ -81,6 +81,34 @@ def test_from_the_api_to_the_result(ward, container, endpoints, samples):
     document = httpx.get(led.headers["location"], timeout=60).json()
     assert (document["label"], document["links"]["overlay"]) == ("cat", good["links"]["overlay"])
     assert httpx.get(ward.get(good["links"]["overlay"]).headers["location"], timeout=60).content == b"png"
+
+
+@pytest.fixture
+def real_container(endpoints, triton, tmp_path, monkeypatch):
+    """What an endpoint's image runs, but for its launcher: the frontend as `serve` starts it, on the real Triton."""
+    settings = {"results_dir": tmp_path / "results", "job_workers": 0, "sagemaker": True, "job_models": "brain_mri"}
+    with FrontendServer(triton.grpc_url, tmp_path, **settings) as server:
+
+        def invoke(picture, headers):
+            passed_on = {"Accept": headers["Accept"], "Content-Type": headers["Content-Type"]}
+            passed_on["X-Amzn-SageMaker-Custom-Attributes"] = headers["Custom-Attributes"]
+            answer = httpx.post(f"{server.url}/invocations", content=picture, headers=passed_on, timeout=120)
+            return answer.status_code, answer.content
+
+        monkeypatch.setattr(endpoints, "container", invoke)
+        yield server
+
+
+def test_from_the_api_to_the_result_of_the_real_container(ward, real_container, samples):
+    job = ended(ward, submit(ward, samples[0], samples[1][:2000]))
+    good, bad = job["images"]
+    assert (good["state"], good["finding"]["label"]) == ("SUCCEEDED", "glioma")
+    assert (bad["state"], bad["error"]["code"]) == ("FAILED", "corrupt_image")
+    document = httpx.get(ward.get(good["links"]["result"]).headers["location"], timeout=60).json()
+    assert document["label"] == "glioma"
+    assert document["links"]["overlay"] == good["links"]["overlay"]
+    overlay = httpx.get(ward.get(good["links"]["overlay"]).headers["location"], timeout=60)
+    assert (overlay.headers["content-type"], overlay.content[:4]) == ("image/png", b"\x89PNG")
 
 
 def test_nothing_is_left_of_what_has_ended(ward, container, stack, emulator, samples):

@@ -177,15 +177,6 @@ def test_only_liveness_is_open():
     assert "SecurityGroupIngress" not in properties("WorkerGroup")
 
 
-def test_workers_are_started_by_the_backlog_of_each():
-    tracking = properties("Scaling${Model}")["TargetTrackingConfiguration"]
-    metrics = {each["Id"]: each for each in tracking["CustomizedMetricSpecification"]["Metrics"]}
-    assert [key for key, each in metrics.items() if each.get("ReturnData", True)] == ["each"]
-    assert metrics["backlog"]["MetricStat"]["Metric"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
-    assert metrics["workers"]["MetricStat"]["Metric"]["MetricName"] == "GroupInServiceInstances"
-    assert properties("Workers${Model}")["MetricsCollection"][0]["Metrics"] == ["GroupInServiceInstances"]
-
-
 def test_the_settings_that_it_names_exist():
     known = {f"ONCO_{name.upper()}" for name in Settings.model_fields}
     known |= {f"ONCO_TRITON_{name.upper()}" for name in TritonSettings.model_fields}
