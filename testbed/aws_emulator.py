@@ -86,6 +86,7 @@ class Stack:
         name: The pipeline's; that of the workers is `<name>-workers`.
         models: Names of models, by their names in the template; the template's own when left out.
         storage_only: Make what jobs are kept in, without functions, roles and workers.
+        workers: The template of what computes and its parameters, less `Pipeline`; those on EC2 when left out.
         parameters: More of the pipeline's parameters.
 
     Attributes:
@@ -102,6 +103,7 @@ class Stack:
         models: Mapping[str, str] | None = None,
         *,
         storage_only: bool = False,
+        workers: tuple[dict[str, Any], dict[str, str]] | None = None,
         **parameters: str,
     ) -> None:
         self.emulator, self.name = emulator, name
@@ -117,11 +119,12 @@ class Stack:
             _leave(template, STORAGE)
             self._create(name, template, parameters)
             return
-        self._create(name, template, self._package() | parameters)
+        code = self._package()
+        self._create(name, template, code | parameters)
         self.names.append(f"{name}-workers")
-        workers = read_template("ec2")
-        _without_metric_math(workers["Resources"])
-        self._create(self.names[-1], workers, {"Pipeline": name} | self._surroundings())
+        computing, more = workers or self._on_ec2()
+        own = {key: value for key, value in (code | more).items() if key in computing["Parameters"]}
+        self._create(self.names[-1], computing, {"Pipeline": name} | own)
 
     @property
     def _cloudformation(self) -> Any:  # noqa: ANN401 - see Emulator.client
@@ -187,6 +190,12 @@ class Stack:
             s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
             s3.put_object(Bucket="code", Key="package.zip", Body=path.read_bytes())
         return {"AllowedCidrs": "127.0.0.0/8", "CodeBucket": "code", "CodeKey": "package.zip"}
+
+    def _on_ec2(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The template of workers on EC2, and its parameters."""
+        template = read_template("ec2")
+        _without_metric_math(template["Resources"])
+        return template, self._surroundings()
 
     def _surroundings(self) -> dict[str, str]:
         """What the workers want to be there: a network and images."""

@@ -65,7 +65,7 @@ def test_what_cannot_be_worked_on_ends_in_the_dead_letters_after_the_worker_gave
 def test_what_has_expired_goes():
     assert properties("Table")["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     rules = {rule["Id"]: rule for rule in properties("Bucket")["LifecycleConfiguration"]["Rules"]}
-    for folder in ("jobs", "uploads", "results"):
+    for folder in ("jobs", "uploads", "results", "sagemaker"):
         rule = rules.pop(folder)
         assert (rule["Prefix"], rule["Status"]) == (f"{folder}/", "Enabled")
         assert DAY_S <= rule["ExpirationInDays"] * DAY_S - Settings.model_fields["jobs_ttl_s"].default < 2 * DAY_S + 1

@@ -16,9 +16,12 @@ from oncoserve.settings import Settings
 
 @dataclass(frozen=True)
 class AwsAdapters(Adapters):
-    """With a publisher that can be asked for addresses."""
+    """With a publisher that can be asked for addresses, and what SageMaker's half of jobs needs besides."""
 
+    objects: S3Objects
+    queue: SnsSqsQueue
     publisher: S3Publisher
+    connection: Connection
 
 
 def open_aws(settings: Settings, show: Show) -> AwsAdapters:
@@ -40,4 +43,5 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
         S3Publisher(objects, show),
         WallClock(),
         connection.close,
+        connection,
     )
