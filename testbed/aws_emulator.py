@@ -11,7 +11,7 @@ from typing import Any, Final
 from botocore.session import get_session
 
 from deploy.aws import package
-from testbed.aws_environment import environment
+from testbed.aws_environment import environment, own_packages
 from testbed.aws_template import read_template
 from testbed.failures import StackFailed
 from testbed.servers import DEAD_PROXY, Server, free_port
@@ -179,8 +179,9 @@ class Stack:
         """What the pipeline wants to be there: the functions' package."""
         s3 = self.emulator.client("s3")
         if "code" not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+            # The emulator runs functions with its own Python, which is this one: it gets the packages for that.
             path = self.emulator.folder / "package.zip"
-            package.write(path)
+            package.write(path, own_packages())
             s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
             s3.put_object(Bucket="code", Key="package.zip", Body=path.read_bytes())
         return {"AllowedCidrs": "127.0.0.0/8", "CodeBucket": "code", "CodeKey": "package.zip"}

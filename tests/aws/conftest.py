@@ -1,7 +1,6 @@
 """The whole stack on the emulator, with the project's models."""
 
 import sys
-import sysconfig
 import time
 
 import httpx
@@ -17,12 +16,12 @@ OWNERS = ("lab", "ward")
 
 @pytest.fixture(scope="session")
 def stack(emulator):
-    """The template as it is. The functions' own code is in their package; the packages that it needs are this run's."""
+    """The templates as they are; the functions find nothing but what is in their package."""
     made = Stack(emulator, "oncoserve")
     functions = emulator.client("lambda")
     for function in map(made.resource, ("FrontendFunction", "AuthoriserFunction")):
         given = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        given |= {"ONCO_AWS_ENDPOINT_URL": emulator.url, "PYTHONPATH": sysconfig.get_path("purelib")}
+        given["ONCO_AWS_ENDPOINT_URL"] = emulator.url
         functions.update_function_configuration(FunctionName=function, Environment={"Variables": given})
     return made
 
