@@ -57,9 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         module = _module(name)
         command = commands.add_parser(name, help=module.HELP, description=f"{module.HELP.capitalize()}.")
         command.add_argument("--region", help="default: the one of the environment or of the profile, which is said")
-        command.add_argument(
-            "--name", type=_name, default="oncoserve", help="of the pipeline. Default: oncoserve"
-        )
+        command.add_argument("--name", type=_name, default="oncoserve", help="of the pipeline. Default: oncoserve")
         command.add_argument("--yes", action="store_true", help="do it, and do not only say what would be done")
         module.add_options(command)
     return parser

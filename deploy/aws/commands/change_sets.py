@@ -19,6 +19,7 @@ PAUSE_S, PATIENCE_S = 0.5, 600
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")  # roles; loops
 NOTHING = ("didn't contain changes", "No updates are to be performed")
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+LOUD: Mapping[str, str] = {"True": "  <- its present one goes", "Conditional": "  <- its present one may go"}
 OVERTAKEN = frozenset({"ChangeSetNotFound", "InvalidChangeSetStatus", "ChangeSetNotFoundException"})
 
 
@@ -123,9 +124,8 @@ def print_changes(proposal: Proposal) -> None:
     for change in proposal.changes:
         each = change.get("ResourceChange", {})
         action = each.get("Action", "")
-        replaced = each.get("Replacement") in {"True", "Conditional"}
-        loud = "  <- its present one goes" if replaced or action == "Remove" else ""
-        print(f"   {action:8} {each.get('LogicalResourceId', '')} ({each.get('ResourceType', '')}){loud}")
+        loud = "True" if action == "Remove" else each.get("Replacement", "")
+        print(f"   {action:8} {each.get('LogicalResourceId', '')} ({each.get('ResourceType', '')}){LOUD.get(loud, '')}")
 
 
 def print_resources(resources: Mapping[str, Mapping[str, Any]]) -> None:

@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 
 from deploy.aws import package
 from deploy.aws.commands.account import Account, code_and_text
+from deploy.aws.lambda_runtime import UnfitPackage
 from oncoserve.cli.client.client_errors import UsageError
 
 LONGEST_NAME = 63  # of a bucket: S3's own rule
 TAG = "oncoserve"
-OLDEST_PYTHON = (3, 12)  # Lambda's 3.11 is Amazon Linux 2, whose glibc 2.26 is too old for the packages
 DELETED_AT_ONCE = 1000  # objects of one DeleteObjects
 
 
@@ -124,15 +124,14 @@ def built(version: str, architecture: str) -> Code:
         architecture: such as "x86_64".
 
     Raises:
-        UsageError: no package can be had for it.
+        UsageError: Lambda could not run it.
     """
-    python = tuple(int(part) for part in version.split("."))
-    if python < OLDEST_PYTHON:
-        oldest = ".".join(map(str, OLDEST_PYTHON))
-        raise UsageError(f"PythonVersion={version} is refused: the functions' packages need {oldest} or newer.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "package.zip"
-        _build(path, python, architecture)
+        try:
+            package.build(path, tuple(map(int, version.split("."))), architecture)
+        except UnfitPackage as error:
+            raise UsageError(f"{error}. No package was made.") from error
         return Code(path.read_bytes())
 
 
@@ -149,12 +148,6 @@ def read(path: Path) -> Code:
     if not data.startswith(b"PK"):
         raise UsageError(f"{path} is no zip file.")
     return Code(data)
-
-
-def _build(path: Path, python: tuple[int, ...], architecture: str) -> None:
-    """The seam to deploy/aws/package.py."""
-    build: Any = package
-    build.build(path, python=python, architecture=architecture)
 
 
 def _is_ours(s3: Any, bucket: str) -> bool:  # noqa: ANN401 - see Account.client

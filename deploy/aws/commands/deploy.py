@@ -188,7 +188,8 @@ class _Deployment:
             print("   nothing: it is up to date")
             self._found[name] = stacks.find(self._account, name)
             return
-        change_sets.print_changes(proposal)
+        if not proposal.is_new:
+            change_sets.print_changes(proposal)
         self._found[name] = change_sets.execute(self._account, proposal)
 
     def _compare(self, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from deploy.aws.commands import code_bucket, stacks
 from deploy.aws.commands.account import Account
 from deploy.aws.commands.stack_templates import parsed
+from deploy.aws.commands.template_values import Filled
 from oncoserve.cli.client.client_errors import EXIT_FINE
 
 HELP = "delete both stacks and the code bucket; the bucket, the table and the key with patients' data stay"
@@ -46,7 +47,7 @@ def main(given: Namespace) -> int:
         print("Dry run: nothing is changed. The same command with --yes does what follows.")
     staying = [each for stack in present for each in _describe(account, stack)]
     if has_bucket:
-        print(f"Code bucket {bucket}: goes, with all packages in it.")
+        print(f"Code bucket {bucket}: goes, with all packages in it. Images in ECR stay.")
     if given.yes:
         for stack in present:
             print(f"Deleting {stack.name} ...", flush=True)
@@ -76,7 +77,9 @@ def _describe(account: Account, stack: stacks.Found) -> list[tuple[str, str]]:
     stays = [each for each in there if each["LogicalResourceId"] in retained]
     if not stack.is_shell:
         number = len(there) - len(stays)
-        print(f"Stack {stack.name} ({stack.status}): goes, {number} resources; messages in queues with it.")
+        queues = sum(each["ResourceType"] == "AWS::SQS::Queue" for each in there)
+        waiting = f", and what waits in its {queues} queues" if queues else ""
+        print(f"Stack {stack.name} ({stack.status}): goes, {number} resources{waiting}.")
     return [(each["ResourceType"], each["PhysicalResourceId"]) for each in stays]
 
 
@@ -84,12 +87,8 @@ def _retained(cloudformation: Any, stack: stacks.Found) -> set[str]:  # noqa: AN
     """The names of the resources that the deployed template keeps."""
     body = cloudformation.get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
     document = body if isinstance(body, dict) else parsed(body)
-    resources = document.get("Resources", {})
-    return {
-        name
-        for name, each in resources.items()
-        if isinstance(each, dict) and str(each.get("DeletionPolicy", "")).startswith("Retain")
-    }
+    resources = Filled(document, stack.parameters).resources() if "Resources" in document else {}
+    return {name for name, each in resources.items() if str(each.get("DeletionPolicy", "")).startswith("Retain")}
 
 
 def _tell_staying(account: Account, staying: list[tuple[str, str]]) -> None:
@@ -99,4 +98,5 @@ def _tell_staying(account: Account, staying: list[tuple[str, str]]) -> None:
     for kind, name in staying:
         how = GONE_WITH.get(kind, "")
         print(f"   {kind} {name}{': ' if how else ''}{how.format(id=name, region=account.region)}")
-    print("   The key last: what it has encrypted cannot be read any more once it is gone.")
+    if "AWS::KMS::Key" in {kind for kind, _ in staying}:
+        print("   The key last: what it has encrypted cannot be read any more once it is gone.")
