@@ -40,6 +40,10 @@ class Operator:
             (folder / path.name).write_text(json.dumps(template))
         self.package = folder / "package.zip"
         package.write(self.package, own_packages())
+        ecr = emulator.client("ecr")
+        for name in REPOSITORIES:
+            ecr.create_repository(repositoryName=name)
+            ecr.put_image(repositoryName=name, imageManifest=json.dumps({"name": name}), imageTag="1")
 
     def environment(self, **more):
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ONCO_", "AWS_"))}
@@ -74,11 +78,6 @@ class Operator:
 
     def images(self):
         """Images in ECR, by their tags."""
-        ecr = self.emulator.client("ecr")
-        for name in REPOSITORIES:
-            if name not in [each["repositoryName"] for each in ecr.describe_repositories()["repositories"]]:
-                ecr.create_repository(repositoryName=name)
-                ecr.put_image(repositoryName=name, imageManifest=json.dumps({"name": name}), imageTag="1")
         return ["--triton-image", "oncoserve-triton:1", "--worker-image", "oncoserve-worker:1"]
 
     def digest(self, repository):

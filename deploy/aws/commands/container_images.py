@@ -107,16 +107,19 @@ def by_digest(account: Account, image: str) -> str:
     if not (found["tag"] or found["digest"]):
         raise UsageError(f"{image} has no tag: which of its images is meant?")
     which = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"]}
+    unknown = f"There is no image {image} in ECR; --build makes and pushes it."
     try:
         described = account.client("ecr").describe_images(
             registryId=place["account"], repositoryName=repository, imageIds=[which]
-        )
+        )["imageDetails"]
     except ClientError as error:
         code, _ = code_and_text(error)
         if code in {"ImageNotFoundException", "RepositoryNotFoundException"}:
-            raise UsageError(f"There is no image {image} in ECR; --build makes and pushes it.") from error
+            raise UsageError(unknown) from error
         raise
-    return f"{host}/{repository}@{described['imageDetails'][0]['imageDigest']}"
+    if not described:  # an emulator's way of saying so
+        raise UsageError(unknown)
+    return f"{host}/{repository}@{described[0]['imageDigest']}"
 
 
 def shown(command: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """`deploy`: what is there afterwards, step by step, and what it costs while nobody asks."""
 
 import shutil
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,10 +87,15 @@ class _Deployment:
             self._templates[stacks.workers_of(given.name)] = workers
         self._values = values | {"Pipeline": given.name}
         self._images = [] if workers is None else workers.images
-        self._builds = container_images.builds(self._name, self._images) if given.build else []
+        wanted = [each for each in self._images if each not in values]
+        self._builds = container_images.builds(self._name, wanted) if given.build else []
         self._found = {name: stacks.ours(account, name, workers=name != given.name) for name in self._templates}
+        self._bucket_name = code_bucket.bucket_name(account, given.name)
+        self._package = None if given.package is None else code_bucket.read(given.package)
         self._steps = 0
         self._refuse_early()
+        for parameter in set(self._images) & set(values):
+            self._values[parameter] = container_images.by_digest(account, values[parameter])
 
     def run(self) -> None:
         """All steps."""
@@ -120,7 +125,6 @@ class _Deployment:
                 raise UsageError(f"{template.path.name} needs --parameter KEY=VALUE for:{lines}{self._hint(wanted)}")
 
     def _bucket(self) -> None:
-        self._bucket_name = code_bucket.bucket_name(self._account, self._name)
         there = code_bucket.is_there(self._account, self._bucket_name)
         self._step(
             f"Code bucket {self._bucket_name}: {'is there; its settings are put right' if there else 'make it'}",
@@ -140,8 +144,7 @@ class _Deployment:
         if not (self._yes or self._exists(self._name)):
             self._values["CodeKey"] = "lambda/(its SHA-256).zip"
             return
-        path = self._given.package
-        code = code_bucket.read(path) if path else code_bucket.built(version, processor or "x86_64")
+        code = self._package or code_bucket.built(version, processor or "x86_64")
         self._values["CodeKey"] = code.key
         print(f"   {code.key}, {len(code.data) / 1e6:.1f} MB")
         if self._yes and not code_bucket.upload(self._account, self._bucket_name, code):
@@ -154,13 +157,12 @@ class _Deployment:
         for one in self._builds:
             if self._yes:
                 container_images.build(self._account, one)
-                self._values[one.parameter] = one.reference(self._account)
+                self._values[one.parameter] = container_images.by_digest(self._account, one.reference(self._account))
             else:
                 for command in one.commands(self._account):
                     print(f"   would run: {container_images.shown(command)}")
         for parameter in self._images:
             if parameter in self._values:
-                self._values[parameter] = container_images.by_digest(self._account, self._values[parameter])
                 print(f"   {parameter}={self._values[parameter]}")
             else:
                 print(f"   {parameter}: {'to be built' if self._builds else 'stays as the stack has it'}")
@@ -290,5 +292,10 @@ def _key_names(path: Path) -> set[str]:
 def _assignment(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise ValueError(text)
-    return key, Path(value[1:]).read_text() if value.startswith("@") else value
+        raise ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
+    if not value.startswith("@"):
+        return key, value
+    try:
+        return key, Path(value[1:]).read_text()
+    except (OSError, UnicodeError) as error:
+        raise ArgumentTypeError(f"{key}: {error}") from error
