@@ -1,8 +1,8 @@
 """The archive that an endpoint's container answers with, whatever came of a picture: its names, and how large it gets.
 
-The container writes it (frontend/routes/invocations.py), the settler reads it (endpoint_answers.py). It is a ZIP archive
-without compression that holds `result.json`, the document as it is stored, and every file that the document names; or
-`problem.json` alone, an RFC 9457 problem.
+The container writes it (frontend/routes/invocations.py), the settler reads it (endpoint_answers.py). It is a ZIP
+archive without compression that holds `result.json`, the document as it is stored, and every file that the document
+names; or `problem.json` alone, an RFC 9457 problem.
 """
 
 from typing import Final

@@ -6,7 +6,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from oncoserve.errors import ModelNotFound
 from oncoserve.jobs.attempts import GONE
