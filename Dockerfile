@@ -113,11 +113,12 @@ COPY requirements-frontend.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
 
-FROM models AS sagemaker-files
+FROM models AS sagemaker
 LABEL org.opencontainers.image.title="oncoserve-sagemaker" \
       org.opencontainers.image.description="Oncoserve as the container of an endpoint of SageMaker. Research use only. Not a medical device." \
       org.opencontainers.image.licenses="MIT" \
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
+COPY --from=sagemaker-environment /opt/venv /opt/venv
 COPY --chmod=755 model_repository model_repository
 COPY --chmod=755 supervision supervision
 COPY --chmod=755 inference_server inference_server
@@ -130,19 +131,30 @@ EXPOSE 8080
 ENTRYPOINT ["python", "-m", "frontend.sagemaker"]
 CMD ["serve"]
 
-FROM sagemaker-files AS sagemaker
-COPY --link --from=sagemaker-environment /opt/venv /opt/venv
-
 FROM triton-gpu-environment AS sagemaker-gpu-environment
 COPY requirements-frontend.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
 
-FROM sagemaker-files AS sagemaker-gpu
+FROM models AS sagemaker-gpu
+LABEL org.opencontainers.image.title="oncoserve-sagemaker-gpu" \
+      org.opencontainers.image.description="Oncoserve as the container of an endpoint of SageMaker, on an NVIDIA GPU. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     NVIDIA_VISIBLE_DEVICES=all \
     ONCO_TRITON_DEVICE=gpu
-COPY --link --from=sagemaker-gpu-environment /opt/venv /opt/venv
+COPY --from=sagemaker-gpu-environment /opt/venv /opt/venv
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
+COPY --chmod=755 inference_server inference_server
+COPY --chmod=755 oncoserve oncoserve
+COPY --chmod=755 frontend frontend
+ARG USER_ID=10001
+USER ${USER_ID}:${USER_ID}
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "frontend.sagemaker"]
+CMD ["serve"]
 
 FROM frontend AS worker
 LABEL org.opencontainers.image.title="oncoserve-worker" \

@@ -1,4 +1,4 @@
-"""`python -m frontend.sagemaker serve`: what SageMaker starts in the container; it becomes the launcher of it all."""
+"""`python -m frontend.sagemaker serve`: what SageMaker starts in the container; it makes way for the launcher."""
 
 import os
 import re
@@ -6,8 +6,9 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
+from supervision.first_process import run_as_first
 from supervision.stop_signals import block_stop_signals
 
 PORT: Final = 8080
@@ -19,6 +20,7 @@ OWN_MODELS: Final = Path("/opt/ml/model")
 WORK: Final = Path("/tmp/oncoserve")  # noqa: S108 - the container's own
 CARD: Final = "card.json"
 USAGE: Final = 2
+FIRST: Final = 1  # the id of a container's first process, where no init was asked for, as with SageMaker
 
 
 class CannotServe(Exception):
@@ -98,10 +100,10 @@ def _ports(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Become the launcher.
+    """Become the launcher, or start it where this is the container's first process.
 
     Returns:
-        The exit code where that cannot be.
+        The exit code: the launcher's, or of what keeps it from being started.
     """
     if arguments != ["serve"]:
         print(f"oncoserve: this container is started with `serve`, not with {' '.join(arguments) or 'nothing'!r}")
@@ -115,7 +117,7 @@ def main(arguments: list[str]) -> int:
     except CannotServe as error:
         print(f"oncoserve: {error}", file=sys.stderr)
         return USAGE
-    return _become_launcher(settings)
+    return _launch(settings)
 
 
 def _check_names(models: Path, wanted: str) -> None:
@@ -138,11 +140,13 @@ def clear(folder: Path) -> None:
         raise CannotServe(f"user {os.getuid()} cannot make {folder} anew: {error.strerror}") from error
 
 
-def _become_launcher(environ: dict[str, str]) -> NoReturn:
+def _launch(environ: dict[str, str]) -> int:
     sys.stdout.flush()
-    block_stop_signals()  # one that comes while the launcher is being loaded waits for it
     command = [sys.executable, "-m", "inference_server", "--", sys.executable, "-m", "frontend"]
-    os.execve(sys.executable, command, environ)  # noqa: S606 - our own launcher
+    if os.getpid() != FIRST:
+        block_stop_signals()  # one that comes while the launcher is being loaded waits for it
+        os.execve(sys.executable, command, environ)  # noqa: S606 - our own launcher
+    return run_as_first(command, environ)
 
 
 if __name__ == "__main__":
