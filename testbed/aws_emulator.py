@@ -284,4 +284,4 @@ def _leave(template: dict[str, Any], resources: Set[str]) -> None:
 
 def _named(value: Mapping[str, Any]) -> str:
     """The resource that an output speaks of: of a Ref or a GetAtt."""
-    return str(value.get("Ref") or value["Fn::GetAtt"][0])
+    return str(value.get("Ref") or value.get("Fn::GetAtt", [""])[0])

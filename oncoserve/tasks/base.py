@@ -264,7 +264,7 @@ class Task(Protocol):
         ...
 
     def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The few numbers of a result that a list shows, as JSON values; see `oncoserve.tasks.finding`."""
+        """The few numbers of a result that a list shows, as JSON values; see `oncoserve.jobs.finding`."""
         ...
 
     def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`

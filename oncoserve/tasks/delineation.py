@@ -34,7 +34,6 @@ from oncoserve.tasks.classification import (
     strangeness_mismatches,
     to_npy,
 )
-from oncoserve.tasks.finding import named
 from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.marks import draw_cross, strokes
 from oncoserve.tasks.one_request import OneRequest
@@ -42,7 +41,7 @@ from oncoserve.tasks.outline import Outline, cut
 from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.geojson import Export, feature_collection
 from oncoserve.tasks.regions.render import mask_image
-from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_seen
+from oncoserve.tasks.undetermined import Undetermined, classes_close, named, nothing_seen
 
 MASK: Final = "mask"
 MASK_FILE: Final = "mask.npy"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from oncoserve.pictures.decode import Header
 from oncoserve.tasks.base import Demand, Parameters, Rendering, Stored
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.finding import named
+from oncoserve.tasks.undetermined import named
 
 
 class OneRequest:

@@ -1,5 +1,6 @@
-"""Why no class is named: a number that a model gave, beside the limit of its card."""
+"""Why no class is named: a number that a model gave, beside the limit of its card; and how a list says so."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -34,6 +35,21 @@ class Undetermined:
     def document(self) -> dict[str, Any]:
         """For the result."""
         return asdict(self)
+
+
+def named(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The label of a result with its probability, or the code of why there is none.
+
+    Args:
+        document: Of a task that names a class.
+    """
+    label, probabilities = document["label"], document.get("probabilities") or {}
+    found: dict[str, Any] = {"label": label, "probability": probabilities.get(label)}
+    if undetermined := document.get("undetermined"):
+        found["undetermined"] = undetermined["code"]
+    elif label is None:
+        found["undetermined"] = next((each["code"] for each in document.get("warnings", ())), None)
+    return found
 
 
 def unlike_training(strangeness: float, most: float) -> Undetermined | None:

@@ -4,14 +4,14 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 from deploy.aws.commands.stacks import FIRST_PAUSE_S
-from testbed.aws_emulator import ACCOUNT, REGION, ROOT
-from testbed.servers import DEAD_PROXY, PROJECT, free_port
-from tests.aws.deployment import Operator
+from testbed.aws_emulator import ACCOUNT, REGION
+from testbed.servers import PROJECT, free_port
 
 NAME = "clinic"
 CODE = f"{NAME}-code-{ACCOUNT}-{REGION}"
@@ -20,11 +20,6 @@ FOREIGN = {
     "Description": "Somebody else's",
     "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "theirs"}}},
 }
-
-
-@pytest.fixture(scope="module")
-def operator(emulator, tmp_path_factory):
-    return Operator(emulator, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +66,11 @@ def test_a_dry_run_says_every_step_and_does_none(operator):
     assert f"account {ACCOUNT} " in done.out
     assert f"region {REGION} (AWS_DEFAULT_REGION)" in done.out
     assert re.findall(r"^\d", done.out, re.MULTILINE) == ["1", "2", "3", "4", "5", "6"]
-    for words in ("Code bucket dry-code-", "Stack dry of pipeline.yaml: make it", "Stack dry-workers of ec2.yaml: make it"):
+    for words in (
+        "Code bucket dry-code-",
+        "Stack dry of pipeline.yaml: make it",
+        "Stack dry-workers of ec2.yaml: make it",
+    ):
         assert words in done.out
     assert "Add   2 x AWS::Lambda::Function" in done.out
     assert "Add   3 x AWS::AutoScaling::AutoScalingGroup" in done.out  # of the loop, one a model
@@ -267,7 +266,11 @@ def test_ctrl_c_ends_the_waiting_and_not_cloudformation(operator):
     [
         ({"AWS_ENDPOINT_URL": "127.0.0.1:4566"}, 2, "wants an address like http://127.0.0.1:4566"),
         ({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}, 3, "Could not connect"),
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, 2, "no credentials"),
+        (
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+            2,
+            "no credentials",
+        ),
         ({"AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/nowhere"}, 2, "say --region"),
         ({"AWS_PROFILE": "nobody"}, 2, "nobody"),
         ({"AWS_DEFAULT_REGION": "a b"}, 2, "a b"),
@@ -362,15 +365,15 @@ def test_images_are_built_pushed_and_named_by_their_digests(operator, emulator, 
     assert (done.code, "There is no `docker` here" in done.err) == (2, True), done.err
 
 
-STUB = """#!/bin/bash
+STUB = f"""#!/bin/bash
 echo "$*" >> "$CALLS"
 [ "$1" = push ] || exit 0
-repository=${2#*/}
-exec %s - "${repository%%:*}" "${repository#*:}" <<'PYTHON'
-import os, sys
+repository=${{2#*/}}
+exec {sys.executable} - "${{repository%%:*}}" "${{repository#*:}}" <<'PYTHON'
+import sys
 from botocore.config import Config
 from botocore.session import get_session
-ecr = get_session().create_client("ecr", config=Config(proxies={}))
-ecr.put_image(repositoryName=sys.argv[1], imageManifest='{"name": "%%s"}' %% sys.argv[1], imageTag=sys.argv[2])
+ecr = get_session().create_client("ecr", config=Config(proxies={{}}))
+ecr.put_image(repositoryName=sys.argv[1], imageManifest=f'{{{{"name": "{{sys.argv[1]}}"}}}}', imageTag=sys.argv[2])
 PYTHON
-""" % __import__("sys").executable
+"""

@@ -14,7 +14,6 @@ from deploy.aws.commands.template_values import Filled
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
 from oncoserve.keys import KeyFileError, read_keys
 
-HELP = "make both stacks, or bring them up to date"
 KEYS = "config/api_keys"  # where the authoriser looks for them
 WORKERS = ("ec2", "sagemaker", "none")
 IMAGES = ("TritonImage", "WorkerImage", "SageMakerImage")

@@ -5,6 +5,7 @@ from typing import Any
 
 from oncoserve.jobs.attempts import Attempts
 from oncoserve.jobs.aws.aws_adapters import AwsAdapters
+from oncoserve.jobs.finding import kept
 from oncoserve.jobs.sagemaker.endpoints import Endpoints
 from oncoserve.jobs.sagemaker.feeding import UNHEARD, Feeder
 from oncoserve.jobs.sagemaker.settling import Find, Settler
@@ -13,7 +14,6 @@ from oncoserve.prediction.model_files import read_cards
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.settings import Settings
 from oncoserve.tasks import task_of_kind
-from oncoserve.tasks.finding import kept
 
 
 def open_feeder(settings: Settings, adapters: AwsAdapters) -> Feeder:

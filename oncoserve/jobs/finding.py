@@ -9,21 +9,6 @@ MOST_BYTES: Final = 4096
 """Of a finding as JSON; an item of DynamoDB may have 400 KB, and a page of a list shows a thousand of them."""
 
 
-def named(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The label of a result with its probability, or the code of why there is none.
-
-    Args:
-        document: Of a task that names a class.
-    """
-    label, probabilities = document["label"], document.get("probabilities") or {}
-    found: dict[str, Any] = {"label": label, "probability": probabilities.get(label)}
-    if undetermined := document.get("undetermined"):
-        found["undetermined"] = undetermined["code"]
-    elif label is None:
-        found["undetermined"] = next((each["code"] for each in document.get("warnings", ())), None)
-    return found
-
-
 def kept(finding: Mapping[str, Any]) -> dict[str, Any] | None:
     """A finding as it may be kept: numbers that are not finite are left out, and one that is too large altogether."""
     plain = {name: value for name, value in finding.items() if not _odd(value)}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from oncoserve.tasks.finding import MOST_BYTES, kept, named
+from oncoserve.jobs.finding import MOST_BYTES, kept
+from oncoserve.tasks.undetermined import named
 
 
 @pytest.mark.parametrize(
