@@ -124,6 +124,28 @@ def test_a_change_is_shown_first_and_then_made(operator, emulator, deployed):
     assert parameters(emulator, f"{NAME}-workers")["MaxWorkers"] == "3"
 
 
+def test_a_rest_api_is_deployed_again_when_its_addresses_change_and_only_then(operator, emulator):
+    """Its policy would stay what it was otherwise. What follows from AllowedCidrs nobody has to say."""
+    given = ["--workers", "none", *PYTHON, "--parameter", "Door=rest", "--parameter", "WebAcl=true", "--yes"]
+    done = operator.deploy("walled", *given, "--parameter", "AllowedCidrs=127.0.0.0/8,2001:db8::/32,192.0.2.0/24")
+    assert done.code == 0, done.err
+    made = parameters(emulator, "walled")
+    assert (made["WebAclCidrs4"], made["WebAclCidrs6"]) == ("127.0.0.0/8,192.0.2.0/24", "2001:db8::/32")
+    assert made["ApiLogRole"] == "true"
+    assert f"ApiRevision={made['ApiRevision']}" in done.out
+    same = operator.deploy("walled", *given, "--parameter", "AllowedCidrs=127.0.0.0/8,2001:db8::/32,192.0.2.0/24")
+    assert "it is up to date" in same.out
+    assert operator.deploy("walled", *given, "--parameter", "AllowedCidrs=127.0.0.0/8").code == 0
+    changed = parameters(emulator, "walled")
+    assert (changed["WebAclCidrs4"], changed["WebAclCidrs6"]) == ("127.0.0.0/8", "")
+    assert changed["ApiLogRole"] == "true"  # though the account has the role by now: it is this stack's
+    assert changed["ApiRevision"] != made["ApiRevision"]
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName="walled")["Stacks"]
+    (api,) = [each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "RestApiId"]
+    (deployment,) = emulator.client("apigateway").get_deployments(restApiId=api)["items"]
+    assert deployment["description"] == f"Revision {changed['ApiRevision']}"
+
+
 def test_the_api_keys_are_those_of_the_file(operator, emulator, deployed, tmp_path):
     keys = tmp_path / "api_keys"
     keys.write_text(f"ward {'0' * 64}\n")
