@@ -5,8 +5,11 @@ import json
 import httpx
 import pytest
 
+from deploy.aws.commands.account import Account
+from deploy.aws.commands.change_sets import renew_stage
+from deploy.aws.commands.stacks import find
 from oncoserve.keys import new_key
-from testbed.aws_emulator import Stack
+from testbed.aws_emulator import ROOT, Stack
 from testbed.aws_template import read_template
 from tests.aws.test_access import invoke
 
@@ -129,3 +132,15 @@ def test_one_door_is_there_and_not_the_other(door):
     }
     assert len(found) >= 6
     assert set(found.values()) == {door}
+
+
+def test_a_deployment_lets_the_stage_have_what_the_api_is_now(rest, emulator, monkeypatch, capsys):
+    """Else a changed allow-list would be in the template and not in force."""
+    for name, value in {**ROOT, "AWS_ENDPOINT_URL": emulator.url}.items():
+        monkeypatch.setenv(name, value)
+    gateway, api = emulator.client("apigateway"), rest[0].outputs["RestApiId"]
+    before = gateway.get_stage(restApiId=api, stageName="v1")["deploymentId"]
+    account = Account(None)
+    renew_stage(account, find(account, rest[0].name))
+    assert gateway.get_stage(restApiId=api, stageName="v1")["deploymentId"] != before
+    assert api in capsys.readouterr().out

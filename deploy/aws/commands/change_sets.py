@@ -20,6 +20,7 @@ CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")  # roles; loops
 NOTHING = ("didn't contain changes", "No updates are to be performed")
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 LOUD: Mapping[str, str] = {"True": "  <- its present one goes", "Conditional": "  <- its present one may go"}
+REST_API, REST_STAGE = "RestApiId", "v1"  # as in pipeline.yaml
 OVERTAKEN = frozenset({"ChangeSetNotFound", "InvalidChangeSetStatus", "ChangeSetNotFoundException"})
 
 
@@ -105,7 +106,15 @@ def execute(account: Account, proposal: Proposal) -> Found:
     stack = wait(account, proposal.stack_id, seen, set(GOOD))
     if stack is None:
         raise Failed(f"{proposal.stack} is gone: somebody else has deleted it.")
+    renew_stage(account, stack)
     return stack
+
+
+def renew_stage(account: Account, stack: Found) -> None:
+    """Where there is a REST API, let its stage have what it is now: CloudFormation leaves the stage as it was made."""
+    if api := stack.outputs.get(REST_API):
+        account.client("apigateway").create_deployment(restApiId=api, stageName=REST_STAGE)
+        print(f"   stage {REST_STAGE} of the REST API {api} has its policy and methods as they are now")
 
 
 def discard(account: Account, proposal: Proposal) -> None:
