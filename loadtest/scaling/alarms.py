@@ -70,7 +70,12 @@ class Alarm:
         Args:
             told: The metrics of each minute, the last one last.
         """
-        values = [self.watched(each) for each in told[-self.periods :]]
-        breaching = [self.missing_breaches if each is None else self.breaches(each, self.threshold) for each in values]
-        known = [each for each in values if each is not None]
-        return known[-1] if known and len(values) == self.periods and all(breaching) else None
+        last: Value = None
+        if len(told) < self.periods:
+            return None
+        for minute in reversed(told[-self.periods :]):
+            watched = self.watched(minute)
+            if not (self.missing_breaches if watched is None else self.breaches(watched, self.threshold)):
+                return None
+            last = watched if last is None else last
+        return last

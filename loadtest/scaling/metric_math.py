@@ -1,6 +1,7 @@
 """CloudWatch's metric math, as far as the alarms of deploy/aws/ec2.yaml use it."""
 
 import ast
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -31,7 +32,12 @@ def value(expression: str, metrics: Mapping[str, Value]) -> Value:
     Raises:
         ValueError: It has more in it than that.
     """
-    return _value(ast.parse(expression, mode="eval").body, metrics)
+    return _value(_parsed(expression), metrics)
+
+
+@functools.cache
+def _parsed(expression: str) -> ast.expr:
+    return ast.parse(expression, mode="eval").body
 
 
 def _value(node: ast.expr, metrics: Mapping[str, Value]) -> Value:
