@@ -29,7 +29,7 @@ METADATA = """
 """
 FINE = {
     "aws": "*get-login-password*) echo password ;;",
-    "docker": "*inspect*) exit 1 ;;",
+    "docker": "*inspect*) exit 1 ;; docker\\ login*) cat >/dev/null ;;",  # or the password's writer would fail
     "curl": METADATA,
     "systemctl": "",
     "nvidia-smi": "",
