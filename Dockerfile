@@ -113,21 +113,36 @@ COPY requirements-frontend.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
 
-FROM models AS sagemaker
+FROM models AS sagemaker-files
 LABEL org.opencontainers.image.title="oncoserve-sagemaker" \
       org.opencontainers.image.description="Oncoserve as the container of an endpoint of SageMaker. Research use only. Not a medical device." \
       org.opencontainers.image.licenses="MIT" \
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
-COPY --from=sagemaker-environment /opt/venv /opt/venv
 COPY --chmod=755 model_repository model_repository
 COPY --chmod=755 supervision supervision
 COPY --chmod=755 inference_server inference_server
 COPY --chmod=755 oncoserve oncoserve
 COPY --chmod=755 frontend frontend
-USER 10001:10001
+# AWS's documentation expects root; --build-arg USER_ID=0 is for an account where that turns out to be needed.
+ARG USER_ID=10001
+USER ${USER_ID}:${USER_ID}
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "frontend.sagemaker"]
 CMD ["serve"]
+
+FROM sagemaker-files AS sagemaker
+COPY --link --from=sagemaker-environment /opt/venv /opt/venv
+
+FROM triton-gpu-environment AS sagemaker-gpu-environment
+COPY requirements-frontend.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
+
+FROM sagemaker-files AS sagemaker-gpu
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_VISIBLE_DEVICES=all \
+    ONCO_TRITON_DEVICE=gpu
+COPY --link --from=sagemaker-gpu-environment /opt/venv /opt/venv
 
 FROM frontend AS worker
 LABEL org.opencontainers.image.title="oncoserve-worker" \

@@ -84,7 +84,8 @@ def create_app(
         shortcuts=core.traces.provider is None,  # FastAPI's span of a request gets its route from the router
     )
     if settings.sagemaker:
-        asked = invocations.Invocations(core.catalogue, core.predict, core.gallery, sorted(settings.only_models))
+        only, folder = sorted(settings.only_models), settings.results_dir
+        asked = invocations.Invocations(core.catalogue, core.predict, core.gallery, only, draining, folder)
         app.include_router(invocations.router(asked, draining, core.disk))
     return app
 

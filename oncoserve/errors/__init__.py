@@ -10,7 +10,8 @@ PlatformError
 │   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── JobNotEnded 409, NothingToRetry 409
-│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
+│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413,
+│   │   AnswerTooLarge 413
 │   ├── UnsupportedImage 415
 │   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429, TooManyQueuedImages 429
 │   └── HeadTooLarge 431
@@ -39,6 +40,7 @@ from oncoserve.errors.job_errors import (
 )
 from oncoserve.errors.platform import PlatformError, RequestError, ServiceError, all_errors
 from oncoserve.errors.request_errors import (
+    AnswerTooLarge,
     AreaTooLarge,
     CorruptImage,
     EmptyUpload,
@@ -87,6 +89,7 @@ from oncoserve.errors.service_errors import (
 from oncoserve.errors.viewing_errors import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
 
 __all__ = [
+    "AnswerTooLarge",
     "AreaTooLarge",
     "AttemptsExhausted",
     "CorrectionsNotAvailable",

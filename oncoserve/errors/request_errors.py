@@ -175,6 +175,16 @@ class AreaTooLarge(RequestError):
         )
 
 
+class AnswerTooLarge(RequestError):
+    """The result and all that is drawn of it are more than an answer may be."""
+
+    status, code, title = 413, "answer_too_large", "The whole result is too large"
+    advice = "Ask for the document alone, or cut the picture into parts."
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"The result's files take {size_bytes} bytes and more; the limit is {limit_bytes}.")
+
+
 class ImageTooComplex(RequestError):
     """The file has more scans, segments or chunks than a picture needs; it could take minutes to decode."""
 

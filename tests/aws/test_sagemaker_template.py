@@ -3,7 +3,7 @@
 import pytest
 
 from frontend.serverless import queue_events
-from oncoserve.jobs.sagemaker import endpoint_answers as answers
+from oncoserve.jobs.sagemaker import answer_format as answers
 from oncoserve.jobs.sagemaker import endpoints, feeding, setting_back, tickets
 from oncoserve.settings import Settings
 from testbed.aws_template import read_template, unrolled

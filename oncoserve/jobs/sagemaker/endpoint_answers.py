@@ -6,19 +6,16 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from oncoserve.errors import ModelNotFound
 from oncoserve.jobs.attempts import GONE
 from oncoserve.jobs.job import Fault
+from oncoserve.jobs.sagemaker.answer_format import MAX_BYTES, MAX_CONTENT_BYTES, MAX_FILES, PROBLEM
 from oncoserve.jobs.sagemaker.setting_back import Setback
 from oncoserve.results.archive import DOCUMENT, SIGNS
 from oncoserve.results.store import RESULT_ID
 
-PROBLEM: Final = "problem.json"
-# Of a result's archive, and of all that is in it: several times what the largest picture makes, and what a function of
-# 2 GB holds beside itself. A bomb of zeros is refused by what its directory says, which is all that is read of it.
-MAX_BYTES, MAX_CONTENT_BYTES, MAX_FILES = 2**27, 2**28, 64
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.[A-Za-z0-9_-]{1,20}){0,3}")
 CODE = re.compile(r"[a-z0-9_]{1,64}")
 MAX_TITLE, MAX_DETAIL = 200, 1000

@@ -16,7 +16,8 @@ from oncoserve.jobs.aws.s3_objects import S3Objects
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters
-from oncoserve.jobs.sagemaker.endpoint_answers import MAX_BYTES, Answer, read_answer
+from oncoserve.jobs.sagemaker.answer_format import MAX_BYTES
+from oncoserve.jobs.sagemaker.endpoint_answers import Answer, read_answer
 from oncoserve.jobs.sagemaker.feeding import UNSENT_S
 from oncoserve.jobs.sagemaker.notices import Notice, read_notice
 from oncoserve.jobs.sagemaker.setting_back import Setback, set_back

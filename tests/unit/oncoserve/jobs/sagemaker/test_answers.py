@@ -8,6 +8,7 @@ import pytest
 
 from oncoserve.jobs.job import Fault
 from oncoserve.jobs.sagemaker import endpoint_answers as answers
+from oncoserve.jobs.sagemaker.answer_format import MAX_FILES
 from oncoserve.jobs.sagemaker.endpoint_answers import Answer, read_answer
 from oncoserve.jobs.sagemaker.setting_back import Setback
 
@@ -45,7 +46,7 @@ REFUSED = {
     "not JSON": (packed([("result.json", b"{")]), "cannot be read"),
     "a list": (packed([("result.json", b"[]")]), "is not an object"),
     "nested too deep": (packed([("result.json", b"[" * 10**6)]), "cannot be read"),
-    "too many": (packed([(str(number), b"") for number in range(answers.MAX_FILES + 1)]), "65 files"),
+    "too many": (packed([(str(number), b"") for number in range(MAX_FILES + 1)]), "65 files"),
     "a path": (result(files={"a": "../result.json"}), "'../result.json', which is not there"),
     "a folder": (result(files={"a": "a/b"}), "'a/b', which is not there"),
     "itself": (result(files={"a": "result.json"}), "'result.json', which is not there"),
@@ -67,16 +68,19 @@ def test_what_is_no_answer_of_ours_is_refused_in_words(content, why):
         read_answer(content, "tiny")
 
 
-def test_a_bomb_is_refused_by_what_its_directory_says():
-    content = packed([("result.json", b"0" * (answers.MAX_CONTENT_BYTES + 1))], zipfile.ZIP_DEFLATED)
+def test_a_bomb_is_refused_by_what_its_directory_says(monkeypatch):
+    """With a smaller limit, since the real one is half a gigabyte."""
+    monkeypatch.setattr(answers, "MAX_CONTENT_BYTES", 2**24)
+    content = packed([("result.json", b"0" * (2**24 + 1))], zipfile.ZIP_DEFLATED)
     assert len(content) < 2**20
-    with pytest.raises(ValueError, match=f"of {answers.MAX_CONTENT_BYTES + 1} bytes together; the limits are"):
+    with pytest.raises(ValueError, match=f"of {2**24 + 1} bytes together; the limits are"):
         read_answer(content, "tiny")
 
 
-def test_an_answer_that_was_cut_at_the_limit_is_refused_with_the_limit():
-    with pytest.raises(ValueError, match=f"more than {answers.MAX_BYTES} bytes"):
-        read_answer(bytes(answers.MAX_BYTES + 1), "tiny")
+def test_an_answer_that_was_cut_at_the_limit_is_refused_with_the_limit(monkeypatch):
+    monkeypatch.setattr(answers, "MAX_BYTES", 2**20)
+    with pytest.raises(ValueError, match=f"more than {2**20} bytes"):
+        read_answer(bytes(2**20 + 1), "tiny")
 
 
 async def test_a_file_that_is_damaged_is_told_by_its_name():
