@@ -32,6 +32,7 @@ from oncoserve.errors import (
     StorageUnavailable,
     TooBusy,
 )
+from oncoserve.jobs.finding import finding_of
 from oncoserve.jobs.gate import Gate
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
@@ -178,7 +179,7 @@ class Handler:
         entry = answer.entry
         draw = partial(self._draw, entry)
         await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, model.files, draw))
-        return Outcome(answer.id, model.files)
+        return Outcome(answer.id, model.files, finding=finding_of(entry.document))
 
     async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)

@@ -1,8 +1,8 @@
 """What a job is: pictures that are asked about later, the state of each, and the message that stands for one."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -60,11 +60,14 @@ class Outcome:
         result: the result's id.
         files: the files that can be made of the result: name of the link -> file name ("overlay" -> "overlay.png").
         fault: why there is no result.
+        finding: the result's numbers that a list shows, see `finding_of`; None in records of older versions, and where
+            there is no result.
     """
 
     result: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
+    finding: Mapping[str, Any] | None = None
 
     @property
     def state(self) -> State:
@@ -126,6 +129,36 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class JobFinding:
+    """What the images of a job came to together, so that a list of jobs needs no results.
+
+    Attributes:
+        labels: numbers of images by the class that was named.
+        undetermined: numbers of those without a class, by the code of the reason.
+        image: the finding of the only image, in a job of one.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    undetermined: Mapping[str, int] = field(default_factory=dict)
+    image: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome | None]) -> Self | None:
+        """Count them; None while no image has a finding.
+
+        Args:
+            outcomes: of all images of the job.
+        """
+        found = [each.finding for each in outcomes if each is not None and each.finding]
+        if not found:
+            return None
+        labels = Counter(each["label"] for each in found if isinstance(each.get("label"), str))
+        unnamed = (each for each in found if not isinstance(each.get("label"), str))
+        undetermined = Counter(each["undetermined"] for each in unnamed if isinstance(each.get("undetermined"), str))
+        return cls(dict(labels), dict(undetermined), found[0] if len(outcomes) == 1 else None)
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job without its images.
 
@@ -136,6 +169,7 @@ class JobRecord:
         parameters: the task's, valid, as JSON values.
         created, updated, expires: with time zone, UTC.
         progress: how far it is.
+        finding: what it came to until now.
     """
 
     id: str
@@ -146,10 +180,15 @@ class JobRecord:
     updated: datetime
     expires: datetime
     progress: Progress
+    finding: JobFinding | None = None
 
     def state(self, now: datetime) -> State:
         """What it is at this time."""
         return State.EXPIRED if now >= self.expires else self.progress.state
+
+    def bare(self) -> Self:
+        """What is shown of it when it has expired: that it was, not what was in it."""
+        return replace(self, finding=None)
 
 
 @dataclass(frozen=True)
@@ -158,6 +197,11 @@ class Job:
 
     record: JobRecord
     images: tuple[JobImage, ...]
+
+    def bare(self) -> Self:
+        """See `JobRecord.bare`."""
+        images = tuple(replace(each, name="", outcome=None) for each in self.images)
+        return replace(self, record=self.record.bare(), images=images)
 
 
 class ImageMessage(BaseModel):

@@ -266,3 +266,7 @@ class Task(Protocol):
     def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`
         """The fields of the document that change when a stored result is read with `view`."""
         ...
+
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The few numbers of a stored result that a list shows; fields that older results lack are None."""
+        ...

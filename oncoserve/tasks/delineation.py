@@ -124,6 +124,13 @@ class Delineation(OneRequest):
     kind: ClassVar[str] = "delineation"
     parameters: ClassVar[type[Parameters]] = DelineationParameters
     parts: ClassVar[frozenset[str]] = frozenset({"delineation"})
+    located: ClassVar[tuple[str, ...]] = (
+        "certainty",
+        "area_px",
+        "area_mm2",
+        "longest_diameter_px",
+        "longest_diameter_mm",
+    )
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",

@@ -30,7 +30,7 @@ from oncoserve.tasks.regions.geojson import Export, feature_collection
 from oncoserve.tasks.regions.grids import object_grid
 from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
-from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, Area, View
+from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, View
 from oncoserve.tasks.tissue.objects import PolygonOptions, object_ids, without
 from oncoserve.tasks.tissue.resolution import (
     RESOLUTION_ASSUMED,
@@ -212,6 +212,10 @@ class Segmentation:
         fields = _fields(maps, _labels(stored, maps, view.threshold), view.threshold)
         return {**fields, "excluded": sorted(excluded)} if excluded else fields
 
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The areas, and what they are for."""
+        return {name: document.get(name) for name in ("um_per_px", "threshold", "areas")}
+
 
 class SegmentationPlan:
     """One picture, a request per tile that holds tissue, or one per direction of the tile."""
@@ -281,11 +285,9 @@ def _labels(stored: Stored, maps: Maps, threshold: float) -> NDArray[np.uint8]:
 
 
 def _fields(maps: Maps, labels: NDArray[np.uint8], threshold: float) -> dict[str, Any]:
-    def rounded(area: Area) -> dict[str, float]:
-        return {"mm2": round(area.mm2, 6), "fraction": round(area.fraction, 6)}
-
-    areas = maps.areas(labels)
-    return {"threshold": threshold, "areas": {name: rounded(area) for name, area in areas.items()}}
+    found = maps.areas(labels).items()
+    areas = {name: {"mm2": round(each.mm2, 6), "fraction": round(each.fraction, 6)} for name, each in found}
+    return {"threshold": threshold, "areas": areas}
 
 
 def _maps(stored: Stored) -> Maps:
