@@ -46,6 +46,15 @@ def finding_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(found)
 
 
+def finding_in(outcome: str | None) -> Mapping[str, Any] | None:
+    """The finding in the JSON of an `Outcome`, for lists: one that is damaged does not take the others with it."""
+    try:
+        found = json.loads(outcome or "{}").get("finding")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON
     """The same with None for numbers that JSON does not have."""
     if isinstance(value, Mapping):

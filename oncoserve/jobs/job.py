@@ -1,7 +1,7 @@
 """What a job is: pictures that are asked about later, the state of each, and the message that stands for one."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -133,8 +133,8 @@ class JobFinding:
     """What the images of a job came to together, so that a list of jobs needs no results.
 
     Attributes:
-        labels: numbers of images by the class that was named.
-        undetermined: numbers of those without a class, by the code of the reason.
+        labels: numbers of images by the class that was named, the largest first.
+        undetermined: numbers of those without a class, by the code of the reason; likewise.
         image: the finding of the only image, in a job of one.
     """
 
@@ -143,19 +143,27 @@ class JobFinding:
     image: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome | None]) -> Self | None:
+    def of(cls, findings: Iterable[tuple[Mapping[str, Any] | None, int]]) -> Self | None:
         """Count them; None while no image has a finding.
 
         Args:
-            outcomes: of all images of the job.
+            findings: of all images of the job, each with the number of images whose class, or reason for none, it has.
         """
-        found = [each.finding for each in outcomes if each is not None and each.finding]
-        if not found:
-            return None
-        labels = Counter(each["label"] for each in found if isinstance(each.get("label"), str))
-        unnamed = (each for each in found if not isinstance(each.get("label"), str))
-        undetermined = Counter(each["undetermined"] for each in unnamed if isinstance(each.get("undetermined"), str))
-        return cls(dict(labels), dict(undetermined), found[0] if len(outcomes) == 1 else None)
+        labels, undetermined, total, found = Counter[str](), Counter[str](), 0, None
+        for finding, images in findings:
+            total += images
+            if finding is None:
+                continue
+            found = finding
+            if isinstance(label := finding.get("label"), str):
+                labels[label] += images
+            elif isinstance(code := finding.get("undetermined"), str):
+                undetermined[code] += images
+        return None if found is None else cls(_most(labels), _most(undetermined), found if total == 1 else None)
+
+
+def _most(count: Counter[str]) -> dict[str, int]:
+    return dict(sorted(count.items(), key=lambda each: (-each[1], each[0])))
 
 
 @dataclass(frozen=True)
