@@ -1,22 +1,64 @@
-"""What a list says of a result: a few of its numbers, kept with the record of its image."""
+"""What a job's record keeps of a result, so that lists of jobs and of their images need no results."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-MOST_BYTES: Final = 4096
-"""Of a finding as JSON; an item of DynamoDB may have 400 KB, and a page of a list shows a thousand of them."""
+from oncoserve.tasks import task_of_kind
 
+# As JSON. The models here need less than 500; a job of 1,000 images is read as a whole, so each has to be small.
+MAX_BYTES = 4096
 
-def kept(finding: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A finding as it may be kept: numbers that are not finite are left out, and one that is too large altogether."""
-    plain = {name: value for name, value in finding.items() if not _odd(value)}
-    size = len(json.dumps(plain).encode())
-    return plain if size <= MOST_BYTES else None
+log = logging.getLogger(__name__)
 
 
-def _odd(value: object) -> bool:
+def finding_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The numbers of a stored result that a list shows: those of its task, who answered, and codes of warnings.
+
+    Never an error: a list without a number is no reason to lose a result.
+
+    Args:
+        document: the result's JSON document. It may be of an older version, or of a task that is not known here.
+
+    Returns:
+        Values as JSON has them, no more than MAX_BYTES; None where there is nothing that could be kept.
+    """
+    task = task_of_kind(document.get("task", ""))
+    try:
+        found = _finite(
+            {
+                "task": document["task"],
+                "version": document["version"],
+                **(task.finding(document) if task else {}),
+                "warnings": sorted({each["code"] for each in document["warnings"]}),
+            }
+        )
+        size = len(json.dumps(found, ensure_ascii=False).encode())
+    except Exception:  # whatever is wrong with what was stored
+        log.exception("no finding could be made of a result", extra={"result": document.get("id")})
+        return None
+    if size > MAX_BYTES:
+        text = "a finding was left out: it has %d bytes, and the limit is %d"
+        log.warning(text, size, MAX_BYTES, extra={"result": document.get("id")})
+        return None
+    return dict(found)
+
+
+def finding_in(outcome: str | None) -> Mapping[str, Any] | None:
+    """The finding in the JSON of an `Outcome`, for lists: one that is damaged does not take the others with it."""
+    try:
+        found = json.loads(outcome or "{}").get("finding")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same with None for numbers that JSON does not have."""
     if isinstance(value, Mapping):
-        return any(map(_odd, value.values()))
-    return isinstance(value, float) and not math.isfinite(value)
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Why no class is named: a number that a model gave, beside the limit of its card; and how a list says so."""
+"""Why no class is named: a number that a model gave, beside the limit of its card."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +9,7 @@ from oncoserve.pictures.rgb import Warn
 UNLIKE_TRAINING: Final = "unlike_training"
 NOTHING_SEEN: Final = "nothing_seen"
 CLASSES_CLOSE: Final = "classes_close"
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,14 @@ class Undetermined:
         return asdict(self)
 
 
-def named(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The label of a result with its probability, or the code of why there is none.
-
-    Args:
-        document: Of a task that names a class.
-    """
-    label, probabilities = document["label"], document.get("probabilities") or {}
-    found: dict[str, Any] = {"label": label, "probability": probabilities.get(label)}
-    if undetermined := document.get("undetermined"):
-        found["undetermined"] = undetermined["code"]
-    elif label is None:
-        found["undetermined"] = next((each["code"] for each in document.get("warnings", ())), None)
-    return found
+def reason(document: Mapping[str, Any]) -> str | None:
+    """The code of why a stored result names no class; None where it names one."""
+    if document.get("label") is not None:
+        return None
+    if stated := document.get("undetermined"):
+        return str(stated["code"])
+    # Results of a localisation, and of older versions, say it by their warnings.
+    return str(document["warnings"][0]["code"]) if document["warnings"] else UNKNOWN
 
 
 def unlike_training(strangeness: float, most: float) -> Undetermined | None:
