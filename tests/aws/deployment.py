@@ -37,7 +37,7 @@ class Operator:
             template = read_template(path.stem)
             if path.stem == "pipeline":
                 aws_emulator._fit(template["Resources"])
-            elif path.stem == "ec2":
+            else:
                 aws_emulator._without_metric_math(template["Resources"])
             (folder / path.name).write_text(json.dumps(template))
         self.package = folder / "package.zip"

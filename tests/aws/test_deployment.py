@@ -78,6 +78,16 @@ def test_a_dry_run_says_every_step_and_does_none(operator):
     assert "not verified: look at https://aws.amazon.com/pricing/" in done.out
 
 
+def test_the_workers_can_be_sagemaker_s(operator):
+    """Only said: the emulator has no SageMaker."""
+    options = [*PYTHON, "--workers", "sagemaker"]
+    done = operator.deploy("dry", *options, "--sagemaker-image", "oncoserve-triton:1")
+    assert (done.code, "Add   3 x AWS::SageMaker::Endpoint" in done.out) == (0, True), done.out + done.err
+    assert f"SageMakerImage={ACCOUNT}.dkr.ecr." in done.out
+    done = operator.deploy("dry", *options, *operator.images())
+    assert (done.code, "No template takes TritonImage, WorkerImage" in done.err) == (2, True), done.err
+
+
 def test_it_makes_the_code_bucket_and_both_stacks(operator, emulator, deployed):
     assert operator.stacks()[NAME] == operator.stacks()[f"{NAME}-workers"] == "CREATE_COMPLETE"
     given = parameters(emulator, NAME)
@@ -323,7 +333,7 @@ def test_what_is_not_aws_is_told(operator, tmp_path):
 def test_status_shows_everything_and_names_what_is_missing(operator, emulator, deployed):
     done = operator.run("status", "--name", NAME)
     assert done.code == 0, done.out
-    for words in (f"{NAME}-FrontendFunction", "python3.13", f"{NAME}-he_tissue-dead", "WorkersBrainMri", "alarms: 3"):
+    for words in (f"{NAME}-FrontendFunction", "python3.13", f"{NAME}-he_tissue-dead", "WORKERS", f"\n{NAME}-workers-"):
         assert words in done.out
     sqs, lambdas = emulator.client("sqs"), emulator.client("lambda")
     dead = sqs.get_queue_url(QueueName=f"{NAME}-he_tissue-dead")["QueueUrl"]
@@ -334,7 +344,8 @@ def test_status_shows_everything_and_names_what_is_missing(operator, emulator, d
     assert done.code == 1
     assert f"function {name}: ResourceNotFoundException" in done.out
     assert f"queue {NAME}-he_tissue-dead: 1 dead letters; `redrive he_tissue` shows why" in done.out
-    assert "alarms: 3" in done.out  # the rest is shown all the same
+    assert f"\n{NAME}-workers-" in done.out  # the rest is shown all the same
+    assert re.search(r"alarms: \d+ INSUFFICIENT_DATA", done.out)
     done = operator.run("status", "--name", "nothing")
     assert (done.code, "stack nothing: there is none" in done.out) == (1, True)
 
