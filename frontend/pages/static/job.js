@@ -52,7 +52,8 @@ function showStatus() {
 
 function words() {
   const { total, succeeded, failed } = job.progress;
-  const unnamed = unnamedOf(job) ?? rows.filter((entry) => entry?.result?.label === null).length; // read until now
+  const read = rows.filter((entry) => entry?.result?.label === null).length; // until now
+  const unnamed = Math.max(unnamedOf(job) ?? 0, read); // older versions told nothing of it
   const failures = `${failed ? `, ${failed} failed` : ""}${unnamed ? `, ${unnamed} without a class` : ""}`;
   if (job.state === "EXPIRED") return "Expired: its results are gone";
   if (job.state === "FAILED") return `Failed: ${failed === 1 ? "the picture has" : `all ${pictures(failed)} have`} no result`;
