@@ -12,7 +12,7 @@ from botocore.session import get_session
 
 from deploy.aws import package
 from testbed.aws_environment import environment, own_packages
-from testbed.aws_template import read_template
+from testbed.aws_template import parts, read_template
 from testbed.failures import StackFailed
 from testbed.servers import DEAD_PROXY, Server, free_port
 
@@ -22,6 +22,8 @@ KEY: Final = "test"
 ROOT: Final = MappingProxyType({"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": REGION})
 REGISTRY: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 CREATE_TIMEOUT_S: Final = 240
+# What the emulator has no resources of: left out, and whoever names one is given its name in the template.
+UNKNOWN: Final = frozenset({"AWS::WAFv2::IPSet", "AWS::WAFv2::WebACLAssociation"})
 STORAGE: Final = frozenset({"Key", "Bucket", "Table", "Topic", "Fn::ForEach::Queues"})
 
 
@@ -227,18 +229,30 @@ def storage(folder: Path, model: str) -> Iterator[dict[str, str]]:
 
 def _fit(resources: dict[str, Any]) -> None:
     """Change what the emulator does otherwise than AWS."""
-    _let_in(resources)
-    for name, resource in resources.items():
-        if name.startswith("Fn::ForEach"):
-            _let_in(resource[2])
+    left_out: set[str] = set()
+    for part in parts(resources):
+        _let_in(part)
+        for name, resource in list(part.items()):
+            if isinstance(resource, dict) and resource["Type"] in UNKNOWN:
+                del part[name]
+                left_out.add(name)
+    _name(resources, left_out)
     # The emulator takes a REST API's authoriser for unasked where its cache's key has the caller's address.
     resources["RestAuthoriser"]["Properties"]["IdentitySource"] = "method.request.header.X-API-Key"
     policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     for statement in policy["Statement"]:
-        if (
-            statement.get("Action") == "sns:Publish"
-        ):  # allows batches too; the emulator wants an action of its own for them
+        # It allows batches too; the emulator wants an action of its own for them.
+        if statement.get("Action") == "sns:Publish":
             statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
+
+
+def _name(part: Any, names: Set[str]) -> None:  # noqa: ANN401 - any part of a document
+    """Put in the names of what was left out, where their ARNs are asked for."""
+    for key, each in list(part.items() if isinstance(part, dict) else enumerate(part)):
+        if each in [{"Fn::GetAtt": [name, "Arn"]} for name in names]:
+            part[key] = each["Fn::GetAtt"][0]
+        elif isinstance(each, dict | list):
+            _name(each, names)
 
 
 def _let_in(resources: dict[str, Any]) -> None:
@@ -270,4 +284,4 @@ def _leave(template: dict[str, Any], resources: Set[str]) -> None:
 
 def _named(value: Mapping[str, Any]) -> str:
     """The resource that an output speaks of: of a Ref or a GetAtt."""
-    return str(value.get("Ref") or value["Fn::GetAtt"][0])
+    return str(value.get("Ref") or value.get("Fn::GetAtt", [""])[0])

@@ -6,6 +6,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,23 +53,38 @@ def read_template(name: str) -> dict[str, Any]:
     return template
 
 
+def parts(resources: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A template's resources as they are written: those of no loop, and those of each loop, loops in loops too."""
+    yield resources
+    for name, resource in list(resources.items()):
+        if name.startswith("Fn::ForEach::"):
+            yield from parts(resource[2])
+
+
 def unrolled(template: dict[str, Any]) -> dict[str, Any]:
     """A template with each loop over resources unrolled, for the defaults of its parameters.
 
     Args:
         template: With the long forms of its functions.
     """
+    defaults = {key: str(each.get("Default", "")) for key, each in template["Parameters"].items()}
+    resources = _turns(template["Resources"], defaults)
+    return {key: value for key, value in template.items() if key != "Transform"} | {"Resources": resources}
+
+
+def _turns(part: Mapping[str, Any], defaults: Mapping[str, str]) -> dict[str, Any]:
+    """Resources, and those of each loop's turns, whose loops may have loops in them."""
     resources: dict[str, Any] = {}
-    for name, resource in template["Resources"].items():
+    for name, resource in part.items():
         if not name.startswith("Fn::ForEach::"):
             resources[name] = resource
             continue
         variable, values, body = resource
         if isinstance(values, dict):
-            values = template["Parameters"][values["Ref"]]["Default"].split(",")
-        for value in values:
-            resources |= _with(variable, value, body)
-    return {key: value for key, value in template.items() if key != "Transform"} | {"Resources": resources}
+            values = defaults[values["Ref"]].split(",")
+        for value in [defaults[each["Ref"]] if isinstance(each, dict) else each for each in values]:
+            resources |= _turns(_with(variable, value, body), defaults)
+    return resources
 
 
 def _with(variable: str, value: str, part: Any) -> Any:  # noqa: ANN401 - any part of a document

@@ -13,7 +13,14 @@ from oncoserve.cli.client.client_errors import EXIT_INTERRUPTED, EXIT_UNREACHABL
 from oncoserve.cli.client.printing import say
 from oncoserve.errors import PlatformError
 
-COMMANDS = ("deploy", "status", "smoke", "redrive", "teardown")
+# Each is a module of commands/, and imported when it is called for.
+COMMANDS = {
+    "deploy": "make both stacks, or bring them up to date",
+    "status": "show the stacks, functions, queues, workers and alarms; exit code 1 if something is not well",
+    "smoke": "send a picture through the API, follow it to its result, and delete it",
+    "redrive": "list a model's dead letters with their reasons, and have tried again what can be",
+    "teardown": "delete both stacks and the code bucket; the bucket, table and key of patients' data stay",
+}
 # Of a stack whose queues and key are named after it: letters, digits and hyphens, and "-workers" fits behind it.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 
@@ -31,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    given = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name: str = _parser().parse_args(words[:1]).command
+    module = importlib.import_module(f"deploy.aws.commands.{name}")
+    given = _options(name, module).parse_args(words[1:])
     try:
         with in_words():
-            code: int = _module(given.command).main(given)
+            code: int = module.main(given)
     except KeyboardInterrupt:
         say(f"stopped; `status` tells what there is of {given.name}.")
         return EXIT_INTERRUPTED
@@ -51,20 +61,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy.aws", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        module = _module(name)
-        command = commands.add_parser(name, help=module.HELP, description=f"{module.HELP.capitalize()}.")
-        command.add_argument("--region", help="default: the one of the environment or of the profile, which is said")
-        command.add_argument("--name", type=_name, default="oncoserve", help="of the pipeline. Default: oncoserve")
-        command.add_argument("--yes", action="store_true", help="do it, and do not only say what would be done")
-        module.add_options(command)
+    lines = "".join(f"  {name:9} {what}\n" for name, what in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.aws",
+        usage="%(prog)s COMMAND [--region REGION] [--name NAME] [--yes] [option ...]",
+        description=__doc__,
+        epilog=f"commands:\n{lines}\n`python -m deploy.aws COMMAND --help` says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, help=argparse.SUPPRESS)
     return parser
 
 
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"deploy.aws.commands.{name}")
+def _options(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    what = COMMANDS[name]
+    parser = argparse.ArgumentParser(prog=f"python -m deploy.aws {name}", description=f"{what[0].upper()}{what[1:]}.")
+    parser.add_argument("--region", help="default: the one of the environment or of the profile, which is said")
+    parser.add_argument("--name", type=_name, default="oncoserve", help="of the pipeline. Default: %(default)s")
+    if name != "status":
+        parser.add_argument("--yes", action="store_true", help="do it, and do not only say what would be done")
+    module.add_options(parser)
+    return parser
 
 
 def _name(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mangum import Mangum
 
-from frontend.serverless.function_app import LIVENESS, create_lambda_app
+from frontend.serverless.function_app import create_lambda_app
 from oncoserve.runtime import logs
 from oncoserve.settings import Settings
 
@@ -26,7 +26,6 @@ _application = _make()
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Answer one event of API Gateway: of an HTTP API (payload format 2.0) or of a REST API (1.0)."""
     if "http" not in event["requestContext"]:
-        # The REST API's stage is called v1, so that the path with it is the one that callers of an HTTP API have, too.
-        path = event["requestContext"]["path"]
-        event = {**event, "path": path.removeprefix("/v1") if path == f"/v1{LIVENESS}" else path}
+        # As the caller wrote it; the other one lacks the stage, which a REST API's paths begin with: v1 or livez.
+        event = {**event, "path": event["requestContext"]["path"].rstrip("/") or "/"}
     return _application(event, context)

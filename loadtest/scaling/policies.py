@@ -1,32 +1,75 @@
-"""The policies of deploy/aws/ec2.yaml, read from it and played on a queue: the first worker, more, none again."""
+"""The policies of deploy/aws/ec2.yaml, read from it, and the group of machines that follows them."""
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from loadtest.scaling.alarms import Alarm
 from testbed.aws_template import read_template, unrolled
 
 MINUTE_S: Final = 60
-METRIC_DELAY_MIN: Final = 1
-"""SQS tells CloudWatch once a minute; the alarm then looks at the minute that has ended."""
+NAMES: Final = ("Start", "More", "Fewer", "Rest")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Of a policy: what to do from `lower` on and below `upper`, both relative to the alarm's threshold."""
+
+    lower: float
+    upper: float
+    adjustment: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One with the alarm that drives it.
+
+    Attributes:
+        alarm: It acts in each minute in which this is on.
+        kind: "StepScaling" or "SimpleScaling".
+        how: "ExactCapacity", "ChangeInCapacity" or "PercentChangeInCapacity".
+        steps: By the alarm's value; one of a simple policy.
+        wait_min: A simple policy's cooldown; for how long a step policy does not count a new worker.
+    """
+
+    alarm: Alarm
+    kind: str
+    how: str
+    steps: tuple[Step, ...]
+    wait_min: int
+
+    def wanted(self, watched: float, workers: int) -> int:
+        """How many workers it wants.
+
+        Args:
+            watched: The alarm's value.
+            workers: Those that count.
+        """
+        over = watched - self.alarm.threshold
+        step = next(each for each in self.steps if each.lower <= over < each.upper or over == each.upper == 0)
+        if self.how == "ExactCapacity":
+            return step.adjustment
+        if self.how == "ChangeInCapacity":
+            return workers + step.adjustment
+        return workers + max(1, math.floor(workers * step.adjustment / 100))
 
 
 @dataclass(frozen=True)
 class Policies:
-    """The numbers of the template, of one model.
+    """All of one model.
 
     Attributes:
-        backlog: More pictures than that for each worker start another one.
-        periods: So many minutes in a row.
-        cooldown_min: So long after one was started.
-        quiet_min: Nothing to do for so long takes all but `least` away.
+        by_name: By their names in the template.
+        told: The alarm that tells somebody.
+        quiet_min: QuietSeconds.
         least: Workers that stay.
         most: Workers at most.
     """
 
-    backlog: int
-    periods: int
-    cooldown_min: int
+    by_name: Mapping[str, Policy]
+    told: Alarm
     quiet_min: int
     least: int
     most: int
@@ -39,74 +82,67 @@ class Policies:
             model: By its name in the template, such as "BrainMri".
             parameters: Of the stack, where they are not its defaults.
         """
-        template = unrolled(read_template("ec2"))
-        resources = template["Resources"]
-        given = {name: each.get("Default") for name, each in template["Parameters"].items()} | parameters
-
-        def value(part: Any) -> int:  # noqa: ANN401 - a number, a parameter's or a mapping's
-            if isinstance(part, dict) and "Ref" in part:
-                return int(given[part["Ref"]])
-            if isinstance(part, dict):
-                mapping, key, name = part["Fn::FindInMap"]
-                return int(template["Mappings"][mapping][key][name])
-            return int(part)
-
-        more, rest = (resources[f"{name}{model}"]["Properties"] for name in ("MoreAlarm", "RestAlarm"))
-        group = resources[f"Workers{model}"]["Properties"]
+        template = _template()
+        plain = _plain(template, parameters)
+        resources = {key: each["Properties"] for key, each in template["Resources"].items()}
+        group = resources[f"Workers{model}"]
+        by_name = {
+            name: _policy(
+                resources[f"{name}{model}"],
+                Alarm.of(resources[f"{name}Alarm{model}"], plain),
+                plain,
+                group["DefaultInstanceWarmup"],
+            )
+            for name in NAMES
+        }
         return cls(
-            backlog=value(more["Threshold"]),
-            periods=value(more["EvaluationPeriods"]),
-            cooldown_min=value(resources[f"More{model}"]["Properties"]["Cooldown"]) // MINUTE_S,
-            quiet_min=value(rest["Metrics"][0]["MetricStat"]["Period"]) // MINUTE_S,
-            least=value(group["MinSize"]),
-            most=value(group["MaxSize"]),
+            by_name=by_name,
+            told=Alarm.of(resources[f"NoWorkerAlarm{model}"], plain),
+            quiet_min=int(plain({"Ref": "QuietSeconds"})) // MINUTE_S,
+            least=int(plain(group["MinSize"])),
+            most=int(plain(group["MaxSize"])),
         )
 
 
-@dataclass(frozen=True)
-class Minute:
-    """The state at the end of a minute."""
-
-    waiting: float
-    under_way: float
-    starting: int
-    working: int
+@functools.cache
+def _template() -> dict[str, Any]:
+    return unrolled(read_template("ec2"))
 
 
-def play(policies: Policies, arrivals: Sequence[float], rate_per_min: float, boot_min: int) -> list[Minute]:
-    """What the policies do.
-
-    Args:
-        policies: Of the stack.
-        arrivals: Pictures by minute.
-        rate_per_min: That a worker does.
-        boot_min: From the launch until it works.
-    """
-    waiting, boots = 0.0, [0] * policies.least
-    history: list[Minute] = []
-    last_launch = -policies.cooldown_min
-    for now, arrived in enumerate(arrivals):
-        working = sum(ready <= now for ready in boots)
-        done = min(waiting + arrived, working * rate_per_min)
-        waiting += arrived - done
-        # Half of what a worker does in a minute is what it had in hand when SQS was asked.
-        history.append(Minute(waiting, min(done, working * rate_per_min / 2), len(boots) - working, working))
-        seen = history[: -METRIC_DELAY_MIN or None]
-        if not seen:
-            continue
-        first = seen[-1].waiting >= 1 and seen[-1].working < 1 and not boots
-        cool = now - last_launch >= policies.cooldown_min
-        if first or (_alarmed(seen, policies) and len(boots) < policies.most and cool):
-            boots.append(now + boot_min)
-            last_launch = now
-        quiet = seen[-policies.quiet_min :]
-        if len(quiet) == policies.quiet_min and all(each.waiting + each.under_way == 0 for each in quiet):
-            del boots[policies.least :]
-    return history
-
-
-def _alarmed(seen: Sequence[Minute], policies: Policies) -> bool:
-    recent = seen[-policies.periods :]
-    return len(recent) == policies.periods and all(
-        each.working > 0 and each.waiting / each.working > policies.backlog for each in recent
+def _policy(properties: Mapping[str, Any], alarm: Alarm, plain: Callable[[Any], Any], warm_s: int) -> Policy:
+    simple = properties["PolicyType"] == "SimpleScaling"
+    steps = [{"ScalingAdjustment": properties["ScalingAdjustment"]}] if simple else properties["StepAdjustments"]
+    wait_s = properties["Cooldown"] if simple else properties.get("EstimatedInstanceWarmup", warm_s)
+    return Policy(
+        alarm=alarm,
+        kind=properties["PolicyType"],
+        how=properties["AdjustmentType"],
+        steps=tuple(
+            Step(
+                each.get("MetricIntervalLowerBound", -math.inf),
+                each.get("MetricIntervalUpperBound", math.inf),
+                int(plain(each["ScalingAdjustment"])),
+            )
+            for each in steps
+        ),
+        wait_min=int(plain(wait_s)) // MINUTE_S,
     )
+
+
+def _plain(template: Mapping[str, Any], parameters: Mapping[str, int]) -> Callable[[Any], Any]:
+    """Gives what a part of the template is for the parameters: of the functions that these policies use."""
+    given = {name: each.get("Default") for name, each in template["Parameters"].items()} | dict(parameters)
+
+    def plain(part: Any) -> Any:  # noqa: ANN401 - any part of a document
+        match part:
+            case {"Ref": name}:
+                return given[name]
+            case {"Fn::FindInMap": [mapping, key, name]}:
+                return template["Mappings"][mapping][str(plain(key))][name]
+            case {"Fn::Sub": [str() as text, dict() as values]}:
+                for name, each in values.items():
+                    text = text.replace(f"${{{name}}}", str(plain(each)))
+                return text
+        return part
+
+    return plain

@@ -3,7 +3,7 @@
 PlatformError
 ├── RequestError (4xx: the caller can put it right)
 │   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400 (TooManyFiles),
-│   ├── Unauthorised 401
+│   ├── Unauthorised 401, Forbidden 403
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── JobNotFound 404, UploadNotFound 404, PictureNotKept 404
 │   ├── VersionNotFound 404
@@ -44,6 +44,7 @@ from oncoserve.errors.request_errors import (
     AreaTooLarge,
     CorruptImage,
     EmptyUpload,
+    Forbidden,
     HeadTooLarge,
     ImageTooComplex,
     ImageTooLarge,
@@ -95,6 +96,7 @@ __all__ = [
     "CorruptImage",
     "DeadlineExceeded",
     "EmptyUpload",
+    "Forbidden",
     "HeadTooLarge",
     "HttpVersionNotSupported",
     "ImageTooComplex",

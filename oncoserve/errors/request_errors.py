@@ -50,6 +50,13 @@ class Unauthorised(RequestError):
     challenge = 'ApiKey realm="oncoserve"'
 
 
+class Forbidden(RequestError):
+    """The API key is not known, or the address that it was sent from may not ask. On AWS alone, before the service."""
+
+    status, code, title = 403, "forbidden", "This key or this address is not let in"
+    advice = "Ask the operator of the service whether your key is still good, and whether your address is on its list."
+
+
 class RouteNotFound(RequestError):
     """The service has no such address."""
 

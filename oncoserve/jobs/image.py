@@ -22,6 +22,7 @@ from oncoserve.errors import (
     ServiceError,
 )
 from oncoserve.jobs.attempts import GONE, NOT_ITS_FAULT, Attempts
+from oncoserve.jobs.finding import finding_of
 from oncoserve.jobs.gate import Gate
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
@@ -34,7 +35,6 @@ from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Parameters, ServedModel
-from oncoserve.tasks.finding import kept
 
 # What the picture may have done, or the model: a canary decides.
 DOUBTFUL = (InferenceFailed, DeadlineExceeded)
@@ -144,7 +144,7 @@ class Handler:
         entry = answer.entry
         draw = partial(self._draw, entry)
         await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, model.files, draw))
-        return Outcome(answer.id, model.files, finding=kept(model.task.finding(entry.document)))
+        return Outcome(answer.id, model.files, finding=finding_of(entry.document))
 
     async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)

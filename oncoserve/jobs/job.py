@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -60,7 +60,8 @@ class Outcome:
         result: the result's id.
         files: the files that can be made of the result: name of the link -> file name ("overlay" -> "overlay.png").
         fault: why there is no result.
-        finding: what a list says of the result; None where it was not kept, as in older records.
+        finding: the result's numbers that a list shows, see `finding_of`; None in records of older versions, and where
+            there is no result.
     """
 
     result: str | None = None
@@ -128,6 +129,44 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class JobFinding:
+    """What the images of a job came to together, so that a list of jobs needs no results.
+
+    Attributes:
+        labels: numbers of images by the class that was named, the largest first.
+        undetermined: numbers of those without a class, by the code of the reason; likewise.
+        image: the finding of the only image, in a job of one.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    undetermined: Mapping[str, int] = field(default_factory=dict)
+    image: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, findings: Iterable[tuple[Mapping[str, Any] | None, int]]) -> Self | None:
+        """Count them; None while no image has a finding.
+
+        Args:
+            findings: of all images of the job, each with the number of images whose class, or reason for none, it has.
+        """
+        labels, undetermined, total, found = Counter[str](), Counter[str](), 0, None
+        for finding, images in findings:
+            total += images
+            if finding is None:
+                continue
+            found = finding
+            if isinstance(label := finding.get("label"), str):
+                labels[label] += images
+            elif isinstance(code := finding.get("undetermined"), str):
+                undetermined[code] += images
+        return None if found is None else cls(_most(labels), _most(undetermined), found if total == 1 else None)
+
+
+def _most(count: Counter[str]) -> dict[str, int]:
+    return dict(sorted(count.items(), key=lambda each: (-each[1], each[0])))
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job without its images.
 
@@ -138,6 +177,7 @@ class JobRecord:
         parameters: the task's, valid, as JSON values.
         created, updated, expires: with time zone, UTC.
         progress: how far it is.
+        finding: what it came to until now.
     """
 
     id: str
@@ -148,10 +188,15 @@ class JobRecord:
     updated: datetime
     expires: datetime
     progress: Progress
+    finding: JobFinding | None = None
 
     def state(self, now: datetime) -> State:
         """What it is at this time."""
         return State.EXPIRED if now >= self.expires else self.progress.state
+
+    def bare(self) -> Self:
+        """What is shown of it when it has expired: that it was, not what was in it."""
+        return replace(self, finding=None)
 
 
 @dataclass(frozen=True)
@@ -160,6 +205,11 @@ class Job:
 
     record: JobRecord
     images: tuple[JobImage, ...]
+
+    def bare(self) -> Self:
+        """See `JobRecord.bare`."""
+        images = tuple(replace(each, name="", outcome=None) for each in self.images)
+        return replace(self, record=self.record.bare(), images=images)
 
 
 class ImageMessage(BaseModel):

@@ -9,6 +9,7 @@ import pytest
 from oncoserve.keys import new_key
 from testbed.aws_emulator import Stack
 from testbed.servers import PROJECT, Server
+from tests.aws.deployment import Operator
 
 TIMEOUT_S = 300  # only a test that fails waits that long
 OWNERS = ("lab", "ward")
@@ -24,6 +25,12 @@ def stack(emulator):
         given["ONCO_AWS_ENDPOINT_URL"] = emulator.url
         functions.update_function_configuration(FunctionName=function, Environment={"Variables": given})
     return made
+
+
+@pytest.fixture(scope="session")
+def operator(emulator, tmp_path_factory):
+    """Runs the commands of `python -m deploy.aws`."""
+    return Operator(emulator, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,8 @@ class Operator:
             template = read_template(path.stem)
             if path.stem == "pipeline":
                 aws_emulator._fit(template["Resources"])
+            else:
+                aws_emulator._without_metric_math(template["Resources"])
             (folder / path.name).write_text(json.dumps(template))
         self.package = folder / "package.zip"
         package.write(self.package, own_packages())

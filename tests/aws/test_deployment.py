@@ -4,14 +4,14 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 from deploy.aws.commands.stacks import FIRST_PAUSE_S
-from testbed.aws_emulator import ACCOUNT, REGION, ROOT
-from testbed.servers import DEAD_PROXY, PROJECT, free_port
-from tests.aws.deployment import Operator
+from testbed.aws_emulator import ACCOUNT, REGION
+from testbed.servers import PROJECT, free_port
 
 NAME = "clinic"
 CODE = f"{NAME}-code-{ACCOUNT}-{REGION}"
@@ -20,11 +20,6 @@ FOREIGN = {
     "Description": "Somebody else's",
     "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "theirs"}}},
 }
-
-
-@pytest.fixture(scope="module")
-def operator(emulator, tmp_path_factory):
-    return Operator(emulator, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +66,26 @@ def test_a_dry_run_says_every_step_and_does_none(operator):
     assert f"account {ACCOUNT} " in done.out
     assert f"region {REGION} (AWS_DEFAULT_REGION)" in done.out
     assert re.findall(r"^\d", done.out, re.MULTILINE) == ["1", "2", "3", "4", "5", "6"]
-    for words in ("Code bucket dry-code-", "Stack dry of pipeline.yaml: make it", "Stack dry-workers of ec2.yaml: make it"):
+    for words in (
+        "Code bucket dry-code-",
+        "Stack dry of pipeline.yaml: make it",
+        "Stack dry-workers of ec2.yaml: make it",
+    ):
         assert words in done.out
     assert "Add   2 x AWS::Lambda::Function" in done.out
     assert "Add   3 x AWS::AutoScaling::AutoScalingGroup" in done.out  # of the loop, one a model
     assert "AWS::CloudFront::Distribution" not in done.out  # nobody asked for it
     assert "not verified: look at https://aws.amazon.com/pricing/" in done.out
+
+
+def test_the_workers_can_be_sagemaker_s(operator):
+    """Only said: the emulator has no SageMaker."""
+    options = [*PYTHON, "--workers", "sagemaker"]
+    done = operator.deploy("dry", *options, "--sagemaker-image", "oncoserve-triton:1")
+    assert (done.code, "Add   3 x AWS::SageMaker::Endpoint" in done.out) == (0, True), done.out + done.err
+    assert f"SageMakerImage={ACCOUNT}.dkr.ecr." in done.out
+    done = operator.deploy("dry", *options, *operator.images())
+    assert (done.code, "No template takes TritonImage, WorkerImage" in done.err) == (2, True), done.err
 
 
 def test_it_makes_the_code_bucket_and_both_stacks(operator, emulator, deployed):
@@ -123,6 +132,28 @@ def test_a_change_is_shown_first_and_then_made(operator, emulator, deployed):
     assert operator.everything() == before  # the change set is gone again
     assert operator.deploy(NAME, "--parameter", "MaxWorkers=3", "--yes").code == 0
     assert parameters(emulator, f"{NAME}-workers")["MaxWorkers"] == "3"
+
+
+def test_a_rest_api_is_deployed_again_when_its_addresses_change_and_only_then(operator, emulator):
+    """Its policy would stay what it was otherwise. What follows from AllowedCidrs nobody has to say."""
+    given = ["--workers", "none", *PYTHON, "--parameter", "Door=rest", "--parameter", "WebAcl=true", "--yes"]
+    done = operator.deploy("walled", *given, "--parameter", "AllowedCidrs=127.0.0.0/8,2001:db8::/32,192.0.2.0/24")
+    assert done.code == 0, done.err
+    made = parameters(emulator, "walled")
+    assert (made["WebAclCidrs4"], made["WebAclCidrs6"]) == ("127.0.0.0/8,192.0.2.0/24", "2001:db8::/32")
+    assert made["ApiLogRole"] == "true"
+    assert f"ApiRevision={made['ApiRevision']}" in done.out
+    same = operator.deploy("walled", *given, "--parameter", "AllowedCidrs=127.0.0.0/8,2001:db8::/32,192.0.2.0/24")
+    assert "it is up to date" in same.out
+    assert operator.deploy("walled", *given, "--parameter", "AllowedCidrs=127.0.0.0/8").code == 0
+    changed = parameters(emulator, "walled")
+    assert (changed["WebAclCidrs4"], changed["WebAclCidrs6"]) == ("127.0.0.0/8", "")
+    assert changed["ApiLogRole"] == "true"  # though the account has the role by now: it is this stack's
+    assert changed["ApiRevision"] != made["ApiRevision"]
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName="walled")["Stacks"]
+    (api,) = [each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "RestApiId"]
+    (deployment,) = emulator.client("apigateway").get_deployments(restApiId=api)["items"]
+    assert deployment["description"] == f"Revision {changed['ApiRevision']}"
 
 
 def test_the_api_keys_are_those_of_the_file(operator, emulator, deployed, tmp_path):
@@ -267,7 +298,11 @@ def test_ctrl_c_ends_the_waiting_and_not_cloudformation(operator):
     [
         ({"AWS_ENDPOINT_URL": "127.0.0.1:4566"}, 2, "wants an address like http://127.0.0.1:4566"),
         ({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}, 3, "Could not connect"),
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, 2, "no credentials"),
+        (
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+            2,
+            "no credentials",
+        ),
         ({"AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/nowhere"}, 2, "say --region"),
         ({"AWS_PROFILE": "nobody"}, 2, "nobody"),
         ({"AWS_DEFAULT_REGION": "a b"}, 2, "a b"),
@@ -298,7 +333,7 @@ def test_what_is_not_aws_is_told(operator, tmp_path):
 def test_status_shows_everything_and_names_what_is_missing(operator, emulator, deployed):
     done = operator.run("status", "--name", NAME)
     assert done.code == 0, done.out
-    for words in (f"{NAME}-FrontendFunction", "python3.13", f"{NAME}-he_tissue-dead", "WorkersBrainMri", "alarms: 3"):
+    for words in (f"{NAME}-FrontendFunction", "python3.13", f"{NAME}-he_tissue-dead", "WORKERS", f"\n{NAME}-workers-"):
         assert words in done.out
     sqs, lambdas = emulator.client("sqs"), emulator.client("lambda")
     dead = sqs.get_queue_url(QueueName=f"{NAME}-he_tissue-dead")["QueueUrl"]
@@ -309,7 +344,8 @@ def test_status_shows_everything_and_names_what_is_missing(operator, emulator, d
     assert done.code == 1
     assert f"function {name}: ResourceNotFoundException" in done.out
     assert f"queue {NAME}-he_tissue-dead: 1 dead letters; `redrive he_tissue` shows why" in done.out
-    assert "alarms: 3" in done.out  # the rest is shown all the same
+    assert f"\n{NAME}-workers-" in done.out  # the rest is shown all the same
+    assert re.search(r"alarms: \d+ INSUFFICIENT_DATA", done.out)
     done = operator.run("status", "--name", "nothing")
     assert (done.code, "stack nothing: there is none" in done.out) == (1, True)
 
@@ -362,15 +398,15 @@ def test_images_are_built_pushed_and_named_by_their_digests(operator, emulator, 
     assert (done.code, "There is no `docker` here" in done.err) == (2, True), done.err
 
 
-STUB = """#!/bin/bash
+STUB = f"""#!/bin/bash
 echo "$*" >> "$CALLS"
 [ "$1" = push ] || exit 0
-repository=${2#*/}
-exec %s - "${repository%%:*}" "${repository#*:}" <<'PYTHON'
-import os, sys
+repository=${{2#*/}}
+exec {sys.executable} - "${{repository%%:*}}" "${{repository#*:}}" <<'PYTHON'
+import sys
 from botocore.config import Config
 from botocore.session import get_session
-ecr = get_session().create_client("ecr", config=Config(proxies={}))
-ecr.put_image(repositoryName=sys.argv[1], imageManifest='{"name": "%%s"}' %% sys.argv[1], imageTag=sys.argv[2])
+ecr = get_session().create_client("ecr", config=Config(proxies={{}}))
+ecr.put_image(repositoryName=sys.argv[1], imageManifest=f'{{{{"name": "{{sys.argv[1]}}"}}}}', imageTag=sys.argv[2])
 PYTHON
-""" % __import__("sys").executable
+"""

@@ -1,26 +1,12 @@
 """What the stack holds when it is made."""
 
-import base64
 import json
-import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 from testbed.aws_emulator import ACCOUNT, REGION, Stack
-
-
-@pytest.mark.parametrize("model", ["brain_mri", "he_tissue"])
-def test_a_worker_s_machine_is_of_its_model(stack, emulator, model):
-    logical = "Template" + "".join(part.capitalize() for part in model.split("_"))
-    template = stack.resource(logical)
-    versions = emulator.client("ec2").describe_launch_template_versions(LaunchTemplateId=template, Versions=["$Latest"])
-    data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    script = base64.b64decode(data["UserData"]).decode()
-    assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).stderr == ""
-    assert f"ONCO_JOB_MODELS={model}" in script.split()
-    assert data["MetadataOptions"]["HttpTokens"] == "required"
 
 
 def test_a_message_goes_to_its_model_s_queue_alone(stack, emulator):

@@ -11,7 +11,7 @@ from inference_server.triton_settings import TritonSettings
 from oncoserve.jobs.aws.dynamo_store import INDEX
 from oncoserve.settings import Settings
 from testbed.aws_environment import environment
-from testbed.aws_template import TEMPLATES, read_template
+from testbed.aws_template import TEMPLATES, parts, read_template
 from testbed.servers import PROJECT
 
 DAY_S = 24 * 3600
@@ -19,8 +19,9 @@ TEMPLATE, WORKERS = read_template("pipeline"), read_template("ec2")
 RESOURCES = {
     key: value
     for template in (TEMPLATE, WORKERS)
-    for name, resource in template["Resources"].items()
-    for key, value in (resource[2].items() if name.startswith("Fn::ForEach") else [(name, resource)])
+    for part in parts(template["Resources"])
+    for key, value in part.items()
+    if isinstance(value, dict)
 }
 FILES = sorted(TEMPLATES.glob("*.yaml"))
 

@@ -10,11 +10,10 @@ from botocore.exceptions import ClientError
 from deploy.aws.commands import change_sets, code_bucket, container_images, idle_cost, stacks
 from deploy.aws.commands.account import Account, Failed
 from deploy.aws.commands.stack_templates import FOLDER, Template, check, described, missing
-from deploy.aws.commands.template_values import Filled
+from deploy.aws.commands.template_values import Filled, values_of_the_door
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
 from oncoserve.keys import KeyFileError, read_keys
 
-HELP = "make both stacks, or bring them up to date"
 KEYS = "config/api_keys"  # where the authoriser looks for them
 WORKERS = ("ec2", "sagemaker", "none")
 IMAGES = ("TritonImage", "WorkerImage", "SageMakerImage")
@@ -169,6 +168,7 @@ class _Deployment:
 
     def _stack(self, name: str) -> None:
         template, stack = self._templates[name], self._found[name]
+        self._values |= (own := values_of_the_door(self._account, template, self._effective(name), self._values))
         why = "What keeps jobs, and the API." if name == self._name else "What computes."
         if not self._exists(name):
             self._step(f"Stack {name} of {template.path.name}: make it", why)
@@ -177,6 +177,7 @@ class _Deployment:
             change_sets.print_resources(self._resources(name))
         else:
             self._step(f"Stack {name} of {template.path.name}: bring it up to date", f"{why} CloudFormation would:")
+        print("".join(f"   {key}={value}\n" for key, value in own.items()), end="")
         if self._yes:
             if stack is not None and stack.is_shell and stack.status != stacks.REVIEWED:
                 stacks.remove(self._account, stack)
@@ -207,8 +208,7 @@ class _Deployment:
         change_sets.discard(self._account, proposal)
 
     def _proposal(self, name: str) -> change_sets.Proposal | None:
-        is_new = not self._exists(name)
-        kept = [] if is_new else self._kept(name)
+        kept, is_new = self._kept(name), not self._exists(name)
         return change_sets.propose(self._account, self._templates[name], name, self._values, kept, is_new=is_new)
 
     def _keys(self) -> None:
@@ -271,9 +271,8 @@ class _Deployment:
         return Filled(document, self._effective(name), pseudo).resources()
 
     def _hint(self, wanted: list[str]) -> str:
-        hint = ""
-        if set(wanted) & set(self._images):
-            hint += "\nImages: --build makes and pushes them, or name them by --triton-image and the like."
+        named = "\nImages: --build makes and pushes them, or name them by --triton-image and the like."
+        hint = named if set(wanted) & set(self._images) else ""
         if "VpcId" in wanted:
             vpcs = self._account.client("ec2").describe_vpcs()["Vpcs"]
             found = ", ".join(f"{each['VpcId']} ({each.get('CidrBlock', '')})" for each in vpcs) or "none"

@@ -35,7 +35,7 @@ DISK_GB = 0.08  # gp3, a month
 ENDPOINT_HOUR = 0.01  # of an interface endpoint, in each of its subnets' zones
 MONTHLY: Mapping[str, tuple[str, float]] = {
     "AWS::KMS::Key": ("keys of KMS", 1.0),
-    "AWS::CloudWatch::Alarm": ("alarms (ten of an account are free)", 0.10),
+    "AWS::CloudWatch::Alarm": ("metrics of alarms (ten of an account are free)", 0.10),
     "AWS::CloudWatch::Dashboard": ("dashboards (three of an account are free)", 3.0),
     "AWS::WAFv2::WebACL": ("web ACLs, without their rules", 5.0),
     "AWS::SecretsManager::Secret": ("secrets", 0.40),
@@ -66,7 +66,7 @@ def idle(resources: Resources) -> list[Cost]:
     """
     found = [*_groups(resources), *_sagemaker(resources), *_endpoints(resources)]
     for kind, (words, usd) in MONTHLY.items():
-        number = sum(each["Type"] == kind for each in resources.values())
+        number = sum(_billed(each) for each in resources.values() if each["Type"] == kind)
         if number:
             found.append(Cost(f"{number} {words}", number * usd))
     webs = [each for each in resources.values() if each["Type"] == "AWS::WAFv2::WebACL"]
@@ -74,6 +74,12 @@ def idle(resources: Resources) -> list[Cost]:
     if rules:
         found.append(Cost(f"{rules} rules of web ACLs", rules * RULE))
     return found
+
+
+def _billed(resource: Mapping[str, Any]) -> int:
+    """An alarm on several metrics counts as so many, as far as is known; all else is one."""
+    metrics = _properties(resource).get("Metrics", [])
+    return max(1, sum("MetricStat" in each for each in metrics)) if isinstance(metrics, list) else 1
 
 
 def in_lines(costs: list[Cost]) -> Iterator[str]:

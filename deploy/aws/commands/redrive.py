@@ -22,7 +22,6 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_jobs
 
-HELP = "list a model's dead letters with their reasons, and have tried again what can be"
 OUTPUTS = ("BucketName", "TableName", "TopicArn")
 MOST_SHOWN = 300  # characters of a body or a reason
 HOPELESS = frozenset({Case.ENDED, Case.GONE, Case.FOREIGN})

@@ -18,7 +18,6 @@ from oncoserve.cli.client.picture_files import Upload
 from oncoserve.cli.client.printing import printable
 from oncoserve.cli.client.service_client import ServiceClient
 
-HELP = "send a picture through the API, follow it to its result, and delete it"
 ENDED = frozenset({"SUCCEEDED", "PARTIAL", "FAILED", "EXPIRED"})
 SIDE_PX = 256
 LOOK_EVERY_S = 3.0

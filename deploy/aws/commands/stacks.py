@@ -1,7 +1,8 @@
 """The two stacks: how they stand, whose they are, and waiting until something is done with one."""
 
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,8 +149,8 @@ def remove(account: Account, stack: Found) -> None:
 
 
 def events_so_far(account: Account, stack_id: str) -> set[str]:
-    """The ids of a stack's newest events, to tell later ones from them."""
-    return {each["EventId"] for each in _events(account, stack_id)}
+    """The id of a stack's newest event, to tell later ones from it."""
+    return {each["EventId"] for each in itertools.islice(_events(account, stack_id), 1)}
 
 
 def wait(account: Account, stack_id: str, seen: set[str], good: set[str]) -> Found | None:
@@ -176,10 +177,8 @@ def wait(account: Account, stack_id: str, seen: set[str], good: set[str]) -> Fou
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
             stack = find(account, stack_id)
-            for event in reversed(_events(account, stack_id)):
-                if event["EventId"] not in seen:
-                    seen.add(event["EventId"])
-                    _tell(event, failures)
+            for event in _fresh(account, stack_id, seen):
+                _tell(event, failures)
             if stack is None or not stack.is_busy:
                 break
             if time.monotonic() > deadline:
@@ -194,16 +193,22 @@ def wait(account: Account, stack_id: str, seen: set[str], good: set[str]) -> Fou
     return stack
 
 
-def _events(account: Account, stack_id: str) -> list[dict[str, Any]]:
-    """The newest events, the newest first."""
+def _events(account: Account, stack_id: str) -> Iterator[dict[str, Any]]:
+    """All events, the newest first; asked for page by page, as far as somebody reads."""
+    pages = account.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack_id)
     try:
-        answer = account.client("cloudformation").describe_stack_events(StackName=stack_id)
+        for page in pages:
+            yield from page["StackEvents"]
     except ClientError as error:
-        if "does not exist" in code_and_text(error)[1]:
-            return []
-        raise
-    events: list[dict[str, Any]] = answer["StackEvents"]
-    return events
+        if "does not exist" not in code_and_text(error)[1]:
+            raise
+
+
+def _fresh(account: Account, stack_id: str, seen: set[str]) -> list[dict[str, Any]]:
+    """The events since the last look, the oldest first; they may be more than one page."""
+    found = list(itertools.takewhile(lambda each: each["EventId"] not in seen, _events(account, stack_id)))
+    seen |= {each["EventId"] for each in found}
+    return found[::-1]
 
 
 def _tell(event: dict[str, Any], failures: list[str]) -> None:

@@ -13,7 +13,6 @@ from deploy.aws.commands.account import Account, code_and_text
 from oncoserve.cli.client.client_errors import EXIT_FINE, EXIT_SOME_FAILED, UsageError
 from oncoserve.cli.client.printing import columns, printable
 
-HELP = "show the stacks, functions, queues, workers and alarms; exit code 1 if something is not well"
 WELL = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 DEAD = "-dead"
 Resource = Mapping[str, Any]

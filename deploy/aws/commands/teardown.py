@@ -10,7 +10,6 @@ from deploy.aws.commands.stack_templates import parsed
 from deploy.aws.commands.template_values import Filled
 from oncoserve.cli.client.client_errors import EXIT_FINE
 
-HELP = "delete both stacks and the code bucket; the bucket, the table and the key with patients' data stay"
 GONE_WITH: Mapping[str, str] = {  # how what stays is deleted by hand
     "AWS::S3::Bucket": "aws s3 rb --force s3://{id}",
     "AWS::DynamoDB::Table": "aws dynamodb delete-table --region {region} --table-name {id}",

@@ -1,8 +1,14 @@
 """What a template makes of its parameters: conditions decided, loops unrolled, as far as that is known beforehand."""
 
+import hashlib
+import ipaddress
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+
+from deploy.aws.commands.account import Account
+from deploy.aws.commands.stack_templates import Template
 
 GONE = object()  # what AWS::NoValue leaves
 NAME = re.compile(r"\$\{([\w:.]+)\}")
@@ -106,3 +112,29 @@ class Filled:
             return decide(self._decide(each, turn) for each in value)
         one, other = (self._fill(each, turn) for each in value)  # Fn::Equals is all that is left
         return bool(str(one) == str(other))
+
+
+def values_of_the_door(
+    account: Account, template: Template, values: Mapping[str, str], given: Collection[str]
+) -> dict[str, str]:
+    """What a REST API needs besides, and follows from the rest.
+
+    Args:
+        account: whose role for logs is looked for.
+        template: the stack's.
+        values: of its parameters, as they would be.
+        given: what somebody has said, which stays.
+    """
+    if "ApiRevision" not in template.parameters or values.get("Door") != "rest":
+        return {}
+    allowed = values["AllowedCidrs"]
+    # The policy and the methods of a REST API count from its next deployment on, which has this word in its name.
+    shape = json.dumps([template.document, allowed], sort_keys=True)
+    found = {"ApiRevision": hashlib.sha256(shape.encode()).hexdigest()[:16]}
+    if values.get("WebAcl") == "true":
+        networks = [ipaddress.ip_network(each.strip()) for each in allowed.split(",")]
+        for version in (4, 6):
+            found[f"WebAclCidrs{version}"] = ",".join(str(each) for each in networks if each.version == version)
+    if values.get("ApiLogRole") != "true" and not account.client("apigateway").get_account().get("cloudwatchRoleArn"):
+        found["ApiLogRole"] = "true"
+    return {key: value for key, value in found.items() if key not in given}

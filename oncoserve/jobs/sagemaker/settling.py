@@ -6,13 +6,13 @@ it changes nothing; the ticket goes after the message and before the answer, so 
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from oncoserve.errors import JobsUnavailable, UploadNotFound
 from oncoserve.jobs.attempts import Attempts
 from oncoserve.jobs.aws.s3_objects import S3Objects
+from oncoserve.jobs.finding import finding_of
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters
@@ -27,8 +27,6 @@ LOOK_S, LOOKS = 0.25, 20  # for the end of the function that sends the image
 NO_WORD: Final = "The endpoint did not answer it; its log says why."
 STRANGE: Final = "The endpoint's answer could not be read; the settler's log says why."
 
-Find = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None]
-"""What a list says of a model's result; it may fail in any way for a document that is not the model's."""
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +40,16 @@ class Settler:
         bucket: its name.
         tickets: of what is under way.
         attempts: the rules that workers have, too.
-        find: what is kept of a result with the record.
     """
 
     def __init__(
-        self, adapters: Adapters, objects: S3Objects, bucket: str, tickets: Tickets, attempts: Attempts, find: Find
+        self, adapters: Adapters, objects: S3Objects, bucket: str, tickets: Tickets, attempts: Attempts
     ) -> None:
         self._to = adapters
         self._objects = objects
         self._bucket = bucket
         self._tickets = tickets
         self._attempts = attempts
-        self._find = find
         self._insist = Patience().insist
 
     async def settle(self, body: str) -> None:
@@ -115,12 +111,7 @@ class Settler:
     async def _publish(self, answer: Answer, message: ImageMessage) -> Outcome:
         publish = partial(self._to.publisher.publish, message.owner, answer.document, answer.files, answer.draw)
         await self._insist(publish)
-        finding = None
-        try:
-            finding = self._find(message.model, answer.document)
-        except Exception:  # the result is good without it, and may be of a container that is newer than this
-            log.exception("nothing was found in a result", extra={"job": message.job_id, "index": message.index})
-        return Outcome(answer.document["id"], answer.files, finding=finding)
+        return Outcome(answer.document["id"], answer.files, finding=finding_of(answer.document))
 
     async def _sent(self, held: Held) -> Ticket | None:
         """The ticket when the function that sent it is done, or has ended: else it might hide the message afterwards.
