@@ -56,7 +56,7 @@ class DelineationFinding(ClassificationFinding):
 
     task: Literal["delineation"]  # type: ignore[assignment]
     certainty: float | None
-    area_px: float | None
+    area_px: int | None
     area_mm2: float | None
     longest_diameter_px: float | None
     longest_diameter_mm: float | None
@@ -80,11 +80,12 @@ class JobFindingShape(_Shape):
     """What the images of a job came to until now.
 
     `labels`: numbers of images by the class that was named. `undetermined`: of those without one, by the code of the
-    reason. `image`: the finding of the only image, in a job of one.
+    reason. `warned`: of those whose result warns of something. `image`: the finding of the only image, in a job of one.
     """
 
     labels: dict[str, int]
     undetermined: dict[str, int]
+    warned: int
     image: FindingShape | None
 
 

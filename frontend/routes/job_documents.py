@@ -82,7 +82,8 @@ def _of_all(finding: JobFinding | None) -> JobFindingShape | None:
     if finding is None:
         return None
     labels, undetermined = dict(finding.labels), dict(finding.undetermined)
-    return JobFindingShape(labels=labels, undetermined=undetermined, image=_finding(finding.image))
+    image = _finding(finding.image)
+    return JobFindingShape(labels=labels, undetermined=undetermined, warned=finding.warned, image=image)
 
 
 def _finding(found: Mapping[str, Any] | None) -> FindingShape | None:

@@ -135,11 +135,13 @@ class JobFinding:
     Attributes:
         labels: numbers of images by the class that was named, the largest first.
         undetermined: numbers of those without a class, by the code of the reason; likewise.
+        warned: number of images whose result warns of something.
         image: the finding of the only image, in a job of one.
     """
 
     labels: Mapping[str, int] = field(default_factory=dict)
     undetermined: Mapping[str, int] = field(default_factory=dict)
+    warned: int = 0
     image: Mapping[str, Any] | None = None
 
     @classmethod
@@ -147,19 +149,22 @@ class JobFinding:
         """Count them; None while no image has a finding.
 
         Args:
-            findings: of all images of the job, each with the number of images whose class, or reason for none, it has.
+            findings: of all images of the job, each with the number of images that are alike in what is counted here.
         """
-        labels, undetermined, total, found = Counter[str](), Counter[str](), 0, None
+        labels, undetermined, total, warned, found = Counter[str](), Counter[str](), 0, 0, None
         for finding, images in findings:
             total += images
             if finding is None:
                 continue
             found = finding
+            warned += images if finding.get("warnings") else 0
             if isinstance(label := finding.get("label"), str):
                 labels[label] += images
             elif isinstance(code := finding.get("undetermined"), str):
                 undetermined[code] += images
-        return None if found is None else cls(_most(labels), _most(undetermined), found if total == 1 else None)
+        if found is None:
+            return None
+        return cls(_most(labels), _most(undetermined), warned, found if total == 1 else None)
 
 
 def _most(count: Counter[str]) -> dict[str, int]:

@@ -12,14 +12,15 @@ def test_the_list_tells_what_was_found_without_reading_a_result(visit):
     page, seen = visit
     tissue = {"task": "segmentation", "version": "1", "um_per_px": 0.5, "threshold": 0.5, "warnings": [],
               "areas": {"epithelium": {"mm2": 1, "fraction": 0.25}}}  # fmt: skip
-    none = {"labels": {}, "undetermined": {}, "image": None}
+    none = {"labels": {}, "undetermined": {}, "warned": 0, "image": None}
     words = [
         ("Glioma 98.75 %", none | {"labels": {"glioma": 1}, "image": FOUND}),
+        ("Glioma 98.75 %, with warnings", none | {"warned": 1, "image": FOUND | {"warnings": ["several_regions"]}}),
         ("No answer", none | {"undetermined": {"not_an_mri": 1}, "image": UNNAMED}),
         ("Undetermined", none | {"undetermined": {"unlike": 1}, "image": UNNAMED | {"undetermined": "unlike"}}),
         ("25.0 % of the tissue", none | {"image": tissue}),
-        ("5 Glioma, 4 Meningioma, 3 No tumour, 3 of other classes, 3 without a class",
-         none | {"labels": {"glioma": 5, "meningioma": 4, "notumor": 3, "pituitary": 2, "x": 1},
+        ("5 Glioma, 4 Meningioma, 3 No tumour, 3 of other classes, 3 without a class, 2 with warnings",
+         none | {"warned": 2, "labels": {"glioma": 5, "meningioma": 4, "notumor": 3, "pituitary": 2, "x": 1},
                  "undetermined": {"a": 2, "b": 1}}),
         ("", none | {"image": {"task": "counting", "version": "1", "warnings": []}}),
         ("", None),
@@ -47,7 +48,7 @@ def test_a_job_tells_what_was_found_before_its_results_are_read(visit):
     job = {"id": "x", "state": "SUCCEEDED", "model": "brain_mri", "position": None, "parameters": {}, **TIMES,
            "links": {"self": "/v1/jobs/x", "model": "/v1/models/brain_mri"}, "images": images,
            "progress": {"total": 3, "queued": 0, "running": 0, "succeeded": 3, "failed": 0},
-           "finding": {"labels": {"glioma": 1}, "undetermined": {"not_an_mri": 1}, "image": None}}  # fmt: skip
+           "finding": {"labels": {"glioma": 1}, "undetermined": {"blank": 1}, "warned": 1, "image": None}}  # fmt: skip
     page.route("**/v1/jobs/x", lambda route: route.fulfill(json=job))
     page.route("**/v1/results/*", lambda _: None)  # they do not come
     page.goto("/jobs/x")

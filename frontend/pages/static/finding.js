@@ -16,12 +16,13 @@ export function inShort(finding, card) {
 /** What a job came to until now: the finding of its only picture, or how many pictures got which class. */
 export function ofJob({ finding }, card) {
   if (!finding) return ""; // none yet, or no more, or the service is an older one
-  if (finding.image) return inShort(finding.image, card);
+  if (finding.image) return inShort(finding.image, card) + (finding.warned ? ", with warnings" : "");
   const labels = Object.entries(finding.labels);
   const named = labels.slice(0, SHOWN).map(([name, count]) => `${count} ${classOf(card, name).title}`);
   const others = sum(labels.slice(SHOWN).map(([, count]) => count));
   const unnamed = sum(Object.values(finding.undetermined));
-  return [...named, ...(others ? [`${others} of other classes`] : []), ...(unnamed ? [`${unnamed} without a class`] : [])].join(", ");
+  const rest = [[others, "of other classes"], [unnamed, "without a class"], [finding.warned, "with warnings"]];
+  return [...named, ...rest.filter(([count]) => count).map(([count, what]) => `${count} ${what}`)].join(", ");
 }
 
 /** Number of pictures without a class; undefined where a job's document does not tell. */

@@ -21,7 +21,9 @@ def of_job(job: Mapping[str, Any]) -> str:
     counts += [(f"undetermined ({code})", count) for code, count in finding["undetermined"].items()]
     shown = [f"{count} {name}" for name, count in counts[:SHOWN]]
     rest = sum(count for _, count in counts[SHOWN:])
-    return ", ".join([*shown, f"{rest} others"] if rest else shown)
+    shown += [f"{rest} others"] if rest else []
+    shown += [f"{finding['warned']} with warnings"] if finding["warned"] else []
+    return ", ".join(shown)
 
 
 def of_image(finding: Mapping[str, Any] | None) -> str:

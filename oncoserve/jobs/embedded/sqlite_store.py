@@ -26,7 +26,9 @@ OUTCOME = TypeAdapter(Outcome)
 OPEN = images.c.state.in_([State.QUEUED, State.RUNNING])
 # What images of a job are counted by; null where there is no outcome, or a damaged one.
 READABLE = case((func.json_valid(images.c.outcome) == 1, images.c.outcome))
-FINDING = func.json_extract(READABLE, "$.finding.task", "$.finding.label", "$.finding.undetermined")
+FINDING = func.json_extract(
+    READABLE, "$.finding.task", "$.finding.label", "$.finding.undetermined", "$.finding.warnings"
+)
 SWEPT_AT_ONCE = 200  # jobs per transaction, so that other transactions get a turn
 
 

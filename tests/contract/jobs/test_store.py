@@ -194,6 +194,7 @@ def found(**numbers):
 
 GLIOMA = found(label="glioma", probability=0.875)
 UNLIKE = found(label=None, probability=None, undetermined="unlike_training")
+DOUBTED = found(label="glioma", probability=0.5, warnings=["small"])
 
 
 async def finish(store, made, *outcomes):
@@ -208,16 +209,16 @@ async def test_what_was_found_comes_back_with_its_image_and_in_lists(store):
     read = await store.get(job(1).record.id)
     assert read.images[0].outcome == GLIOMA
     (listed,) = (await store.page("ward", None, 3)).jobs
-    assert listed.finding == read.record.finding == JobFinding({"glioma": 1}, {}, GLIOMA.finding)
+    assert listed.finding == read.record.finding == JobFinding({"glioma": 1}, {}, 0, GLIOMA.finding)
 
 
 async def test_of_many_images_the_classes_are_counted(store):
     lumen = replace(GLIOMA, finding={"task": "segmentation", "areas": {"lumen": {"mm2": 1.0, "fraction": 1.0}}})
-    await finish(store, job(1, images=7, refused=1), GLIOMA, UNLIKE, GLIOMA, DONE, REFUSED, lumen)
+    await finish(store, job(1, images=7, refused=1), GLIOMA, UNLIKE, DOUBTED, DONE, REFUSED, lumen)
     await finish(store, job(2, images=3), UNLIKE, found(label="none", probability=0.5))
     await finish(store, job(3, images=2), DONE)  # as older versions wrote it
     listed = {record.id: record for record in (await store.page("ward", None, 9)).jobs}
-    expected = {1: JobFinding({"glioma": 2}, {"unlike_training": 1}),
+    expected = {1: JobFinding({"glioma": 2}, {"unlike_training": 1}, 1),
                 2: JobFinding({"none": 1}, {"unlike_training": 1}), 3: None}  # fmt: skip
     assert {int(each, 16): record.finding for each, record in listed.items()} == expected
     assert listed[f"{1:032x}"].progress == Progress(8, 1, 0, 5, 2)

@@ -102,7 +102,7 @@ async def test_what_was_found_is_in_the_job_and_in_the_list(service, found):
 
 async def test_of_a_job_with_several_images_the_list_has_numbers(service):
     job = await end(service, (await submit(service, PNG, PNG, PNG)).json(), FOUND, FOUND, None)
-    assert job["finding"] == {"labels": {"lesion": 2}, "undetermined": {}, "image": None}
+    assert job["finding"] == {"labels": {"lesion": 2}, "undetermined": {}, "warned": 2, "image": None}
     assert [image["finding"] for image in job["images"]] == [FOUND, FOUND, None]
 
 

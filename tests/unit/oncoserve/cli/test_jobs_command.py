@@ -49,7 +49,7 @@ def test_one_with_its_images(call, handed_in, stub):
 def test_what_was_found_is_told(call, handed_in, stub):
     found = {"task": "classification", "version": "1", "label": "lesion\x1b[31m", "probability": 0.75, "warnings": []}
     job = stub.jobs[handed_in[0]]
-    job["finding"] = {"labels": {"lesion": 1}, "undetermined": {"small": 1}, "image": None}
+    job["finding"] = {"labels": {"lesion": 1}, "undetermined": {"small": 1}, "warned": 0, "image": None}
     job["images"][0]["finding"] = found
     assert call("jobs")[1].splitlines()[-1].endswith("  1 lesion, 1 undetermined (small)")
     assert call("jobs", "show", handed_in[0])[1].splitlines()[-2].endswith("  lesion?[31m 0.750")

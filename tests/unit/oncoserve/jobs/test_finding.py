@@ -137,10 +137,10 @@ def test_what_was_kept_otherwise_has_no_finding(kept):
 
 def test_what_the_images_of_a_job_came_to():
     glioma, none, close = {"label": "glioma"}, {"label": "none"}, {"label": None, "undetermined": "classes_close"}
-    made = JobFinding.of([(none, 2), (close, 1), (glioma, 3), (None, 4), ({"areas": {}}, 1), ({"label": 7}, 1)])
-    assert made == JobFinding({"glioma": 3, "none": 2}, {"classes_close": 1})
+    made = JobFinding.of([(none, 2), (close, 1), (glioma, 3), (None, 4), ({"warnings": ["x"]}, 5), ({"label": 7}, 1)])
+    assert made == JobFinding({"glioma": 3, "none": 2}, {"classes_close": 1}, 5)
     assert list(made.labels) == ["glioma", "none"]
-    assert JobFinding.of([(glioma, 1)]) == JobFinding({"glioma": 1}, {}, glioma)
+    assert JobFinding.of([(glioma, 1)]) == JobFinding({"glioma": 1}, {}, 0, glioma)
     assert JobFinding.of([(glioma, 1), (None, 1)]).image is None
     assert JobFinding.of([(None, 3)]) is None
     assert JobFinding.of([]) is None

@@ -37,12 +37,12 @@ def test_one_picture(finding, words):
     ("finding", "words"),
     [
         (None, ""),
-        ({"labels": {}, "undetermined": {}, "image": None}, ""),
-        ({"labels": {"glioma": 1}, "undetermined": {}, "image": FOUND}, "glioma 0.988"),
-        ({"labels": {"b": 3, "a": 1}, "undetermined": {"unlike_training": 2}, "image": None},
+        ({"labels": {}, "undetermined": {}, "warned": 0, "image": None}, ""),
+        ({"labels": {"glioma": 1}, "undetermined": {}, "warned": 0, "image": FOUND}, "glioma 0.988"),
+        ({"labels": {"b": 3, "a": 1}, "undetermined": {"unlike_training": 2}, "warned": 0, "image": None},
          "3 b, 1 a, 2 undetermined (unlike_training)"),
-        ({"labels": {"a": 9, "b": 8, "c": 7, "d": 6}, "undetermined": {"small": 2}, "image": None},
-         "9 a, 8 b, 7 c, 8 others"),
+        ({"labels": {"a": 9, "b": 8, "c": 7, "d": 6}, "undetermined": {"small": 2}, "warned": 2, "image": None},
+         "9 a, 8 b, 7 c, 8 others, 2 with warnings"),
     ],
 )  # fmt: skip
 def test_a_job(finding, words):

@@ -24,7 +24,7 @@ def items(outcome, images=1):
 def test_one_with_a_finding():
     job = job_of(items(outcome_text(Outcome("f" * 32, {"overlay": "overlay.png"}, finding=FOUND))))
     assert job.images[0].outcome.finding == FOUND
-    assert job.record.finding == JobFinding({"glioma": 1}, {}, FOUND)
+    assert job.record.finding == JobFinding({"glioma": 1}, {}, 0, FOUND)
 
 
 def test_the_item_of_an_older_version_has_none():
