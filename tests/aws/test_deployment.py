@@ -78,6 +78,7 @@ def test_a_dry_run_says_every_step_and_does_none(operator):
     assert "not verified: look at https://aws.amazon.com/pricing/" in done.out
 
 
+@pytest.mark.long
 def test_the_workers_can_be_sagemaker_s(operator):
     """Only said: the emulator has no SageMaker."""
     options = [*PYTHON, "--workers", "sagemaker"]
@@ -102,6 +103,7 @@ def test_it_makes_the_code_bucket_and_both_stacks(operator, emulator, deployed):
     assert "Expiration" not in rule  # CloudFormation needs the package before to take a failed update back
 
 
+@pytest.mark.long
 def test_a_tag_is_passed_on_as_the_digest_that_it_has(operator, emulator, deployed):
     given = parameters(emulator, f"{NAME}-workers")
     for parameter, repository in (("TritonImage", "oncoserve-triton"), ("WorkerImage", "oncoserve-worker")):
@@ -109,6 +111,7 @@ def test_a_tag_is_passed_on_as_the_digest_that_it_has(operator, emulator, deploy
         assert given[parameter] == f"{host}/{repository}@{operator.digest(repository)}"
 
 
+@pytest.mark.long
 def test_it_says_where_the_api_is_and_that_nobody_has_a_key(emulator, deployed):
     (stack,) = emulator.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
     (url,) = [each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "ApiUrl"]
@@ -116,6 +119,7 @@ def test_it_says_where_the_api_is_and_that_nobody_has_a_key(emulator, deployed):
     assert "Without them every caller is refused." in deployed.out
 
 
+@pytest.mark.long
 def test_a_second_time_nothing_changes_and_what_was_said_stays(operator, emulator, deployed):
     before = parameters(emulator, f"{NAME}-workers"), operator.everything()
     for more in ([], ["--yes"]):
@@ -134,6 +138,7 @@ def test_a_change_is_shown_first_and_then_made(operator, emulator, deployed):
     assert parameters(emulator, f"{NAME}-workers")["MaxWorkers"] == "3"
 
 
+@pytest.mark.long
 def test_a_rest_api_is_deployed_again_when_its_addresses_change_and_only_then(operator, emulator):
     """Its policy would stay what it was otherwise. What follows from AllowedCidrs nobody has to say."""
     given = ["--workers", "none", *PYTHON, "--parameter", "Door=rest", "--parameter", "WebAcl=true", "--yes"]
@@ -156,6 +161,7 @@ def test_a_rest_api_is_deployed_again_when_its_addresses_change_and_only_then(op
     assert deployment["description"] == f"Revision {changed['ApiRevision']}"
 
 
+@pytest.mark.long
 def test_the_api_keys_are_those_of_the_file(operator, emulator, deployed, tmp_path):
     keys = tmp_path / "api_keys"
     keys.write_text(f"ward {'0' * 64}\n")
@@ -168,6 +174,7 @@ def test_the_api_keys_are_those_of_the_file(operator, emulator, deployed, tmp_pa
     assert (done.code, "line 1: expected" in done.err, "my-secret" in done.err) == (2, True, False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -206,6 +213,7 @@ def test_what_is_missing_is_said_with_its_meaning(operator):
     assert "wrong" not in operator.stacks()
 
 
+@pytest.mark.long
 def test_a_stack_of_somebody_else_s_is_left_alone(operator, foreign):
     foreign("theirs")
     foreign("half-workers")
@@ -217,12 +225,14 @@ def test_a_stack_of_somebody_else_s_is_left_alone(operator, foreign):
     assert operator.stacks()["theirs"] == operator.stacks()["half-workers"] == "CREATE_COMPLETE"
 
 
+@pytest.mark.long
 def test_the_name_of_the_workers_stack_is_no_pipeline_s(operator, deployed):
     done = operator.run("teardown", "--name", f"{NAME}-workers", "--yes")
     assert (done.code, "--name wants the pipeline's name" in done.err) == (2, True)
     assert f"{NAME}-workers" in operator.stacks()
 
 
+@pytest.mark.long
 def test_after_a_failed_creation_the_next_one_comes_through(operator, emulator):
     """It waits for a signal that nobody sends, so the stack is rolled back."""
     template = json.loads((operator.folder / "pipeline.yaml").read_text())
@@ -246,6 +256,7 @@ def test_after_a_failed_creation_the_next_one_comes_through(operator, emulator):
     assert "again" not in operator.stacks()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change_set", "code"), [("oncoserve-1", 0), ("theirs", 2)])
 def test_a_stack_that_only_waits_for_a_change_set_goes_if_it_is_ours(operator, emulator, change_set, code):
     cloudformation = emulator.client("cloudformation")
@@ -258,6 +269,7 @@ def test_a_stack_that_only_waits_for_a_change_set_goes_if_it_is_ours(operator, e
     cloudformation.delete_stack(StackName="shell")
 
 
+@pytest.mark.long
 def test_two_deployments_at_once_leave_a_stack_that_works(operator, emulator, deployed):
     arguments = ["deploy", "--name", NAME, "--templates", str(operator.folder), "--package", str(operator.package)]
     running = [
@@ -293,6 +305,7 @@ def test_ctrl_c_ends_the_waiting_and_not_cloudformation(operator):
     assert operator.run("teardown", "--name", "pause", "--yes").code == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("environment", "code", "words"),
     [
@@ -316,6 +329,7 @@ def test_what_is_wrong_with_the_environment_is_one_sentence(operator, environmen
     assert words in done.err
 
 
+@pytest.mark.long
 def test_what_is_not_aws_is_told(operator, tmp_path):
     port = free_port()
     server = subprocess.Popen(
@@ -330,6 +344,7 @@ def test_what_is_not_aws_is_told(operator, tmp_path):
         server.wait()
 
 
+@pytest.mark.long
 def test_status_shows_everything_and_names_what_is_missing(operator, emulator, deployed):
     done = operator.run("status", "--name", NAME)
     assert done.code == 0, done.out
@@ -368,6 +383,7 @@ def test_teardown_says_what_goes_and_what_stays_and_takes_the_workers_first(oper
     assert (done.code, "There is nothing to take away." in done.out) == (0, True)
 
 
+@pytest.mark.long
 def test_a_code_bucket_that_no_deployment_made_is_left_alone(operator, emulator):
     bucket = f"mine-code-{ACCOUNT}-{REGION}"
     s3 = emulator.client("s3")
@@ -377,6 +393,7 @@ def test_a_code_bucket_that_no_deployment_made_is_left_alone(operator, emulator)
     s3.delete_bucket(Bucket=bucket)
 
 
+@pytest.mark.long
 def test_images_are_built_pushed_and_named_by_their_digests(operator, emulator, tmp_path):
     """`docker` is a stub that notes how it is called, and puts into ECR what it would push."""
     stub = tmp_path / "docker"

@@ -128,6 +128,7 @@ async def test_of_what_was_given_up_its_owner_gets_a_new_job(operator, adapters,
     ).record.progress.state is State.FAILED  # it has ended, and stays so
 
 
+@pytest.mark.long
 async def test_a_job_that_goes_on_is_not_tried_again_yet(operator, adapters, queues):
     await job(adapters, images=2)
     (lease, *_) = await adapters.queue.receive(MODEL, 10, 0)
@@ -140,6 +141,7 @@ async def test_a_job_that_goes_on_is_not_tried_again_yet(operator, adapters, que
     assert queues.bodies(f"{MODEL}-dead") == [lease.body]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clear", [False, True])
 async def test_what_nothing_can_be_done_about_stays_until_it_is_cleared(operator, adapters, pipeline, queues, clear):
     await job(adapters)
@@ -156,6 +158,7 @@ async def test_what_nothing_can_be_done_about_stays_until_it_is_cleared(operator
     assert queues.bodies(MODEL) == []
 
 
+@pytest.mark.long
 async def test_what_others_wrote_cannot_command_the_terminal(operator, adapters, pipeline, emulator):
     attributes = {"reason": {"DataType": "String", "StringValue": f"why\u202e{'y' * 500}"}}
     emulator.client("sqs").send_message(
@@ -169,6 +172,7 @@ async def test_what_others_wrote_cannot_command_the_terminal(operator, adapters,
     assert not [each for each in done.out if not (each.isprintable() or each == "\n")]
 
 
+@pytest.mark.long
 async def test_more_letters_than_the_limit_are_told(operator, adapters, queues):
     await job(adapters, images=3)
     await bury(adapters, "SQS gave up")
@@ -176,6 +180,7 @@ async def test_more_letters_than_the_limit_are_told(operator, adapters, queues):
     assert (done.code, "There may be more" in done.out, len(queues.bodies(f"{MODEL}-dead"))) == (0, True, 1)
 
 
+@pytest.mark.long
 def test_a_model_without_a_queue_and_a_name_without_a_stack_are_told(operator, pipeline):
     for arguments, words in (
         (["redrive", "heart", "--name", NAME], "is it a model of this stack?"),

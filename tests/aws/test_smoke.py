@@ -52,6 +52,7 @@ def test_a_picture_goes_all_the_way_and_nothing_of_it_stays(operator, stack, key
     assert left.get("Contents", []) == []
 
 
+@pytest.mark.long
 def test_without_a_worker_it_says_so_and_takes_the_job_back(operator, keys, address):
     done = operator.run("smoke", "--url", address, "--yes", "--wait-s", "1", ONCO_API_KEY=keys["lab"])
     assert (done.code, "It is still QUEUED: no worker has ended it in time" in done.err) == (1, True), (
@@ -60,17 +61,20 @@ def test_without_a_worker_it_says_so_and_takes_the_job_back(operator, keys, addr
     assert "5. deleted: the job" in done.out
 
 
+@pytest.mark.long
 def test_a_dry_run_sends_nothing(operator, stack, stranger):
     done = operator.run("smoke", "--name", stack.name)
     assert (done.code, stack.outputs["ApiUrl"] in done.out, "nothing was sent" in done.out) == (0, True, True), done.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", ["heart", "../jobs"])
 def test_a_model_that_is_not_there_is_told_in_the_service_s_own_words(operator, keys, address, model):
     done = operator.run("smoke", "--url", address, "--yes", "--model", model, ONCO_API_KEY=keys["lab"])
     assert (done.code, "The service refuses (404" in done.err) == (2, True), done.err
 
 
+@pytest.mark.long
 def test_a_key_that_nobody_has_is_refused(operator, keys, address):
     done = operator.run("smoke", "--url", address, "--yes", ONCO_API_KEY="wrong")
     assert (done.code, "The service refuses (403" in done.err) == (2, True), done.err
@@ -93,6 +97,7 @@ def test_what_is_not_the_service_is_told_in_one_sentence(operator, stranger, ans
     assert done.err.count("\n") == 1, done.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "url", ["abc.execute-api.eu-central-1.amazonaws.com", "ftp://x", "https://", "http://a:b", "http://a b"]
 )
@@ -101,11 +106,13 @@ def test_an_address_that_is_none_is_told(operator, url):
     assert (done.code in {2, 3}, url in done.err) == (True, True), done.err
 
 
+@pytest.mark.long
 def test_nobody_there(operator):
     done = operator.run("smoke", "--url", "http://127.0.0.1:9", "--yes", "--patience-s", "1")
     assert (done.code, "No answer from http://127.0.0.1:9" in done.err) == (3, True), done.err
 
 
+@pytest.mark.long
 def test_no_stack_no_address(operator):
     done = operator.run("smoke", "--name", "nothing", "--yes")
     assert (done.code, "There is no stack nothing with an API" in done.err) == (2, True), done.err
