@@ -18,7 +18,13 @@ from tests.aws.conftest import TIMEOUT_S, ended
 from tests.aws.sagemaker_bench import RESULT, Container, packed, problem
 
 FUNCTIONS = ("FeederFunction", "SettlerFunction")
-DOCUMENT = RESULT | {"model": "brain_mri", "probabilities": {"cat": 0.75}}
+DOCUMENT = RESULT | {
+    "model": "brain_mri",
+    "task": "classification",
+    "version": "1",
+    "probabilities": {"cat": 0.75},
+    "warnings": [],
+}
 BRAIN = packed(result__json=DOCUMENT, overlay__png=b"png")
 
 
@@ -74,7 +80,7 @@ def test_from_the_api_to_the_result(ward, container, endpoints, samples):
     (good,) = [each for each in job["images"] if each["state"] == "SUCCEEDED"]
     (bad,) = [each for each in job["images"] if each["state"] == "FAILED"]
     assert bad["error"]["code"] == "corrupt_image"
-    assert good["finding"] == {"label": "cat", "probability": 0.75}
+    assert (good["finding"]["label"], good["finding"]["probability"]) == ("cat", 0.75)
     assert sorted(container.pictures) == sorted(samples[:2])
     assert {each["Endpoint"] for each in endpoints.requests} == {"sm-brain-mri"}
     led = ward.get(good["links"]["result"])
