@@ -41,7 +41,7 @@ quick: lint types models  ## Before each commit: lint, types and the tests that 
 test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton; T=tests/unit for a part.
 	@$(PYTEST) -n $(WORKERS) $(if $(T),,--cov --cov-report=term:skip-covered) $(T) $(PYTEST_ARGS)
 
-compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none.
+compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none; PYTEST_ARGS=--long for all.
 	@$(PYTEST) tests/compose --require-docker $(PYTEST_ARGS)
 
 aws-test: $(VENV)/.dev models  ## Every test of AWS on the emulator, those too that CI has no time for; some ten minutes.

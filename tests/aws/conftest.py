@@ -65,7 +65,7 @@ def start_worker(stack, emulator, triton, tmp_path):
 
     def start(url):
         settings = stack.settings | {"inference_url": triton.grpc_url, "aws_endpoint_url": url}
-        settings |= {"results_dir": str(tmp_path / "results"), "job_lease_s": "5"}
+        settings |= {"job_models": "brain_mri", "results_dir": str(tmp_path / "results"), "job_lease_s": "5"}
         environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
         role = emulator.role(stack.outputs["WorkerRoleArnBrainMri"])
         running.append(

@@ -85,6 +85,7 @@ def test_both_functions_run_from_the_deployed_package_alone(built):
     assert (code, printed) == (0, ["(3, 13) 200", "[]"]), told
 
 
+@pytest.mark.long
 def test_both_functions_run_from_a_package_for_this_python_alone(tmp_path):
     """What the emulator is given: complete for the Python that runs there."""
     package.write(tmp_path / "package.zip", own_packages())

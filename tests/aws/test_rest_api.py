@@ -161,6 +161,7 @@ def test_the_authoriser_answers_with_a_policy_for_the_whole_stage(rest, emulator
     assert answer["context"] == ({"owner": "ward"} if effect == "Allow" else {})
 
 
+@pytest.mark.long
 def test_the_resource_policy_refuses_other_addresses_and_a_new_revision_deploys_it(emulator, ask):
     """The emulator asks the policy where no authoriser does, which is for /livez. AWS asks it everywhere, and first."""
     shut = Stack(emulator, "shut", Door="rest", AllowedCidrs=ELSEWHERE)

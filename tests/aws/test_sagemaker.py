@@ -131,6 +131,7 @@ def test_nothing_is_left_of_what_has_ended(ward, container, stack, emulator, sam
     pytest.fail(f"{left} objects, {numbers}")
 
 
+@pytest.mark.long
 def test_what_fails_is_computed_again(ward, container, samples):
     container.answers = [(500, b""), (200, BRAIN)]
     job = submit(ward, samples[0])
