@@ -94,6 +94,7 @@ REFUSED = Outcome(fault=Fault.of(CorruptImage("half of it is missing")))
 PNG = drawn_png()
 
 
+@pytest.mark.long
 async def test_a_message_of_an_image_that_has_not_ended_goes_back(operator, adapters, queues):
     await job(adapters)
     waiting = queues.bodies(MODEL)

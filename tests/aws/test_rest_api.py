@@ -50,6 +50,7 @@ def ask(emulator):
         each.close()
 
 
+@pytest.mark.long
 def test_a_job_goes_its_way_by_the_paths_and_links_of_the_http_api(rest, ask, sample):
     ward = ask(*rest)
     assert ward.get("/livez").json() == {"status": "alive"}

@@ -42,6 +42,7 @@ def stranger():
     server.server_close()
 
 
+@pytest.mark.long
 def test_a_picture_goes_all_the_way_and_nothing_of_it_stays(operator, stack, keys, address, emulator, start_worker):
     def kept():
         found = emulator.client("s3").list_objects_v2(Bucket=stack.outputs["BucketName"], Prefix="results/keys/lab/")

@@ -14,6 +14,7 @@ from testbed.encoded_pictures import encoded, scan
 from testbed.servers import PROJECT, free_port
 from tests.compose.stack import KILL, LONGEST_BUILD_S
 
+pytestmark = pytest.mark.long  # the image alone takes a minute or two to be built
 READY_S = 180
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 DEAD_OF_THE_FIRST = """
@@ -90,7 +91,6 @@ def test_it_answers_with_the_models_of_the_image(container, model):
     assert set(names) == {"result.json", *document["files"].values()}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("part", ["tritonserver", "triton_python_backend_stub"])
 def test_a_part_that_is_killed_comes_back_and_none_is_left_dead(container, part):
     """What Triton leaves behind falls to the container's first process; SageMaker asks for no init."""
@@ -133,7 +133,6 @@ def own(tmp_path):
     return tmp_path
 
 
-@pytest.mark.long
 def test_models_of_the_endpoint_are_served_instead_at_the_port_that_sagemaker_says(image, own):
     """Read-only, as SageMaker mounts them: a model of the image under another name, which it would not know."""
     docker("create", "--name", (source := f"models-{secrets.token_hex(4)}"), image)
@@ -149,7 +148,6 @@ def test_models_of_the_endpoint_are_served_instead_at_the_port_that_sagemaker_sa
         assert (refused.status_code, refused.json()["code"]) == (404, "model_not_found")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("mode", "words"), [(0o755, "/opt/ml/model/mine has no card.json"), (0o700, "cannot be read by user 10001")]
 )
