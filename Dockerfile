@@ -1,5 +1,5 @@
 # All images. They share the base and the exported models, which is why this is one file. docker compose builds the targets
-# `triton` (with a GPU `triton-gpu`) and `frontend`, deploy/aws also `worker`; what changes most often is copied last.
+# `triton` (with a GPU `triton-gpu`) and `frontend`, deploy/aws also `worker` or `sagemaker`; what changes most is copied last.
 
 FROM python:3.11-slim-bookworm AS base
 # Not root, and by number: Kubernetes checks `runAsNonRoot` against a number only.
@@ -106,6 +106,55 @@ FROM frontend-environment AS worker-environment
 COPY requirements-aws.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-aws.lock
+
+# An endpoint of SageMaker: Triton and the frontend in one container, docs/sagemaker.md.
+FROM triton-environment AS sagemaker-environment
+COPY requirements-frontend.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
+
+FROM models AS sagemaker
+LABEL org.opencontainers.image.title="oncoserve-sagemaker" \
+      org.opencontainers.image.description="Oncoserve as the container of an endpoint of SageMaker. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
+COPY --from=sagemaker-environment /opt/venv /opt/venv
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
+COPY --chmod=755 inference_server inference_server
+COPY --chmod=755 oncoserve oncoserve
+COPY --chmod=755 frontend frontend
+# AWS's documentation expects root; --build-arg USER_ID=0 is for an account where that turns out to be needed.
+ARG USER_ID=10001
+USER ${USER_ID}:${USER_ID}
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "frontend.sagemaker"]
+CMD ["serve"]
+
+FROM triton-gpu-environment AS sagemaker-gpu-environment
+COPY requirements-frontend.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
+
+FROM models AS sagemaker-gpu
+LABEL org.opencontainers.image.title="oncoserve-sagemaker-gpu" \
+      org.opencontainers.image.description="Oncoserve as the container of an endpoint of SageMaker, on an NVIDIA GPU. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT" \
+      com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_VISIBLE_DEVICES=all \
+    ONCO_TRITON_DEVICE=gpu
+COPY --from=sagemaker-gpu-environment /opt/venv /opt/venv
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
+COPY --chmod=755 inference_server inference_server
+COPY --chmod=755 oncoserve oncoserve
+COPY --chmod=755 frontend frontend
+ARG USER_ID=10001
+USER ${USER_ID}:${USER_ID}
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "frontend.sagemaker"]
+CMD ["serve"]
 
 FROM frontend AS worker
 LABEL org.opencontainers.image.title="oncoserve-worker" \

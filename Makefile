@@ -20,7 +20,7 @@ BIN  := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models quick test compose-test load soak perf-analyzer compare lint format types lock vendor clean
+.PHONY: help run models quick test aws-test compose-test load soak perf-analyzer compare lint format types lock vendor clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,8 +41,11 @@ quick: lint types models  ## Before each commit: lint, types and the tests that 
 test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton; T=tests/unit for a part.
 	@$(PYTEST) -n $(WORKERS) $(if $(T),,--cov --cov-report=term:skip-covered) $(T) $(PYTEST_ARGS)
 
-compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none.
+compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none; PYTEST_ARGS=--long for all.
 	@$(PYTEST) tests/compose --require-docker $(PYTEST_ARGS)
+
+aws-test: $(VENV)/.dev models  ## Every test of AWS on the emulator, those too that CI has no time for; some ten minutes.
+	@$(PYTEST) -n $(WORKERS) tests/aws tests/unit/deploy --long --require-aws $(PYTEST_ARGS)
 
 # Closed loop, gentle enough for two cores; docs/load_testing.md has the other loads and limits.
 LOAD_ARGS ?= --users 4 --spawn-rate 4 --run-time 30s --stop-timeout 30 --max-p95-ms 15000 --min-requests 20

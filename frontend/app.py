@@ -21,7 +21,7 @@ from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.pages import result_pages, samples, start, static_files
 from frontend.pages.rendering import Pages
 from frontend.proxies import BehindProxy
-from frontend.routes import health, models, predictions, results, viewing
+from frontend.routes import health, invocations, models, predictions, results, viewing
 from frontend.routes import jobs as job_routes
 from oncoserve import NOTICE, __version__
 from oncoserve.inference.backend import InferenceBackend
@@ -83,6 +83,10 @@ def create_app(
         result_pages.router(core.gallery, core.catalogue, pages),
         shortcuts=core.traces.provider is None,  # FastAPI's span of a request gets its route from the router
     )
+    if settings.sagemaker:
+        only, folder = sorted(settings.only_models), settings.results_dir
+        asked = invocations.Invocations(core.catalogue, core.predict, core.gallery, only, draining, folder)
+        app.include_router(invocations.router(asked, draining, core.disk))
     return app
 
 

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     published_host: str = ""
     """Address that the port is published on, where that is not ONCO_HOST, as with a container."""
 
+    sagemaker: bool = False
+    """Answer GET /ping and POST /invocations, as an endpoint of SageMaker asks its container."""
+
     root_path: str = ""
     """Path that a proxy publishes the service under, such as /oncology; empty means the root of its host."""
 
@@ -119,6 +122,9 @@ class Settings(BaseSettings):
 
     aws_results_host: str = Field(default="", pattern=r"^[\w.-]*$")
     """Host of the CDN in front of the bucket; empty means that results are read from S3."""
+
+    aws_cdn_key_id: str = Field(default="", pattern=r"^\w*$")
+    """CloudFront's id of the key that addresses of results are signed with; needed where there is a CDN."""
 
     aws_endpoint_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
     """Address of an emulator of AWS; empty means AWS."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 from botocore.session import get_session
 
 from deploy.aws import package
-from testbed.aws_environment import environment
-from testbed.aws_template import read_template
+from testbed.aws_environment import environment, own_packages
+from testbed.aws_template import parts, read_template
 from testbed.failures import StackFailed
 from testbed.servers import DEAD_PROXY, Server, free_port
 
@@ -22,6 +22,8 @@ KEY: Final = "test"
 ROOT: Final = MappingProxyType({"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": REGION})
 REGISTRY: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 CREATE_TIMEOUT_S: Final = 240
+# What the emulator has no resources of: left out, and whoever names one is given its name in the template.
+UNKNOWN: Final = frozenset({"AWS::WAFv2::IPSet", "AWS::WAFv2::WebACLAssociation"})
 STORAGE: Final = frozenset({"Key", "Bucket", "Table", "Topic", "Fn::ForEach::Queues"})
 
 
@@ -86,6 +88,7 @@ class Stack:
         name: The pipeline's; that of the workers is `<name>-workers`.
         models: Names of models, by their names in the template; the template's own when left out.
         storage_only: Make what jobs are kept in, without functions, roles and workers.
+        workers: The template of what computes and its parameters, less `Pipeline`; those on EC2 when left out.
         parameters: More of the pipeline's parameters.
 
     Attributes:
@@ -102,6 +105,7 @@ class Stack:
         models: Mapping[str, str] | None = None,
         *,
         storage_only: bool = False,
+        workers: tuple[dict[str, Any], dict[str, str]] | None = None,
         **parameters: str,
     ) -> None:
         self.emulator, self.name = emulator, name
@@ -117,9 +121,12 @@ class Stack:
             _leave(template, STORAGE)
             self._create(name, template, parameters)
             return
-        self._create(name, template, self._package() | parameters)
+        code = self._package()
+        self._create(name, template, code | parameters)
         self.names.append(f"{name}-workers")
-        self._create(self.names[-1], read_template("ec2"), {"Pipeline": name} | self._surroundings())
+        computing, more = workers or self._on_ec2()
+        own = {key: value for key, value in (code | more).items() if key in computing["Parameters"]}
+        self._create(self.names[-1], computing, {"Pipeline": name} | own)
 
     @property
     def _cloudformation(self) -> Any:  # noqa: ANN401 - see Emulator.client
@@ -179,18 +186,25 @@ class Stack:
         """What the pipeline wants to be there: the functions' package."""
         s3 = self.emulator.client("s3")
         if "code" not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+            # The emulator runs functions with its own Python, which is this one: it gets the packages for that.
             path = self.emulator.folder / "package.zip"
-            package.write(path)
+            package.write(path, own_packages())
             s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": REGION})
             s3.put_object(Bucket="code", Key="package.zip", Body=path.read_bytes())
         return {"AllowedCidrs": "127.0.0.0/8", "CodeBucket": "code", "CodeKey": "package.zip"}
+
+    def _on_ec2(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The template of workers on EC2, and its parameters."""
+        template = read_template("ec2")
+        _without_metric_math(template["Resources"])
+        return template, self._surroundings()
 
     def _surroundings(self) -> dict[str, str]:
         """What the workers want to be there: a network and images."""
         ec2 = self.emulator.client("ec2")
         return {
-            "TritonImage": f"{REGISTRY}/oncoserve-triton:1",
-            "WorkerImage": f"{REGISTRY}/oncoserve-worker:1",
+            "TritonImage": f"{REGISTRY}/oncoserve-triton@sha256:{64 * '0'}",
+            "WorkerImage": f"{REGISTRY}/oncoserve-worker@sha256:{64 * '1'}",
             "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
             "SubnetIds": ",".join(each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]),
             "MinWorkers": "0",
@@ -215,11 +229,49 @@ def storage(folder: Path, model: str) -> Iterator[dict[str, str]]:
 
 def _fit(resources: dict[str, Any]) -> None:
     """Change what the emulator does otherwise than AWS."""
-    del resources["BucketPolicy"]  # lets nobody in without TLS, which the emulator is asked without
+    left_out: set[str] = set()
+    for part in parts(resources):
+        _let_in(part)
+        for name, resource in list(part.items()):
+            if isinstance(resource, dict) and resource["Type"] in UNKNOWN:
+                del part[name]
+                left_out.add(name)
+    _name(resources, left_out)
+    # The emulator takes a REST API's authoriser for unasked where its cache's key has the caller's address.
+    resources["RestAuthoriser"]["Properties"]["IdentitySource"] = "method.request.header.X-API-Key"
     policy = resources["FrontendRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     for statement in policy["Statement"]:
-        if statement["Action"] == "sns:Publish":  # allows batches too; the emulator wants an action of its own for them
+        # It allows batches too; the emulator wants an action of its own for them.
+        if statement.get("Action") == "sns:Publish":
             statement["Action"] = ["sns:Publish", "sns:PublishBatch"]
+
+
+def _name(part: Any, names: Set[str]) -> None:  # noqa: ANN401 - any part of a document
+    """Put in the names of what was left out, where their ARNs are asked for."""
+    for key, each in list(part.items() if isinstance(part, dict) else enumerate(part)):
+        if each in [{"Fn::GetAtt": [name, "Arn"]} for name in names]:
+            part[key] = each["Fn::GetAtt"][0]
+        elif isinstance(each, dict | list):
+            _name(each, names)
+
+
+def _let_in(resources: dict[str, Any]) -> None:
+    """Take out the statements that let nobody in without TLS, which the emulator is asked without."""
+    for name, resource in list(resources.items()):
+        policy = resource["Properties"].get("PolicyDocument") if isinstance(resource, dict) else None
+        if policy is not None:
+            policy["Statement"] = [each for each in policy["Statement"] if each.get("Sid") != "TlsOnly"]
+            if not policy["Statement"]:
+                del resources[name]
+
+
+def _without_metric_math(resources: dict[str, Any]) -> None:
+    """Take out the alarms on more than one metric, which the emulator does not know; a simulation plays them."""
+    for name, resource in list(resources.items()):
+        if isinstance(resource, list):
+            _without_metric_math(resource[2])
+        elif resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+            del resources[name]
 
 
 def _leave(template: dict[str, Any], resources: Set[str]) -> None:
@@ -232,4 +284,4 @@ def _leave(template: dict[str, Any], resources: Set[str]) -> None:
 
 def _named(value: Mapping[str, Any]) -> str:
     """The resource that an output speaks of: of a Ref or a GetAtt."""
-    return str(value.get("Ref") or value["Fn::GetAtt"][0])
+    return str(value.get("Ref") or value.get("Fn::GetAtt", [""])[0])

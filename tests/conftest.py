@@ -26,6 +26,7 @@ def pytest_addoption(parser):
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--gpu-image", action="store_true", help="build the image for a GPU too, a download of 1.5 GB")
+    parser.addoption("--long", action="store_true", help="the tests too that CI has no time for")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
     parser.addoption("--update-links", action="store_true", help="write the line numbers of functions into docs")
 
@@ -42,7 +43,11 @@ def pytest_xdist_make_scheduler(config, log):
     return Suites(config, log)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         if SERVERS.intersection(item.fixturenames):
             item.add_marker("servers")

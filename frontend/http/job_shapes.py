@@ -1,9 +1,10 @@
 """The shapes of jobs over HTTP."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from frontend.http.shapes import AreaShape
 from oncoserve.jobs.job import ID_PATTERN
 
 
@@ -23,16 +24,82 @@ class FaultShape(_Shape):
     retryable: bool
 
 
+class _Finding(BaseModel):
+    """What another version has noted beside these is left out."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    version: str
+    """Of the model that answered."""
+    warnings: list[str]
+    """Codes of what makes the result doubtful; the result has the words."""
+
+
+class ClassificationFinding(_Finding):
+    """The class and its probability, or the code of why there is none."""
+
+    task: Literal["classification"]
+    label: str | None
+    probability: float | None
+    undetermined: str | None
+
+
+class LocalisationFinding(ClassificationFinding):
+    """As a classification, and the heat at its peak."""
+
+    task: Literal["localisation"]  # type: ignore[assignment]
+    certainty: float | None
+
+
+class DelineationFinding(ClassificationFinding):
+    """As a classification, and what was measured of the outline; millimetres where the size of a pixel was given."""
+
+    task: Literal["delineation"]  # type: ignore[assignment]
+    certainty: float | None
+    area_px: int | None
+    area_mm2: float | None
+    longest_diameter_px: float | None
+    longest_diameter_mm: float | None
+
+
+class SegmentationFinding(_Finding):
+    """The areas of the classes at this threshold."""
+
+    task: Literal["segmentation"]
+    um_per_px: float | None
+    threshold: float | None
+    areas: dict[str, AreaShape] | None
+
+
+FindingShape = Annotated[
+    ClassificationFinding | LocalisationFinding | DelineationFinding | SegmentationFinding, Field(discriminator="task")
+]
+
+
+class JobFindingShape(_Shape):
+    """What the images of a job came to until now.
+
+    `labels`: numbers of images by the class that was named. `undetermined`: of those without one, by the code of the
+    reason. `warned`: of those whose result warns of something. `image`: the finding of the only image, in a job of one.
+    """
+
+    labels: dict[str, int]
+    undetermined: dict[str, int]
+    warned: int
+    image: FindingShape | None
+
+
 class JobImageShape(_Shape):
     """One image of a job; `result` and its links are there when it has SUCCEEDED, `error` when it has FAILED.
 
-    `finding` holds the few numbers of the result that a list shows, by its task; null where they were not kept.
+    `finding` has the numbers that the result had when it was made, for lists. It is null where there is no result, in
+    jobs of older versions, and where what another version noted cannot be read.
     """
 
     name: str
     state: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED"]
     result: str | None
-    finding: dict[str, Any] | None
+    finding: FindingShape | None
     links: dict[str, str]
     error: FaultShape | None
     attempts: int
@@ -51,6 +118,8 @@ class ProgressShape(_Shape):
 class JobSummaryShape(_Shape):
     """A job without its images. `position` is the number of images of other jobs that come first, where known.
 
+    `finding` is null while no image has one, and when the job has expired.
+
     Ended, it has SUCCEEDED with all of them, FAILED with all of them, or is PARTIAL.
     """
 
@@ -63,6 +132,7 @@ class JobSummaryShape(_Shape):
     expires: str
     progress: ProgressShape
     position: int | None
+    finding: JobFindingShape | None
     links: dict[str, str]
 
 

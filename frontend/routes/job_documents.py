@@ -1,11 +1,26 @@
 """Jobs as JSON documents."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from frontend.http.job_shapes import FaultShape, JobImageShape, JobShape, JobsShape, JobSummaryShape, ProgressShape
+from pydantic import TypeAdapter, ValidationError
+
+from frontend.http.job_shapes import (
+    FaultShape,
+    FindingShape,
+    JobFindingShape,
+    JobImageShape,
+    JobShape,
+    JobsShape,
+    JobSummaryShape,
+    ProgressShape,
+)
 from frontend.http.links import JOBS, MODELS, RESULTS, of_result
-from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, State
+from oncoserve.jobs.job import Job, JobFinding, JobImage, JobRecord, Outcome, State
 from oncoserve.jobs.service import Jobs
+
+FINDING: TypeAdapter[FindingShape] = TypeAdapter(FindingShape)
 
 
 async def job_document(jobs: Jobs, job: Job, root: str) -> JobShape:
@@ -41,6 +56,7 @@ def _summary(record: JobRecord, state: State, position: int | None, root: str) -
             failed=progress.failed,
         ),
         position=position,
+        finding=_of_all(record.finding),
         links={"self": f"{root}{JOBS}/{record.id}", "model": f"{root}{MODELS}/{record.model}"},
     )
 
@@ -53,13 +69,29 @@ def _image(image: JobImage, root: str) -> JobImageShape:
             "name": image.name,
             "state": image.state.value,
             "result": outcome.result,
-            "finding": outcome.finding,
+            "finding": _finding(outcome.finding),
             "links": _links(outcome, root),
             "error": fault
             and FaultShape(code=fault.code, title=fault.title, detail=fault.detail, retryable=image.retryable),
             "attempts": image.attempts,
         }
     )
+
+
+def _of_all(finding: JobFinding | None) -> JobFindingShape | None:
+    if finding is None:
+        return None
+    labels, undetermined = dict(finding.labels), dict(finding.undetermined)
+    image = _finding(finding.image)
+    return JobFindingShape(labels=labels, undetermined=undetermined, warned=finding.warned, image=image)
+
+
+def _finding(found: Mapping[str, Any] | None) -> FindingShape | None:
+    """A finding, if this version can tell it: a record outlives what wrote it."""
+    try:
+        return None if found is None else FINDING.validate_python(found)
+    except ValidationError:
+        return None
 
 
 def _links(outcome: Outcome, root: str) -> dict[str, str]:

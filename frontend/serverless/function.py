@@ -24,5 +24,8 @@ _application = _make()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
-    """Answer one event of API Gateway (payload format 2.0)."""
+    """Answer one event of API Gateway: of an HTTP API (payload format 2.0) or of a REST API (1.0)."""
+    if "http" not in event["requestContext"]:
+        # As the caller wrote it; the other one lacks the stage, which a REST API's paths begin with: v1 or livez.
+        event = {**event, "path": event["requestContext"]["path"].rstrip("/") or "/"}
     return _application(event, context)

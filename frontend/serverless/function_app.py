@@ -78,7 +78,8 @@ class OwnerOfEvent:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event; see the ASGI specification."""
         if scope["type"] == "http" and scope["path"] != LIVENESS:
-            found = scope["aws.event"]["requestContext"].get("authorizer", {}).get("lambda", {})
+            found = scope["aws.event"]["requestContext"].get("authorizer") or {}
+            found = found.get("lambda") or found  # of an HTTP API, of a REST API
             try:
                 if not found.get("owner"):
                     raise Unauthorised("API Gateway did not say who asks.")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 
+from oncoserve.cli.client import finding_words
 from oncoserve.cli.client.client_errors import EXIT_FINE, EXIT_SOME_FAILED
 from oncoserve.cli.client.connection import add_options, connect, positive
 from oncoserve.cli.client.printing import columns, say
@@ -76,7 +77,8 @@ def _list(service: ServiceClient, limit: int, *, as_json: bool) -> None:
         for job in shown:
             print(json.dumps(job, ensure_ascii=False))
     elif shown:
-        print(*columns([("JOB", "STATE", "MODEL", "DONE", "FAILED", "CREATED"), *map(_row, shown)]), sep="\n")
+        head = "JOB", "STATE", "MODEL", "DONE", "FAILED", "CREATED", "FINDING"
+        print(*columns([head, *map(_row, shown)]), sep="\n")
     else:
         say(f"there are no jobs of yours at {service.url}.")
     if len(jobs) > limit:
@@ -86,7 +88,7 @@ def _list(service: ServiceClient, limit: int, *, as_json: bool) -> None:
 def _row(job: Document) -> tuple[object, ...]:
     progress = job["progress"]
     done = f"{progress['succeeded'] + progress['failed']}/{progress['total']}"
-    return job["id"], job["state"], job["model"], done, progress["failed"], job["created"]
+    return job["id"], job["state"], job["model"], done, progress["failed"], job["created"], finding_words.of_job(job)
 
 
 def _show(job: Document, *, as_json: bool) -> None:
@@ -98,27 +100,10 @@ def _show(job: Document, *, as_json: bool) -> None:
     if job["position"]:
         facts["waiting behind"] = f"{job['position']} images of other jobs"
     print(*columns(facts.items()), sep="\n")
-    print(*columns([("IMAGE", "STATE", "FINDING", "RESULT"), *map(_image, job["images"])]), sep="\n")
+    print(*columns([("IMAGE", "STATE", "RESULT", "FINDING"), *map(_image, job["images"])]), sep="\n")
 
 
 def _image(image: Document) -> tuple[str, str, str, str]:
     error = image["error"]
-    return (
-        image["name"] or "-",
-        image["state"],
-        _finding(image.get("finding") or {}),
-        f"{error['code']}: {error['detail']}" if error else image["result"] or "",
-    )
-
-
-def _finding(finding: Document) -> str:
-    """What a list says of a result, in a few words."""
-    said = [f"{name} {value:g} mm2" for name, value in finding.get("areas_mm2", {}).items()]
-    if label := finding.get("label"):
-        probability = finding.get("probability")
-        said.append(label if probability is None else f"{label} {probability:.1%}")
-    elif "undetermined" in finding:
-        said.append(f"no class ({finding['undetermined']})")
-    if "area_mm2" in finding:
-        said.append(f"{finding['area_mm2']:g} mm2")
-    return ", ".join(said) or "-"
+    said = f"{error['code']}: {error['detail']}" if error else finding_words.of_image(image.get("finding"))
+    return image["name"] or "-", image["state"], image["result"] or "", said

@@ -3,14 +3,15 @@
 PlatformError
 ├── RequestError (4xx: the caller can put it right)
 │   ├── EmptyUpload 400, MissingImage 400, MissingImages 400, MalformedRequest 400 (TooManyFiles),
-│   ├── Unauthorised 401
+│   ├── Unauthorised 401, Forbidden 403
 │   ├── RouteNotFound 404, ModelNotFound 404, ResultNotFound 404, SampleNotFound 404, RenderingNotAvailable 404
 │   ├── JobNotFound 404, UploadNotFound 404, PictureNotKept 404
 │   ├── VersionNotFound 404
 │   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── JobNotEnded 409, NothingToRetry 409
-│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413
+│   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413,
+│   │   AnswerTooLarge 413
 │   ├── UnsupportedImage 415
 │   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429, TooManyQueuedImages 429
 │   └── HeadTooLarge 431
@@ -39,9 +40,11 @@ from oncoserve.errors.job_errors import (
 )
 from oncoserve.errors.platform import PlatformError, RequestError, ServiceError, all_errors
 from oncoserve.errors.request_errors import (
+    AnswerTooLarge,
     AreaTooLarge,
     CorruptImage,
     EmptyUpload,
+    Forbidden,
     HeadTooLarge,
     ImageTooComplex,
     ImageTooLarge,
@@ -86,12 +89,14 @@ from oncoserve.errors.service_errors import (
 from oncoserve.errors.viewing_errors import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
 
 __all__ = [
+    "AnswerTooLarge",
     "AreaTooLarge",
     "AttemptsExhausted",
     "CorrectionsNotAvailable",
     "CorruptImage",
     "DeadlineExceeded",
     "EmptyUpload",
+    "Forbidden",
     "HeadTooLarge",
     "HttpVersionNotSupported",
     "ImageTooComplex",

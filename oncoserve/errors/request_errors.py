@@ -50,6 +50,13 @@ class Unauthorised(RequestError):
     challenge = 'ApiKey realm="oncoserve"'
 
 
+class Forbidden(RequestError):
+    """The API key is not known, or the address that it was sent from may not ask. On AWS alone, before the service."""
+
+    status, code, title = 403, "forbidden", "This key or this address is not let in"
+    advice = "Ask the operator of the service whether your key is still good, and whether your address is on its list."
+
+
 class RouteNotFound(RequestError):
     """The service has no such address."""
 
@@ -166,6 +173,16 @@ class AreaTooLarge(RequestError):
             f"At {um_per_px:.3g} micrometres per pixel the picture has {pixels} pixels of the model's resolution; "
             f"the limit is {limit_pixels}."
         )
+
+
+class AnswerTooLarge(RequestError):
+    """The result and all that is drawn of it are more than an answer may be."""
+
+    status, code, title = 413, "answer_too_large", "The whole result is too large"
+    advice = "Ask for the document alone, or cut the picture into parts."
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"The result's files take {size_bytes} bytes and more; the limit is {limit_bytes}.")
 
 
 class ImageTooComplex(RequestError):

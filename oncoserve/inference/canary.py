@@ -98,7 +98,8 @@ class Vitals:
             executions: the server's count for this model, of everybody's requests; less than last time after a reload.
         """
         if executions < self._executions:
-            self.served, self._full_wanted, self._asked_at = None, True, -np.inf
+            # What it was stands until it says what it is: whoever asks in between gets its answer, not an error.
+            self._full_wanted, self._asked_at = True, -np.inf
         elif executions > self._executions:
             self._progress_at = _now()
         self._executions = executions

@@ -1,13 +1,8 @@
-"""One image of a job, from the receipt of its message to the acknowledgement, which comes last.
-
-Whatever is done here may be done again: the worker can be killed between any two steps, and the message then comes
-again. A result has the same id each time, and an image ends once, whoever ends it first.
-"""
+"""One image of a job in a worker, from the receipt of its message to the acknowledgement, which comes last."""
 
 import asyncio
 import contextlib
 import logging
-import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,21 +12,17 @@ from functools import partial
 from pydantic import ValidationError
 
 from oncoserve.errors import (
-    AttemptsExhausted,
     DeadlineExceeded,
     InferenceFailed,
-    InferenceUnavailable,
     InvalidParameter,
     JobsUnavailable,
-    ModelNotFound,
-    ModelNotReady,
     ModelProcessEnded,
     PlatformError,
     RequestError,
     ServiceError,
-    StorageUnavailable,
-    TooBusy,
 )
+from oncoserve.jobs.attempts import GONE, NOT_ITS_FAULT, Attempts
+from oncoserve.jobs.finding import finding_of
 from oncoserve.jobs.gate import Gate
 from oncoserve.jobs.job import Fault, ImageMessage, Outcome
 from oncoserve.jobs.patience import Patience
@@ -44,18 +35,13 @@ from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import Parameters, ServedModel
-from oncoserve.tasks.finding import kept
 
-# What says nothing about the image. ModelNotFound: the model went away between the look and the question.
-NOT_ITS_FAULT = (InferenceUnavailable, ModelNotFound, ModelNotReady, TooBusy, StorageUnavailable)
-# Triton has gone, or the model's process in it.
-GONE = (InferenceUnavailable, ModelNotReady)
 # What the picture may have done, or the model: a canary decides.
 DOUBTFUL = (InferenceFailed, DeadlineExceeded)
 LONGEST_BACKOFF_S = 60.0
 LOOK_AGAIN_S = 1.0
-DIED = "The worker's process ended each time."
 UNEXPECTED = "An unexpected error ended the last of them; the worker's log has it."
+DIED = "The worker's process ended each time."
 # How often the model's process may end while an image is alone there. Once may be chance: it was asked just before, and
 # answered, but a process can be killed at any moment.
 DEATHS = 2
@@ -108,18 +94,15 @@ class Handler:
         self._predict = predict
         self._gallery = gallery
         self._rules = rules
-        self._metrics = metrics
+        self._attempts = Attempts(adapters, rules.max_attempts, metrics, DIED)
         self._gate = Gate()
         self._deaths: Counter[tuple[str, int]] = Counter()  # of what computed, by the image that was alone there
         self._insist = Patience().insist
 
     async def handle(self, lease: Lease) -> None:
         """Work on one lease. When this is cancelled the message is given back at once, as if nothing had been done."""
-        try:
-            message = _read(lease)
-        except ValueError as error:
-            await self._insist(partial(self._to.queue.bury, lease, f"not a message of ours: {error}"))
-            log.warning("a foreign message was buried", extra={"model": lease.model})
+        message = await self._attempts.read(lease)
+        if message is None:
             return
         # It came before: perhaps the process died of it, and of what else was under way. From now on it is alone.
         suspect = lease.deliveries > 1
@@ -135,38 +118,20 @@ class Handler:
             raise
 
     async def _attempt(self, lease: Lease, message: ImageMessage, *, alone: bool) -> None:
-        attempt = await self._begin(message)
+        attempt = await self._attempts.begin(lease, message)
         if attempt is None:
-            await self._clear_away(lease, message)
-            return
-        if attempt > self._rules.max_attempts:
-            # This one was never made: the record shall not count it.
-            await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=False))
-            await self._give_up(lease, message, AttemptsExhausted(attempt - 1, DIED))
             return
         try:
             outcome = await self._ask(message)
         except asyncio.CancelledError:
-            await self._undo(message)
+            await self._attempts.undo(message)
             raise
         except RequestError as error:
             outcome = Outcome(fault=Fault.of(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the image is tried again or given up
             await self._set_back(lease, message, attempt, error, alone=alone)
             return
-        await self._finish(message, outcome)
-        await self._clear_away(lease, message)
-
-    async def _begin(self, message: ImageMessage) -> int | None:
-        try:
-            return await self._insist(partial(self._to.store.begin, message.job_id, message.index))
-        except asyncio.CancelledError:  # it may be written all the same: nobody stops a thread
-            await self._undo(message)
-            raise
-
-    async def _undo(self, message: ImageMessage) -> None:
-        with contextlib.suppress(JobsUnavailable):
-            await self._to.store.withdraw(message.job_id, message.index, counted=False)
+        await self._attempts.end(lease, message, outcome)
 
     async def _ask(self, message: ImageMessage) -> Outcome:
         model = self._catalogue.get(message.model)
@@ -179,23 +144,12 @@ class Handler:
         entry = answer.entry
         draw = partial(self._draw, entry)
         await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, model.files, draw))
-        return Outcome(answer.id, model.files, finding=kept(model.task.finding(entry.document)))
+        return Outcome(answer.id, model.files, finding=finding_of(entry.document))
 
     async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)
         with await self._gallery.draw(entry, rendering, rendering.options()) as drawing:
             return b"".join([piece async for piece in drawing.pieces()])
-
-    async def _finish(self, message: ImageMessage, outcome: Outcome) -> None:
-        if await self._insist(partial(self._to.store.finish, message.job_id, message.index, outcome)):
-            self._metrics.job_images.labels(message.model, outcome.state.lower()).inc()
-            fault = outcome.fault and outcome.fault.code
-            log.info("image ended", extra={"job": message.job_id, "index": message.index, "code": fault})
-
-    async def _clear_away(self, lease: Lease, message: ImageMessage) -> None:
-        """Nobody needs the picture any more; the acknowledgement says so, and so comes last."""
-        await self._insist(partial(self._to.objects.delete, message.object))
-        await self._insist(partial(self._to.queue.acknowledge, lease))
 
     async def _set_back(
         self, lease: Lease, message: ImageMessage, attempt: int, error: Exception, *, alone: bool
@@ -210,12 +164,10 @@ class Handler:
         in_time = alone or not isinstance(error, DeadlineExceeded)
         counted = died or (well and in_time and not isinstance(error, NOT_ITS_FAULT))
         if final := self._final(message, attempt, error, died=died) if counted else None:
-            await self._give_up(lease, message, final)
+            await self._attempts.give_up(lease, message, final)
             return
-        await self._insist(partial(self._to.store.withdraw, message.job_id, message.index, counted=counted))
-        # Half of it is chance, so that images which failed together do not come again together.
         longest_s = min(LONGEST_BACKOFF_S, 2.0**attempt) if counted else LOOK_AGAIN_S
-        await self._insist(partial(self._to.queue.release, lease, longest_s * random.uniform(0.5, 1)))  # noqa: S311 - no secret
+        await self._attempts.again(lease, message, longest_s, counted=counted)
 
     def _final(self, message: ImageMessage, attempt: int, error: Exception, *, died: bool) -> ServiceError | None:
         """Why an image is not tried again; None if it is."""
@@ -225,16 +177,7 @@ class Handler:
             if self._deaths[image] >= DEATHS or attempt >= self._rules.max_attempts:
                 del self._deaths[image]
                 return ModelProcessEnded(message.model, attempt)
-        if attempt < self._rules.max_attempts:
-            return None
-        return AttemptsExhausted(attempt, error.detail if isinstance(error, PlatformError) else UNEXPECTED)
-
-    async def _give_up(self, lease: Lease, message: ImageMessage, error: ServiceError) -> None:
-        reason = error.args[0]
-        log.error("an image was given up", extra={"job": message.job_id, "index": message.index, "reason": reason})
-        # The picture stays until the job expires: whoever mends the reason can have it tried again.
-        await self._finish(message, Outcome(fault=Fault.of(error)))
-        await self._insist(partial(self._to.queue.bury, lease, reason))
+        return self._attempts.exhausted(attempt, error.detail if isinstance(error, PlatformError) else UNEXPECTED)
 
     @asynccontextmanager
     async def _heartbeat(self, lease: Lease) -> AsyncIterator[None]:
@@ -249,23 +192,6 @@ class Handler:
             yield
         finally:
             beating.cancel()
-
-
-def _read(lease: Lease) -> ImageMessage:
-    """The message.
-
-    Raises:
-        ValueError: it is not one of ours.
-    """
-    try:
-        message = ImageMessage.model_validate_json(lease.body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
-    if message.model != lease.model:
-        raise ValueError(f"it is for model {message.model!r}")
-    return message
 
 
 def _parameters(model: ServedModel, message: ImageMessage) -> Parameters:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -60,7 +60,8 @@ class Outcome:
         result: the result's id.
         files: the files that can be made of the result: name of the link -> file name ("overlay" -> "overlay.png").
         fault: why there is no result.
-        finding: what a list says of the result; None where it was not kept, as in older records.
+        finding: the result's numbers that a list shows, see `finding_of`; None in records of older versions, and where
+            there is no result.
     """
 
     result: str | None = None
@@ -128,6 +129,49 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class JobFinding:
+    """What the images of a job came to together, so that a list of jobs needs no results.
+
+    Attributes:
+        labels: numbers of images by the class that was named, the largest first.
+        undetermined: numbers of those without a class, by the code of the reason; likewise.
+        warned: number of images whose result warns of something.
+        image: the finding of the only image, in a job of one.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    undetermined: Mapping[str, int] = field(default_factory=dict)
+    warned: int = 0
+    image: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, findings: Iterable[tuple[Mapping[str, Any] | None, int]]) -> Self | None:
+        """Count them; None while no image has a finding.
+
+        Args:
+            findings: of all images of the job, each with the number of images that are alike in what is counted here.
+        """
+        labels, undetermined, total, warned, found = Counter[str](), Counter[str](), 0, 0, None
+        for finding, images in findings:
+            total += images
+            if finding is None:
+                continue
+            found = finding
+            warned += images if finding.get("warnings") else 0
+            if isinstance(label := finding.get("label"), str):
+                labels[label] += images
+            elif isinstance(code := finding.get("undetermined"), str):
+                undetermined[code] += images
+        if found is None:
+            return None
+        return cls(_most(labels), _most(undetermined), warned, found if total == 1 else None)
+
+
+def _most(count: Counter[str]) -> dict[str, int]:
+    return dict(sorted(count.items(), key=lambda each: (-each[1], each[0])))
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job without its images.
 
@@ -138,6 +182,7 @@ class JobRecord:
         parameters: the task's, valid, as JSON values.
         created, updated, expires: with time zone, UTC.
         progress: how far it is.
+        finding: what it came to until now.
     """
 
     id: str
@@ -148,10 +193,15 @@ class JobRecord:
     updated: datetime
     expires: datetime
     progress: Progress
+    finding: JobFinding | None = None
 
     def state(self, now: datetime) -> State:
         """What it is at this time."""
         return State.EXPIRED if now >= self.expires else self.progress.state
+
+    def bare(self) -> Self:
+        """What is shown of it when it has expired: that it was, not what was in it."""
+        return replace(self, finding=None)
 
 
 @dataclass(frozen=True)
@@ -160,6 +210,11 @@ class Job:
 
     record: JobRecord
     images: tuple[JobImage, ...]
+
+    def bare(self) -> Self:
+        """See `JobRecord.bare`."""
+        images = tuple(replace(each, name="", outcome=None) for each in self.images)
+        return replace(self, record=self.record.bare(), images=images)
 
 
 class ImageMessage(BaseModel):

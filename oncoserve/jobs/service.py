@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -167,13 +167,13 @@ class Jobs:
         job = await self._wait(self._to.store.get(job_id)) if re.fullmatch(ID_PATTERN, job_id) else None
         if job is None or job.record.owner != owner:
             raise JobNotFound(job_id)
-        if self.state(job.record) is State.EXPIRED:
-            return replace(job, images=tuple(replace(each, name="", outcome=None) for each in job.images))
-        return job
+        return job.bare() if self.state(job.record) is State.EXPIRED else job
 
     async def page(self, owner: str | None, cursor: str | None, limit: int) -> Page:
         """Some jobs of this owner; see the port."""
-        return await self._wait(self._to.store.page(owner, cursor, limit))
+        page = await self._wait(self._to.store.page(owner, cursor, limit))
+        shown = [each.bare() if self.state(each) is State.EXPIRED else each for each in page.jobs]
+        return Page(shown, page.cursor)
 
     def state(self, record: JobRecord) -> State:
         """What a job is now."""

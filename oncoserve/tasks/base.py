@@ -263,10 +263,10 @@ class Task(Protocol):
         """What can be drawn of this model's results."""
         ...
 
-    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The few numbers of a result that a list shows, as JSON values; see `oncoserve.tasks.finding`."""
-        ...
-
     def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`
         """The fields of the document that change when a stored result is read with `view`."""
+        ...
+
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The few numbers of a stored result that a list shows; fields that older results lack are None."""
         ...

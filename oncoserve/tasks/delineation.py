@@ -34,7 +34,6 @@ from oncoserve.tasks.classification import (
     strangeness_mismatches,
     to_npy,
 )
-from oncoserve.tasks.finding import named
 from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.marks import draw_cross, strokes
 from oncoserve.tasks.one_request import OneRequest
@@ -125,6 +124,13 @@ class Delineation(OneRequest):
     kind: ClassVar[str] = "delineation"
     parameters: ClassVar[type[Parameters]] = DelineationParameters
     parts: ClassVar[frozenset[str]] = frozenset({"delineation"})
+    located: ClassVar[tuple[str, ...]] = (
+        "certainty",
+        "area_px",
+        "area_mm2",
+        "longest_diameter_px",
+        "longest_diameter_mm",
+    )
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",
@@ -163,12 +169,6 @@ class Delineation(OneRequest):
         if card.delineation is None:
             found.append("card.json: expected delineation, got none")
         return found + strangeness_mismatches(configuration)
-
-    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The label, or why there is none, and how large what is outlined is."""
-        outline = document["localisation"] or {}
-        sizes = {name: outline.get(name) for name in ("area_px", "area_mm2", "longest_diameter_mm")}
-        return {**named(document), **{name: size for name, size in sizes.items() if size is not None}}
 
     def plan(self, picture: Picture, model: ServedModel, parameters: DelineationParameters) -> "DelineationPlan":
         """Start work on a picture."""

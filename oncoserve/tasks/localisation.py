@@ -79,6 +79,7 @@ class Localisation(OneRequest):
     kind: ClassVar[str] = "localisation"
     parameters: ClassVar[type[Parameters]] = Parameters
     parts: ClassVar[frozenset[str]] = frozenset({"localisation"})
+    located: ClassVar[tuple[str, ...]] = ("certainty",)
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
             "overlay.png",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from oncoserve.pictures.decode import Header
 from oncoserve.tasks.base import Demand, Parameters, Rendering, Stored
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.finding import named
+from oncoserve.tasks.undetermined import reason
 
 
 class OneRequest:
@@ -17,6 +17,8 @@ class OneRequest:
 
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]]
+    located: ClassVar[tuple[str, ...]] = ()
+    """Numbers of the document's `localisation` that belong to the finding."""
 
     def limits(self, card: Card) -> Mapping[str, float]:
         """None."""
@@ -38,11 +40,18 @@ class OneRequest:
         del card
         return self.all_renderings
 
-    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The label, or why there is none."""
-        return named(document)
-
     def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
         """Nothing changes."""
         del stored, view
         return {}
+
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The class and its probability, or why there is none; what was measured of the place."""
+        label, place = document.get("label"), document.get("localisation") or {}
+        return {
+            "label": label,
+            "probability": (document.get("probabilities") or {}).get(label),
+            "undetermined": reason(document),
+            **({"labels": document["labels"]} if "labels" in document else {}),
+            **{name: place.get(name) for name in self.located},
+        }

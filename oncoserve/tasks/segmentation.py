@@ -30,7 +30,7 @@ from oncoserve.tasks.regions.geojson import Export, feature_collection
 from oncoserve.tasks.regions.grids import object_grid
 from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
-from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, Area, View
+from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, View
 from oncoserve.tasks.tissue.objects import PolygonOptions, object_ids, without
 from oncoserve.tasks.tissue.resolution import (
     RESOLUTION_ASSUMED,
@@ -201,19 +201,20 @@ class Segmentation:
         """Find tissue and stains in the whole picture."""
         return SegmentationPlan(picture, model, parameters)
 
-    def renderings(self, card: Card) -> tuple[Rendering, ...]:  # noqa: ARG002 - all of them, of each
+    def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """All of them."""
+        del card
         return self.all_renderings
-
-    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The areas at the default threshold, square millimetres by class."""
-        return {"areas_mm2": {name: area["mm2"] for name, area in document["areas"].items()}}
 
     def review(self, stored: Stored, view: View) -> dict[str, Any]:
         """The areas at another threshold, and without the objects that are excluded there."""
         maps, excluded = _maps(stored), stored.excluded(view)
         fields = _fields(maps, _labels(stored, maps, view.threshold), view.threshold)
         return {**fields, "excluded": sorted(excluded)} if excluded else fields
+
+    def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The areas, and what they are for."""
+        return {name: document.get(name) for name in ("um_per_px", "threshold", "areas")}
 
 
 class SegmentationPlan:
@@ -284,11 +285,9 @@ def _labels(stored: Stored, maps: Maps, threshold: float) -> NDArray[np.uint8]:
 
 
 def _fields(maps: Maps, labels: NDArray[np.uint8], threshold: float) -> dict[str, Any]:
-    def rounded(area: Area) -> dict[str, float]:
-        return {"mm2": round(area.mm2, 6), "fraction": round(area.fraction, 6)}
-
-    areas = maps.areas(labels)
-    return {"threshold": threshold, "areas": {name: rounded(area) for name, area in areas.items()}}
+    found = maps.areas(labels).items()
+    areas = {name: {"mm2": round(each.mm2, 6), "fraction": round(each.fraction, 6)} for name, each in found}
+    return {"threshold": threshold, "areas": areas}
 
 
 def _maps(stored: Stored) -> Maps:

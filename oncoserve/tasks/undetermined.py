@@ -1,5 +1,6 @@
 """Why no class is named: a number that a model gave, beside the limit of its card."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from oncoserve.pictures.rgb import Warn
 UNLIKE_TRAINING: Final = "unlike_training"
 NOTHING_SEEN: Final = "nothing_seen"
 CLASSES_CLOSE: Final = "classes_close"
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class Undetermined:
     def document(self) -> dict[str, Any]:
         """For the result."""
         return asdict(self)
+
+
+def reason(document: Mapping[str, Any]) -> str | None:
+    """The code of why a stored result names no class; None where it names one."""
+    if document.get("label") is not None:
+        return None
+    if stated := document.get("undetermined"):
+        return str(stated["code"])
+    # Results of a localisation, and of older versions, say it by their warnings.
+    return str(document["warnings"][0]["code"]) if document["warnings"] else UNKNOWN
 
 
 def unlike_training(strangeness: float, most: float) -> Undetermined | None:

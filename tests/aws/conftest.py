@@ -1,7 +1,6 @@
 """The whole stack on the emulator, with the project's models."""
 
 import sys
-import sysconfig
 import time
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 from oncoserve.keys import new_key
 from testbed.aws_emulator import Stack
 from testbed.servers import PROJECT, Server
+from tests.aws.deployment import Operator
 
 TIMEOUT_S = 300  # only a test that fails waits that long
 OWNERS = ("lab", "ward")
@@ -17,14 +17,20 @@ OWNERS = ("lab", "ward")
 
 @pytest.fixture(scope="session")
 def stack(emulator):
-    """The template as it is. The functions' own code is in their package; the packages that it needs are this run's."""
+    """The templates as they are; the functions find nothing but what is in their package."""
     made = Stack(emulator, "oncoserve")
     functions = emulator.client("lambda")
     for function in map(made.resource, ("FrontendFunction", "AuthoriserFunction")):
         given = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        given |= {"ONCO_AWS_ENDPOINT_URL": emulator.url, "PYTHONPATH": sysconfig.get_path("purelib")}
+        given["ONCO_AWS_ENDPOINT_URL"] = emulator.url
         functions.update_function_configuration(FunctionName=function, Environment={"Variables": given})
     return made
+
+
+@pytest.fixture(scope="session")
+def operator(emulator, tmp_path_factory):
+    """Runs the commands of `python -m deploy.aws`."""
+    return Operator(emulator, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +65,9 @@ def start_worker(stack, emulator, triton, tmp_path):
 
     def start(url):
         settings = stack.settings | {"inference_url": triton.grpc_url, "aws_endpoint_url": url}
-        settings |= {"results_dir": str(tmp_path / "results"), "job_lease_s": "5"}
+        settings |= {"job_models": "brain_mri", "results_dir": str(tmp_path / "results"), "job_lease_s": "5"}
         environment = {f"ONCO_{name.upper()}": value for name, value in settings.items()}
-        role = emulator.role(stack.outputs["WorkerRoleArn"])
+        role = emulator.role(stack.outputs["WorkerRoleArnBrainMri"])
         running.append(
             Server([sys.executable, "-m", "oncoserve", "worker"], "", environment | role, tmp_path / "worker.log")
         )

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from testbed.aws_emulator import Stack
+
 
 def submit(client, data=b"not a picture"):
     """A job that ends at once, since its picture is refused."""
@@ -91,3 +93,19 @@ def test_what_is_asked_wrongly_is_told(api, fields, code):
 
 def test_an_address_that_is_not_there(api):
     assert api("ward").get("/v1/nothing").json()["code"] == "not_found"
+
+
+def test_without_a_key_file_nobody_is_let_in_and_the_log_says_why(emulator):
+    """Not a failure of the function: API Gateway would answer 500 to everybody, and nobody would know what to do."""
+    made = Stack(emulator, "keyless")
+    function = made.resource("AuthoriserFunction")
+    functions = emulator.client("lambda")
+    given = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    given["ONCO_AWS_ENDPOINT_URL"] = emulator.url
+    functions.update_function_configuration(FunctionName=function, Environment={"Variables": given})
+    event = {
+        "version": "2.0",
+        "headers": {"x-api-key": "anything"},
+        "requestContext": {"http": {"method": "GET", "path": "/v1/jobs", "sourceIp": "127.0.0.1"}},
+    }
+    assert invoke(emulator, function, event) == {"isAuthorized": False}

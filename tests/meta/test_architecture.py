@@ -27,6 +27,7 @@ ROOMS = (
     "frontend.http",
     "oncoserve.worker_process",
     "oncoserve.wiring",
+    "oncoserve.jobs.sagemaker",
     "oncoserve.jobs.aws",
     "oncoserve.jobs.embedded",
     "oncoserve.jobs",

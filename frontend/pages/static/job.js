@@ -2,6 +2,7 @@
 
 import { post, readCard, readJob, readResult, remove, showIn, standIn } from "./api.js";
 import { BOM, toCsv } from "./csv.js";
+import { inShort, unnamedOf } from "./finding.js";
 import { attempt } from "./problem.js";
 import { rooted } from "./root.js";
 import { TASKS } from "./tasks.js";
@@ -51,7 +52,8 @@ function showStatus() {
 
 function words() {
   const { total, succeeded, failed } = job.progress;
-  const unnamed = rows.filter((entry) => entry?.result?.label === null).length; // of those that were read until now
+  const read = rows.filter((entry) => entry?.result?.label === null).length; // until now
+  const unnamed = Math.max(unnamedOf(job) ?? 0, read); // older versions told nothing of it
   const failures = `${failed ? `, ${failed} failed` : ""}${unnamed ? `, ${unnamed} without a class` : ""}`;
   if (job.state === "EXPIRED") return "Expired: its results are gone";
   if (job.state === "FAILED") return `Failed: ${failed === 1 ? "the picture has" : `all ${pictures(failed)} have`} no result`;
@@ -73,7 +75,7 @@ function update(image, place) {
 
 async function fill(entry, said) {
   const link = Object.assign(document.createElement("a"), { href: rooted(`/#result=${entry.image.result}`) });
-  link.textContent = "Result";
+  link.textContent = entry.image.finding ? inShort(entry.image.finding, card) : "Result";
   said.replaceChildren(link);
   const result = await readResult(entry.image.result);
   entry.result = result;

@@ -19,4 +19,4 @@ def columns(rows: Iterable[Sequence[object]]) -> Iterable[str]:
     texts = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)][:-1]
     for *cells, last in texts:
-        yield "  ".join([*(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)), last])
+        yield "  ".join([*(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)), last]).rstrip()

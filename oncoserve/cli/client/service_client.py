@@ -126,6 +126,10 @@ class ServiceClient:
         """A result's document."""
         return self._read(f"/v1/results/{result}")
 
+    def delete_result(self, result: str) -> None:
+        """Take a result back, with all that is drawn of it."""
+        self._send("DELETE", f"/v1/results/{result}")
+
     def rendering(self, result: str, name: str, options: Mapping[str, str]) -> bytes:
         """A file made from a result, such as overlay.png, with what its address takes."""
         return self._send("GET", f"/v1/results/{result}/{name}", params=options).content

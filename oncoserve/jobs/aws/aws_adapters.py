@@ -16,9 +16,12 @@ from oncoserve.settings import Settings
 
 @dataclass(frozen=True)
 class AwsAdapters(Adapters):
-    """With a publisher that can be asked for addresses."""
+    """With a publisher that can be asked for addresses, and what SageMaker's half of jobs needs besides."""
 
+    objects: S3Objects
+    queue: SnsSqsQueue
     publisher: S3Publisher
+    connection: Connection
 
 
 def open_aws(settings: Settings, show: Show) -> AwsAdapters:
@@ -31,7 +34,7 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
     connection = Connection(settings.aws_endpoint_url)
     cards, _ = read_cards(settings.model_repository)
     models = sorted(settings.only_models or cards)
-    objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host)
+    objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host, settings.aws_cdn_key_id)
     queue = SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s)
     return AwsAdapters(
         objects,
@@ -40,4 +43,5 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
         S3Publisher(objects, show),
         WallClock(),
         connection.close,
+        connection,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -81,6 +82,12 @@ class Connection:
         """The client of DynamoDB."""
         make = partial(self._session.create_client, "dynamodb", endpoint_url=self._endpoint_url, config=self._config)
         return await self._once("dynamodb", make)
+
+    async def sagemaker_runtime(self) -> Any:  # noqa: ANN401 - its types are not among those that are installed
+        """The client of SageMaker's endpoints; for an emulator without them, the SDK's own variable says where."""
+        elsewhere = os.environ.get("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME") or self._endpoint_url
+        make = partial(self._session.create_client, "sagemaker-runtime", endpoint_url=elsewhere, config=self._config)
+        return await self._once("sagemaker-runtime", make)
 
     async def close(self) -> None:
         """Close them."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from oncoserve.jobs.job import Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.finding import finding_in
+from oncoserve.jobs.job import Job, JobFinding, JobImage, JobRecord, Outcome, Progress, State
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import AttributeValueTypeDef, UniversalAttributeValueTypeDef
@@ -90,7 +91,7 @@ def job_of(items: Sequence["Item"]) -> Job | None:
 
 
 def record_of(item: "Item", images: Sequence["Item"]) -> JobRecord:
-    """A record with its progress; of the images only `state` and `updated` are read."""
+    """A record with its progress and its finding; of the images only `state`, `updated` and `outcome` are read."""
     return JobRecord(
         id=item["job_id"]["S"],
         owner=None if item["user_id"]["S"] == NOBODY else item["user_id"]["S"],
@@ -100,6 +101,7 @@ def record_of(item: "Item", images: Sequence["Item"]) -> JobRecord:
         updated=datetime.fromisoformat(max((each["updated"]["S"] for each in images), default=item["updated"]["S"])),
         expires=datetime.fromisoformat(item["expires"]["S"]),
         progress=Progress.of(State(each["state"]["S"]) for each in images),
+        finding=JobFinding.of((finding_in(each["outcome"]["S"] if "outcome" in each else None), 1) for each in images),
     )
 
 

@@ -4,11 +4,12 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit, urlunsplit
+from functools import partial
 
 from botocore.exceptions import ClientError
 
 from oncoserve.errors import UploadNotFound
+from oncoserve.jobs.aws.cdn_addresses import KEY_OBJECT, CdnAddresses
 from oncoserve.jobs.aws.clients import Connection, asking, code_of
 from oncoserve.jobs.ports import PresignedUpload
 
@@ -22,14 +23,15 @@ class S3Objects:
     Args:
         connection: to AWS.
         bucket: its name.
-        results_host: the CDN's host before the bucket, for addresses that are read; empty without one. It passes the
-            signature on, which S3 checks as ever.
+        results_host: the CDN's host before the bucket, for addresses that are read; empty without one.
+        cdn_key_id: of the key that the CDN checks signatures with.
     """
 
-    def __init__(self, connection: Connection, bucket: str, results_host: str = "") -> None:
+    def __init__(self, connection: Connection, bucket: str, results_host: str = "", cdn_key_id: str = "") -> None:
         self._connection = connection
         self._bucket = bucket
-        self._results_host = results_host
+        fetch = partial(self.get, KEY_OBJECT)
+        self._cdn = CdnAddresses(results_host, cdn_key_id, fetch) if results_host else None
 
     async def put(self, key: str, data: bytes) -> None:
         """See the port."""
@@ -115,11 +117,12 @@ class S3Objects:
 
     async def presign_get(self, key: str, expires_s: int) -> str:
         """See the port."""
+        if self._cdn is not None:
+            return await self._cdn.sign(key, expires_s)
         asked = {"Bucket": self._bucket, "Key": key}
         with asking("S3"):
             s3 = await self._connection.s3()
-            url = await s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s)
-        return urlunsplit(urlsplit(url)._replace(netloc=self._results_host)) if self._results_host else url
+            return str(await s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s))
 
     async def sweep(self, known: Callable[[Sequence[str]], Awaitable[Collection[str]]]) -> int:  # noqa: ARG002 - the bucket's lifecycle does it
         """See the port."""

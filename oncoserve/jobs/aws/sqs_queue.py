@@ -31,7 +31,7 @@ LOST = frozenset(
     }
 )
 UNPRINTABLE = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # SQS refuses these
-GIVEN_UP = "SQS gave up: it was handed out too often, and nobody said why"
+GIVEN_UP = "AWS gave up, and nobody said why: it was handed out too often, or SNS was refused by its queue"
 
 log = logging.getLogger(__name__)
 
@@ -67,27 +67,39 @@ class SnsSqsQueue:
     async def receive(self, model: str, limit: int, wait_s: float) -> Sequence[Lease]:
         """See the port."""
         with asking("SQS"):
-            url, sqs = await self._url(model), await self._connection.sqs()
-            answer = await sqs.receive_message(
-                QueueUrl=url,
+            answer = await (await self._connection.sqs()).receive_message(
+                QueueUrl=await self._url(model),
                 MaxNumberOfMessages=min(limit, MAX_BATCH),
                 WaitTimeSeconds=min(int(wait_s), MAX_WAIT_S),
                 VisibilityTimeout=_seconds(self._lease_s),
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
-            leases = []
-            for message in answer.get("Messages", []):
-                body = unwrap(message["Body"])
-                if body is None:
-                    await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                    continue
-                deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
-                lease = Lease(model, body, message["ReceiptHandle"], deliveries)
-                if keys := uploaded(body):
-                    await self.bury(lease, f"S3 tells of {', '.join(keys)}; a picture needs a job: POST /v1/jobs")
-                else:
-                    leases.append(lease)
-            return leases
+            found = [
+                await self.accept(
+                    model,
+                    message["Body"],
+                    message["ReceiptHandle"],
+                    int(message["Attributes"]["ApproximateReceiveCount"]),
+                )
+                for message in answer.get("Messages", [])
+            ]
+            return [lease for lease in found if lease is not None]
+
+    async def accept(self, model: str, body: str, receipt: str, deliveries: int) -> Lease | None:
+        """The lease of a message that SQS has handed out; None when it is one of S3's, and has been dealt with.
+
+        Raises:
+            JobsUnavailable
+        """
+        unwrapped = unwrap(body)
+        lease = Lease(model, unwrapped or "", receipt, deliveries)
+        if unwrapped is None:
+            await self.acknowledge(lease)
+        elif keys := uploaded(unwrapped):
+            await self.bury(lease, f"S3 tells of {', '.join(keys)}; a picture needs a job: POST /v1/jobs")
+        else:
+            return lease
+        return None
 
     async def extend(self, lease: Lease, seconds: float) -> None:
         """See the port."""

@@ -4,19 +4,19 @@ import contextlib
 import json
 import re
 import time
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, select, tuple_, update
 
 from oncoserve.errors import InvalidParameter, JobsUnavailable
 from oncoserve.jobs.embedded.database import Database, images, jobs
 from oncoserve.jobs.embedded.database import messages as waiting
 from oncoserve.jobs.embedded.sqlite_queue import SqliteQueue
-from oncoserve.jobs.job import ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.finding import finding_in
+from oncoserve.jobs.job import ImageMessage, Job, JobFinding, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Page
 from oncoserve.jobs.queue_room import Queued, Room
 from oncoserve.runtime.service_clock import Clock
@@ -24,6 +24,11 @@ from oncoserve.runtime.service_clock import Clock
 CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})_([0-9a-f]{32})", re.ASCII)
 OUTCOME = TypeAdapter(Outcome)
 OPEN = images.c.state.in_([State.QUEUED, State.RUNNING])
+# What images of a job are counted by; null where there is no outcome, or a damaged one.
+READABLE = case((func.json_valid(images.c.outcome) == 1, images.c.outcome))
+FINDING = func.json_extract(
+    READABLE, "$.finding.task", "$.finding.label", "$.finding.undetermined", "$.finding.warnings"
+)
 SWEPT_AT_ONCE = 200  # jobs per transaction, so that other transactions get a turn
 
 
@@ -111,7 +116,8 @@ class SqliteStore:
                 return None
             own = select(images).where(images.c.job_id == job_id).order_by(images.c.place)
             found = tuple(_image(each) for each in connection.execute(own))
-            return Job(_record(row, [image.state for image in found]), found)
+            finding = JobFinding.of((None if each.outcome is None else each.outcome.finding, 1) for each in found)
+            return Job(_record(row, [image.state for image in found], finding), found)
 
         return await self._database.read(work)
 
@@ -127,10 +133,10 @@ class SqliteStore:
 
         def work(connection: Connection) -> Page:
             rows = connection.execute(newest).all()
-            states = _states(connection, [row.id for row in rows])
             more = len(rows) > limit
             last = rows[limit - 1] if more else None
-            records = [_record(row, states[row.id]) for row in rows[:limit]]
+            summaries = _summaries(connection, [row.id for row in rows[:limit]])
+            records = [_record(row, *summaries[row.id]) for row in rows[:limit]]
             return Page(records, None if last is None else f"{last.created:.6f}_{last.id}")
 
         return await self._database.read(work)
@@ -221,21 +227,28 @@ def _remove(connection: Connection, job_ids: Sequence[str]) -> None:
     connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
 
 
-def _states(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[State]]:
-    """The states of all images of these jobs."""
-    counts = select(images.c.job_id, images.c.state, func.count()).where(images.c.job_id.in_(job_ids))
-    found: dict[str, list[State]] = defaultdict(list)
-    for job_id, state, count in connection.execute(counts.group_by(images.c.job_id, images.c.state)):
-        found[job_id] += count * [State(state)]
-    return found
+def _summaries(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[Sequence[State], JobFinding | None]]:
+    """The states of all images of these jobs, and what they came to.
+
+    The database counts: a list may be of jobs with a hundred thousand images, and the page asks for it again and again.
+    """
+    alike = images.c.job_id, images.c.state, FINDING
+    counts = select(*alike[:2], func.count(), func.max(images.c.outcome)).where(images.c.job_id.in_(job_ids))
+    states: dict[str, list[State]] = {each: [] for each in job_ids}
+    findings: dict[str, list[tuple[Mapping[str, Any] | None, int]]] = {each: [] for each in job_ids}
+    for job_id, state, count, outcome in connection.execute(counts.group_by(*alike)):
+        states[job_id] += count * [State(state)]
+        findings[job_id].append((finding_in(outcome), count))
+    return {each: (states[each], JobFinding.of(findings[each])) for each in job_ids}
 
 
-def _record(row: Row[Any], states: list[State]) -> JobRecord:
+def _record(row: Row[Any], states: Sequence[State], finding: JobFinding | None) -> JobRecord:
     created, updated, expires = (
         datetime.fromtimestamp(seconds, UTC) for seconds in (row.created, row.updated, row.expires)
     )
     parameters, owner = json.loads(row.parameters), row.owner or None
-    return JobRecord(row.id, owner, row.model, parameters, created, updated, expires, Progress.of(states))
+    progress = Progress.of(states)
+    return JobRecord(row.id, owner, row.model, parameters, created, updated, expires, progress, finding)
 
 
 def _image(row: Row[Any]) -> JobImage:

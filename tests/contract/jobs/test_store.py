@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from oncoserve.errors import InvalidParameter, JobsUnavailable, QueueFull, TooManyQueuedImages
-from oncoserve.jobs.job import Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
+from oncoserve.jobs.job import Fault, ImageMessage, Job, JobFinding, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.queue_room import Room
 
-DONE = Outcome("f" * 32, {"overlay": "overlay.png"}, finding={"label": "a", "probability": 0.25, "sizes": {"b": 1.5}})
+DONE = Outcome("f" * 32, {"overlay": "overlay.png"})
 REFUSED = Outcome(fault=Fault("corrupt_image", "The picture is damaged", "It ends too early."))
 LIFE = timedelta(days=7)
 
@@ -185,3 +185,51 @@ async def test_which_jobs_and_results_are_in_use(store):
     await store.begin(made.record.id, 1)
     await store.finish(made.record.id, 1, REFUSED)
     assert not await store.results_in_use()
+
+
+def found(**numbers):
+    common = {"task": "classification", "version": "1", "warnings": []}
+    return Outcome("f" * 32, {"overlay": "overlay.png"}, finding={**common, "undetermined": None, **numbers})
+
+
+GLIOMA = found(label="glioma", probability=0.875)
+UNLIKE = found(label=None, probability=None, undetermined="unlike_training")
+DOUBTED = found(label="glioma", probability=0.5, warnings=["small"])
+
+
+async def finish(store, made, *outcomes):
+    await store.create(made)
+    for index, outcome in enumerate(outcomes):
+        await store.begin(made.record.id, index)
+        assert await store.finish(made.record.id, index, outcome)
+
+
+async def test_what_was_found_comes_back_with_its_image_and_in_lists(store):
+    await finish(store, job(1, images=1), GLIOMA)
+    read = await store.get(job(1).record.id)
+    assert read.images[0].outcome == GLIOMA
+    (listed,) = (await store.page("ward", None, 3)).jobs
+    assert listed.finding == read.record.finding == JobFinding({"glioma": 1}, {}, 0, GLIOMA.finding)
+
+
+async def test_of_many_images_the_classes_are_counted(store):
+    lumen = replace(GLIOMA, finding={"task": "segmentation", "areas": {"lumen": {"mm2": 1.0, "fraction": 1.0}}})
+    await finish(store, job(1, images=7, refused=1), GLIOMA, UNLIKE, DOUBTED, DONE, REFUSED, lumen)
+    await finish(store, job(2, images=3), UNLIKE, found(label="none", probability=0.5))
+    await finish(store, job(3, images=2), DONE)  # as older versions wrote it
+    listed = {record.id: record for record in (await store.page("ward", None, 9)).jobs}
+    expected = {1: JobFinding({"glioma": 2}, {"unlike_training": 1}, 1),
+                2: JobFinding({"none": 1}, {"unlike_training": 1}), 3: None}  # fmt: skip
+    assert {int(each, 16): record.finding for each, record in listed.items()} == expected
+    assert listed[f"{1:032x}"].progress == Progress(8, 1, 0, 5, 2)
+    for number, finding in expected.items():
+        assert (await store.get(f"{number:032x}")).record.finding == finding
+
+
+async def test_findings_go_with_their_job_and_are_no_concern_of_others(store):
+    await finish(store, job(1, images=1), GLIOMA)
+    await finish(store, job(2, images=1, owner="lab"), UNLIKE)
+    await store.delete(job(1).record.id)
+    assert (await store.page("ward", None, 9)).jobs == []
+    (listed,) = (await store.page("lab", None, 9)).jobs
+    assert listed.finding.undetermined == {"unlike_training": 1}

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from frontend.http.job_shapes import FindingShape
 from frontend.http.shapes import Result
 from oncoserve.tasks import TASKS
 
@@ -17,6 +18,13 @@ EXPORTS = {"table", "headline", "rows", "facts", "view", "layer"}
 def test_its_result_has_a_shape():
     union, _ = get_args(Result)
     assert {get_args(shape.model_fields["task"].annotation)[0] for shape in get_args(union)} == KINDS
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind)
+def test_its_finding_has_a_shape(task):
+    union, _ = get_args(FindingShape)
+    (shape,) = [each for each in get_args(union) if get_args(each.model_fields["task"].annotation) == (task.kind,)]
+    assert {*task.finding({"warnings": []}), "task", "version", "warnings"} == shape.model_fields.keys()
 
 
 def test_the_page_offers_its_models():

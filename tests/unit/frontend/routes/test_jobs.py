@@ -74,6 +74,62 @@ async def test_what_was_given_up_is_tried_again_as_a_job_of_its_own(service):
     assert_problem(await service.http.post(f"{JOBS}/{'0' * 32}/retry"), 404, "job_not_found")
 
 
+FOUND = {"task": "classification", "version": "1", "label": "lesion", "probability": 0.75, "undetermined": None,
+         "warnings": ["small"]}  # fmt: skip
+AREAS = {"task": "segmentation", "version": "1", "um_per_px": 0.5, "threshold": 0.5, "warnings": [],
+         "areas": {"lumen": {"mm2": 0.5, "fraction": 1.0}}}  # fmt: skip
+
+
+async def end(service, job, *findings):
+    store = open_adapters(service.settings).store
+    for index, finding in enumerate(findings):
+        await store.begin(job["id"], index)
+        await store.finish(job["id"], index, Outcome("f" * 32, finding=finding))
+    read = (await service.http.get(job["links"]["self"])).json()
+    listed = (await service.http.get(JOBS)).json()["jobs"][0]
+    JobShape.model_validate(read)
+    assert read["finding"] == listed["finding"]
+    return read
+
+
+@pytest.mark.parametrize("found", [FOUND, AREAS], ids=lambda found: found["task"])
+async def test_what_was_found_is_in_the_job_and_in_the_list(service, found):
+    accepted = (await submit(service, PNG)).json()
+    assert accepted["finding"] is accepted["images"][0]["finding"] is None
+    job = await end(service, accepted, found)
+    assert job["images"][0]["finding"] == found == job["finding"]["image"]
+
+
+async def test_of_a_job_with_several_images_the_list_has_numbers(service):
+    job = await end(service, (await submit(service, PNG, PNG, PNG)).json(), FOUND, FOUND, None)
+    assert job["finding"] == {"labels": {"lesion": 2}, "undetermined": {}, "warned": 2, "image": None}
+    assert [image["finding"] for image in job["images"]] == [FOUND, FOUND, None]
+
+
+@pytest.mark.parametrize("odd", [{}, {**FOUND, "task": "counting"}, {**FOUND, "label": ["lesion"]}, {"task": None}])
+async def test_what_another_version_noted_and_this_one_cannot_tell_is_left_out(service, odd):
+    job = await end(service, (await submit(service, PNG)).json(), odd)
+    assert (job["state"], job["images"][0]["result"], job["images"][0]["finding"]) == ("SUCCEEDED", "f" * 32, None)
+
+
+async def test_what_a_newer_version_noted_beside_it_is_left_out(service):
+    job = await end(service, (await submit(service, PNG)).json(), {**FOUND, "more": [1]})
+    assert job["images"][0]["finding"] == FOUND
+
+
+async def test_nothing_of_it_is_shown_when_the_job_has_expired(tmp_path):
+    async with Service(tmp_path, FakeBackend(), jobs_ttl_s=60) as running:
+        job = await end(running, (await submit(running, PNG)).json(), FOUND)
+        database = sqlite3.connect(tmp_path / "results/jobs" / FILE)
+        with database:
+            database.execute("update jobs set expires = 1")
+        database.close()
+        read = (await running.http.get(job["links"]["self"])).json()
+        listed = (await running.http.get(JOBS)).json()["jobs"][0]
+    assert (read["state"], read["finding"], read["images"][0]["finding"]) == ("EXPIRED", None, None)
+    assert (listed["state"], listed["finding"]) == ("EXPIRED", None)
+
+
 REFUSED = [
     (b"", "empty_upload"),
     (b"GIF89a", "unsupported_image"),

@@ -1,7 +1,7 @@
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
-from frontend.serverless.authoriser import RENEW_S, Authoriser
+from frontend.serverless.authoriser import AGAIN_S, RENEW_S, Authoriser
 from oncoserve.keys import new_key
 
 CIDRS = ["192.0.2.0/24", " 2001:db8::/32"]
@@ -51,7 +51,7 @@ def test_another_address_is_refused_before_any_key_is_read(ward, tmp_path, addre
     assert bucket.reads == 0
 
 
-@pytest.mark.parametrize("secret", [None, "", "false", "ü"])
+@pytest.mark.parametrize("secret", [None, "", "false", "ü", "\udcff"])
 def test_without_a_key_that_is_known(ward, tmp_path, secret):
     decide = Authoriser(Bucket(ward[1]), CIDRS, tmp_path / "keys").decide
     assert decide(event(secret)) == {"isAuthorized": False}
@@ -75,8 +75,61 @@ def test_keys_are_read_again_after_a_while_and_the_old_ones_stay_when_that_fails
     assert decide(event(ward[0])) == {"isAuthorized": False}
 
 
-def test_without_any_key_file_nobody_comes_in(ward, tmp_path):
-    bucket = Bucket()
+def test_without_any_key_file_nobody_comes_in_and_the_log_says_what_to_do(ward, tmp_path, caplog):
+    """An error would be a 500 of API Gateway to everybody. Soon it is looked for again, but not by each request."""
+    bucket, clock = Bucket(), Clock()
     bucket.error = ConnectTimeoutError(endpoint_url="https://s3")
-    with pytest.raises(ConnectTimeoutError):
-        Authoriser(bucket, CIDRS, tmp_path / "keys").decide(event(ward[0]))
+    decide = Authoriser(bucket, CIDRS, tmp_path / "keys", clock, place="s3://b/config/api_keys").decide
+    for clock.now in (0, AGAIN_S / 2):
+        assert decide(event(ward[0])) == {"isAuthorized": False}
+    assert bucket.reads == 1
+    assert "not read from s3://b/config/api_keys, so nobody is let in. `oncoserve keys new NAME" in caplog.text
+    bucket.error, bucket.keys = None, [ward[1]]
+    clock.now = AGAIN_S
+    assert decide(event(ward[0]))["isAuthorized"]
+
+
+@pytest.mark.parametrize("content", [b"not a key file", b"\xff\xfe"])
+def test_a_key_file_that_is_none_lets_nobody_in(ward, tmp_path, content, caplog):
+    decide = Authoriser(lambda: content, CIDRS, tmp_path / "keys").decide
+    assert decide(event(ward[0])) == {"isAuthorized": False}
+    assert "nobody is let in" in caplog.text
+
+
+def test_a_machine_without_room_for_the_key_file_lets_nobody_in(ward, tmp_path, caplog):
+    decide = Authoriser(Bucket(ward[1]), CIDRS, tmp_path / "no such folder" / "keys").decide
+    assert decide(event(ward[0])) == {"isAuthorized": False}
+    assert "nobody is let in" in caplog.text
+
+
+def test_a_network_that_cannot_be_read_lets_nobody_in_and_the_others_stay(ward, tmp_path, caplog):
+    cidrs = ["192.0.2.0/33", "", "all", "192.0.2.9/24"]
+    decide = Authoriser(Bucket(ward[1]), cidrs, tmp_path / "keys").decide
+    assert decide(event(ward[0]))["isAuthorized"]
+    assert decide(event(ward[0], "198.51.100.1")) == {"isAuthorized": False}
+    for each in ("'192.0.2.0/33'", "'all'"):
+        assert f"AllowedCidrs: {each} is no network" in caplog.text
+
+
+@pytest.mark.parametrize("address", [None, "", "test-invoke-source-ip"])  # the last is what API Gateway's console sends
+def test_a_caller_without_an_address_is_not_let_in(ward, tmp_path, address):
+    decide = Authoriser(Bucket(ward[1]), CIDRS, tmp_path / "keys").decide
+    assert decide(event(ward[0], address)) == {"isAuthorized": False}
+
+
+METHOD = "arn:aws:execute-api:eu-central-1:123456789012:abc/v1/GET/jobs/1"
+
+
+@pytest.mark.parametrize(("secret", "effect"), [(True, "Allow"), (False, "Deny"), (None, "Deny")])
+def test_a_rest_api_is_answered_with_a_policy_for_all_of_its_stage(ward, tmp_path, secret, effect):
+    """API Gateway keeps it for the next request, which may be for something else."""
+    headers = {True: {"X-API-Key": ward[0]}, False: {"X-API-Key": "false"}, None: None}[secret]
+    asked = {"methodArn": METHOD, "headers": headers, "requestContext": {"identity": {"sourceIp": "192.0.2.7"}}}
+    answer = Authoriser(Bucket(ward[1]), CIDRS, tmp_path / "keys").decide(asked)
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert statement == {
+        "Effect": effect,
+        "Action": "execute-api:Invoke",
+        "Resource": "arn:aws:execute-api:eu-central-1:123456789012:abc/v1/*",
+    }
+    assert (answer["principalId"], answer["context"]) == (("ward", {"owner": "ward"}) if secret else ("nobody", {}))

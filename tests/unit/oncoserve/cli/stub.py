@@ -129,8 +129,7 @@ class Stub:
         if data.startswith(BAD):
             error = {"code": "corrupt_image", "title": "damaged", "detail": "=It cannot be decoded."}
             return {"name": name, "state": "FAILED", "result": None, "error": error}
-        finding = {"label": "glioma", "probability": 0.75}
-        return {"name": name, "state": "QUEUED", "result": result, "finding": finding, "error": None}
+        return {"name": name, "state": "QUEUED", "result": result, "error": None}
 
     async def list(self, request):
         start, limit = int(request.query_params.get("cursor", 0)), int(request.query_params["limit"])

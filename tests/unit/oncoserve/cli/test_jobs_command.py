@@ -20,7 +20,7 @@ def handed_in(stub):
 def test_the_newest_come_first_and_more_are_told_of(call, handed_in):
     code, out, told = call("jobs", "--limit", "2")
     header, *lines = out.splitlines()
-    assert (code, header.split()) == (0, ["JOB", "STATE", "MODEL", "DONE", "FAILED", "CREATED"])
+    assert (code, header.split()) == (0, ["JOB", "STATE", "MODEL", "DONE", "FAILED", "CREATED", "FINDING"])
     assert [line.split()[:4] for line in lines] == [[job, "QUEUED", "tiny", "0/2"] for job in reversed(handed_in[1:])]
     assert "there are older ones; see --limit." in told
     assert "older" not in call("jobs", "--limit", "3")[2]
@@ -41,9 +41,18 @@ def test_one_with_its_images(call, handed_in, stub):
     assert code == 1  # since one of its images has failed
     assert "threshold  0.5" in out
     a, b = out.splitlines()[-2:]
-    assert a.split() == ["a.png", "SUCCEEDED", "glioma", "75.0%", stub.jobs[handed_in[0]]["images"][0]["result"]]
-    assert b.split()[:4] == ["?[31mb.png", "FAILED", "-", "corrupt_image:"]
+    assert a.split() == ["a.png", "SUCCEEDED", stub.jobs[handed_in[0]]["images"][0]["result"]]
+    assert b.split()[:3] == ["?[31mb.png", "FAILED", "corrupt_image:"]
     assert json.loads(call("jobs", "show", handed_in[0], "--json")[1])["id"] == handed_in[0]
+
+
+def test_what_was_found_is_told(call, handed_in, stub):
+    found = {"task": "classification", "version": "1", "label": "lesion\x1b[31m", "probability": 0.75, "warnings": []}
+    job = stub.jobs[handed_in[0]]
+    job["finding"] = {"labels": {"lesion": 1}, "undetermined": {"small": 1}, "warned": 0, "image": None}
+    job["images"][0]["finding"] = found
+    assert call("jobs")[1].splitlines()[-1].endswith("  1 lesion, 1 undetermined (small)")
+    assert call("jobs", "show", handed_in[0])[1].splitlines()[-2].endswith("  lesion?[31m 0.750")
 
 
 def test_what_failed_is_tried_again_as_a_new_job(call, handed_in, stub):

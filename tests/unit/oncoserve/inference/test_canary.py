@@ -210,6 +210,21 @@ async def test_a_reload_is_noticed_by_the_count_that_begins_anew(known, clock):
     assert vitals.served.sha256 == "b" * 64
 
 
+async def test_a_reload_turns_nobody_away_while_it_is_asked(known, clock):
+    server, _, vitals, _ = known
+    await look(vitals, clock, 1, executions=10)
+    server.hangs.clear()
+    looking = asyncio.create_task(look(vitals, clock, 0.1, executions=1))
+    await asyncio.sleep(0.01)
+    assert vitals.problem == ""  # a caller at this moment
+    assert await look(vitals, clock, 0.1, executions=1) == ""  # another look, as of a health check
+    assert not looking.done()
+    server.said = CanaryAnswer(whole=False, sha256="b" * 64, loaded="2")
+    server.hangs.set()
+    assert await looking == ""
+    assert vitals.served.sha256 == "b" * 64
+
+
 async def test_a_reload_that_the_process_tells_of_makes_the_graph_be_asked(known, clock):
     server, _, vitals, _ = known
     server.said = CanaryAnswer(whole=False, loaded="2")

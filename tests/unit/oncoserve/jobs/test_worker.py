@@ -29,6 +29,10 @@ async def test_a_job_from_queue_to_result(desk):
     for image in job.images:
         document = json.loads(ResultStore(desk.settings.results_dir).document(image.outcome.result))
         assert document["id"] == image.outcome.result
+        found = image.outcome.finding
+        assert (found["label"], found["probability"]) == (label := document["label"], document["probabilities"][label])
+    (listed,) = (await desk.jobs.page(None, None, 1)).jobs
+    assert sum(listed.finding.labels.values()) == 3
     assert not [path for path in (desk.settings.results_dir / "jobs/objects").rglob("*") if path.is_file()]
 
 
@@ -81,7 +85,6 @@ async def test_a_picture_that_cannot_be_decoded_fails_at_once_and_alone(desk):
     assert (good.state, bad.state, bad.outcome.fault.code, bad.attempts) == (
         State.SUCCEEDED, State.FAILED, "corrupt_image", 1,
     )  # fmt: skip
-    assert (good.outcome.finding.keys(), bad.outcome.finding) == ({"label", "probability"}, None)
     assert await desk.queue.dead(9) == []
     assert job.record.progress.state is State.PARTIAL
 

@@ -1,0 +1,1 @@
+"""What the scaling policies of deploy/aws/ec2.yaml do with given arrivals, minute by minute, without AWS."""

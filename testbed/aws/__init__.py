@@ -1,0 +1,1 @@
+"""Stand-ins for what the emulator of AWS has not."""
