@@ -25,11 +25,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from loadtest.shared.slide_pictures import UM_PER_PX, slide_pixels
-from oncoserve.tasks.tissue.labels import BACKGROUND, EPITHELIUM
-from oncoserve.tasks.tissue.resolution import DEFAULT_UM_PER_PX, MODEL_UM_PER_PX, tagged_um_per_px
-from oncoserve.tasks.tissue.tiles import DIRECTIONS, turned, turned_back
-from oncoserve.tasks.tissue.whole_picture import Segmentation, prepare
+from oncoserve.tasks.maps.resolution import tagged_um_per_px
+from oncoserve.tasks.maps.tiles import DIRECTIONS, turned, turned_back
 from testbed.servers import PROJECT
+from testbed.tissue_maps import (
+    ASSUMED_UM_PER_PX,
+    BACKGROUND,
+    EPITHELIUM,
+    MODEL_UM_PER_PX,
+    RULE,
+    blender_of,
+    prepare_tissue,
+)
 
 ANSWERS: Final = (1, 4, 8)
 SIDE: Final = 768
@@ -76,14 +83,14 @@ def pictures() -> Iterator[Picture]:
     """Name, pixels and micrometres per pixel: the H&E samples, the slide, and the windows of it that hold tissue."""
     for path in sorted(_SAMPLES.iterdir()):
         with Image.open(path) as sample:
-            um_per_px = tagged_um_per_px({"dpi": sample.info.get("dpi")}) or DEFAULT_UM_PER_PX
+            um_per_px = tagged_um_per_px({"dpi": sample.info.get("dpi")}) or ASSUMED_UM_PER_PX
             yield path.name, np.asarray(sample.convert("RGB")), um_per_px
     slide = slide_pixels()
     yield "slide", slide, UM_PER_PX
     for top in range(0, slide.shape[0] - SIDE + 1, _STEP[0]):
         for left in range(0, slide.shape[1] - SIDE + 1, _STEP[1]):
             window = slide[top : top + SIDE, left : left + SIDE]
-            if not prepare(window, UM_PER_PX).warnings:
+            if not prepare_tissue(window, UM_PER_PX).warnings:
                 yield f"slide at {left} {top}", window, UM_PER_PX
 
 
@@ -103,14 +110,13 @@ def remembering(session: onnxruntime.InferenceSession) -> Model:
 
 def labels_of(pixels: NDArray[np.uint8], um_per_px: float, ask: Model, answers: int) -> NDArray[np.uint8]:
     """(h, w) uint8 on the model grid, as the service labels with so many answers to a tile."""
-    prepared = prepare(pixels, um_per_px)
-    blender = prepared.blender(answers)
+    prepared = prepare_tissue(pixels, um_per_px)
+    blender = blender_of(prepared.grid, answers)
     for tile in prepared.tiles():
         for direction in range(answers):
-            probabilities = turned_back(ask(turned(tile.stains, direction)), direction)
+            probabilities = turned_back(ask(turned(tile.pixels, direction)), direction)
             blender.add(tile.top, tile.left, probabilities.transpose(2, 0, 1))
-    maps = Segmentation(prepared.shape, um_per_px, blender.finish(), prepared.regions)
-    return maps.labels(_THRESHOLD)
+    return prepared.maps(blender).labels(RULE, _THRESHOLD).painted()
 
 
 def changes_of(picture: Picture, ask: Model, answers: int) -> Changes:

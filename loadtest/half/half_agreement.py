@@ -20,8 +20,8 @@ from model_export.exporters import GPU_FILE
 from model_export.half.half_gate import compare, rounding_session
 from model_export.kept import brain_tumour
 from model_export.verify import open_session, run_one_by_one
-from oncoserve.tasks.tissue.whole_picture import prepare
 from testbed.servers import PROJECT
+from testbed.tissue_maps import prepare_tissue
 
 REPOSITORY: Final = PROJECT / "model_repository"
 SAMPLES: Final = PROJECT / "build/samples"
@@ -38,7 +38,11 @@ def tissue_tiles(folders: Sequence[Path]) -> Images:
     """Every tile of the H&E pictures that the service would send, (N, 512, 512, 3) uint8; the folders hold none."""
     del folders
     return np.stack(
-        [tile.stains for _, pixels, um_per_px in tissue_pictures() for tile in prepare(pixels, um_per_px).tiles()]
+        [
+            tile.pixels
+            for _, pixels, um_per_px in tissue_pictures()
+            for tile in prepare_tissue(pixels, um_per_px).tiles()
+        ]
     )
 
 

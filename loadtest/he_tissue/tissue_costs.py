@@ -18,9 +18,9 @@ from PIL import Image
 
 from loadtest.shared.process_family import peak_mib
 from loadtest.shared.slide_pictures import UM_PER_PX, quick_png, slide_pixels
-from oncoserve.tasks.tissue.whole_picture import prepare
 from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT, FrontendServer, TritonServer
+from testbed.tissue_maps import prepare_tissue
 
 PREDICT: Final = "/v1/models/he_tissue/predict"
 KINDS: Final = ("JPEG", "PNG")
@@ -60,7 +60,7 @@ def compare(triton: TritonServer, folder: Path, rounds: int) -> None:
             variant = pixels.copy()
             variant[0, 0] = turn % 256, turn // 256, 0  # another picture, so that no stored result answers
             answer = post(frontend, quick_png(variant), UM_PER_PX).json()
-            tiles = [tile.stains for tile in prepare(variant, UM_PER_PX).tiles()]
+            tiles = [tile.pixels for tile in prepare_tissue(variant, UM_PER_PX).tiles()]
             count = len(tiles)
             served.append(count / (answer["timings_ms"]["infer"] / 1e3))
             bare.append(_bare_rate(session, tiles))

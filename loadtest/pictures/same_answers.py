@@ -19,8 +19,6 @@ from loadtest.shared.slide_pictures import UM_PER_PX, slide_pixels
 from model_export.export_files import newest_version
 from oncoserve.pictures.decode import decode
 from oncoserve.pictures.resize import resize
-from oncoserve.tasks.tissue.labels import EPITHELIUM, LUMEN, label
-from oncoserve.tasks.tissue.whole_picture import prepare
 from testbed.encoded_pictures import encoded
 from testbed.picture_files.icc_profiles import (
     ADOBE_XY,
@@ -33,6 +31,7 @@ from testbed.picture_files.icc_profiles import (
 )
 from testbed.picture_files.raw_png import raw_png
 from testbed.servers import PROJECT
+from testbed.tissue_maps import EPITHELIUM, LUMEN, RULE, blender_of, prepare_tissue
 from training.figures.graph_answers import dice_of
 
 SAMPLES: Final = PROJECT / "build/samples"
@@ -147,10 +146,10 @@ def _segmenter() -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     session = _session("he_tissue")
 
     def segment(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        prepared = prepare(pixels, UM_PER_PX)
-        blender = prepared.blender()
+        prepared = prepare_tissue(pixels, UM_PER_PX)
+        blender = blender_of(prepared.grid)
         for place, tile in zip(prepared.positions, prepared.tiles(), strict=True):
-            blender.add(*place, session.run(["probabilities"], {"stains": tile.stains[np.newaxis]})[0][0])
-        return label(blender.finish(), prepared.regions, THRESHOLD)
+            blender.add(*place, session.run(["probabilities"], {"stains": tile.pixels[np.newaxis]})[0][0])
+        return prepared.maps(blender).labels(RULE, THRESHOLD).painted()
 
     return segment

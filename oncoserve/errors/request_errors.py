@@ -168,10 +168,10 @@ class AreaTooLarge(RequestError):
     status, code, title = 413, "area_too_large", "The picture covers too large an area"
     advice = "Cut it into parts, or check um_per_px."
 
-    def __init__(self, um_per_px: float, pixels: int, limit_pixels: int) -> None:
+    def __init__(self, um_per_px: float | None, pixels: int, limit_pixels: int) -> None:
+        at = "With its tiles" if um_per_px is None else f"At {um_per_px:.3g} micrometres per pixel"
         super().__init__(
-            f"At {um_per_px:.3g} micrometres per pixel the picture has {pixels} pixels of the model's resolution; "
-            f"the limit is {limit_pixels}."
+            f"{at} the picture has {pixels} pixels of the model's resolution; the limit is {limit_pixels}."
         )
 
 

@@ -168,7 +168,9 @@ class Predict:
         if stored is not None:
             return Entry(json.loads(stored), question.model, results, results.size(question.id))
         header = read_header(question.data, self._limits.max_image_pixels)
-        sized = _Sized(header, question.model.task.demand(header, question.parameters), len(question.data))
+        sized = _Sized(
+            header, question.model.task.demand(header, question.model, question.parameters), len(question.data)
+        )
         if sized.demand.requests > 1 or not work.share.take(sized.bytes):
             return sized
         return self._prepare(work, sized)

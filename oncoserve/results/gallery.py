@@ -201,6 +201,7 @@ class Gallery:
         Raises:
             CorrectionsNotAvailable, UnknownObjects, ResultNotFound, StorageUnavailable
         """
+        view = entry.model.task.settled(view, entry.model.card)
 
         def work() -> None:
             there = entry.objects(self.stored(entry), view)
@@ -263,11 +264,11 @@ class Entry:
 
     def reading_bytes(self, *, text: bool = False) -> int:
         """What work on its files takes in memory, at most; `text`: and to outline what is in them."""
-        return self.file_bytes + self.model.task.drawing_bytes(self.document, text=text)
+        return self.file_bytes + self.model.task.drawing_bytes(self.model, self.document, text=text)
 
     def drawing_bytes(self) -> int:
         """What it takes in memory to draw something over its picture, at most."""
-        work = self.model.task.drawing_bytes(self.document, text=False)
+        work = self.model.task.drawing_bytes(self.model, self.document, text=False)
         reading = self.document["provenance"].get("reading", {})  # there is none in results of older versions
         decoding = DEEP_BYTES_PER_PIXEL if reading.get("bits") == 16 else BYTES_PER_PIXEL  # noqa: PLR2004
         return self.file_bytes + max(decoding * self.pixels, work)

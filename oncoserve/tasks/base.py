@@ -88,14 +88,15 @@ class Layer:
 
     Attributes:
         kind: "classes": a channel per class, in which it competes with the others; the first class whose strength is
-            over the threshold, 255 times it, gives the colour. "heat": one channel; the strength gives colour and
-            opacity.
+            over the threshold, 255 times it, gives the colour. "strongest": the number of the strongest class, its
+            strength, and the number of the class where that is not over the threshold; 1 is the card's first class, 0
+            none. "heat": one channel; the strength gives colour and opacity.
         strengths: makes (h, w, 3) or, for "heat", (h, w) uint8 on a grid of its own that covers the ORIGINAL. Does CPU
             work; called from threads.
         legend: what the viewer needs to know of this model's card.
     """
 
-    kind: Literal["classes", "heat"]
+    kind: Literal["classes", "strongest", "heat"]
     strengths: Callable[[Stored], NDArray[np.uint8]]
     legend: Callable[[Card], dict[str, Any]]
 
@@ -231,7 +232,7 @@ class Task(Protocol):
     parts: ClassVar[frozenset[str]]
     """The card's parts that it reads, of those that only some tasks do."""
 
-    def limits(self, card: Card) -> Mapping[str, float]:
+    def limits(self, card: Card) -> Mapping[str, Any]:
         """What decides whether an answer names a class; empty where each does. Other limits make other results."""
         ...
 
@@ -243,7 +244,7 @@ class Task(Protocol):
         """Where card and configuration do not fit each other or this task: "expected ... got ..." each."""
         ...
 
-    def demand(self, header: Header, parameters: Any) -> Demand:  # noqa: ANN401 - its `parameters`
+    def demand(self, header: Header, model: ServedModel, parameters: Any) -> Demand:  # noqa: ANN401 - its `parameters`
         """What a picture will take, before it is decoded.
 
         Raises:
@@ -251,7 +252,7 @@ class Task(Protocol):
         """
         ...
 
-    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+    def drawing_bytes(self, model: ServedModel, document: Mapping[str, Any], *, text: bool) -> int:
         """What drawing a stored result takes at most beside its picture and its files, in memory."""
         ...
 
@@ -261,6 +262,10 @@ class Task(Protocol):
 
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """What can be drawn of this model's results."""
+        ...
+
+    def settled(self, view: Any, card: Card) -> Parameters:  # noqa: ANN401 - its `view`
+        """The view with what the card says where the caller says nothing: what is excluded in it is kept under this."""
         ...
 
     def review(self, stored: Stored, view: Any) -> dict[str, Any]:  # noqa: ANN401 - its `view`

@@ -147,6 +147,40 @@ class Delineation(_Part):
         return self.model_dump(include={"least_mask", "least_seen", "least_probability", "most_strangeness"})
 
 
+class Tiles(_Part):
+    """How a picture is cut into tiles of the tensor's size, in pixels at the model's resolution."""
+
+    overlap: Annotated[int, Field(ge=0)]
+    """Least overlap of neighbours, which are blended into each other there."""
+    margin: Annotated[int, Field(ge=0)] = 0
+    """How far tiles reach outside of a picture that is larger than one, where they see its mirror image."""
+
+
+class Segmentation(_Part):
+    """How the model's maps, a channel for each class, are made and read."""
+
+    kind: Literal["binary", "multiclass", "multilabel", "ranked"]
+    """`binary`: one channel. `multiclass`: the most probable channel names a pixel. `multilabel`: a pixel has each
+    class that passes, and areas overlap. `ranked`: it has the first that passes and is over every channel of none."""
+    channels: list[Name | None] = []
+    """By channel its class; null for background. Left out: the classes, in their order."""
+    rest: Name | None = None
+    """The class of what no channel takes; left out, that has none."""
+    threshold: Probability = 0.5
+    """Least probability of a class, where the caller gives none; with 0 the most probable one is always named."""
+    steps: list[Literal["glass", "stains"]] = []
+    """What is done to H&E pictures before: `glass` tells the slide's empty glass from tissue, `stains` makes eosin,
+    haematoxylin and optical density of the three colours."""
+    um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Micrometres per pixel that pictures are brought to, 1000 for a millimetre; null: they stay as they are."""
+    assumed_um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """What a picture is taken for that nobody says the resolution of; left out: the one above."""
+    um_per_px_range: tuple[float, float] | None = None
+    """Of the pictures that the model is for."""
+    tiles: Tiles | None = None
+    """Left out, the whole picture is resized to the tensor as `preprocessing` says."""
+
+
 class Precision(_Part):
     """One of the number formats that the model can run in, and what was measured of it."""
 
@@ -156,7 +190,7 @@ class Precision(_Part):
     performance: list[Figure]
 
 
-PARTS_OF_TASKS: Final = ("classification", "saliency", "localisation", "delineation", "resemblance")
+PARTS_OF_TASKS: Final = ("classification", "saliency", "localisation", "delineation", "resemblance", "segmentation")
 
 
 class Card(_Part):
@@ -180,6 +214,7 @@ class Card(_Part):
     localisation: Localisation | None = None
     delineation: Delineation | None = None
     resemblance: Resemblance | None = None
+    segmentation: Segmentation | None = None
     precisions: list[Precision] = []
     samples: Name | None = None
     """The model whose sample pictures the page offers, where these are not its own."""

@@ -34,12 +34,13 @@ from oncoserve.tasks.classification import (
     strangeness_mismatches,
     to_npy,
 )
-from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
-from oncoserve.tasks.marks import draw_cross, strokes
+from oncoserve.tasks.drawing.heat import draw_heat, heat_layer, stored_heat
+from oncoserve.tasks.drawing.marks import draw_cross, strokes
+from oncoserve.tasks.maps.labels import Labels
 from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.outline import Outline, cut
-from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.render import mask_image
 from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_seen
 
@@ -99,7 +100,8 @@ def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
         measurements=certain,
         beside=peak,
     )
-    return feature_collection(_labels(stored), place, {OUTLINED: kind}, export)
+    labels = Labels(_labels(stored)).for_objects((place.height, place.width))
+    return feature_collection(labels, place, {OUTLINED: kind}, export)
 
 
 def _labels(stored: Stored) -> NDArray[np.uint8]:

@@ -33,10 +33,10 @@ from oncoserve.tasks.classification import (
     in_words,
     to_npy,
 )
-from oncoserve.tasks.heat import draw_heat, heat_layer, stored_heat
-from oncoserve.tasks.marks import draw_cross, strokes
+from oncoserve.tasks.drawing.heat import draw_heat, heat_layer, stored_heat
+from oncoserve.tasks.drawing.marks import draw_cross, strokes
 from oncoserve.tasks.one_request import OneRequest
-from oncoserve.tasks.qupath import Classification, feature, members, object_uuid
+from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
 
 HEATMAP = "heatmap"
 BOXES = "boxes"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from oncoserve.pictures.decode import Header
-from oncoserve.tasks.base import Demand, Parameters, Rendering, Stored
+from oncoserve.tasks.base import Demand, Parameters, Rendering, ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.undetermined import reason
 
@@ -25,20 +25,25 @@ class OneRequest:
         del card
         return {}
 
-    def demand(self, header: Header, parameters: Parameters) -> Demand:
+    def demand(self, header: Header, model: ServedModel, parameters: Parameters) -> Demand:
         """One request, at the model's size."""
-        del header, parameters
+        del header, model, parameters
         return Demand()
 
-    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+    def drawing_bytes(self, model: ServedModel, document: Mapping[str, Any], *, text: bool) -> int:
         """Next to nothing."""
-        del document, text
+        del model, document, text
         return 0
 
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """All of them."""
         del card
         return self.all_renderings
+
+    def settled(self, view: Parameters, card: Card) -> Parameters:
+        """As it is."""
+        del card
+        return view
 
     def review(self, stored: Stored, view: Parameters) -> dict[str, Any]:
         """Nothing changes."""

@@ -1,8 +1,9 @@
-"""Which part of an H&E picture is lumen, epithelium or other tissue: a mask, areas and polygons."""
+"""Which class each pixel of a picture has: a mask, areas and polygons, for any threshold."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,10 @@ from PIL import Image
 from pydantic import Field
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
-from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
+from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Header, Picture, rgb_of
 from oncoserve.tasks.base import (
     Demand,
-    Layer,
     OverlayOptions,
     Parameters,
     Rendering,
@@ -24,43 +24,42 @@ from oncoserve.tasks.base import (
     TaskResult,
 )
 from oncoserve.tasks.card import Card
+from oncoserve.tasks.card import Segmentation as Part
+from oncoserve.tasks.maps.labels import Labels, Rule
+from oncoserve.tasks.maps.layers import layer_of
+from oncoserve.tasks.maps.objects import object_ids, without
+from oncoserve.tasks.maps.resolution import RESOLUTION_ASSUMED, choose_um_per_px, tagged_um_per_px
+from oncoserve.tasks.maps.stored_maps import MAPS_FILE, maps_of
+from oncoserve.tasks.maps.tiles import Blender, turned, turned_back
+from oncoserve.tasks.maps.whole_picture import Maps, Reading, prepare
 from oncoserve.tasks.plausibility import doubts
-from oncoserve.tasks.qupath import Classification, members, object_uuid
-from oncoserve.tasks.regions.geojson import Export, feature_collection
-from oncoserve.tasks.regions.grids import object_grid
+from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Export, Objects, feature_collection
+from oncoserve.tasks.regions.qupath import Classification, members, object_uuid
 from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
-from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE, GLASS, WHITE
-from oncoserve.tasks.tissue.labels import CLASS_VALUES, DEFAULT_THRESHOLD, View
-from oncoserve.tasks.tissue.objects import PolygonOptions, object_ids, without
-from oncoserve.tasks.tissue.resolution import (
-    RESOLUTION_ASSUMED,
-    UM_PER_PX_RANGE,
-    choose_um_per_px,
-    model_shape,
-    tagged_um_per_px,
-)
-from oncoserve.tasks.tissue.tiles import CLASSES, SIDE, Grid, turned, turned_back
-from oncoserve.tasks.tissue.whole_picture import Segmentation as Maps
-from oncoserve.tasks.tissue.whole_picture import prepare
+from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE
 
 PROBABILITIES = "probabilities"
-MAPS_FILE = "maps.npy"
 TTA_ANSWERS = 4  # the quarters of a turn; `python -m loadtest.turning` compares with all eight directions
-MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles
-# What a pixel of the model grid takes, bytes, measured: while stains are separated, and from then until the maps are
-# whole; while labels are drawn, and while they are outlined, when the model answers noise.
-PLANNING_BYTES, MAPS_BYTES, LABELS_BYTES, OUTLINES_BYTES = 8, 23, 20, 64
+MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles of he_tissue
+# What a pixel of the model grid takes, bytes, measured on three channels: while stains are separated, and from then
+# until the maps are whole; while labels are drawn, and while they are outlined, when the model answers noise.
+PLANNING_BYTES, MAPS_BYTES, CHANNEL_BYTES, LABELS_BYTES, OUTLINES_BYTES = 8, 5, 6, 20, 64
 ANALYSIS_BYTES = 64  # and a pixel of the picture that colours are analysed on
-
-TILE = TensorSpec("stains", np.dtype(np.uint8), (SIDE, SIDE, CLASSES))
-ANSWER = TensorSpec(PROBABILITIES, np.dtype(np.uint8), (CLASSES, SIDE, SIDE))
+RGB = 3
 
 
-class TissueParameters(Parameters):
+class View(Parameters):
+    """How probabilities become labels."""
+
+    threshold: float | None = Field(default=None, ge=0, le=1, description="Least probability of a class.")
+    """Left out, the card's."""
+
+
+class SegmentationParameters(Parameters):
     """What the caller knows about the picture."""
 
-    um_per_px: float | None = Field(default=None, ge=UM_PER_PX_RANGE[0], le=UM_PER_PX_RANGE[1])
-    """Micrometres per pixel of the ORIGINAL; left out, what the file says or 0.5."""
+    um_per_px: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False)
+    """Micrometres per pixel of the ORIGINAL; left out, what the file says or the card assumes."""
 
     tta: bool = False
     """Whether each tile is asked about in four directions and the answers are averaged; four times the inference."""
@@ -71,7 +70,7 @@ class TissueParameters(Parameters):
         return TTA_ANSWERS if self.tta else 1
 
 
-class TissueOverlayOptions(OverlayOptions, View):
+class SegmentationOverlayOptions(OverlayOptions, View):
     """How the overlay is drawn."""
 
 
@@ -79,71 +78,76 @@ class MaskOptions(RenderingOptions, View):
     """How the mask is drawn."""
 
 
-def draw_overlay(stored: Stored, options: TissueOverlayOptions) -> Image.Image:
+class PolygonOptions(RenderingOptions, View):
+    """How the regions are written."""
+
+    objects: Objects = Field(
+        default="auto",
+        description=f"QuPath's type of objects; auto: annotations up to {MOST_ANNOTATIONS}, detections above.",
+    )
+    """QuPath's type of objects."""
+
+    excluded: Literal["omit", "ignore"] = Field(
+        default="omit", description="Objects that a person excluded: left out, or written as class Ignore*."
+    )
+    """What becomes of objects that a person excluded."""
+
+
+def settled(threshold: float | None, card: Card) -> View:
+    """The view that is meant, in numbers: objects are excluded in it by these."""
+    return View(threshold=_part(card).threshold if threshold is None else threshold)
+
+
+def draw_overlay(stored: Stored, options: SegmentationOverlayOptions) -> Image.Image:
     """Lay the classes in the card's colours over the picture."""
-    maps, colours = _maps(stored), _colours(stored.card)
-    labels = _labels(stored, maps, options.threshold)
+    maps, colours = maps_of(stored), _colours(stored.card)
+    labels = _labels(stored, maps, options.threshold).painted()
     if options.base == "none":
         return layer_image(labels, maps.shape, colours, options.opacity)
     return overlay_image(labels, stored.picture().pixels, colours, options.opacity)
 
 
 def draw_mask(stored: Stored, options: MaskOptions) -> Image.Image:
-    """Palette picture of the ORIGINAL's size: 0 background, 1 lumen, 2 epithelium, 3 other tissue."""
-    maps = _maps(stored)
-    return mask_image(_labels(stored, maps, options.threshold), maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
+    """Palette picture of the ORIGINAL's size: 0 is background, the card's first class is 1."""
+    maps = maps_of(stored)
+    labels = _labels(stored, maps, options.threshold).painted()
+    return mask_image(labels, maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
 
 
 def write_polygons(stored: Stored, options: PolygonOptions) -> Iterator[str]:
     """GeoJSON as QuPath reads it, in pixels of the ORIGINAL."""
-    maps, view = _maps(stored), View(threshold=options.threshold)
-    classes = {CLASS_VALUES[each.name]: Classification.of(each) for each in stored.card.classes}
+    maps, view, rule = maps_of(stored), settled(options.threshold, stored.card), Rule.of(stored.card)
+    classes = {rule.numbers[each.name]: Classification.of(each) for each in stored.card.classes}
     assumed = any(each["code"] == RESOLUTION_ASSUMED for each in stored.document["warnings"])
+    drawn_with = options.model_copy(update=view.model_dump())
     export = Export(
         options.objects,
         stored.excluded(view),
         options.excluded == "ignore",
         None if assumed else maps.um_per_px,
-        members(stored, options, um_per_px=maps.um_per_px),
+        members(stored, drawn_with, um_per_px=maps.um_per_px),
         partial(object_uuid, stored.document["id"], view.model_dump_json()),
     )
-    return feature_collection(maps.labels(options.threshold), options.place(stored.document["image"]), classes, export)
+    labels = maps.labels(rule, view.threshold or 0).for_objects(maps.shape)
+    return feature_collection(labels, options.place(stored.document["image"]), classes, export)
 
 
 def _objects(stored: Stored, options: View) -> set[str]:
-    maps = _maps(stored)
-    return object_ids(object_grid(maps.labels(options.threshold), maps.shape))
-
-
-def _strengths(stored: Stored) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8 on the model grid, a channel a class, so that the first over a threshold is what `label` says."""
-    maps = _maps(stored)
-    strengths = np.where(maps.probabilities > maps.probabilities[..., 2:], maps.probabilities, np.uint8(0))
-    strengths[..., 2] = np.where(maps.regions == WHITE, np.uint8(0), np.uint8(255))
-    strengths[maps.regions == GLASS] = 0
-    return strengths
-
-
-def _legend(card: Card) -> dict[str, Any]:
-    classes = [{"name": each.name, "title": each.title, "colour": each.colour} for each in card.classes]
-    return {"classes": classes, "threshold": DEFAULT_THRESHOLD}
+    maps, rule = maps_of(stored), Rule.of(stored.card)
+    view = settled(options.threshold, stored.card)
+    return object_ids(maps.labels(rule, view.threshold or 0).for_objects(maps.shape), rule.numbers)
 
 
 class Segmentation:
-    """The task `segmentation`: tiles of `stains` uint8 in, `probabilities` uint8 out, put together to a whole."""
+    """The task `segmentation`: (H, W, 3) uint8 in, `probabilities` (channels, H, W) uint8 out, 255 for certain."""
 
     kind: ClassVar[str] = "segmentation"
-    parameters: ClassVar[type[Parameters]] = TissueParameters
+    parameters: ClassVar[type[Parameters]] = SegmentationParameters
     view: ClassVar[type[Parameters]] = View
-    parts: ClassVar[frozenset[str]] = frozenset()
+    parts: ClassVar[frozenset[str]] = frozenset({"segmentation"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(
-            "overlay.png",
-            "image/png",
-            "The picture under its classes",
-            TissueOverlayOptions,
-            draw_overlay,
-            layer=Layer("classes", _strengths, _legend),
+            "overlay.png", "image/png", "The picture under its classes", SegmentationOverlayOptions, draw_overlay
         ),
         Rendering("mask.png", "image/png", "One class per pixel, as a palette picture", MaskOptions, draw_mask),
         Rendering(
@@ -156,10 +160,9 @@ class Segmentation:
         ),
     )
 
-    def limits(self, card: Card) -> Mapping[str, float]:
-        """None."""
-        del card
-        return {}
+    def limits(self, card: Card) -> Mapping[str, Any]:
+        """How maps are made and read, which the document hangs on."""
+        return _part(card).model_dump(mode="json")
 
     def outputs(self, card: Card) -> frozenset[str]:
         """The only one."""
@@ -168,48 +171,64 @@ class Segmentation:
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
-        found = []
+        try:
+            channels = len(Rule.of(card).channels)
+        except ValueError as error:
+            return [str(error)]
+        found = _contradictions(card)
         if configuration.max_batch_size < 1:
             found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
-        for expected, got in ((TILE, configuration.inputs), (ANSWER, configuration.outputs)):
-            if got != (expected,):
-                found.append(f"expected {expected}, got {', '.join(map(str, got)) or 'none'}")
-        names = [each.name for each in card.classes]
-        if names != list(CLASS_VALUES):
-            found.append(f"card.json: expected classes {list(CLASS_VALUES)}, got {names}")
+        (tile, *more), answer = configuration.inputs or (None,), configuration.output(PROBABILITIES)
+        if tile is None or more or tile.dtype != np.uint8 or len(tile.dims) != RGB or tile.dims[-1] != RGB:
+            words = ", ".join(map(str, configuration.inputs)) or "none"
+            return [*found, f"expected one input uint8 [H, W, 3], got {words}"]
+        if min(tile.dims) < 1:
+            found.append(f"expected an input of one size, got {tile}")
+        if answer is None or answer.dtype != np.uint8 or answer.dims != (channels, *tile.dims[:2]):
+            words = ", ".join(map(str, configuration.outputs)) or "none"
+            found.append(f"expected {PROBABILITIES} uint8 {[channels, *tile.dims[:2]]}, got {words}")
+        tiles = _part(card).tiles
+        if tiles and max(tiles.overlap, tiles.margin) >= min(tile.dims[:2]):
+            found.append(f"card.json: expected overlap and margin below the tile's {list(tile.dims[:2])}, got {tiles}")
         return found
 
-    def demand(self, header: Header, parameters: TissueParameters) -> Demand:
+    def demand(self, header: Header, model: ServedModel, parameters: SegmentationParameters) -> Demand:
         """All tiles of the grid: which of them hold tissue is known later."""
-        um_per_px, _ = choose_um_per_px(parameters.um_per_px, tagged_um_per_px({"dpi": header.dpi}))
-        shape = _model_shape(header.height, header.width, um_per_px)
-        pixels, grid = shape[0] * shape[1], Grid.over(shape)
-        analysed = min(pixels, ANALYSIS_SIDE**2)
+        reading, channels = reading_of(model), len(Rule.of(model.card).channels)
+        um_per_px, _ = choose_um_per_px(reading.part, parameters.um_per_px, tagged_um_per_px({"dpi": header.dpi}))
+        shape = _grid_shape(reading, header.height, header.width, um_per_px)
+        pixels, grid = shape[0] * shape[1], reading.grid(shape)
+        analysed = min(pixels, ANALYSIS_SIDE**2) if reading.part.steps else 0
         return Demand(
             len(grid.tops) * len(grid.lefts) * parameters.answers,
             PLANNING_BYTES * pixels + ANALYSIS_BYTES * analysed,
-            MAPS_BYTES * pixels,
+            (MAPS_BYTES + CHANNEL_BYTES * channels) * pixels,
         )
 
-    def drawing_bytes(self, document: Mapping[str, Any], *, text: bool) -> int:
+    def drawing_bytes(self, model: ServedModel, document: Mapping[str, Any], *, text: bool) -> int:
         """Of the labels, which follow from the maps."""
-        image = document["image"]
-        rows, columns = model_shape((image["height"], image["width"]), document["um_per_px"])
+        image, um_per_px = document["image"], document["um_per_px"]
+        rows, columns = reading_of(model).grid_shape((image["height"], image["width"]), um_per_px)
         return rows * columns * (OUTLINES_BYTES if text else LABELS_BYTES)
 
-    def plan(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> "SegmentationPlan":
-        """Find tissue and stains in the whole picture."""
+    def plan(self, picture: Picture, model: ServedModel, parameters: SegmentationParameters) -> "SegmentationPlan":
+        """Bring the whole picture to the model's resolution."""
         return SegmentationPlan(picture, model, parameters)
 
     def renderings(self, card: Card) -> tuple[Rendering, ...]:
         """All of them."""
-        del card
-        return self.all_renderings
+        overlay, *others = self.all_renderings
+        return (replace(overlay, layer=layer_of(card)), *others)
+
+    def settled(self, view: View, card: Card) -> View:
+        """With the card's threshold, where none was given."""
+        return settled(view.threshold, card)
 
     def review(self, stored: Stored, view: View) -> dict[str, Any]:
         """The areas at another threshold, and without the objects that are excluded there."""
-        maps, excluded = _maps(stored), stored.excluded(view)
-        fields = _fields(maps, _labels(stored, maps, view.threshold), view.threshold)
+        maps, view = maps_of(stored), settled(view.threshold, stored.card)
+        excluded = stored.excluded(view)
+        fields = _fields(stored.card, maps, _labels(stored, maps, view.threshold), view.threshold or 0)
         return {**fields, "excluded": sorted(excluded)} if excluded else fields
 
     def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,29 +237,31 @@ class Segmentation:
 
 
 class SegmentationPlan:
-    """One picture, a request per tile that holds tissue, or one per direction of the tile."""
+    """One picture, a request per tile that is wanted, or one per direction of the tile."""
 
     outputs: Sequence[str] = (PROBABILITIES,)
 
-    def __init__(self, picture: Picture, model: ServedModel, parameters: TissueParameters) -> None:
+    def __init__(self, picture: Picture, model: ServedModel, parameters: SegmentationParameters) -> None:
+        reading, self._rule = reading_of(model), Rule.of(model.card)
         tagged = tagged_um_per_px({"dpi": picture.dpi})
-        um_per_px, self._warnings = choose_um_per_px(parameters.um_per_px, tagged)
-        _model_shape(picture.height, picture.width, um_per_px)
+        um_per_px, self._warnings = choose_um_per_px(reading.part, parameters.um_per_px, tagged)
+        _grid_shape(reading, picture.height, picture.width, um_per_px)
         found = doubts(picture, model.card.pictures)
         self._warnings += found
-        self._prepared = prepare(picture.pixels, um_per_px)
+        self._prepared = prepare(picture.pixels, um_per_px, reading)
         if found:
-            self._prepared = self._prepared.without_tissue()
+            self._prepared = self._prepared.without_answer()
         self._answers = parameters.answers
-        self._blender = self._prepared.blender(self._answers)
+        self._blender = Blender(self._prepared.grid, len(self._rule.channels), self._answers)
         self._model = model
         self.count = len(self._prepared.positions) * self._answers
 
     def requests(self) -> Iterator[Tensors]:
-        """The tiles, each a batch of one: (1, 512, 512, 3) uint8."""
+        """The tiles, each a batch of one: (1, H, W, 3) uint8."""
+        name = self._model.configuration.inputs[0].name
         for tile in self._prepared.tiles():
             for direction in range(self._answers):
-                yield {TILE.name: turned(tile.stains, direction)[np.newaxis]}
+                yield {name: turned(tile.pixels, direction)[np.newaxis]}
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Blend one tile's answer in.
@@ -249,51 +270,79 @@ class SegmentationPlan:
             InferenceFailed: a shape other than configured.
         """
         probabilities: NDArray[np.uint8] = answer[PROBABILITIES]
-        if probabilities.shape != (1, *ANSWER.dims):
+        if probabilities.shape != (1, len(self._rule.channels), *self._prepared.grid.side):
             raise InferenceFailed(self._model.name)
         tile, direction = divmod(index, self._answers)
         upright = turned_back(probabilities[0].transpose(1, 2, 0), direction).transpose(2, 0, 1)
         self._blender.add(*self._prepared.positions[tile], upright)
 
     def result(self) -> TaskResult:
-        """Areas at the default threshold, and the maps that everything else is made from."""
-        prepared = self._prepared
-        maps = Maps(prepared.shape, prepared.um_per_px, self._blender.finish(), prepared.regions)
-        fields = _fields(maps, maps.labels(DEFAULT_THRESHOLD), DEFAULT_THRESHOLD)
+        """Areas at the card's threshold, and the maps that everything else is made from."""
+        prepared, threshold = self._prepared, self._rule.threshold
+        maps = prepared.maps(self._blender)
+        fields = _fields(self._model.card, maps, maps.labels(self._rule, threshold), threshold)
         document = {"um_per_px": prepared.um_per_px, **fields}
         return TaskResult(document, {MAPS_FILE: maps.to_npy()}, (*self._warnings, *prepared.warnings))
 
 
-def _model_shape(height: int, width: int, um_per_px: float) -> tuple[int, int]:
+def reading_of(model: ServedModel) -> Reading:
+    """How the model sees pictures."""
+    height, width, _ = model.configuration.inputs[0].dims
+    return Reading(_part(model.card), model.card.preprocessing, (height, width))
+
+
+def _part(card: Card) -> Part:
+    assert card.segmentation is not None  # noqa: S101 - else the model would not be ready
+    return card.segmentation
+
+
+def _contradictions(card: Card) -> list[str]:
+    """Where the card contradicts itself."""
+    part, found = _part(card), []
+    if "stains" in part.steps and "glass" not in part.steps:
+        found.append("card.json: expected the step glass beside stains, got stains alone")
+    if part.steps and part.um_per_px is None:
+        found.append("card.json: expected um_per_px for the steps of H&E, got none")
+    if part.um_per_px is not None and part.tiles is None:
+        found.append("card.json: expected tiles where um_per_px is fixed, got none: the whole picture is resized")
+    if part.tiles is None and card.preprocessing.fit == "crop":
+        found.append("card.json: expected fit stretch or letterbox, got crop: what is cut off would have no class")
+    return found
+
+
+def _grid_shape(reading: Reading, height: int, width: int, um_per_px: float | None) -> tuple[int, int]:
     """Rows and columns of the model grid.
 
     Raises:
         AreaTooLarge
     """
-    rows, columns = model_shape((height, width), um_per_px)
+    rows, columns = reading.grid_shape((height, width), um_per_px)
     # A tile costs the same however little of it is picture: a strip one pixel high could ask for 98,000 of them.
-    pixels = max(rows, SIDE) * max(columns, SIDE)
+    pixels = max(rows, reading.side[0]) * max(columns, reading.side[1])
     if pixels > MAX_MODEL_PIXELS:
         raise AreaTooLarge(um_per_px, pixels, MAX_MODEL_PIXELS)
     return rows, columns
 
 
-def _labels(stored: Stored, maps: Maps, threshold: float) -> NDArray[np.uint8]:
+def _labels(stored: Stored, maps: Maps, threshold: float | None) -> Labels:
     """The labels at a threshold, without the objects that are excluded there."""
-    labels, excluded = maps.labels(threshold), stored.excluded(View(threshold=threshold))
-    return without(object_grid(labels, maps.shape), excluded) if excluded else labels
+    view, rule = settled(threshold, stored.card), Rule.of(stored.card)
+    labels, excluded = maps.labels(rule, view.threshold or 0), stored.excluded(view)
+    return without(labels.for_objects(maps.shape), rule.numbers, excluded) if excluded else labels
 
 
-def _fields(maps: Maps, labels: NDArray[np.uint8], threshold: float) -> dict[str, Any]:
-    found = maps.areas(labels).items()
-    areas = {name: {"mm2": round(each.mm2, 6), "fraction": round(each.fraction, 6)} for name, each in found}
+def _fields(card: Card, maps: Maps, labels: Labels, threshold: float) -> dict[str, Any]:
+    found = maps.areas(labels, Rule.of(card)).items()
+    areas = {
+        name: {
+            "px": each.px,
+            "mm2": None if each.mm2 is None else round(each.mm2, 6),
+            "fraction": round(each.fraction, 6),
+        }
+        for name, each in found
+    }
     return {"threshold": threshold, "areas": areas}
 
 
-def _maps(stored: Stored) -> Maps:
-    image = stored.document["image"]
-    return Maps.from_npy(stored.files[MAPS_FILE], (image["height"], image["width"]), stored.document["um_per_px"])
-
-
 def _colours(card: Card) -> dict[int, tuple[int, int, int]]:
-    return {CLASS_VALUES[each.name]: rgb_of(each.colour) for each in card.classes}
+    return {number: rgb_of(each.colour) for number, each in enumerate(card.classes, 1)}

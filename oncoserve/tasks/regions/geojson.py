@@ -3,24 +3,36 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oncoserve.pictures.orientation import Frame
-from oncoserve.tasks.qupath import IGNORED, Classification, ObjectType, feature
 from oncoserve.tasks.regions import measures
-from oncoserve.tasks.regions.components import components
-from oncoserve.tasks.regions.grids import edges, object_grid, object_id
+from oncoserve.tasks.regions.components import Mask, components
+from oncoserve.tasks.regions.grids import edges, object_id
 from oncoserve.tasks.regions.measures import Closed
 from oncoserve.tasks.regions.outlines import Ring, polygons
+from oncoserve.tasks.regions.qupath import IGNORED, Classification, ObjectType, feature
 
 MOST_ANNOTATIONS: Final = 1000
 """With more regions QuPath gets detections. Its guide knows "no more than a few hundred" annotations, and detections in
 hundreds of thousands: https://qupath.readthedocs.io/en/stable/docs/concepts/objects.html"""
 
 Objects = Literal["auto", "annotations", "detections"]
+
+
+class Classes(Protocol):
+    """Which classes each pixel of a grid of (h, w) has."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w)."""
+        ...
+
+    def mask(self, value: int) -> Mask:
+        """(h, w) where that class is."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,21 +61,19 @@ class Export:
 
 
 def feature_collection(
-    labels: NDArray[np.uint8], frame: Frame, classes: Mapping[int, Classification], export: Export
+    labels: Classes, frame: Frame, classes: Mapping[int, Classification], export: Export
 ) -> Iterator[str]:
-    """Write the regions of each label as JSON text, a region at a time.
+    """Write the regions of each class as JSON text, a region at a time.
 
     Corners lie on pixel edges of the ORIGINAL, (0, 0) being the upper left corner of the frame. A polygon's area is
     exactly the number of pixels that its region has in the mask.
 
     Args:
-        labels: (h, w) uint8 on the model grid, upright.
+        labels: on the grid that objects are found on, upright.
         frame: from the ORIGINAL, upright, to where the regions are wanted.
         classes: by label, those that are wanted.
         export: how they are written.
     """
-    shape = frame.height, frame.width
-    labels = object_grid(labels, shape)
     place = placing(frame, labels.shape)
     kind = _kind(labels, classes, export)
     encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: there may be a hundred thousand regions
@@ -72,7 +82,9 @@ def feature_collection(
     yield f'{head[:-1]}, "features":['
     separator = "\n"
     for value, classification in classes.items():
-        for index, polygon in enumerate(polygons(labels == value)):  # in the order of `components`, which ids count in
+        for index, polygon in enumerate(
+            polygons(labels.mask(value))
+        ):  # in the order of `components`, which ids count in
             name = object_id(classification.key, index)
             if name in export.excluded and not export.keep_excluded:
                 continue
@@ -100,10 +112,10 @@ def placing(frame: Frame, grid: tuple[int, ...]) -> Callable[[Ring], Closed]:
     return place
 
 
-def _kind(labels: NDArray[np.uint8], classes: Mapping[int, Classification], export: Export) -> ObjectType:
+def _kind(labels: Classes, classes: Mapping[int, Classification], export: Export) -> ObjectType:
     if export.objects != "auto":
         return "annotation" if export.objects == "annotations" else "detection"
-    count = sum(components(labels == value).count for value in classes)
+    count = sum(components(labels.mask(value)).count for value in classes)
     written = count if export.keep_excluded else count - len(export.excluded)
     return "annotation" if written <= MOST_ANNOTATIONS else "detection"
 

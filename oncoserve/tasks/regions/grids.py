@@ -1,5 +1,7 @@
 """Grids of labels and the ORIGINAL's pixels: which pixel of the one lies where in the other."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,11 +9,11 @@ Edges = NDArray[np.int64]
 """Along an axis, where in the ORIGINAL each edge between the pixels of a grid lies, from the first edge to the last."""
 
 
-def at_original(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Labels on the ORIGINAL grid of `shape`: each pixel takes the label that its centre lies in; (H, W) uint8."""
-    rows, columns = nearest(labels.shape[0], shape[0]), nearest(labels.shape[1], shape[1])
-    if labels.shape == shape:
+def at_original(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Labels on the ORIGINAL grid of `shape`: each pixel takes the label that its centre lies in; (H, W, ...)."""
+    if labels.shape[:2] == shape:
         return labels
+    rows, columns = nearest(labels.shape[0], shape[0]), nearest(labels.shape[1], shape[1])
     return np.take(labels[:, columns], rows, axis=0)
 
 
@@ -25,11 +27,11 @@ def edges(source: int, target: int) -> Edges:
     return np.searchsorted(nearest(source, target), np.arange(source + 1))
 
 
-def object_grid(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+def object_grid(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """The labels on the grid that objects are found on: the model's, or the ORIGINAL's where that is coarser.
 
     Args:
-        labels: (h, w) uint8 on the model grid.
+        labels: (h, w, ...) on the model grid.
         shape: (H, W) of the ORIGINAL.
     """
     coarser = shape[0] < labels.shape[0] or shape[1] < labels.shape[1]

@@ -13,9 +13,9 @@ import tritonclient.grpc
 from PIL import Image
 
 from frontend.http.shapes import SegmentationResult
-from oncoserve.tasks.tissue.whole_picture import Segmentation, prepare
 from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT
+from testbed.tissue_maps import RULE, blender_of, prepare_tissue
 
 PREDICT = "/v1/models/he_tissue/predict"
 SAMPLES = PROJECT / "build/samples/he_tissue"
@@ -76,13 +76,16 @@ def test_tta_keeps_labels_when_a_picture_is_turned(http):
 
 def test_http_gives_what_bare_onnx_runtime_gives(http, model_repository):
     pixels = np.asarray(Image.open(HISTO).convert("RGB"))
-    prepared, session = prepare(pixels, 1.0), onnxruntime.InferenceSession(model_repository / "he_tissue/1/model.onnx")
-    blender = prepared.blender()
+    prepared, session = (
+        prepare_tissue(pixels, 1.0),
+        onnxruntime.InferenceSession(model_repository / "he_tissue/1/model.onnx"),
+    )
+    blender = blender_of(prepared.grid)
     for tile in prepared.tiles():
-        (probabilities,) = session.run(None, {"stains": tile.stains[np.newaxis]})
+        (probabilities,) = session.run(None, {"stains": tile.pixels[np.newaxis]})
         blender.add(tile.top, tile.left, probabilities[0])
-    maps = Segmentation(prepared.shape, 1.0, blender.finish(), prepared.regions)
-    areas = maps.areas(maps.labels(0.5))
+    maps = prepared.maps(blender)
+    areas = maps.areas(maps.labels(RULE, 0.5), RULE)
     result = predict(http, HISTO.read_bytes(), um_per_px=1.0)
     for name, area in areas.items():
         assert result["areas"][name]["fraction"] == pytest.approx(area.fraction, abs=0.002)

@@ -15,8 +15,9 @@ from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.segmentation import ANSWER, TissueParameters
+from oncoserve.tasks.segmentation import SegmentationParameters
 from testbed.encoded_pictures import encoded
+from testbed.tissue_maps import ANSWER
 from tests.unit.oncoserve.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3
@@ -81,7 +82,7 @@ def data():
 async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
     backend = Tiles()
     timings = Timings()
-    answer = await Asker(backend, tmp_path, threads).predict(ONE, data, TissueParameters(um_per_px=2.0), timings)
+    answer = await Asker(backend, tmp_path, threads).predict(ONE, data, SegmentationParameters(um_per_px=2.0), timings)
     document = answer.entry.document
     assert backend.asked > 2 * IN_FLIGHT
     assert backend.most == IN_FLIGHT
@@ -94,7 +95,7 @@ async def test_left_out_the_bound_fills_the_batches_of_the_model(tmp_path, threa
     backend = Tiles(fail_at=10**6)  # no answer comes
     asker = Asker(backend, tmp_path, threads, at_once=None)
     asking = asyncio.create_task(
-        asker.predict(model(max_batch_size=batch), data, TissueParameters(um_per_px=2.0), Timings())
+        asker.predict(model(max_batch_size=batch), data, SegmentationParameters(um_per_px=2.0), Timings())
     )
     async with asyncio.timeout(60):
         while backend.now < together:
@@ -111,7 +112,7 @@ async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, dat
     busy = Asker(backend, tmp_path, threads)
     async with asyncio.timeout(60):
         with pytest.raises(DeadlineExceeded):
-            await busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings())
+            await busy.predict(ONE, data, SegmentationParameters(um_per_px=2.0), Timings())
     assert backend.now == 0
     assert backend.cancelled == IN_FLIGHT - 1
     assert not list(tmp_path.rglob("*.zip"))
@@ -121,12 +122,12 @@ async def test_one_error_ends_the_rest_and_leaves_nothing(tmp_path, threads, dat
 async def test_a_caller_that_goes_away_frees_its_place(tmp_path, threads, data):
     backend = Tiles(fail_at=10**6)  # no answer comes
     busy = Asker(backend, tmp_path, threads)
-    asking = asyncio.create_task(busy.predict(ONE, data, TissueParameters(um_per_px=2.0), Timings()))
+    asking = asyncio.create_task(busy.predict(ONE, data, SegmentationParameters(um_per_px=2.0), Timings()))
     async with asyncio.timeout(60):
         while backend.now < IN_FLIGHT:
             await asyncio.sleep(0.01)
     with pytest.raises(TooBusy, match="1 large pictures under way"):
-        await busy.predict(ONE, data, TissueParameters(um_per_px=1.9), Timings())
+        await busy.predict(ONE, data, SegmentationParameters(um_per_px=1.9), Timings())
     busy.admission.check(ONE)  # small ones flow beside it
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -12,13 +12,11 @@ from oncoserve.pictures.decode import Picture, read_header
 from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.segmentation import (
-    ANSWER,
-    TILE,
     MaskOptions,
     PolygonOptions,
     Segmentation,
-    TissueOverlayOptions,
-    TissueParameters,
+    SegmentationOverlayOptions,
+    SegmentationParameters,
     View,
     draw_mask,
     draw_overlay,
@@ -27,6 +25,7 @@ from oncoserve.tasks.segmentation import (
 from oncoserve.tasks.tissue.glass import TISSUE
 from testbed.encoded_pictures import encoded
 from testbed.fakes import card
+from testbed.tissue_maps import ANSWER, PART, TILE
 
 TASK = Segmentation()
 PROVENANCE = {"model": "tissue"}
@@ -38,7 +37,9 @@ def tissue_card():
         {"name": name, "title": name.title(), "colour": colour, "description": ""}
         for name, colour in zip(names, ["#ff0000", "#00ff00", "#0000ff"], strict=True)
     ]
-    return Card.model_validate(card("tissue").model_dump() | {"task": "segmentation", "classes": classes})
+    return Card.model_validate(
+        card("tissue").model_dump() | {"task": "segmentation", "classes": classes, "segmentation": PART}
+    )
 
 
 def model(**changes):
@@ -63,7 +64,7 @@ def answer(tile, lumen=0, epithelium=0, background=0):
 
 
 def run(picture, um_per_px=2.0, **levels):
-    plan = TASK.plan(picture, model(), TissueParameters(um_per_px=um_per_px))
+    plan = TASK.plan(picture, model(), SegmentationParameters(um_per_px=um_per_px))
     tiles = list(plan.requests())
     assert len(tiles) == plan.count
     for index in reversed(range(plan.count)):  # answers may come in any order
@@ -80,7 +81,7 @@ def stored(found, picture):
 
 
 def test_requests_are_tiles_of_the_configured_shape():
-    plan = TASK.plan(stained(), model(), TissueParameters(um_per_px=2.0))
+    plan = TASK.plan(stained(), model(), SegmentationParameters(um_per_px=2.0))
     tiles = list(plan.requests())
     assert plan.count == len(tiles) > 1
     for tile in tiles:
@@ -90,9 +91,13 @@ def test_requests_are_tiles_of_the_configured_shape():
 
 
 def test_with_tta_four_directions_of_each_tile_are_asked_for_and_averaged():
-    picture, plain, averaged = stained(), TissueParameters(um_per_px=2.0), TissueParameters(um_per_px=2.0, tta=True)
+    picture, plain, averaged = (
+        stained(),
+        SegmentationParameters(um_per_px=2.0),
+        SegmentationParameters(um_per_px=2.0, tta=True),
+    )
     header = read_header(encoded(picture.image()), 10**8)
-    once, often = TASK.demand(header, plain), TASK.demand(header, averaged)
+    once, often = TASK.demand(header, model(), plain), TASK.demand(header, model(), averaged)
     assert (often.requests, often.bytes, often.planning_bytes) == (4 * once.requests, once.bytes, once.planning_bytes)
     plan = TASK.plan(picture, model(), averaged)
     requests = list(plan.requests())
@@ -132,16 +137,16 @@ def test_resolution_is_the_callers_the_files_or_assumed(given, tagged, expected)
 
 def test_a_white_picture_is_a_result_without_areas():
     picture = Picture(Image.new("RGB", (300, 300), "white"), "PNG")
-    plan = TASK.plan(picture, model(), TissueParameters(um_per_px=1.0))
+    plan = TASK.plan(picture, model(), SegmentationParameters(um_per_px=1.0))
     assert (plan.count, list(plan.requests())) == (0, [])
     found = plan.result()
-    assert all(area == {"mm2": 0.0, "fraction": 0.0} for area in found.document["areas"].values())
+    assert all(area == {"px": 0, "mm2": 0.0, "fraction": 0.0} for area in found.document["areas"].values())
     assert {"blank_picture", "no_tissue"} <= {each.code for each in found.warnings}
 
 
 def test_a_picture_that_is_too_small_is_not_asked_about():
     picture = stained(6, 300)
-    plan = TASK.plan(picture, model(), TissueParameters(um_per_px=1.0))
+    plan = TASK.plan(picture, model(), SegmentationParameters(um_per_px=1.0))
     assert (plan.count, list(plan.requests())) == (0, [])
     found = plan.result()
     assert all(area["mm2"] == 0 for area in found.document["areas"].values())
@@ -171,11 +176,11 @@ def test_mask_is_a_palette_of_the_original_size():
 def test_overlay_opacity_and_layer():
     picture = stained()
     here = stored(run(picture, epithelium=200), picture)
-    clear = np.asarray(draw_overlay(here, TissueOverlayOptions(opacity=0)))
+    clear = np.asarray(draw_overlay(here, SegmentationOverlayOptions(opacity=0)))
     assert np.array_equal(clear, picture.pixels)
-    full = np.asarray(draw_overlay(here, TissueOverlayOptions(opacity=1)))
+    full = np.asarray(draw_overlay(here, SegmentationOverlayOptions(opacity=1)))
     assert tuple(full[300, 200]) == (0, 255, 0)
-    layer = draw_overlay(here, TissueOverlayOptions(opacity=1, base="none"))
+    layer = draw_overlay(here, SegmentationOverlayOptions(opacity=1, base="none"))
     assert layer.mode == "RGBA"
     assert layer.getpixel((800, 300))[3] == 0
 
@@ -203,18 +208,18 @@ def test_polygons_at_a_resolution_that_was_assumed_have_no_areas_in_micrometres(
 def test_an_area_beyond_the_limit_is_refused_before_any_work():
     huge = Picture(Image.new("RGB", (4000, 4000), (200, 200, 200)), "PNG")
     with pytest.raises(AreaTooLarge, match=r"At 4 micrometres per pixel the picture has 64000000 .* limit is 25000000"):
-        TASK.plan(huge, model(), TissueParameters(um_per_px=4.0))
+        TASK.plan(huge, model(), SegmentationParameters(um_per_px=4.0))
 
 
 @pytest.mark.parametrize("shape", [(1, 100_000_000), (100_000_000, 1)])
 def test_a_thin_strip_counts_as_the_tiles_that_it_asks_for(shape):
     strip = Picture(Image.new("L", shape), "PNG")  # nobody looks at its pixels
     with pytest.raises(AreaTooLarge, match=r"12800000000 pixels .* limit is 25000000"):
-        TASK.plan(strip, model(), TissueParameters(um_per_px=0.5))
+        TASK.plan(strip, model(), SegmentationParameters(um_per_px=0.5))
 
 
 def test_an_answer_of_another_shape_is_refused():
-    plan = TASK.plan(stained(), model(), TissueParameters(um_per_px=2.0))
+    plan = TASK.plan(stained(), model(), SegmentationParameters(um_per_px=2.0))
     with pytest.raises(InferenceFailed):
         plan.accept(0, {"probabilities": np.zeros((1, 3, 256, 256), np.uint8)})
 
@@ -222,7 +227,7 @@ def test_an_answer_of_another_shape_is_refused():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"inputs": ()}, r"expected stains uint8 \[512, 512, 3\], got none"),
+        ({"inputs": ()}, r"expected one input uint8 \[H, W, 3\], got none"),
         ({"outputs": (TILE,)}, r"expected probabilities uint8 \[3, 512, 512\], got stains"),
         ({"max_batch_size": 0}, "max_batch_size of at least 1, got 0"),
     ],
@@ -231,7 +236,7 @@ def test_mismatches(changes, reason):
     found = TASK.mismatches(tissue_card(), model(**changes).configuration)
     assert re.search(reason, "; ".join(found))
     assert TASK.mismatches(tissue_card(), model().configuration) == []
-    assert "expected classes" in TASK.mismatches(card("tissue"), model().configuration)[0]
+    assert "expected segmentation, got none" in TASK.mismatches(card("tissue"), model().configuration)[0]
 
 
 def test_options_of_other_tasks_do_not_apply():

@@ -6,10 +6,11 @@ import pytest
 import shapely
 
 from oncoserve.pictures.orientation import Frame
-from oncoserve.tasks.qupath import Classification
+from oncoserve.tasks.maps.labels import Labels
 from oncoserve.tasks.regions.geojson import Export, feature_collection
 from oncoserve.tasks.regions.grids import at_original
-from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
+from oncoserve.tasks.regions.qupath import Classification
+from tests.unit.oncoserve.tasks.label_grids import blobs
 
 CLASSES = {
     1: Classification("Lumen", (255, 200, 0), "lumen"),
@@ -18,7 +19,9 @@ CLASSES = {
 
 
 def pieces(labels, shape):
-    return feature_collection(labels, Frame(1, shape[1], shape[0]), CLASSES, Export(identity="id of {}".format))
+    return feature_collection(
+        Labels(labels).for_objects(shape), Frame(1, shape[1], shape[0]), CLASSES, Export(identity="id of {}".format)
+    )
 
 
 def parse(labels, shape):

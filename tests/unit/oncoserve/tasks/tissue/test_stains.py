@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from oncoserve.tasks.maps.tiles import DIRECTIONS, turned
 from oncoserve.tasks.tissue.glass import white_mask
 from oncoserve.tasks.tissue.stains import StainsNotFound, estimate, separate
-from oncoserve.tasks.tissue.tiles import DIRECTIONS, turned
-from tests.unit.oncoserve.tasks.tissue.conftest import cells
+from tests.unit.oncoserve.tasks.label_grids import cells
 
 
 @pytest.mark.parametrize("name", ["histo.jpg", "ihc.png"])

@@ -14,10 +14,11 @@ import shapely
 from PIL import Image
 
 from oncoserve.pictures.orientation import Frame
-from oncoserve.tasks.qupath import Classification, feature, object_uuid
+from oncoserve.tasks.maps.labels import Labels
 from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Export, feature_collection
 from oncoserve.tasks.regions.grids import at_original
-from tests.unit.oncoserve.tasks.tissue.label_grids import blobs
+from oncoserve.tasks.regions.qupath import Classification, feature, object_uuid
+from tests.unit.oncoserve.tasks.label_grids import blobs
 
 TYPES = {"annotation", "detection", "cell", "tile", "tmaCore", "root"}
 CLASSES = {1: Classification("Lumen", (255, 200, 0), "lumen"), 2: Classification("Epithelium", (0, 80, 255), "epi")}
@@ -59,7 +60,9 @@ def read(written):
 
 def collection(labels, frame=None, **export):
     height, width = labels.shape
-    pieces = feature_collection(labels, frame or Frame(1, width, height), CLASSES, Export(identity=ids, **export))
+    frame = frame or Frame(1, width, height)
+    found = Labels(labels).for_objects((frame.height, frame.width))
+    pieces = feature_collection(found, frame, CLASSES, Export(identity=ids, **export))
     text = "".join(pieces)
     assert text.isascii()  # QuPath before 0.5 reads files in the machine's own charset
     made = json.loads(text)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-CHECKOUT = Path(__file__).resolve().parents[5]
+CHECKOUT = Path(__file__).resolve().parents[4]
 
 
 def find(name):
@@ -42,7 +42,7 @@ def slide():
 @pytest.fixture(scope="session")
 def golden():
     """What the package lavlab-shell itself makes of both pictures, taken to be at 2.0 um/px."""
-    return json.loads((Path(__file__).parent / "lavlab_shell.json").read_bytes())["pictures"]
+    return json.loads((Path(__file__).parent / "tissue/lavlab_shell.json").read_bytes())["pictures"]
 
 
 @pytest.fixture(scope="session")
@@ -54,11 +54,3 @@ def model():
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda stains: session.run(["probabilities"], {"stains": stains[np.newaxis]})[0][0]
-
-
-def cells(values, count=8):
-    """Means over a grid of count x count cells of (h, w, c)."""
-    rows, columns = (np.linspace(0, length, count + 1).astype(int)[:-1] for length in values.shape[:2])
-    sums = np.add.reduceat(np.add.reduceat(values.astype(float), rows), columns, axis=1)
-    pixels = np.add.reduceat(np.add.reduceat(np.ones(values.shape[:2]), rows), columns, axis=1)
-    return sums / pixels[..., np.newaxis]

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
+from oncoserve.tasks.maps.labels import Labels, areas
 from oncoserve.tasks.regions.grids import at_original, nearest
 from oncoserve.tasks.tissue.glass import GLASS, TISSUE, WHITE
-from oncoserve.tasks.tissue.labels import BACKGROUND, EPITHELIUM, LUMEN, OTHER, areas, label
+from testbed.tissue_maps import BACKGROUND, EPITHELIUM, LUMEN, OTHER, RULE
 
 
 def one(lumen, epithelium, background, region=TISSUE, threshold=0.5):
     probabilities = np.array([[[lumen, epithelium, background]]], np.uint8)
-    return int(label(probabilities, np.array([[region]], np.uint8), threshold)[0, 0])
+    return int(RULE.label(probabilities, np.array([[region]], np.uint8), threshold).values[0, 0])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_whole_factors_repeat_labels(factor):
 
 def test_areas_are_those_of_the_original():
     labels = np.array([[0, 1, 2, 2], [3, 3, 3, 3]], np.uint8)
-    found = areas(labels, (20, 40), um_per_px=0.5)
+    found = areas(Labels(labels), RULE, None, (20, 40), um_per_px=0.5)
     whole_mm2 = 20 * 40 * 0.25 / 1e6
     assert found["lumen"].mm2 == pytest.approx(whole_mm2 / 8)
     assert found["epithelium"].fraction == pytest.approx(2 / 7)
@@ -60,7 +61,7 @@ def test_areas_are_those_of_the_original():
 
 
 def test_no_tissue_has_no_area():
-    found = areas(np.zeros((4, 4), np.uint8), (16, 16), um_per_px=0.5)
+    found = areas(Labels(np.zeros((4, 4), np.uint8)), RULE, None, (16, 16), um_per_px=0.5)
     assert {(area.mm2, area.fraction) for area in found.values()} == {(0, 0)}
 
 

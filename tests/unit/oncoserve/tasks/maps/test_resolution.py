@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oncoserve.tasks.tissue.resolution import choose_um_per_px, model_shape, resample, tagged_um_per_px
+from oncoserve.tasks.maps.resolution import choose_um_per_px, model_shape, resample, tagged_um_per_px
+from testbed.tissue_maps import MODEL_UM_PER_PX, PART
 
 
 def reread(kind, dpi):
@@ -40,7 +41,7 @@ def test_a_useless_tag_is_no_tag(info):
     ],
 )
 def test_the_callers_word_goes_before_the_files(given, tagged, chosen, codes):
-    um_per_px, warnings = choose_um_per_px(given, tagged)
+    um_per_px, warnings = choose_um_per_px(PART, given, tagged)
     assert um_per_px == chosen
     assert [warning.code for warning in warnings] == codes
 
@@ -50,19 +51,21 @@ def test_the_callers_word_goes_before_the_files(given, tagged, chosen, codes):
     [((1000, 600), 0.5, (250, 150)), ((1, 1), 0.1, (1, 1)), ((3, 9000), 0.25, (1, 1125)), ((10, 10), 4.0, (20, 20))],
 )
 def test_model_shape(shape, um_per_px, expected):
-    assert model_shape(shape, um_per_px) == expected
-    assert resample(np.zeros((*shape, 3), np.uint8), um_per_px).shape == (*expected, 3)
+    assert model_shape(shape, um_per_px, MODEL_UM_PER_PX) == expected
+    assert resample(np.zeros((*shape, 3), np.uint8), expected).shape == (*expected, 3)
 
 
 @pytest.mark.parametrize("um_per_px", [0.25, 0.31, 0.5, 1.7, 3.0])
 def test_bands_give_what_the_whole_picture_gives(histo, um_per_px):
     tall = np.concatenate([histo, histo[::-1]] * 3)
-    rows, columns = model_shape(tall.shape[:2], um_per_px)
+    rows, columns = model_shape(tall.shape[:2], um_per_px, MODEL_UM_PER_PX)
     whole = np.asarray(Image.fromarray(tall).resize((columns, rows), Image.Resampling.LANCZOS))
-    assert np.abs(resample(tall, um_per_px).astype(int) - whole).max() <= 2  # Pillow keeps a box's corners in float32
+    assert (
+        np.abs(resample(tall, (rows, columns)).astype(int) - whole).max() <= 2
+    )  # Pillow keeps a box's corners in float32
 
 
 def test_shrinking_averages_what_it_leaves_out():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 200
-    assert np.abs(resample(stripes, 0.25).astype(int) - 100)[2:-2, 2:-2].max() <= 1
+    assert np.abs(resample(stripes, (8, 8)).astype(int) - 100)[2:-2, 2:-2].max() <= 1

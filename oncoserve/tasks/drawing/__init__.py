@@ -1,0 +1,1 @@
+"""What is drawn over a picture, whatever the task: maps as heat, and marks."""
