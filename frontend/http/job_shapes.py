@@ -71,8 +71,17 @@ class SegmentationFinding(_Finding):
     areas: dict[str, AreaShape] | None
 
 
+class DetectionFinding(_Finding):
+    """How many boxes of each class have at least the threshold's score."""
+
+    task: Literal["detection"]
+    threshold: float | None
+    counts: dict[str, int] | None
+
+
 FindingShape = Annotated[
-    ClassificationFinding | LocalisationFinding | DelineationFinding | SegmentationFinding, Field(discriminator="task")
+    ClassificationFinding | LocalisationFinding | DelineationFinding | SegmentationFinding | DetectionFinding,
+    Field(discriminator="task"),
 ]
 
 

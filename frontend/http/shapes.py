@@ -198,25 +198,47 @@ class ComparisonShape(_Shape):
 
 
 class AreaShape(_Shape):
-    """How much of a class there is; the fraction is of all tissue."""
+    """How much of a class there is.
 
-    mm2: float
+    Square millimetres are null where nobody knows the resolution. The fraction is of all tissue where the model's card
+    names a class for the rest of it or tells it from glass; else of the picture. Results of older versions have no px.
+    """
+
+    px: int | None = None
+    mm2: float | None
     fraction: float
 
 
 class SegmentationResult(_Result):
-    """A class for every pixel; the picture's resolution and the threshold that the areas are for."""
+    """Classes for every pixel; the picture's resolution, if it is known, and the threshold that the areas are for."""
 
     task: Literal["segmentation"]
-    um_per_px: float
+    um_per_px: float | None
     threshold: float
     areas: dict[str, AreaShape]
     excluded: list[str] = []
     """Objects that a person excluded at this threshold: they are not in the areas."""
 
 
+class DetectedShape(BoxShape):
+    """One box: its class, and how sure the model is of it."""
+
+    label: str
+    score: float
+
+
+class DetectionResult(_Result):
+    """Boxes of at least the threshold's score, the best first; and how many there are of each class."""
+
+    task: Literal["detection"]
+    threshold: float
+    counts: dict[str, int]
+    boxes: list[DetectedShape]
+
+
 Result = Annotated[
-    ClassificationResult | LocalisationResult | DelineationResult | SegmentationResult, Field(discriminator="task")
+    ClassificationResult | LocalisationResult | DelineationResult | SegmentationResult | DetectionResult,
+    Field(discriminator="task"),
 ]
 
 
@@ -237,12 +259,14 @@ class LayerClass(_Shape):
 class LayerShape(_Shape):
     """A layer of tiles.
 
-    `classes`: a channel each; the first that is over 255 times the threshold gives the colour. `heat`: one channel; its
-    strength gives the opacity and the colour, between those from none to full. `picture` and `drawn`: in colour.
+    `classes`: a channel each; the first that is over 255 times the threshold gives the colour. `strongest`: the number
+    of a class, its strength, and the number of the class where that is not over 255 times the threshold; 1 is the first
+    class, 0 none. `heat`: one channel; its strength gives the opacity and the colour, between those from none to full.
+    `picture` and `drawn`: in colour.
     """
 
     name: str
-    kind: Literal["picture", "classes", "heat", "drawn"]
+    kind: Literal["picture", "classes", "strongest", "heat", "drawn"]
     classes: list[LayerClass] | None = None
     threshold: float | None = None
     colours: list[str] | None = None

@@ -3,8 +3,8 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from model_export.export_errors import CheckError
 from model_export.own import one_execution, own_folder, trial, wrapping
 from model_export.own.given_graph import GivenGraph, read_graph
+from model_export.own.heads.box_head import BoxHead
+from model_export.own.heads.class_head import ClassHead
+from model_export.own.heads.head import Array, Head
+from model_export.own.heads.map_head import MapHead
 from model_export.own.own_errors import OwnModelError
+from model_export.own.own_folder import Served
 from model_export.own.placement import Placement, place
 from model_export.own.wanted import Wanted
 from model_export.verify import Check, require
@@ -24,16 +29,19 @@ from oncoserve.pictures.decode import decode
 from oncoserve.tasks.card import Preprocessing
 from oncoserve.tasks.fit import Fit
 
-LIMIT: Final = 1e-5
-"""Largest difference of a probability: float32 sums in another order stay two powers of ten below."""
-SUM_LIMIT: Final = 1e-3
-"""How far from 1 the sum of probabilities may be; what is farther are logits."""
 MOST_PICTURES: Final = 16
 RANDOM_PICTURES: Final = 4
 MOST_PIXELS: Final = 100_000_000
 Report = Callable[[str], None]
 Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Pictures, (N, H, W, 3) uint8 RGB, and by output what has to be served of each."""
+
+    images: Images
+    expected: list[dict[str, Array]]
 
 
 def add(path: Path, wanted: Wanted, repository: Path, samples: Iterable[Path], report: Report) -> Path:
@@ -58,29 +66,43 @@ def add(path: Path, wanted: Wanted, repository: Path, samples: Iterable[Path], r
         raise OwnModelError(f"{target} is there already: choose another --name, or `oncoserve models remove` it first")
     given = read_graph(path)
     placed = place(given, wanted)
+    head = find_head(given, wanted, placed.size)
     images = _images(samples, wanted, placed, report)
     repository.mkdir(parents=True, exist_ok=True)
     # On the same disk as the repository, so that the whole folder gets its name at once.
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=repository.parent) as folder:
         work = Path(folder)
         report(f"{wanted.name}: computing the given graph on {len(images)} pictures")
-        expected, placed = _expected(given, wanted, placed, images, work)
-        graph, singles, checks, batched = _serving_graph(given, wanted, placed, (images, expected), work, report)
+        head, expected = _expected(given, wanted, placed, head, images, work)
+        served = _serving_graph(given, wanted, placed, head, Evidence(images, expected), work, report)
         about = {"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
-        record = {each.name: {"value": each.value, "limit": each.limit} for each in checks}
         new = work / "repository" / wanted.name
-        for name, content in own_folder.files(wanted, placed, graph, about, record, batched=batched).items():
+        for name, content in own_folder.files(wanted, placed, head, served, about).items():
             file = new / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         report(f"{wanted.name}: executing it in Triton")
         answer = one_execution.execute(new.parent, wanted.name, images[:1], work)
-        require("in_triton", answer[wrapping.PROBABILITIES], singles[:1], LIMIT)
+        for name, limit in head.limits.items():
+            require("in_triton", answer[name], served.singles[0][name], limit)
         try:
             os.rename(new, target)  # noqa: PTH104 - fails where somebody else was first; Path.rename says the same
         except OSError as error:
             raise OwnModelError(f"{target} cannot be written: {error.strerror}") from error
     return target
+
+
+def find_head(given: GivenGraph, wanted: Wanted, size: tuple[int, int]) -> Head:
+    """What becomes of the given graph's outputs.
+
+    Raises:
+        OwnModelError: It cannot be told.
+    """
+    if wanted.task == "segmentation":
+        return MapHead.find(given, wanted, size)
+    if wanted.task == "detection":
+        return BoxHead.find(given, wanted, size)
+    return ClassHead.find(given, wanted)
 
 
 def _images(samples: Iterable[Path], wanted: Wanted, placed: Placement, report: Report) -> Images:
@@ -115,78 +137,61 @@ def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[
 
 
 def _expected(
-    given: GivenGraph, wanted: Wanted, placed: Placement, images: Images, work: Path
-) -> tuple[Floats, Placement]:
-    """The probabilities of the given graph, and whether its output is that already."""
+    given: GivenGraph, wanted: Wanted, placed: Placement, head: Head, images: Images, work: Path
+) -> tuple[Head, list[dict[str, Array]]]:
+    """What has to be served of each picture, and the head with what only answers tell."""
     file = work / "given.onnx"
     onnx.save(given.model, file)
     inputs = prepared(images, wanted, placed, given.input.dtype)
-    answers = trial.compute(file, inputs, placed.output, one_by_one=True)
-    shape = (len(images), len(wanted.classes))
-    if answers.shape != shape:
-        raise OwnModelError(
-            f"{placed.output} gives {list(answers.shape)} for {shape[0]} pictures of {shape[1]} classes"
-        )
-    if not np.isfinite(answers).all():
-        raise OwnModelError(f"{placed.output} gives numbers that are not finite: are --scale, --mean and --std right?")
-    wrong = _not_probabilities(answers, wanted)
-    activated = not wrong if placed.activated is None else placed.activated
-    if activated and wrong:
-        raise OwnModelError(f"{placed.output} gives {wrong}: say --answers logits, if that is what they are")
-    if not activated:
-        answers = _sigmoid(answers) if wanted.labels == "many" else _softmax(answers)
-    return answers, replace(placed, activated=activated)
-
-
-def _not_probabilities(answers: Floats, wanted: Wanted) -> str:
-    """Why an output is none; empty if it is."""
-    low, high = float(answers.min()), float(answers.max())
-    if wanted.labels == "many":
-        return "" if low >= 0 and high <= 1 else f"values from {low:.3g} to {high:.3g}, which are no probabilities"
-    sums = answers.sum(axis=1)
-    if low >= 0 and np.abs(sums - 1).max() <= SUM_LIMIT:
-        return ""
-    return f"sums from {sums.min():.3g} to {sums.max():.3g} for a picture, which are no probabilities of one class"
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    shares: Floats = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
-    return shares
+    answers = trial.compute(file, inputs, head.reads, one_by_one=True)
+    for name in head.reads:
+        if not all(np.isfinite(answer[name]).all() for answer in answers):
+            raise OwnModelError(f"{name} gives numbers that are not finite: are --scale, --mean and --std right?")
+    head = head.settled(answers)
+    return head, [head.expected(answer) for answer in answers]
 
 
 def _serving_graph(
-    given: GivenGraph,
-    wanted: Wanted,
-    placed: Placement,
-    evidence: tuple[Images, Floats],
-    work: Path,
-    report: Report,
-) -> tuple[bytes, Floats, list[Check], bool]:
-    """The serving graph, what it gives, what was compared, and whether it computes several pictures at once."""
-    images, expected = evidence
+    given: GivenGraph, wanted: Wanted, placed: Placement, head: Head, evidence: Evidence, work: Path, report: Report
+) -> Served:
+    """The serving graph, what it gives, and whether it computes several pictures at once."""
     file = work / "served.onnx"
+    one = "takes one picture at a time: max_batch_size is 0"
 
-    def write(*, batched: bool) -> tuple[bytes, Floats, Check]:
-        model = wrapping.wrap(given, wanted, placed, batched=batched)
+    def write(*, batched: bool) -> tuple[bytes, list[dict[str, Array]], list[Check]]:
+        model = wrapping.wrap(given, wanted, placed, head, batched=batched)
         graph: bytes = model.SerializeToString(deterministic=True)
         file.write_bytes(graph)
-        singles = trial.compute(file, images, wrapping.PROBABILITIES, one_by_one=True)
-        return graph, singles, require("as_given", singles, expected, LIMIT)
+        singles = trial.compute(file, evidence.images, list(head.limits), one_by_one=True)
+        return graph, singles, _compared("as_given", head, singles, evidence.expected)
 
+    if not placed.batched:
+        report(f"{wanted.name}: it {one}")
+        return Served(*write(batched=False), batched=False)
     try:
-        graph, singles, as_given = write(batched=True)
-        together = trial.compute(file, images, wrapping.PROBABILITIES, one_by_one=False)
-        return graph, singles, [as_given, require("in_a_batch", together, singles, LIMIT)], True
+        graph, singles, checks = write(batched=True)
+        (together,) = trial.compute(file, evidence.images, list(head.limits), one_by_one=False)
+        apart = [{name: rows[number : number + 1] for name, rows in together.items()} for number in range(len(singles))]
+        return Served(graph, singles, [*checks, *_compared("in_a_batch", head, apart, singles)], batched=True)
     except (OwnModelError, CheckError, ValueError) as error:
-        report(f"{wanted.name}: it takes one picture at a time: max_batch_size is 0 ({error})")
-    graph, singles, as_given = write(batched=False)
-    return graph, singles, [as_given], False
+        report(f"{wanted.name}: it {one} ({error})")
+    return Served(*write(batched=False), batched=False)
+
+
+def _compared(
+    name: str, head: Head, got: Sequence[Mapping[str, Array]], expected: Sequence[Mapping[str, Array]]
+) -> list[Check]:
+    """The largest difference of each output over all pictures.
+
+    Raises:
+        CheckError: It is over its limit.
+    """
+    checks = []
+    for output, limit in head.limits.items():
+        each = [require(name, one[output], other[output], limit) for one, other in zip(got, expected, strict=True)]
+        worst = max(each, key=lambda check: check.value)
+        checks.append(worst if len(head.limits) == 1 else replace(worst, name=f"{name}_{output}"))
+    return checks
 
 
 def _sha256(path: Path) -> str:

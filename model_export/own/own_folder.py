@@ -3,15 +3,22 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
+
+from model_export.own.heads.head import Array, Head
 from model_export.own.placement import Placement
 from model_export.own.wanted import Wanted
+from model_export.verify import Check
 from oncoserve.tasks.card import Card
 
 GRAPH: Final = "model.onnx"
+LABELLED: Final = "probabilities"
+TRITON_TYPES: Final = {np.dtype(np.float32): "TYPE_FP32", np.dtype(np.uint8): "TYPE_UINT8"}
 VERSION: Final = "1"
 CPU_BATCH, GPU_BATCH = 8, 32
 NOT_MEASURED: Final = (
@@ -21,50 +28,60 @@ NOT_MEASURED: Final = (
 COLOURS: Final = ("#e69f00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 
 
-def files(
-    wanted: Wanted,
-    placed: Placement,
-    graph: bytes,
-    given: Mapping[str, Any],
-    checks: Mapping[str, Any],
-    *,
-    batched: bool,
-) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Served:
+    """The serving graph, and what was seen of it.
+
+    Attributes:
+        graph: The file.
+        singles: By output, what it gave of each picture.
+        checks: What was compared.
+        batched: Whether it computes several pictures at once.
+    """
+
+    graph: bytes
+    singles: list[dict[str, Array]]
+    checks: list[Check]
+    batched: bool
+
+
+def files(wanted: Wanted, placed: Placement, head: Head, served: Served, given: Mapping[str, Any]) -> dict[str, bytes]:
     """What belongs into the model's folder, by path in it.
 
     Args:
         wanted: What was said of it.
-        placed: What was found.
-        graph: The serving graph.
+        placed: Where pictures go in.
+        head: What its outputs are.
+        served: The graph.
         given: Of the given file: name, bytes, sha256.
-        checks: What was compared, and its limits.
-        batched: Whether it takes several pictures at once.
     """
+    checks = {each.name: {"value": each.value, "limit": each.limit} for each in served.checks}
+    about = {
+        "sha256": hashlib.sha256(served.graph).hexdigest(),
+        "bytes": len(served.graph),
+        "precision": "FP32",
+        "checks": checks,
+    }
     record = {
-        "files": {
-            GRAPH: {
-                "sha256": hashlib.sha256(graph).hexdigest(),
-                "bytes": len(graph),
-                "precision": "FP32",
-                "checks": dict(checks),
-            }
-        },
+        "files": {GRAPH: about},
         "given": dict(given),
         "added": datetime.now(UTC).isoformat(timespec="seconds"),
         "wrapped": wanted.model_dump(mode="json", include={"colours", "scale", "mean", "std"})
-        | {"layout": placed.layout, "probabilities_given": placed.activated},
+        | {"layout": placed.layout, "head": {name: value for name, value in vars(head).items() if name != "card"}},
     }
+    most = (CPU_BATCH, GPU_BATCH) if served.batched else (0, 0)
     texts = {
-        "config.pbtxt": _config(wanted, placed, CPU_BATCH if batched else 0, gpu=False),
-        "configs/gpu.pbtxt": _config(wanted, placed, GPU_BATCH if batched else 0, gpu=True),
-        "card.json": json.dumps(_card(wanted, given), indent=2, ensure_ascii=False) + "\n",
-        "labels.txt": "".join(f"{name}\n" for name in wanted.classes),
+        "config.pbtxt": _config(placed, head, most[0], gpu=False),
+        "configs/gpu.pbtxt": _config(placed, head, most[1], gpu=True),
+        "card.json": json.dumps(_card(wanted, head, given), indent=2, ensure_ascii=False) + "\n",
         f"{VERSION}/export.json": json.dumps(record, indent=2) + "\n",
     }
-    return {**{name: text.encode() for name, text in texts.items()}, f"{VERSION}/{GRAPH}": graph}
+    if LABELLED in head.shapes() and wanted.task == "classification":
+        texts["labels.txt"] = "".join(f"{name}\n" for name in wanted.classes)
+    return {**{name: text.encode() for name, text in texts.items()}, f"{VERSION}/{GRAPH}": served.graph}
 
 
-def _card(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
+def _card(wanted: Wanted, head: Head, given: Mapping[str, Any]) -> dict[str, Any]:
     """The card, with nothing on it that nobody has said or measured."""
     colours = itertools.cycle(COLOURS)
     card = Card.model_validate(
@@ -84,10 +101,10 @@ def _card(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
                 "fit": wanted.fit,
                 "crop_share": wanted.crop_share,
             },
-            "classification": wanted.model_dump(include={"labels", "least_probability", "thresholds"}),
+            **head.parts(),
             "classes": [
                 {"name": name, "title": name.replace("_", " "), "colour": colour, "description": "not stated"}
-                for name, colour in zip(wanted.classes, colours, strict=False)
+                for name, colour in zip(wanted.names, colours, strict=False)
             ],
             "origin": {
                 "package": "a file of one's own",
@@ -103,26 +120,29 @@ def _card(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
     return card.model_dump(mode="json", exclude_defaults=True)
 
 
-def _config(wanted: Wanted, placed: Placement, most: int, *, gpu: bool) -> str:
+def _config(placed: Placement, head: Head, most: int, *, gpu: bool) -> str:
     """Triton's configuration; `most` is 0 for a graph that takes one picture, whose batch axis is in the sizes then."""
-    one = "" if most else "1, "
-    size, classes = f"{one}{placed.height}, {placed.width}, 3", f"{one}{len(wanted.classes)}"
+    one = () if most else (1,)
+    size = [*one, *placed.size, 3]
     takes = "batches of pictures" if most else "one picture at a time: its shapes allow no more"
     lines = [
         f"# Made by `oncoserve models add`. Normalisation is inside the graph, which takes {takes}.",
         'backend: "onnxruntime"',
         f'default_model_filename: "{GRAPH}"',
         f"max_batch_size: {most}",
-        f'input [ {{ name: "image" data_type: TYPE_UINT8 dims: [ {size} ] }} ]',
-        f'output [ {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {classes} ] label_filename: "labels.txt" }} ]',
-        f"instance_group [ {{ kind: {'KIND_GPU' if gpu else 'KIND_CPU'} count: 1 }} ]",
+        f'input [ {{ name: "image" data_type: TYPE_UINT8 dims: {size} }} ]',
     ]
+    for name, (dtype, dims) in head.shapes().items():
+        labels = ' label_filename: "labels.txt"' if name == LABELLED and len(dims) == 1 else ""
+        kind = TRITON_TYPES[np.dtype(dtype)]
+        lines.append(f'output [ {{ name: "{name}" data_type: {kind} dims: {[*one, *dims]}{labels} }} ]')
+    lines.append(f"instance_group [ {{ kind: {'KIND_GPU' if gpu else 'KIND_CPU'} count: 1 }} ]")
     if most:
         lines.append("dynamic_batching { }")
         lines += [] if gpu else [_warm_up(size, count) for count in (1, most)]
     return "\n".join(lines) + "\n"
 
 
-def _warm_up(size: str, count: int) -> str:
-    random = f'inputs {{ key: "image" value {{ data_type: TYPE_UINT8 dims: [ {size} ] random_data: true }} }}'
+def _warm_up(size: Sequence[int], count: int) -> str:
+    random = f'inputs {{ key: "image" value {{ data_type: TYPE_UINT8 dims: {size} random_data: true }} }}'
     return f'model_warmup [ {{ name: "of_{count}" batch_size: {count} {random} }} ]'

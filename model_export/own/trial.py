@@ -1,11 +1,12 @@
 """A graph that nobody here made is computed in a process of its own: memory and time are bounded, a crash is its own.
 
-`python -m model_export.own.trial GRAPH INPUT.npy OUTPUT ANSWER.npy BYTES` computes the output of that name.
+`python -m model_export.own.trial GRAPH INPUT.npy ANSWER.npz BYTES OUTPUT ...` computes the outputs of those names.
 """
 
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,31 +24,33 @@ WANT_OF_MEMORY: Final = ("alloc", "memoryerror", "out of memory")
 def compute(
     graph: Path,
     batch: NDArray[Any],
-    output: str,
+    outputs: Sequence[str],
     *,
     one_by_one: bool,
     memory_bytes: int = MEMORY_BYTES,
     time_s: float = TIME_S,
-) -> NDArray[np.float32]:
-    """Compute an output of a batch.
+) -> list[dict[str, NDArray[Any]]]:
+    """Compute outputs of a batch.
 
     Args:
         graph: The ONNX file; files are written beside it.
         batch: (N, ...) what its one input takes.
-        output: Which to give.
-        one_by_one: N times a batch of one, instead of one of N.
+        outputs: Which to give.
+        one_by_one: N times a batch of one, instead of one of N. A graph whose input has an axis less than `batch` gets
+            pictures without a batch.
         memory_bytes: That the process may have.
         time_s: That it may take, seconds.
 
     Returns:
-        (N, ...) float32.
+        By name, of each time that it was computed.
 
     Raises:
         OwnModelError: It failed, took too long or too much.
     """
-    asked, answered = graph.with_suffix(".asked.npy"), graph.with_suffix(".answered.npy")
+    asked, answered = graph.with_suffix(".asked.npy"), graph.with_suffix(".answered.npz")
     np.save(asked, batch if one_by_one else batch[np.newaxis])
-    command = [sys.executable, "-m", __name__, str(graph), str(asked), output, str(answered), str(memory_bytes)]
+    command = [sys.executable, "-m", __name__, str(graph), str(asked), str(answered), str(memory_bytes)]
+    command += outputs
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=time_s, check=False)  # noqa: S603 - ours
     except subprocess.TimeoutExpired:
@@ -59,20 +62,25 @@ def compute(
         if done.returncode == KILLED or any(words in done.stderr.lower() for words in WANT_OF_MEMORY):
             raise OwnModelError(f"The graph needs more than {memory_bytes / 2**30:.3g} GiB of memory: {last}")
         raise OwnModelError(f"ONNX Runtime cannot compute the graph: {last}")
-    answer: NDArray[np.float32] = np.load(answered)
-    return answer
+    times = len(batch) if one_by_one else 1
+    with np.load(answered) as found:
+        return [{name: found[f"{time} {name}"] for name in outputs} for time in range(times)]
 
 
-def _main(graph: str, asked: str, output: str, answered: str, memory_bytes: str) -> None:
+def _main(graph: str, asked: str, answered: str, memory_bytes: str, *outputs: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
     import onnxruntime  # noqa: PLC0415 - inside the limit
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    wanted = session.get_inputs()[0]
     # A batch of N lies one axis deeper than N batches of one.
-    batches = [each if each.ndim == len(session.get_inputs()[0].shape) else each[np.newaxis] for each in np.load(asked)]
-    answers = [session.run([output], {name: batch})[0] for batch in batches]
-    np.save(answered, np.concatenate(answers).astype(np.float32))
+    batches = [each if each.ndim == len(wanted.shape) else each[np.newaxis] for each in np.load(asked)]
+    answers = {
+        f"{time} {name}": value
+        for time, batch in enumerate(batches)
+        for name, value in zip(outputs, session.run(outputs, {wanted.name: batch}), strict=True)
+    }
+    np.savez(answered, allow_pickle=False, **answers)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,13 +16,22 @@ Side = Annotated[int, Field(ge=8, le=4096)]
 PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
+OF_TASKS: Final = {
+    "classification": frozenset({"least_probability", "thresholds"}),
+    "segmentation": frozenset({"um_per_px", "tiles", "overlap", "steps"}),
+    "detection": frozenset({"decode", "boxes", "box_units", "most_overlap"}),
+}
+"""What is said of models of one task alone."""
+
+
 class Wanted(BaseModel):
     """What somebody says of the model; None where the graph itself may tell.
 
     Attributes:
         name: The model's.
         task: What it answers.
-        classes: In the order of the output.
+        classes: In the order of the output's channels.
+        background: The one of them that is none: of a segmenter or a detector, whose channel names nothing.
         layout: Where the graph wants the colour channels.
         colours: Their order.
         scale: What a pixel value (0 to 255) is multiplied with first.
@@ -34,13 +43,23 @@ class Wanted(BaseModel):
         labels: Whether the classes exclude each other.
         least_probability, thresholds: see `oncoserve.tasks.card.Labelling`.
         fit, crop_share: see `oncoserve.tasks.card.Preprocessing`.
+        threshold: Least probability of a pixel's class, or least score of a box, where the caller gives none.
+        um_per_px: Micrometres per pixel that a segmenter sees; the picture is cut into tiles then.
+        tiles: Whether a segmenter's picture is cut into tiles as it is.
+        overlap: Of tiles, pixels; left out, half a tile.
+        steps: See `oncoserve.tasks.card.Segmentation`.
+        decode: How a detector gives boxes; see `model_export.own.heads.box_head`.
+        boxes: What the numbers of a box are: corners, or centre and size.
+        box_units: Pixels of the input, or shares of it.
+        most_overlap: See `oncoserve.tasks.card.Detection`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ModelName
-    task: Literal["classification"]
-    classes: Annotated[list[Name], Field(min_length=2, max_length=10_000)]
+    task: Literal["classification", "segmentation", "detection"]
+    classes: Annotated[list[Name], Field(min_length=1, max_length=10_000)]
+    background: Name = "background"
     layout: Literal["NCHW", "NHWC"] | None = None
     colours: Literal["RGB", "BGR"] = "RGB"
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 255
@@ -55,6 +74,15 @@ class Wanted(BaseModel):
     thresholds: dict[Name, Probability] = {}
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     crop_share: Annotated[float, Field(gt=0, le=1)] = 1
+    threshold: Probability | None = None
+    um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    tiles: bool = False
+    overlap: Annotated[int, Field(ge=0)] | None = None
+    steps: list[Literal["glass", "stains"]] = []
+    decode: Literal["yolov8", "yolov5", "rows", "apart"] | None = None
+    boxes: Literal["corners", "centres"] | None = None
+    box_units: Literal["pixels", "shares"] = "pixels"
+    most_overlap: Annotated[float, Field(gt=0, le=1)] | None = None
     title: str = ""
     modality: str = "not stated"
     intended_use: str = "not stated"
@@ -67,7 +95,42 @@ class Wanted(BaseModel):
             raise ValueError(f"classes: {', '.join(twice)} is there more than once")
         if not min(self.std) > 0:
             raise ValueError(f"std: each has to be above 0, got {self.std}")
+        if self.task == "classification" and len(self.classes) < 2:  # noqa: PLR2004 - one class is no question
+            raise ValueError("classes: a classifier has 2 and more")
+        strange = sorted(
+            name for task, names in OF_TASKS.items() for name in names & self.model_fields_set if task != self.task
+        )
+        if strange:
+            raise ValueError(f"{strange[0]}: the task {self.task} does not have it")
+        if not self.names:
+            raise ValueError(f"classes: expected one beside {self.background}")
         return self
+
+    @property
+    def changes_values(self) -> bool:
+        """Whether pixel values are scaled at all."""
+        return (self.scale, self.mean, self.std) != (1.0, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
+
+    @property
+    def channels(self) -> tuple[str | None, ...]:
+        """By the output's channel its class; None is background."""
+        if self.task == "classification":
+            return tuple(self.classes)
+        return tuple(None if each == self.background else each for each in self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that are some."""
+        return tuple(each for each in self.channels if each is not None)
+
+    @property
+    def activated(self) -> bool | None:
+        """Whether the output is said to be probabilities; None where nothing is said."""
+        return None if self.answers is None else self.answers == "probabilities"
+
+    def threshold_of(self, default: float) -> float:
+        """The threshold that was said, or else this."""
+        return default if self.threshold is None else self.threshold
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:

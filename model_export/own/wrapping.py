@@ -1,55 +1,61 @@
 """The serving graph: the given one, with all that has to be done to a picture before it and to its output after it."""
 
-from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, compose, helper, version_converter
 
 from model_export.own.given_graph import GivenGraph
+from model_export.own.heads.head import Head
+from model_export.own.nodes import AXES_ARE_INPUTS, Nodes
 from model_export.own.own_errors import OwnModelError
 from model_export.own.placement import Placement
 from model_export.own.wanted import Wanted
 
-IMAGE, PROBABILITIES = "image", "probabilities"
-GIVEN = "given/"
+IMAGE: Final = "image"
+GIVEN: Final = "given/"
 """Put before every name of the given graph, so that none is one of ours."""
 
 
-def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool) -> onnx.ModelProto:
-    """Make the serving graph of `image` (N, height, width, 3) uint8 RGB, with `probabilities` (N, K) float32.
+def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, head: Head, *, batched: bool) -> onnx.ModelProto:
+    """Make the serving graph of `image` (N, height, width, 3) uint8 RGB, with the head's outputs.
 
     Args:
         given: The graph; it stays as it is.
         wanted: How pictures are scaled.
-        placed: Where they go in, and whether the output is probabilities.
+        placed: Where they go in.
+        head: What its outputs become.
         batched: Whether N is any number; else it is 1.
 
     Raises:
         OwnModelError: The joined graph is not sound.
     """
     try:
-        inner = compose.add_prefix(given.model, prefix=GIVEN)
+        inner = compose.add_prefix(_at_least(given.model, head.least_opset), prefix=GIVEN)
     except (ValueError, RecursionError) as error:
         raise OwnModelError(f"The graph cannot be taken into another one: {error}") from error
-    graph = onnx.GraphProto(name=wanted.name)
+    before, after = Nodes("image"), Nodes("answer")
+    opset = next(each.version for each in inner.opset_import if each.domain in {"", "ai.onnx"})
+    _lay_before(before, given, wanted, placed, opset)
+    head.lay(after, {name: GIVEN + name for name in head.reads})
+    batch: str | int = "batch" if batched else 1
+    graph = onnx.GraphProto()
     graph.CopyFrom(inner.graph)
     graph.name = wanted.name
-    batch: str | int = "batch" if batched else 1
-    del graph.input[:], graph.output[:], graph.value_info[:]
-    graph.input.append(helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, [batch, placed.height, placed.width, 3]))
-    shape = [batch, len(wanted.classes)]
-    graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape))
-    before = list(_before(given, wanted, placed, graph))
-    after = list(_after(GIVEN + placed.output, wanted, placed))
-    nodes = [*before, *graph.node, *after]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
+    graph.node.extend([*before.nodes, *inner.graph.node, *after.nodes])
+    graph.initializer.extend([*before.constants, *after.constants])
+    graph.input.append(helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, [batch, *placed.size, 3]))
+    for name, (dtype, dims) in head.shapes().items():
+        shape = [batch, *(f"{name}_{axis}" if size < 0 else size for axis, size in enumerate(dims))]
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        graph.output.append(helper.make_tensor_value_info(name, kind, shape))
     model = helper.make_model(
         graph,
         producer_name="oncoserve",
-        ir_version=given.model.ir_version,
-        opset_imports=given.model.opset_import,
+        ir_version=inner.ir_version,
+        opset_imports=inner.opset_import,
         functions=inner.functions,
     )
     try:
@@ -59,39 +65,40 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, *, batched: bool)
     return model
 
 
-def _before(given: GivenGraph, wanted: Wanted, placed: Placement, graph: onnx.GraphProto) -> Iterable[onnx.NodeProto]:
+def _at_least(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """The model in a newer opset, where its own is older than what is put down after it needs.
+
+    Raises:
+        OwnModelError: It cannot be brought there.
+    """
+    own = next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), opset)
+    if own >= opset:
+        return model
+    try:
+        return version_converter.convert_version(model, opset)
+    except Exception as error:  # it raises whatever its C++ threw
+        first = str(error).splitlines()[0][:200]
+        raise OwnModelError(
+            f"The graph has opset {own}, and cannot be brought to {opset}: export it anew with {opset} ({first})"
+        ) from error
+
+
+def _lay_before(nodes: Nodes, given: GivenGraph, wanted: Wanted, placed: Placement, opset: int) -> None:
     """Pixels to the given graph's input: (x * scale - mean) / std, per channel, in its order and layout."""
-
-    def constant(name: str, values: object, dtype: type) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(values, dtype), name))
-        return name
-
-    yield helper.make_node("Cast", [IMAGE], ["image/float"], to=TensorProto.FLOAT)
-    last = "image/float"
+    last = nodes.add("Cast", IMAGE, to=TensorProto.FLOAT)
     if wanted.colours == "BGR":
-        yield helper.make_node("Gather", [last, constant("image/bgr", [2, 1, 0], np.int64)], ["image/turned"], axis=3)
-        last = "image/turned"
-    # PyTorch's ToTensor divides by 255; the last bit is another one where 1/255 is multiplied.
-    whole = round(1 / wanted.scale)
-    operator, number = ("Div", whole) if whole and np.isclose(wanted.scale * whole, 1) else ("Mul", wanted.scale)
-    yield helper.make_node(operator, [last, constant("image/scale", number, np.float32)], ["image/scaled"])
-    yield helper.make_node("Sub", ["image/scaled", constant("image/mean", wanted.mean, np.float32)], ["image/centred"])
-    yield helper.make_node("Div", ["image/centred", constant("image/std", wanted.std, np.float32)], ["image/normal"])
-    last = "image/normal"
+        last = nodes.add("Gather", last, nodes.constant([2, 1, 0], np.int64), axis=3)
+    if wanted.changes_values:
+        # PyTorch's ToTensor divides by 255; the last bit is another one where 1/255 is multiplied.
+        whole = round(1 / wanted.scale)
+        operator, number = ("Div", whole) if whole and np.isclose(wanted.scale * whole, 1) else ("Mul", wanted.scale)
+        last = nodes.add(operator, last, nodes.constant(number))
+        last = nodes.add("Sub", last, nodes.constant(wanted.mean))
+        last = nodes.add("Div", last, nodes.constant(wanted.std))
     if placed.layout == "NCHW":
-        yield helper.make_node("Transpose", [last], ["image/channels_first"], perm=[0, 3, 1, 2])
-        last = "image/channels_first"
-    kind = helper.np_dtype_to_tensor_dtype(given.input.dtype)
-    yield helper.make_node("Cast", [last], [GIVEN + given.input.name], to=kind)
-
-
-def _after(output: str, wanted: Wanted, placed: Placement) -> Iterable[onnx.NodeProto]:
-    """The given graph's output to probabilities."""
-    yield helper.make_node("Cast", [output], [f"{PROBABILITIES}/given"], to=TensorProto.FLOAT)
-    given, made = [f"{PROBABILITIES}/given"], [PROBABILITIES]
-    if placed.activated:
-        yield helper.make_node("Identity", given, made)
-    elif wanted.labels == "many":
-        yield helper.make_node("Sigmoid", given, made)
-    else:
-        yield helper.make_node("Softmax", given, made, axis=1)
+        last = nodes.add("Transpose", last, perm=[0, 3, 1, 2])
+    if not placed.batched and opset >= AXES_ARE_INPUTS:
+        last = nodes.add("Squeeze", last, nodes.constant([0], np.int64))
+    elif not placed.batched:
+        last = nodes.add("Squeeze", last, axes=[0])
+    nodes.add("Cast", last, out=GIVEN + given.input.name, to=helper.np_dtype_to_tensor_dtype(given.input.dtype))

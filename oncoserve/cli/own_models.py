@@ -15,7 +15,7 @@ from oncoserve.cli.installed import RUN, require
 PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 QUESTIONS: Final = {
     "name": "Name of the model (a-z, 0-9, _): ",
-    "task": "Task (classification): ",
+    "task": "Task (classification, segmentation or detection): ",
     "classes": "Classes in the order of the output, separated by commas: ",
 }
 
@@ -130,8 +130,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_what_is_said(add: argparse.ArgumentParser) -> None:
     """What cannot be told from the graph, and what it may say itself."""
     add.add_argument("--name", help="of the model: its folder, its address")
-    add.add_argument("--task", choices=("classification",), help="what it answers")
-    add.add_argument("--classes", type=_names, metavar="A,B,C", help="in the order of the output")
+    add.add_argument("--task", choices=("classification", "segmentation", "detection"), help="what it answers")
+    add.add_argument("--classes", type=_names, metavar="A,B,C", help="in the order of the output's channels")
+    add.add_argument("--background", help="the one of them that is none; default: background")
     add.add_argument("--layout", choices=("NCHW", "NHWC"), help="of the graph's input; default: as it looks")
     add.add_argument("--colours", choices=("RGB", "BGR"), help="their order in training; default: RGB")
     add.add_argument("--scale", type=float, help="pixels (0 to 255) are multiplied with it; default: 1/255")
@@ -145,7 +146,33 @@ def _add_what_is_said(add: argparse.ArgumentParser) -> None:
     add.add_argument("--labels", choices=("one", "many"), help="many: the classes do not exclude each other")
     add.add_argument("--least-probability", type=float, help="below it no class is named; default: 0")
     add.add_argument("--answers", choices=("logits", "probabilities"), help="of the graph; default: as they look")
+    add.add_argument("--threshold", type=float, help="least probability of a pixel's class, least score of a box")
+    _add_of_segmentation(add)
+    _add_of_detection(add)
     add.add_argument("--title", help="for the page")
     add.add_argument("--modality", help="what its pictures are")
     add.add_argument("--intended-use", help="what it is for")
     add.add_argument("--licence", help="of the weights")
+
+
+def _add_of_segmentation(add: argparse.ArgumentParser) -> None:
+    group = add.add_argument_group("segmentation", "Left out, the whole picture is resized to the graph's size.")
+    group.add_argument("--um-per-px", type=float, help="of training; a picture is brought to it and cut into tiles")
+    group.add_argument(
+        "--mm-per-px",
+        dest="um_per_px",
+        type=lambda text: 1000 * float(text),
+        metavar="MM_PER_PX",
+        help="the same in millimetres",
+    )
+    group.add_argument("--tiles", action="store_true", default=None, help="cut the picture into tiles as it is")
+    group.add_argument("--overlap", type=int, help="of tiles, pixels; default: half a tile")
+    group.add_argument("--steps", type=_names, metavar="glass,stains", help="for H&E: see docs/your_model.md")
+
+
+def _add_of_detection(add: argparse.ArgumentParser) -> None:
+    group = add.add_argument_group("detection")
+    group.add_argument("--decode", choices=("yolov8", "yolov5", "rows", "apart"), help="default: as the outputs look")
+    group.add_argument("--boxes", choices=("corners", "centres"), help="what their numbers are; default: as it decodes")
+    group.add_argument("--box-units", choices=("pixels", "shares"), help="of the graph's input; default: pixels")
+    group.add_argument("--most-overlap", type=float, help="of two boxes of a class (IoU); default: 0.45")

@@ -9,7 +9,6 @@ from typing import Any
 
 from oncoserve.tasks.card import Card, ModelClass
 
-HEADLINE_CLASS = "epithelium"  # the segmentation task holds every card to the same class names
 GREY = "#808080"
 NOT_ASKED = "The model was not asked about this picture. The warnings say why."
 UNDETERMINED = "Undetermined"
@@ -58,6 +57,8 @@ def describe(document: Mapping[str, Any], card: Card | None) -> Report:
         card: its model's; None when the model is served no more.
     """
     facts = tuple(_facts(document))
+    if "counts" in document:
+        return _counts(document["counts"], card, facts)
     if "areas" in document:
         return _areas(document["areas"], card, facts)
     probabilities = document["probabilities"] or {}
@@ -94,22 +95,37 @@ def _rows(labels: Collection[str | None], probabilities: Mapping[str, float], ca
 
 def _areas(areas: Mapping[str, Mapping[str, float]], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
     names = [each.name for each in card.classes] if card else list(areas)
+    part = card.segmentation if card else None
+    of = "tissue" if part and part.steps else "picture"
     rows = (
-        Row(each.title, each.colour, area["fraction"], (f"{mm2(area['mm2'])} mm²", share(area["fraction"])))
+        Row(each.title, each.colour, area["fraction"], (_area(area), share(area["fraction"])))
         for name in names
         for each, area in [(_class(card, name), areas[name])]
     )
-    found = _class(card, HEADLINE_CLASS)
-    empty = all(area["mm2"] == 0 for area in areas.values())
+    name = (part and part.headline) or max(areas, key=lambda each: areas[each]["fraction"])
+    found, empty = _class(card, name), all(area["fraction"] == 0 for area in areas.values())
     return Report(
-        "No tissue found" if empty else found.title,
-        "" if empty else f"{share(areas[HEADLINE_CLASS]['fraction'])} of the tissue",
+        ("No tissue found" if of == "tissue" else "Nothing found") if empty else found.title,
+        "" if empty else f"{share(areas[name]['fraction'])} of the {of}",
         "" if empty else found.description,
-        "Area of each class, and its share of the tissue",
-        ("Area", "Share of the tissue"),
+        f"Area of each class, and its share of the {of}",
+        ("Area", f"Share of the {of}"),
         tuple(rows),
         facts,
     )
+
+
+def _counts(counts: Mapping[str, int], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
+    total = sum(counts.values())
+    named = [(_class(card, name), count) for name, count in counts.items()]
+    rows = (Row(each.title, each.colour, count / max(total, 1), (str(count),)) for each, count in named)
+    present = [f"{count} {each.title}" for each, count in named if count]
+    title = "1 box" if total == 1 else f"{total} boxes" if total else "Nothing found"
+    return Report(title, "", ", ".join(present), "Boxes of each class", ("Boxes",), tuple(rows), facts)
+
+
+def _area(area: Mapping[str, Any]) -> str:
+    return f"{area['px']:,} px" if area["mm2"] is None else f"{mm2(area['mm2'])} mm²"
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -128,8 +144,12 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _place(document["localisation"], "mask" if outlined else "heatmap")
         if outlined:
             yield from _sizes(document["localisation"])
+    if "counts" in document:
+        yield "Threshold", f"{document['threshold']:g}"
     if "um_per_px" in document:
-        yield "Resolution", f"{document['um_per_px']:g} micrometres per pixel, threshold {document['threshold']:g}"
+        um_per_px = document["um_per_px"]
+        known = "unknown" if um_per_px is None else f"{um_per_px:g} micrometres per pixel"
+        yield "Resolution", f"{known}, threshold {document['threshold']:g}"
     yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
 
 

@@ -3,10 +3,17 @@
 from oncoserve.tasks.base import Task
 from oncoserve.tasks.classification import Classification
 from oncoserve.tasks.delineation import Delineation
+from oncoserve.tasks.detection import Detection
 from oncoserve.tasks.localisation import Localisation
 from oncoserve.tasks.segmentation import Segmentation
 
-TASKS: tuple[Task, ...] = (Classification(), Localisation(), Delineation(), Segmentation())
+TASKS: tuple[Task, ...] = (
+    Classification(),
+    Localisation(),
+    Delineation(),
+    Segmentation(),
+    Detection(),
+)
 
 
 def task_of_kind(kind: str) -> Task | None:

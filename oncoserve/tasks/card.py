@@ -177,8 +177,24 @@ class Segmentation(_Part):
     """What a picture is taken for that nobody says the resolution of; left out: the one above."""
     um_per_px_range: tuple[float, float] | None = None
     """Of the pictures that the model is for."""
+    headline: Name | None = None
+    """The class whose share is a result's headline; left out, the largest."""
     tiles: Tiles | None = None
     """Left out, the whole picture is resized to the tensor as `preprocessing` says."""
+
+
+class Detection(_Part):
+    """How the model's boxes are read."""
+
+    threshold: Probability = 0.25
+    """Least score of a box, where the caller gives none."""
+    floor: Probability = 0.05
+    """Of the boxes that are kept for other thresholds."""
+    overlap: Annotated[float, Field(gt=0, le=1)] | None = 0.45
+    """Of two boxes of a class that share more than this of what they cover together (IoU) the better is kept; null
+    where the graph does so itself."""
+    most: Annotated[int, Field(ge=1, le=3000)] = 300
+    """Boxes that are kept of a picture, the best."""
 
 
 class Precision(_Part):
@@ -190,7 +206,15 @@ class Precision(_Part):
     performance: list[Figure]
 
 
-PARTS_OF_TASKS: Final = ("classification", "saliency", "localisation", "delineation", "resemblance", "segmentation")
+PARTS_OF_TASKS: Final = (
+    "classification",
+    "saliency",
+    "localisation",
+    "delineation",
+    "resemblance",
+    "segmentation",
+    "detection",
+)
 
 
 class Card(_Part):
@@ -215,6 +239,7 @@ class Card(_Part):
     delineation: Delineation | None = None
     resemblance: Resemblance | None = None
     segmentation: Segmentation | None = None
+    detection: Detection | None = None
     precisions: list[Precision] = []
     samples: Name | None = None
     """The model whose sample pictures the page offers, where these are not its own."""

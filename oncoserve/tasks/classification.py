@@ -196,14 +196,20 @@ class ClassificationPlan:
 
 def classifier_mismatches(card: Card, configuration: ModelConfiguration) -> list[str]:
     """Where a model is none that takes one RGB picture and gives a probability for each of the card's classes."""
+    found = image_mismatches(configuration)
+    probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
+    if configuration.output(PROBABILITIES) not in (probabilities, replace(probabilities, dims=(-1,))):
+        found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
+    return found
+
+
+def image_mismatches(configuration: ModelConfiguration) -> list[str]:
+    """Where a model is none that takes one RGB picture of a fixed size."""
     found = []
     if configuration.max_batch_size < 1:
         found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
     if len(configuration.inputs) != 1 or not _is_image(configuration.inputs[0]):
         found.append(f"expected one input of uint8 [H, W, 3], got {in_words(configuration.inputs)}")
-    probabilities = TensorSpec(PROBABILITIES, np.dtype(np.float32), (len(card.classes),))
-    if configuration.output(PROBABILITIES) not in (probabilities, replace(probabilities, dims=(-1,))):
-        found.append(f"expected output {probabilities} (the card's classes), got {in_words(configuration.outputs)}")
     return found
 
 

@@ -11,9 +11,10 @@ from PIL import Image
 from pydantic import Field
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
-from oncoserve.inference.backend import ModelConfiguration, Tensors
+from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
 from oncoserve.pictures.decode import Header, Picture, rgb_of
 from oncoserve.tasks.base import (
+    THRESHOLD,
     Demand,
     OverlayOptions,
     Parameters,
@@ -25,6 +26,7 @@ from oncoserve.tasks.base import (
 )
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.card import Segmentation as Part
+from oncoserve.tasks.classification import image_mismatches, in_words
 from oncoserve.tasks.maps.labels import Labels, Rule
 from oncoserve.tasks.maps.layers import layer_of
 from oncoserve.tasks.maps.objects import object_ids, without
@@ -45,13 +47,12 @@ MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles of he_tissue
 # until the maps are whole; while labels are drawn, and while they are outlined, when the model answers noise.
 PLANNING_BYTES, MAPS_BYTES, CHANNEL_BYTES, LABELS_BYTES, OUTLINES_BYTES = 8, 5, 6, 20, 64
 ANALYSIS_BYTES = 64  # and a pixel of the picture that colours are analysed on
-RGB = 3
 
 
 class View(Parameters):
     """How probabilities become labels."""
 
-    threshold: float | None = Field(default=None, ge=0, le=1, description="Least probability of a class.")
+    threshold: float | None = Field(default=None, ge=0, le=1, description=THRESHOLD)
     """Left out, the card's."""
 
 
@@ -162,7 +163,7 @@ class Segmentation:
 
     def limits(self, card: Card) -> Mapping[str, Any]:
         """How maps are made and read, which the document hangs on."""
-        return _part(card).model_dump(mode="json")
+        return _part(card).model_dump(mode="json", exclude={"headline"})
 
     def outputs(self, card: Card) -> frozenset[str]:
         """The only one."""
@@ -175,22 +176,16 @@ class Segmentation:
             channels = len(Rule.of(card).channels)
         except ValueError as error:
             return [str(error)]
-        found = _contradictions(card)
-        if configuration.max_batch_size < 1:
-            found.append(f"expected max_batch_size of at least 1, got {configuration.max_batch_size}")
-        (tile, *more), answer = configuration.inputs or (None,), configuration.output(PROBABILITIES)
-        if tile is None or more or tile.dtype != np.uint8 or len(tile.dims) != RGB or tile.dims[-1] != RGB:
-            words = ", ".join(map(str, configuration.inputs)) or "none"
-            return [*found, f"expected one input uint8 [H, W, 3], got {words}"]
-        if min(tile.dims) < 1:
-            found.append(f"expected an input of one size, got {tile}")
-        if answer is None or answer.dtype != np.uint8 or answer.dims != (channels, *tile.dims[:2]):
-            words = ", ".join(map(str, configuration.outputs)) or "none"
-            found.append(f"expected {PROBABILITIES} uint8 {[channels, *tile.dims[:2]]}, got {words}")
+        if found := image_mismatches(configuration):
+            return found + _contradictions(card)
+        side = configuration.inputs[0].dims[:2]
+        expected = TensorSpec(PROBABILITIES, np.dtype(np.uint8), (channels, *side))
+        if configuration.output(PROBABILITIES) != expected:
+            found.append(f"expected output {expected} (the card's channels), got {in_words(configuration.outputs)}")
         tiles = _part(card).tiles
-        if tiles and max(tiles.overlap, tiles.margin) >= min(tile.dims[:2]):
-            found.append(f"card.json: expected overlap and margin below the tile's {list(tile.dims[:2])}, got {tiles}")
-        return found
+        if tiles and max(tiles.overlap, tiles.margin) >= min(side):
+            found.append(f"card.json: expected overlap and margin below the tile's {list(side)}, got {tiles}")
+        return found + _contradictions(card)
 
     def demand(self, header: Header, model: ServedModel, parameters: SegmentationParameters) -> Demand:
         """All tiles of the grid: which of them hold tissue is known later."""

@@ -12,7 +12,7 @@ function percent(probability) {
   return `${value.toFixed(2)} %`;
 }
 
-export const table = { caption: "Probability of each class", numbers: ["Probability"] };
+export const table = () => ({ caption: "Probability of each class", numbers: ["Probability"] });
 
 export function headline({ label, labels = [label], probabilities, undetermined }, card) {
   if (!labels.length) return { title: "None of the classes", figure: "", unit: "", description: "" };

@@ -25,7 +25,8 @@ export function toCsv(rows) {
 function numbers(result) {
   const found = { result: result.id, model: result.model, version: result.version, label: result.label };
   for (const [name, p] of Object.entries(result.probabilities ?? {})) found[`probability_${name}`] = p;
-  for (const [name, { mm2, fraction }] of Object.entries(result.areas ?? {})) {
+  for (const [name, { px, mm2, fraction }] of Object.entries(result.areas ?? {})) {
+    if (px !== undefined) found[`${name}_px`] = px;
     found[`${name}_mm2`] = mm2;
     found[`${name}_fraction`] = fraction;
   }

@@ -1,7 +1,7 @@
 // A result in words, bars and tables. Only textContent and CSSOM: what the service sends is never parsed as HTML.
 //
 // What differs by task is a module for each, with the same exports:
-//   table     the caption, and the titles of the columns with numbers
+//   table     (card) => { caption, numbers: the titles of the columns with numbers }
 //   headline  (result, card) => { title, figure, unit, description }
 //   rows      (result, card) => [{ name, title, colour, part: 0 to 1, numbers: [{ text, exact }], strong }]
 //   facts     (result) => [[name, text]], beside those that every result has
@@ -26,8 +26,9 @@ export function showResult(result, card, task) {
   at("answer-description").textContent = description;
   at("warnings").replaceChildren(...result.warnings.map(({ message }) => element("li", message)));
   at("warnings").hidden = !result.warnings.length;
-  at("bars-caption").textContent = task.table.caption;
-  at("bars-head").replaceChildren(column("Class"), element("td"), ...task.table.numbers.map(column));
+  const table = task.table(card);
+  at("bars-caption").textContent = table.caption;
+  at("bars-head").replaceChildren(column("Class"), element("td"), ...table.numbers.map(column));
   const rows = task.rows(result, card);
   at("bars").replaceChildren(...rows.map(bar));
   at("bars").closest("table").hidden = !rows.length; // there was no answer

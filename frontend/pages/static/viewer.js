@@ -1,7 +1,7 @@
 // The picture and the layer over it, and the controls of both. What is drawn where is in viewer/.
 
 import { readDescription } from "./api.js";
-import { classColours, heatColours } from "./viewer/colours.js";
+import { classColours, heatColours, strongestColours } from "./viewer/colours.js";
 import {
   all,
   areaText,
@@ -134,6 +134,7 @@ async function setStage(described) {
 const colourOf = ({ kind, classes, colours }) =>
   ({
     classes: () => classColours(classes, () => ({ threshold, hidden })),
+    strongest: () => strongestColours(classes, () => ({ threshold, hidden })),
     heat: () => heatColours(colours),
     drawn: () => null,
   })[kind]();

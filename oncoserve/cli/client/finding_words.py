@@ -33,10 +33,23 @@ def of_image(finding: Mapping[str, Any] | None) -> str:
     return ", ".join([_answer(finding), *(f"warning {code}" for code in finding["warnings"])])
 
 
+def area_words(area: Mapping[str, Any]) -> str:
+    """An area, and its share of the whole."""
+    size = f"{area['px']} px" if area["mm2"] is None else f"{area['mm2']:.3g} mm2"
+    return f"{size} ({area['fraction']:.1%})"
+
+
+def count_words(counts: Mapping[str, int]) -> str:
+    """How many were found of each class."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing found"
+
+
 def _answer(finding: Mapping[str, Any]) -> str:
     if "areas" in finding:
         areas = (finding["areas"] or {}).items()
-        return ", ".join(f"{name} {area['mm2']:.3g} mm2 ({area['fraction']:.1%})" for name, area in areas) or "no areas"
+        return ", ".join(f"{name} {area_words(area)}" for name, area in areas) or "no areas"
+    if "counts" in finding:
+        return count_words(finding["counts"] or {})
     label, probability = finding.get("label"), finding.get("probability")
     if label is None:
         return f"undetermined ({finding['undetermined']})" if "undetermined" in finding else str(finding["task"])

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from oncoserve import NOTICE
 from oncoserve.cli.client.client_errors import EXIT_FINE, EXIT_SOME_FAILED, Refused, UsageError
+from oncoserve.cli.client.finding_words import area_words, count_words
 from oncoserve.cli.client.picture_files import PictureFile
 from oncoserve.cli.client.printing import printable
 from oncoserve.cli.client.sending import OF_THE_PICTURE
@@ -85,5 +86,7 @@ def _answer(found: Document) -> str:
             asked = undetermined.get("value") is not None  # without it the warnings, which follow, say why
             return f"undetermined ({undetermined['code']})" if asked else "no answer"
         return f"{found['label']} {found['probabilities'][found['label']]:.3f}"
-    areas = [f"{name} {area['mm2']:.3g} mm2 ({area['fraction']:.1%})" for name, area in found["areas"].items()]
+    if "counts" in found:
+        return count_words(found["counts"])
+    areas = [f"{name} {area_words(area)}" for name, area in found["areas"].items()]
     return ", ".join(areas) or "nothing found"

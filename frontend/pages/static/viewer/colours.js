@@ -27,6 +27,22 @@ export function classColours(classes, state) {
 }
 
 /**
+ * Colours of a layer of the strongest class, its strength, and the class below the threshold; 1 is the first class.
+ * @param {{name: string, colour: string}[]} classes
+ * @param {() => {threshold: number, hidden: Set<string>}} state as the controls have it.
+ */
+export function strongestColours(classes, state) {
+  return (from, to) => {
+    const { threshold, hidden } = state();
+    const least = Math.floor(threshold * 255);
+    const table = [0, ...classes.map(({ name, colour }) => (hidden.has(name) ? 0 : rgba(colour, 255)))];
+    for (let pixel = 0, at = 0; pixel < to.length; pixel++, at += 4) {
+      to[pixel] = table[(from[at + 1] > least && from[at]) || from[at + 2]];
+    }
+  };
+}
+
+/**
  * Colours of a layer of heat: the stronger, the further along the colours and the more opaque.
  * @param {string[]} stops at even distances from no strength to full.
  */

@@ -66,3 +66,133 @@ def classifier(
     opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(operator[0], 1)] if operator[0] else [])]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     return path
+
+
+def segmenter(
+    path, *, channels=1, layout="NCHW", softmax=False, sigmoid=False, coarser=1, batch="n", opset=17, side=SIDE
+):
+    """A convolution that gives a map for each channel, `coarser` times smaller than the picture."""
+    rng = np.random.default_rng(5)
+    last = "pixels"
+    nodes = []
+    if layout == "NHWC":
+        nodes.append(helper.make_node("Transpose", [last], ["first"], perm=[0, 3, 1, 2]))
+        last = "first"
+    nodes.append(
+        helper.make_node(
+            "Conv", [last, "kernel"], ["maps"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[coarser, coarser]
+        )
+    )
+    last = "maps"
+    if softmax or sigmoid:
+        shares = ("Softmax", {"axis": 1}) if softmax else ("Sigmoid", {})
+        nodes.append(helper.make_node(shares[0], [last], ["shares"], **shares[1]))
+        last = "shares"
+    if layout == "NHWC":
+        nodes.append(helper.make_node("Transpose", [last], ["out"], perm=[0, 2, 3, 1]))
+    else:
+        nodes.append(helper.make_node("Identity", [last], ["out"]))
+    inner = SIDE // coarser
+    shapes = {"NCHW": ([batch, 3, SIDE, SIDE], [batch, channels, inner, inner])}
+    shapes["NHWC"] = tuple([dims[0], *dims[2:], dims[1]] for dims in shapes["NCHW"])
+    taken, given = shapes[layout]
+    graph = helper.make_graph(
+        nodes,
+        "theirs",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, taken)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, given)],
+        [numpy_helper.from_array(rng.normal(size=(channels, 3, 3, 3)).astype(np.float32), "kernel")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+BOXES = np.array([[1, 1, 5, 5], [1, 1, 5, 6], [6, 2, 11, 9], [0, 0, 2, 2]], np.float32)
+"""Left, top, right, bottom in pixels of the input."""
+SCORES = np.array([[0.9, 0.1], [0.7, 0.2], [0.05, 0.6], [0.01, 0.02]], np.float32)
+"""Of two classes."""
+
+
+def detector(path, way, *, batch="n", shares=False):
+    """A graph that finds `BOXES` with `SCORES`, times the mean of the picture, as others give them.
+
+    Args:
+        path: gets it.
+        way: see `model_export.own.heads.box_head`.
+        batch: a name where it is dynamic.
+        shares: whether boxes are shares of the input.
+    """
+    boxes = BOXES / SIDE if shares else BOXES
+    centres = np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
+    best, kind = SCORES.max(axis=1, keepdims=True), SCORES.argmax(axis=1).astype(np.float32)[:, np.newaxis]
+    tables = {
+        "yolov8": np.concatenate([centres, SCORES], axis=1).T,
+        "yolov5": np.concatenate([centres, np.ones((4, 1)), SCORES], axis=1),
+        "rows": np.concatenate([boxes, best, kind], axis=1),
+        "apart": boxes,
+    }
+    light = {
+        "yolov8": np.array([[0], [0], [0], [0], [1], [1]]),
+        "yolov5": np.array([[0, 0, 0, 0, 1, 0, 0]]),
+        "rows": np.array([[0, 0, 0, 0, 1, 0]]),
+    }
+    values, nodes, outputs = {}, [], []
+    # The mean of the picture, 0 to 1, as (N, 1, 1).
+    nodes.append(helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0))
+    nodes.append(helper.make_node("Unsqueeze", ["mean", "axes"], ["light"]))
+    values["axes"] = np.array([1, 2], np.int64)
+
+    def dimmed(name, table, mask):
+        """The table, with the numbers under the mask times the light."""
+        values[f"{name}_fixed"] = (table * (1 - mask))[np.newaxis].astype(np.float32)
+        values[f"{name}_lit"] = (table * mask)[np.newaxis].astype(np.float32)
+        nodes.append(helper.make_node("Mul", ["light", f"{name}_lit"], [f"{name}_bright"]))
+        nodes.append(helper.make_node("Add", [f"{name}_bright", f"{name}_fixed"], [name]))
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *table.shape]))
+
+    if way in light:
+        dimmed("out", tables[way], light[way])
+    elif way == "apart":
+        dimmed("places", boxes, np.zeros((1, 1)))
+        dimmed("certainties", SCORES, np.ones((1, 1)))
+    graph = helper.make_graph(
+        nodes,
+        "theirs",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [batch, 3, SIDE, SIDE])],
+        outputs,
+        [numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def torchvision_detector(path):
+    """Boxes, labels from 1 on, and scores, of one picture without a batch; dark pictures have none."""
+    values = {
+        "places": BOXES,
+        "best": SCORES.max(axis=1),
+        "kinds": SCORES.argmax(axis=1).astype(np.int64) + 1,
+        "half": np.array(0.3, np.float32),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels"], ["light"], axes=[0, 1, 2], keepdims=0),
+        helper.make_node("Mul", ["best", "light"], ["lit"]),
+        helper.make_node("Greater", ["lit", "half"], ["there"]),
+        helper.make_node("Compress", ["places", "there"], ["boxes"], axis=0),
+        helper.make_node("Compress", ["kinds", "there"], ["labels"], axis=0),
+        helper.make_node("Compress", ["lit", "there"], ["scores"], axis=0),
+    ]
+    kinds = {
+        "boxes": (TensorProto.FLOAT, ["m", 4]),
+        "labels": (TensorProto.INT64, ["m"]),
+        "scores": (TensorProto.FLOAT, ["m"]),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "theirs",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [3, SIDE, SIDE])],
+        [helper.make_tensor_value_info(name, *kind) for name, kind in kinds.items()],
+        [numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path

@@ -72,7 +72,7 @@ def test_probabilities_get_no_second_softmax(add, tmp_path):
     scores = onnxruntime.InferenceSession(tmp_path / "theirs.onnx")
     given = scores.run(None, {"pixels": (IMAGES / 255).astype(np.float32).transpose(0, 3, 1, 2)})[0]
     assert np.abs(served(folder, IMAGES) - given).max() < 1e-5
-    assert json.loads((folder / "1/export.json").read_text())["wrapped"]["probabilities_given"] is True
+    assert json.loads((folder / "1/export.json").read_text())["wrapped"]["head"]["activated"] is True
 
 
 def test_classes_that_do_not_exclude_each_other_get_a_sigmoid(add, tmp_path):
@@ -111,7 +111,7 @@ def test_a_graph_made_for_one_picture_is_served_one_by_one_and_says_so(add):
         ({}, {"width": 99}, "has a width of 12, --width says 99"),
         ({"input_dims": ["n", 4, SIDE, SIDE]}, {"layout": "NCHW"}, "has 4 channels"),
         ({"input_dims": ["n", 3, SIDE, 3]}, {}, "say --layout"),
-        ({"input_dims": ["n", 3 * SIDE * SIDE]}, {}, "has four axes of floats"),
+        ({"input_dims": ["n", 3 * SIDE * SIDE]}, {}, "has four axes"),
         ({"batch": 7}, {}, "takes 7 pictures at a time, always"),
     ],
 )
@@ -153,7 +153,7 @@ def test_the_card_says_nothing_that_nobody_measured(add, tmp_path):
     [
         ({"name": "../up"}, "name: String should match"),
         ({"classes": ["a", "a"]}, "a is there more than once"),
-        ({"classes": ["a"]}, "at least 2 items"),
+        ({"classes": ["a"]}, "a classifier has 2 and more"),
         ({"std": [1, 0, 1]}, "each has to be above 0"),
         ({"task": "poetry"}, "task"),
         ({"colour": "RGB"}, "colour: Extra inputs"),
@@ -168,11 +168,11 @@ def test_a_graph_that_wants_too_much_memory_is_ended(tmp_path):
     graph = classifier(tmp_path / "theirs.onnx", size=(2048, 2048))
     picture = np.zeros((1, 3, 2048, 2048), np.float32)
     with pytest.raises(OwnModelError, match=r"memory|ended"):
-        trial.compute(graph, picture, "out", one_by_one=True, memory_bytes=300 * 2**20)
+        trial.compute(graph, picture, ["out"], one_by_one=True, memory_bytes=300 * 2**20)
 
 
 def test_a_graph_that_does_not_end_is_ended(tmp_path):
     graph = classifier(tmp_path / "theirs.onnx")
     picture = np.zeros((1, 3, SIDE, SIDE), np.float32)
     with pytest.raises(OwnModelError, match=r"more than 0\.01 s"):
-        trial.compute(graph, picture, "out", one_by_one=True, time_s=0.01)
+        trial.compute(graph, picture, ["out"], one_by_one=True, time_s=0.01)

@@ -1,0 +1,170 @@
+"""Segmenters and detectors of others: what is served is what they give, and a folder that the tasks read."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from model_export.own import adding, one_execution
+from model_export.own.own_errors import OwnModelError
+from model_export.own.wanted import Wanted
+from oncoserve.prediction.model_files import read_cards
+from tests.unit.model_export.own.graphs import BOXES, SCORES, SIDE, detector, segmenter, torchvision_detector
+
+IMAGES = np.random.default_rng(7).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8)
+BRIGHT, DARK = np.full((1, SIDE, SIDE, 3), 255, np.uint8), np.zeros((1, SIDE, SIDE, 3), np.uint8)
+
+
+@pytest.fixture
+def add(tmp_path, monkeypatch):
+    """Adds a graph by what is said; Triton's part is computed by ONNX Runtime, which is what its backend does."""
+
+    def execute(repository, model, image, work):
+        session = onnxruntime.InferenceSession(repository / model / "1" / "model.onnx")
+        names = [each.name for each in session.get_outputs()]
+        return dict(zip(names, session.run(names, {"image": image}), strict=True))
+
+    monkeypatch.setattr(one_execution, "execute", execute)
+
+    def run(graph, **said):
+        return adding.add(graph, Wanted.of({"name": "theirs", **said}), tmp_path / "models", [], lambda _: None)
+
+    run.left = lambda: list((tmp_path / "models").glob("*"))
+    return run
+
+
+def served(folder, images):
+    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
+    names = [each.name for each in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"image": images}), strict=True))
+
+
+def given(path, images, layout="NCHW"):
+    pixels = (images / 255).astype(np.float32)
+    pixels = pixels.transpose(0, 3, 1, 2) if layout == "NCHW" else pixels
+    maps = onnxruntime.InferenceSession(path).run(None, {"pixels": pixels})[0]
+    return maps if layout == "NCHW" else maps.transpose(0, 3, 1, 2)
+
+
+def card_of(folder):
+    cards, problems = read_cards(folder.parent)
+    assert problems == {}
+    return cards["theirs"].newest
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_one_channel_is_binary(add, tmp_path, layout, sigmoid):
+    path = segmenter(tmp_path / "theirs.onnx", layout=layout, sigmoid=sigmoid)
+    folder = add(path, task="segmentation", classes=["tumour"], **({} if sigmoid else {"answers": "logits"}))
+    maps = given(path, IMAGES, layout)
+    shares = maps if sigmoid else 1 / (1 + np.exp(-maps))
+    found = served(folder, IMAGES)["probabilities"]
+    assert found.dtype == np.uint8
+    assert np.abs(found.astype(float) - 255 * shares).max() <= 0.5 + 1e-3
+    part = card_of(folder).segmentation
+    assert (part.kind, part.threshold, part.tiles) == ("binary", 0.5, None)
+    assert "max_batch_size: 8" in (folder / "config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("opset", [11, 17])
+def test_channels_that_exclude_each_other_and_one_that_is_none(add, tmp_path, softmax, opset):
+    path = segmenter(tmp_path / "theirs.onnx", channels=3, softmax=softmax, opset=opset if not softmax else 17)
+    folder = add(path, task="segmentation", classes=["background", "gland", "stroma"])
+    maps = given(path, IMAGES)
+    powers = np.exp(maps - maps.max(axis=1, keepdims=True))
+    shares = maps if softmax else powers / powers.sum(axis=1, keepdims=True)
+    assert np.abs(served(folder, IMAGES)["probabilities"].astype(float) - 255 * shares).max() <= 0.5 + 1e-3
+    card = card_of(folder)
+    assert [each.name for each in card.classes] == ["gland", "stroma"]
+    assert (card.segmentation.kind, card.segmentation.threshold) == ("multiclass", 0)
+    assert card.segmentation.channels == [None, "gland", "stroma"]
+
+
+def test_channels_that_overlap(add, tmp_path):
+    path = segmenter(tmp_path / "theirs.onnx", channels=3)
+    folder = add(path, task="segmentation", classes=["whole", "core", "enhancing"], labels="many", answers="logits")
+    shares = 1 / (1 + np.exp(-given(path, IMAGES)))
+    assert np.abs(served(folder, IMAGES)["probabilities"].astype(float) - 255 * shares).max() <= 0.5 + 1e-3
+    assert card_of(folder).segmentation.kind == "multilabel"
+
+
+@pytest.mark.parametrize("coarser", [2, 3, 4])
+def test_maps_that_are_coarser_than_the_picture_are_enlarged(add, tmp_path, coarser):
+    path = segmenter(tmp_path / "theirs.onnx", coarser=coarser)
+    folder = add(path, task="segmentation", classes=["tumour"], answers="logits")
+    found = served(folder, IMAGES)["probabilities"]
+    assert found.shape == (4, 1, SIDE, SIDE)
+    centre = 255 / (1 + np.exp(-given(path, IMAGES)))
+    if coarser == 3:  # the middle of each cell is a pixel's own centre there
+        assert np.abs(found[..., 1::3, 1::3].astype(float) - centre).max() <= 1
+
+
+def test_a_resolution_makes_tiles(add, tmp_path):
+    path = segmenter(tmp_path / "theirs.onnx")
+    said = {"um_per_px": 500.0, "overlap": 4, "steps": []}
+    folder = add(path, task="segmentation", classes=["tumour"], answers="logits", **said)
+    part = card_of(folder).segmentation
+    assert (part.um_per_px, part.tiles.overlap, part.tiles.margin) == (500, 4, 2)
+
+
+@pytest.mark.parametrize("way", ["yolov8", "yolov5", "rows", "apart"])
+@pytest.mark.parametrize("shares", [False, True])
+def test_boxes_come_in_several_ways(add, tmp_path, way, shares):
+    path = detector(tmp_path / "theirs.onnx", way, shares=shares)
+    said = {"box_units": "shares"} if shares else {}
+    folder = add(path, task="detection", classes=["mitosis", "other"], **said)
+    found = served(folder, BRIGHT)
+    best = SCORES * (SCORES.max(axis=1, keepdims=True) == SCORES) if way == "rows" else SCORES
+    assert np.abs(found["boxes"][0, :-1] - BOXES).max() < 1e-3
+    assert np.abs(found["scores"][0, :-1] - best).max() < 1e-5
+    assert (found["scores"][0, -1] == 0).all()
+    assert served(folder, DARK)["scores"].max() == 0
+    part = card_of(folder).detection
+    assert (part.threshold, part.overlap) == (0.25, None if way == "rows" else 0.45)
+
+
+def test_boxes_without_a_batch_and_labels_from_one_on(add, tmp_path):
+    path = torchvision_detector(tmp_path / "theirs.onnx")
+    folder = add(path, task="detection", classes=["background", "mitosis", "other"])
+    assert "max_batch_size: 0" in (folder / "config.pbtxt").read_text()
+    found = served(folder, BRIGHT)
+    assert np.abs(found["boxes"][0, :-1] - BOXES[:3]).max() < 1e-3
+    kept = np.where(SCORES[:3] == SCORES[:3].max(axis=1, keepdims=True), SCORES[:3], 0)
+    assert np.abs(found["scores"][0, :-1] - kept).max() < 1e-5
+    assert served(folder, DARK)["scores"].shape == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("graph", "said", "words"),
+    [
+        (segmenter, {"task": "segmentation", "classes": ["a", "b"]}, "No output has a map for each of 2 channels"),
+        (segmenter, {"task": "segmentation", "classes": ["a"], "answers": "probabilities"}, "say --answers logits"),
+        (segmenter, {"task": "segmentation", "classes": ["a"], "decode": "rows"}, "decode: the task segmentation does"),
+        (segmenter, {"task": "segmentation", "classes": ["background"]}, "expected one beside background"),
+        (
+            lambda path: detector(path, "rows"),
+            {"task": "detection", "classes": ["a"]},
+            "say --decode yolov8, yolov5 or rows",
+        ),
+        (
+            lambda path: detector(path, "apart"),
+            {"task": "detection", "classes": ["a", "b", "c"]},
+            "the scores of 3 classes cannot be told",
+        ),
+        (segmenter, {"task": "detection", "classes": ["a"]}, "cannot be told"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_leaves_nothing(add, tmp_path, graph, said, words):
+    with pytest.raises(OwnModelError, match=words):
+        add(graph(tmp_path / "theirs.onnx"), **said)
+    assert add.left() == []
+
+
+def test_the_record_says_how_it_was_wrapped(add, tmp_path):
+    folder = add(detector(tmp_path / "theirs.onnx", "apart"), task="detection", classes=["a", "b"])
+    record = json.loads((folder / "1/export.json").read_text())
+    assert record["wrapped"]["head"]["way"] == "apart"
+    assert {"as_given_boxes", "as_given_scores", "in_a_batch_boxes"} <= set(record["files"]["model.onnx"]["checks"])
