@@ -19,7 +19,7 @@ from tests.browser.reading import (
     viewport,
     wait_for_answer,
 )
-from tests.browser.tissue import CARD, HE, UM_PER_PX, api, ask, choose, shown_areas
+from tests.browser.tissue import CARD, HE, UM_PER_PX, api, api_areas, ask, choose, shown_areas
 
 SLIDE = """(slider, values) => values.forEach((value) => {
     slider.value = value;
@@ -37,7 +37,7 @@ def asked(visit):
 
 def test_areas_are_those_of_the_api_in_the_cards_order_and_colours(asked):
     page, seen = asked
-    expected = api(page)["areas"]
+    expected = api_areas(page)
     assert all(area["mm2"] > 0 for area in expected.values())
     found = areas(page)
     assert shown_areas(page) == expected
@@ -151,7 +151,7 @@ def test_threshold_changes_layer_and_areas_without_asking_the_model(asked):
     pictures = [viewport(page)]
     for threshold in (0.9, 0.1):
         set_threshold(page, threshold)
-        assert shown_areas(page) == api(page, threshold=threshold)["areas"]
+        assert shown_areas(page) == api_areas(page, threshold=threshold)
         expect(page.locator("#threshold-value")).to_have_text(f"{threshold:.2f}")
         expect(page.locator("#threshold-status")).to_have_text(page.locator("#answer-title").inner_text())
         pictures.append(viewport(page))
@@ -172,7 +172,7 @@ def test_last_threshold_wins(asked):
     with page.expect_event("requestfailed") as cancelled:
         set_threshold(page, 0.2)
     assert cancelled.value.url.endswith("threshold=0.9")
-    assert shown_areas(page) == api(page, threshold=0.2)["areas"]
+    assert shown_areas(page) == api_areas(page, threshold=0.2)
     assert not [request.url for request in seen.requests[before:] if "threshold=0.8" in request.url]
 
 
@@ -184,10 +184,10 @@ def test_threshold_that_cannot_be_shown_is_said_and_taken_back(asked):
     status = page.get_by_role("status").filter(has_text="Another threshold could not be shown")
     expect(status).to_be_visible()
     expect(page.get_by_role("slider", name="Threshold")).to_have_value("0.5")
-    assert shown_areas(page) == api(page)["areas"]
+    assert shown_areas(page) == api_areas(page)
     expect(page.locator("#objects")).not_to_have_attribute("inert", "")
     set_threshold(page, 0.8)
-    assert shown_areas(page) == api(page, threshold=0.8)["areas"]
+    assert shown_areas(page) == api_areas(page, threshold=0.8)
 
 
 def test_downloads_are_at_the_threshold_and_opacity_shown(asked):
@@ -244,7 +244,7 @@ def test_address_of_a_result_shows_it_again(asked, visitor, frontend):
     assert areas(again) == numbers
     assert difference(viewport(again), first) < 3
     set_threshold(again, 0.7)
-    assert shown_areas(again) == api(again, threshold=0.7)["areas"]
+    assert shown_areas(again) == api_areas(again, threshold=0.7)
     assert seen.posts() == []
 
 

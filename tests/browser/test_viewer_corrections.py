@@ -13,7 +13,7 @@ from tests.browser.reading import (
     wait_for_answer,
     wait_for_objects,
 )
-from tests.browser.tissue import api, largest, shown_areas
+from tests.browser.tissue import api, api_areas, largest, shown_areas
 
 
 def click_at(page: Page, x: float, y: float) -> None:
@@ -39,7 +39,7 @@ def test_a_click_excludes_an_object_and_the_areas_follow_and_stay(asked, visitor
     expect(page.locator("#objects-status")).to_have_text(f"{title} excluded. Kept with the result.")
     assert api(page)["excluded"] == [excluded]
     after = shown_areas(page)
-    assert after == api(page)["areas"]
+    assert after == api_areas(page)
     assert after["lumen"]["mm2"] < areas_before["lumen"]["mm2"]
     assert after["epithelium"]["mm2"] == areas_before["epithelium"]["mm2"]
     assert difference(viewport(page), before) > 0.1
@@ -92,7 +92,7 @@ def test_corrections_belong_to_their_threshold(asked):
         click_at(page, *place)
     excluded = shown_areas(page)
     set_threshold(page, 0.8)
-    assert shown_areas(page) == api(page, threshold=0.8)["areas"]
+    assert shown_areas(page) == api_areas(page, threshold=0.8)
     assert "excluded" not in api(page, threshold=0.8)
     set_threshold(page, 0.5)
     assert shown_areas(page) == excluded

@@ -31,6 +31,12 @@ def api(page: Page, **view: object) -> dict:
     return page.request.get(f"/v1/results/{result_id(page)}", params=view).json()
 
 
+def api_areas(page: Page, **view: object) -> dict[str, dict[str, float]]:
+    """What the service says, as far as the page shows it where the resolution is known."""
+    found = api(page, **view)["areas"].items()
+    return {name: {key: area[key] for key in ("mm2", "fraction")} for name, area in found}
+
+
 def shown_areas(page: Page) -> dict[str, dict[str, float]]:
     return {name: {key: row[key] for key in ("mm2", "fraction")} for name, row in areas(page).items()}
 
