@@ -1,7 +1,6 @@
 """The models that were added to a repository: checking them again, and taking them away."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,10 +36,8 @@ def check(repository: Path, name: str) -> list[str]:
         if sha256 != recorded["sha256"]:
             raise OwnModelError(f"{version.name}/{file} has sha256 {sha256}, its record says {recorded['sha256']}")
         found.append(f"{version.name}/{file}: sha256 as recorded")
-    with tempfile.TemporaryDirectory(prefix=".checking-", dir=repository.parent) as work:
-        alone = Path(work) / "repository"
-        shutil.copytree(folder, alone / name)
-        answers = one_execution.execute(alone, name, None, Path(work))
+    with one_execution.alone(repository, name) as (alone, work):
+        answers = one_execution.execute(alone, name, None, work)
     for output, array in answers.items():
         if not np.isfinite(array).all():
             raise OwnModelError(f"{output} of a picture of noise has values that are not finite")

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +40,32 @@ def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work:
     """
     if image is not None:
         np.save(work / "ask.npy", image)
+    beside_triton(repository, work, ["model_export.own.one_execution", model, str(work)], TIME_S)
+    with np.load(work / "answer.npz") as answer:
+        return dict(answer)
+
+
+@contextmanager
+def alone(repository: Path, model: str) -> Iterator[tuple[Path, Path]]:
+    """A repository with that model alone, and a folder for files, for the length of the block."""
+    with tempfile.TemporaryDirectory(prefix=".checking-", dir=repository.parent) as folder:
+        work = Path(folder)
+        shutil.copytree(repository / model, work / "repository" / model)
+        yield work / "repository", work
+
+
+def beside_triton(repository: Path, work: Path, module: Sequence[str], time_s: float) -> None:
+    """Run one of this project's modules beside a Triton of its own, on free ports of this machine.
+
+    Args:
+        repository: Has the model's folder, and no other.
+        work: A folder for Triton's files.
+        module: Its name, and its arguments after Triton's address.
+        time_s: That all of it may take, seconds.
+
+    Raises:
+        OwnModelError: It failed, or Triton cannot serve the model.
+    """
     ports = _free_ports(3)
     settings = {
         "MODEL_REPOSITORY": repository,
@@ -46,17 +75,15 @@ def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work:
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environ |= {PREFIX + name: str(value) for name, value in settings.items()}
-    ask = [sys.executable, "-m", "model_export.own.one_execution", f"127.0.0.1:{ports[0]}", model, str(work)]
+    ask = [sys.executable, "-m", module[0], f"127.0.0.1:{ports[0]}", *module[1:]]
     command = [sys.executable, "-m", "inference_server", "--", *ask]
     try:
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=TIME_S, check=False)  # noqa: S603 - ours
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=time_s, check=False)  # noqa: S603 - ours
     except subprocess.TimeoutExpired:
-        raise OwnModelError(f"Triton did not answer with the model within {TIME_S} s") from None
+        raise OwnModelError(f"Triton did not answer with the model within {time_s:g} s") from None
     if done.returncode:
         words = " ".join(done.stderr.strip().splitlines()[-3:]) or f"it ended with {done.returncode}"
         raise OwnModelError(f"Triton cannot serve the model: {words[:600]}")
-    with np.load(work / "answer.npz") as answer:
-        return dict(answer)
 
 
 def _free_ports(count: int) -> list[int]:

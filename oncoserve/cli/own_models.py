@@ -1,4 +1,4 @@
-"""`oncoserve models add`, `check` and `remove`: models of one's own in the repository of this machine."""
+"""`oncoserve models add`, `check`, `measure` and `remove`: models of one's own in the repository of this machine."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ QUESTIONS: Final = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one of the three.
+    """Run one of the four.
 
     Args:
         arguments: Its name first.
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     if " " in str(repository):
         raise UsageError(f"Triton cannot work in a path with a space, such as {repository}; name another with --data.")
     try:
-        return {"add": _add, "check": _check, "remove": _remove}[given.action](given, repository)
+        return {"add": _add, "check": _check, "remove": _remove, "measure": _measure}[given.action](given, repository)
     except ExportError as error:
         raise UsageError(f"{error}. Nothing was changed.") from error
 
@@ -70,11 +70,21 @@ def _remove(given: argparse.Namespace, repository: Path) -> int:
     return EXIT_FINE
 
 
-def _said(given: argparse.Namespace) -> dict[str, Any]:
-    """What a TOML file, the options and, at a terminal, the answers say; the later ones win."""
-    from model_export.own.wanted import read_toml  # noqa: PLC0415 - see above
+def _measure(given: argparse.Namespace, repository: Path) -> int:
+    from model_export.own.measuring import measure  # noqa: PLC0415 - see above
 
-    said = read_toml(given.toml) if given.toml else {}
+    for each in measure(repository, given.name, given.folder.absolute(), given.called or given.folder.name, say):
+        print(f"{each.metric}: {each.value:g} ({each.caveat})")
+    return EXIT_FINE
+
+
+def _said(given: argparse.Namespace) -> dict[str, Any]:
+    """What is published, a TOML file, the options and, at a terminal, the answers say; the later ones win."""
+    from model_export.own.published import read_published  # noqa: PLC0415 - see above
+    from model_export.own.wanted import read_toml  # noqa: PLC0415
+
+    said = read_published(given.published, given.graph, given.config) if given.published else {}
+    said |= read_toml(given.toml) if given.toml else {}
     options = {name: value for name, value in vars(given).items() if name not in NOT_SAID and value is not None}
     said |= options
     for name, question in QUESTIONS.items():
@@ -86,7 +96,7 @@ def _said(given: argparse.Namespace) -> dict[str, Any]:
     return said
 
 
-NOT_SAID: Final = frozenset({"action", "graph", "toml", "samples", "data"})
+NOT_SAID: Final = frozenset({"action", "graph", "toml", "samples", "data", "published", "config"})
 
 
 def _pictures(folder: Path | None) -> list[Path]:
@@ -118,10 +128,26 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("graph", type=Path, metavar="MODEL.onnx")
     _add_what_is_said(add)
     add.add_argument("--samples", type=Path, metavar="FOLDER", help="pictures to check on; default: noise")
+    add.add_argument(
+        "--from", dest="published", choices=("wsinfer", "monai"), help="take what is published beside the model"
+    )
+    add.add_argument("--config", type=Path, metavar="FILE", help="of --from, where it lies elsewhere")
     add.add_argument("--toml", type=Path, metavar="FILE", help="says any of the above, with underscores for hyphens")
     for action, about in (("check", "look at a model again"), ("remove", "take a model away that was added")):
         each = actions.add_parser(action, help=about, description=f"{about[0].upper()}{about[1:]}.")
         each.add_argument("name", metavar="MODEL")
+    measure = actions.add_parser(
+        "measure",
+        help="measure a model on labelled pictures",
+        description="Ask a model about labelled pictures and write what it is worth into its card: accuracy, recall "
+        "and calibration, or Dice. FOLDER has a folder for each class; of a segmenter pictures/ and masks/. In it "
+        "patients.csv (file,patient) says which pictures are of one patient: intervals are over patients.",
+    )
+    measure.add_argument("name", metavar="MODEL")
+    measure.add_argument("folder", type=Path, metavar="FOLDER")
+    measure.add_argument(
+        "--called", metavar="WORDS", help="what the data are called on the card; default: FOLDER's name"
+    )
     for each in actions.choices.values():
         each.add_argument("--data", type=Path, metavar="FOLDER", help="of the service; see `oncoserve run --help`")
     return parser
