@@ -38,7 +38,7 @@ PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 quick: lint types models  ## Before each commit: lint, types and the tests that start no server; about a minute.
 	@$(PYTEST) -n $(WORKERS) -m "not servers and not slow" tests/unit tests/meta $(PYTEST_ARGS)
 
-test: $(VENV)/.dev models  ## Every test that this machine can run, against the real Triton; T=tests/unit for a part.
+test: $(VENV)/.dev models  ## The tests, against the real Triton; T=tests/unit for a part, PYTEST_ARGS=--long for those too that CI leaves out.
 	@$(PYTEST) -n $(WORKERS) $(if $(T),,--cov --cov-report=term:skip-covered) $(T) $(PYTEST_ARGS)
 
 compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docker engine; fails where there is none; PYTEST_ARGS=--long for all.

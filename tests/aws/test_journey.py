@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import httpx
+import pytest
 
 from tests.aws.conftest import TIMEOUT_S, ended
 from tests.aws.door import Door
@@ -29,6 +30,7 @@ def test_from_the_api_to_the_result(api, start_worker, emulator, sample):
     assert (overlay.headers["content-type"], overlay.content[:4]) == ("image/png", b"\x89PNG")
 
 
+@pytest.mark.long
 async def test_while_aws_does_not_answer_jobs_wait_and_then_they_end(api, start_worker, emulator, samples):
     ward = api("ward")
     async with Door(emulator.port) as door:

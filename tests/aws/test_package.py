@@ -110,6 +110,7 @@ def test_a_runtime_that_cannot_work_is_refused_before_anything_is_fetched(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_package_without_a_wheel_for_the_processor_is_told(tmp_path):
     """One of the packages has none for arm64 today; when it has, this test goes."""
     with pytest.raises(UnfitPackage, match=r"cannot be had for Python 3\.13: ERROR"):

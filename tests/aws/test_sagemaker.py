@@ -73,6 +73,7 @@ def submit(client, *pictures):
     return answer.json()
 
 
+@pytest.mark.long
 def test_from_the_api_to_the_result(ward, container, endpoints, samples):
     container.answers = [(200, BRAIN), (200, problem(422, "corrupt_image", "It is cut off."))]
     job = ended(ward, submit(ward, *samples[:2]))
@@ -117,6 +118,7 @@ def test_from_the_api_to_the_result_of_the_real_container(ward, real_container, 
     assert (overlay.headers["content-type"], overlay.content[:4]) == ("image/png", b"\x89PNG")
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_what_has_ended(ward, container, stack, emulator, samples):
     container.answers = [(200, BRAIN)] * 3
     ended(ward, submit(ward, *samples[:3]))

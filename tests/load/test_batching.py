@@ -34,6 +34,7 @@ def rows(path):
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
+@pytest.mark.long
 def test_the_script_runs_on_a_cpu(embedded_triton, tmp_path):
     options = ["--rounds", 1, "--seconds", 1, "--connections", "1,32", "--sizes", "1,4", "--instances", 1]
     options += ["--models", "tiny_cnn", "--precisions", "fp16", "--doors", "bare,grpc", "--clients", 2]

@@ -25,6 +25,7 @@ def compare(*arguments, out):
     return done, list(csv.DictReader(io.StringIO(raw.read_text()))) if raw.exists() else []
 
 
+@pytest.mark.long
 def test_servers_are_measured_in_turn(embedded_triton, tmp_path):
     names = ["ours", "plain_fastapi_1", "triton_grpc"]
     done, rows = compare("--seconds", "1", "--connections", "1", "4", "--servers", *names, out=tmp_path)

@@ -1,6 +1,7 @@
 import asyncio
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from loadtest.delineation import outlining
@@ -8,6 +9,7 @@ from testbed.servers import WholeService
 from tests.two_versions import patch, write_two_versions
 
 
+@pytest.mark.long
 def test_what_a_caller_gets_is_measured(embedded_triton, tmp_path):
     """A model that outlines the bright part: of two slices with the same outline it lies there in one."""
     repository = tmp_path / "models"

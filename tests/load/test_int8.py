@@ -57,6 +57,7 @@ def test_the_speed_up_is_the_median_of_the_rounds():
     assert int8_gate.report("here", {"FP32": exact, "INT8": quantised}) == 4
 
 
+@pytest.mark.long
 def test_it_runs_through_the_real_triton_and_an_impossible_limit_fails(
     embedded_triton, model_repository, monkeypatch, capsys
 ):

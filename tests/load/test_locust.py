@@ -2,6 +2,7 @@ import csv
 import time
 
 import httpx
+import pytest
 
 from testbed.servers import free_port
 
@@ -31,6 +32,7 @@ def test_a_run_with_sane_limits(tiny_url, tiny_triton, locust, tmp_path):
     assert "predict tiny" in html.read_text()
 
 
+@pytest.mark.long
 def test_impossible_limits_exit_1(tiny_url, locust):
     done = locust(tiny_url, *FEW, "Uploader", "--max-p95-ms", "0.001", "--min-requests", "1000000")
     assert (done.code, done.broken) == (1, {"p95", "answered"}), done.stderr
@@ -43,6 +45,7 @@ def test_a_service_that_answers_errors_exits_1(start_frontend, locust):
     assert "413 upload_too_large" in done.stderr
 
 
+@pytest.mark.long
 def test_refusals_are_not_failures(start_frontend, locust, tmp_path):
     done = locust(
         start_frontend(max_batches_in_flight=1),
@@ -59,6 +62,7 @@ def test_refusals_are_not_failures(start_frontend, locust, tmp_path):
     assert counts(tmp_path / "run_stats.csv")["predict tiny (refused)"] > 0
 
 
+@pytest.mark.long
 def test_steps_find_a_capacity(tiny_url, locust, tmp_path):
     """The second step asks for more than any machine can do."""
     done = locust(
@@ -83,6 +87,7 @@ def test_it_says_when_triton_does_not_listen(tiny_url, locust):
     assert "--triton" in done.stderr
 
 
+@pytest.mark.long
 def test_processes_share_a_rate_and_its_limits_are_judged(tiny_url, locust, tmp_path):
     done = locust(
         tiny_url, "Uploader", "--processes", "2", "-u", "8", "-r", "8", "-t", "4s", "--stop-timeout", "10",
@@ -94,6 +99,7 @@ def test_processes_share_a_rate_and_its_limits_are_judged(tiny_url, locust, tmp_
     assert "of 10.00 requests/s" in rate
 
 
+@pytest.mark.long
 def test_a_master_judges_what_its_workers_did(tiny_url, locust, start_locust):
     """The worker is told everything by its master: the host, and what to ask for."""
     port = str(free_port())

@@ -18,6 +18,7 @@ def broken(folder):
     return folder
 
 
+@pytest.mark.long
 def test_versions_are_measured_beside_each_other(embedded_triton, tmp_path, capsys):
     arguments = [str(PROJECT), str(PROJECT), *QUICK, "--out", str(tmp_path), "--set", "ONCO_CPU_THREADS=1"]
     assert versions.main(arguments) == 0

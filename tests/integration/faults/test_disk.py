@@ -136,6 +136,7 @@ def test_a_disk_that_is_full_to_the_last_byte_loses_and_wedges_no_job(server, st
         service.stop()
 
 
+@pytest.mark.long
 def test_a_disk_that_stalls_is_not_waited_for_and_used_when_it_is_back(server, start, tmp_path, http):
     with mounted(freezing(tmp_path / "disk", tmp_path / "image")) as freezer:
         values = {"results_dir": tmp_path / "disk", "min_free_bytes": 0, "job_workers": 1, "storage_timeout_s": 1}
@@ -190,6 +191,7 @@ def test_a_damaged_result_is_computed_anew_by_an_upload_and_by_a_job(server, sta
     assert 'oncoserve_errors_total{code="storage_unavailable"} 0.0' in http.get(f"{service.url}/metrics").text
 
 
+@pytest.mark.long
 def test_clocks_that_are_set_delete_nothing_and_hold_up_no_job(server, start, repository, tmp_path, http, gate):
     """Eight days ahead, before the start and while it runs; and back by an hour, with images waiting."""
     if not Path(FAKETIME).exists():

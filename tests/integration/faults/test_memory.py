@@ -133,6 +133,7 @@ async def test_slow_readers_of_an_overlay(small):
     small.healthy_again()
 
 
+@pytest.mark.long
 async def test_the_defaults_hold_in_the_container_of_compose(start, server, watch):
     """Pictures of 90 megapixels took 0.8 GB for two and 2.1 for six."""
     watched = watch(start(server.grpc_url), 3072)

@@ -84,6 +84,7 @@ async def test_processes_that_die_or_hang_are_brought_back(server, start, tmp_pa
     file.write_text(f"{key}\n")
 
 
+@pytest.mark.long
 async def test_a_parent_without_descriptors_brings_its_worker_back_when_it_has_some(server, start):
     service = start(server.grpc_url, job_workers=1)
     limits = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
@@ -143,6 +144,7 @@ def full_folder(tmp_path, unavailable):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.long
 async def test_a_full_folder_for_temporary_files_ends_no_process(server, repository, tmp_path, full_folder):
     """Where the numbers that processes share lay in files there, each of them ended with SIGBUS."""
     settings = {"model_repository": repository, "results_dir": tmp_path / "results", "workers": 2, "job_workers": 1}
@@ -183,6 +185,7 @@ async def ask_in_one_go(port, count):
     writer.close()
 
 
+@pytest.mark.long
 async def test_standard_error_that_nobody_reads_costs_lines_only(server, repository, tmp_path):
     settings = {"model_repository": repository, "results_dir": tmp_path / "results"}
     with Unread(server.grpc_url, tmp_path, **settings) as service:

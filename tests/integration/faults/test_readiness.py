@@ -105,6 +105,7 @@ async def test_a_model_that_answers_nonsense(start, only_tiny):
         await until(lambda: ready(service))
 
 
+@pytest.mark.long
 async def test_nonsense_under_load(start, only_tiny):
     """Each answer comes, so none of them may count as a sign of life."""
     with Wire() as wire:

@@ -131,6 +131,7 @@ async def answered(reader, writer):
     return answer[:12]
 
 
+@pytest.mark.long
 async def test_who_waits_to_be_let_in_is_answered(server, start):
     """Nobody accepts connections until the service has been told to stop."""
     service = start(server.grpc_url, workers=2)
@@ -156,6 +157,7 @@ async def test_who_waits_to_be_let_in_is_answered(server, start):
     assert await asyncio.to_thread(service.wait) == 0
 
 
+@pytest.mark.long
 async def test_what_does_not_end_in_time_is_told_so(server, start, gate):
     service = start(server.grpc_url, workers=2, shutdown_grace_s=1)
     async with Callers(service.url, "gated") as callers:

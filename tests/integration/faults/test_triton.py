@@ -23,6 +23,7 @@ async def ready(service):
     return await asyncio.to_thread(service.is_ready)
 
 
+@pytest.mark.long
 async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path, start):
     with TritonServer(repository, tmp_path) as triton:
         service = start(triton.grpc_url, poll_interval_s=0.2)

@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import httpx
+import pytest
 
 from testbed.http_callers import Callers, until
 
@@ -65,6 +66,7 @@ async def test_workers_that_die_leave_no_place_taken(start, server, gate):
         await until(all_places_are_free)
 
 
+@pytest.mark.long
 async def test_requests_are_counted_over_all_workers(start, server):
     service = start(server.grpc_url, workers=WORKERS, rate_limit_per_min=10)
 

@@ -219,6 +219,7 @@ def test_threshold_out_of_range(http, value):
         assert (response.status_code, response.json()["code"]) == (422, "invalid_parameter")
 
 
+@pytest.mark.long
 def test_both_models_at_once(http, triton):
     """A long segmentation does not stop classifications, and neither gets the other's answer."""
     wide = encoded(Image.open(HISTO).convert("RGB").resize((900, 540)).rotate(180))

@@ -172,6 +172,7 @@ def test_clients_of_the_status_port_that_say_nothing_stop_nothing(server):
     wait_until(lambda: lost(server, "backend of tiny", "signal") == 1)
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_be_loaded_any_more_leaves_the_others_serving(tmp_path):
     """Its files were damaged while it was served: tried again for ever, Triton is started anew for it but once."""
     tiny_models.write_classifier(tmp_path / "models", "tiny")
@@ -213,6 +214,7 @@ def test_what_cannot_start_any_more_ends_the_launcher_with_its_last_words(tmp_pa
     assert "It is given up." in two.output()
 
 
+@pytest.mark.long
 def test_output_that_nobody_reads_holds_nothing_up(tmp_path):
     """Both standard outputs are a pipe that is full from the start, and Triton's log goes there too."""
     tiny_models.write_classifier(tmp_path / "models", "tiny")

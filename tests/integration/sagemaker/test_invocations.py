@@ -118,6 +118,7 @@ def test_a_form_s_parameters_are_not_read_from_two_places(container):
     assert (answer.status_code, ATTRIBUTES in answer.json()["detail"]) == (422, True)
 
 
+@pytest.mark.long
 def test_callers_who_hang_up_leave_it_well(invoke, container):
     for _ in range(20):
         with pytest.raises(httpx.TimeoutException):

@@ -129,6 +129,7 @@ def moved(grid, pixels):
     return Grid(grid.shape, grid.side, starts(grid.tops, grid.shape[0]), starts(grid.lefts, grid.shape[1]))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_moving_the_tiles_by_half_a_tile_changes_few_labels(prepared_slide, segmented_slide, model):
     grid = moved(prepared_slide.grid, SIDE // 2)
