@@ -27,8 +27,7 @@ from PIL import Image
 from loadtest.shared.slide_pictures import UM_PER_PX, slide_pixels
 from oncoserve.tasks.maps.resolution import tagged_um_per_px
 from oncoserve.tasks.maps.tiles import DIRECTIONS, turned, turned_back
-from testbed.servers import PROJECT
-from testbed.tissue_maps import (
+from testbed.models.tissue_maps import (
     ASSUMED_UM_PER_PX,
     BACKGROUND,
     EPITHELIUM,
@@ -37,6 +36,7 @@ from testbed.tissue_maps import (
     blender_of,
     prepare_tissue,
 )
+from testbed.servers import PROJECT
 
 ANSWERS: Final = (1, 4, 8)
 SIDE: Final = 768

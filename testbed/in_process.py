@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 import httpx
 
 from frontend.app import create_app
-from frontend.http.shapes import Problem
+from frontend.http.shapes.base_shapes import Problem
 from oncoserve.runtime.draining import Draining
 from oncoserve.settings import Settings
 from testbed.encoded_pictures import encoded, quarters

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from frontend.http.caller_headers import while_connected
 from frontend.http.problems import PROBLEM_CONTENT
-from frontend.http.shapes import Problem
+from frontend.http.shapes.base_shapes import Problem
 from oncoserve.results.drawing import Drawing
 from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.tasks.base import Parameters, Rendering, RenderingOptions

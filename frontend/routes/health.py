@@ -6,7 +6,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from frontend.http.shapes import ReadyShape
+from frontend.http.shapes.model_shapes import ReadyShape
 from oncoserve.errors import JobsUnavailable
 from oncoserve.jobs.service import Jobs
 from oncoserve.prediction.catalogue import Catalogue

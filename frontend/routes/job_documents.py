@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from frontend.http.job_shapes import (
+from frontend.http.links import JOBS, MODELS, RESULTS, of_result
+from frontend.http.shapes.job_shapes import (
     FaultShape,
     FindingShape,
     JobFindingShape,
@@ -16,7 +17,6 @@ from frontend.http.job_shapes import (
     JobSummaryShape,
     ProgressShape,
 )
-from frontend.http.links import JOBS, MODELS, RESULTS, of_result
 from oncoserve.jobs.job import Job, JobFinding, JobImage, JobRecord, Outcome, State
 from oncoserve.jobs.service import Jobs
 

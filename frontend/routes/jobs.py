@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from frontend.http.job_shapes import JobShape, JobsShape, UploadRequest, UploadShape
 from frontend.http.links import JOBS, root_of
+from frontend.http.shapes.job_shapes import JobShape, JobsShape, UploadRequest, UploadShape
 from frontend.routes.answers import JSON, problems, query
 from frontend.routes.job_documents import job_document, page_document
 from frontend.routes.job_forms import read_job

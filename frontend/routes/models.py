@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 
 from frontend.http.links import MODELS, root_of
-from frontend.http.shapes import ConfigurationShape, ModelShape, ModelsShape, TensorShape
+from frontend.http.shapes.model_shapes import ConfigurationShape, ModelShape, ModelsShape, TensorShape
 from frontend.routes.answers import problems
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.prediction.catalogue import Catalogue

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from frontend.http import caller_headers
 from frontend.http.direct import DirectRoute
-from frontend.http.job_shapes import JobShape
 from frontend.http.links import MODELS, root_of, shown
 from frontend.http.negotiation import choose
-from frontend.http.shapes import Result
+from frontend.http.shapes.job_shapes import JobShape
+from frontend.http.shapes.result_shapes import Result
 from frontend.routes.answers import JSON, draw, problems, query, send
 from frontend.routes.asking import ask, read_question
 from frontend.routes.jobs import accepted, prefers_async

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from frontend.http.links import RESULTS, root_of, shown
-from frontend.http.shapes import ComparisonShape, Result
+from frontend.http.shapes.result_shapes import ComparisonShape, Result
 from frontend.routes.answers import draw, problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery, ThumbnailOptions

@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from frontend.http.links import RESULTS, root_of, shown
-from frontend.http.shapes import CorrectionsShape, Result, TilesShape
+from frontend.http.shapes.result_shapes import Result
+from frontend.http.shapes.viewing_shapes import CorrectionsShape, TilesShape
 from frontend.routes.answers import problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
 from oncoserve.results.gallery import Gallery

@@ -20,8 +20,8 @@ from model_export.exporters import GPU_FILE
 from model_export.half.half_gate import compare, rounding_session
 from model_export.kept import brain_tumour
 from model_export.verify import open_session, run_one_by_one
+from testbed.models.tissue_maps import prepare_tissue
 from testbed.servers import PROJECT
-from testbed.tissue_maps import prepare_tissue
 
 REPOSITORY: Final = PROJECT / "model_repository"
 SAMPLES: Final = PROJECT / "build/samples"

@@ -19,8 +19,8 @@ from PIL import Image
 from loadtest.shared.process_family import peak_mib
 from loadtest.shared.slide_pictures import UM_PER_PX, quick_png, slide_pixels
 from testbed.encoded_pictures import encoded
+from testbed.models.tissue_maps import prepare_tissue
 from testbed.servers import PROJECT, FrontendServer, TritonServer
-from testbed.tissue_maps import prepare_tissue
 
 PREDICT: Final = "/v1/models/he_tissue/predict"
 KINDS: Final = ("JPEG", "PNG")

@@ -20,6 +20,7 @@ from model_export.export_files import newest_version
 from oncoserve.pictures.decode import decode
 from oncoserve.pictures.resize import resize
 from testbed.encoded_pictures import encoded
+from testbed.models.tissue_maps import EPITHELIUM, LUMEN, RULE, blender_of, prepare_tissue
 from testbed.picture_files.icc_profiles import (
     ADOBE_XY,
     D50_XY,
@@ -31,7 +32,6 @@ from testbed.picture_files.icc_profiles import (
 )
 from testbed.picture_files.raw_png import raw_png
 from testbed.servers import PROJECT
-from testbed.tissue_maps import EPITHELIUM, LUMEN, RULE, blender_of, prepare_tissue
 from training.figures.graph_answers import dice_of
 
 SAMPLES: Final = PROJECT / "build/samples"

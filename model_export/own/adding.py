@@ -27,7 +27,7 @@ from model_export.verify import Check, require
 from oncoserve.errors import PlatformError
 from oncoserve.pictures.decode import decode
 from oncoserve.tasks.card import Preprocessing
-from oncoserve.tasks.fit import Fit
+from oncoserve.tasks.picture_fit import Fit
 
 MOST_PICTURES: Final = 16
 RANDOM_PICTURES: Final = 4

@@ -71,7 +71,7 @@ def _remove(given: argparse.Namespace, repository: Path) -> int:
 
 
 def _measure(given: argparse.Namespace, repository: Path) -> int:
-    from model_export.own.measuring import measure  # noqa: PLC0415 - see above
+    from model_export.own.measured.measuring import measure  # noqa: PLC0415 - see above
 
     for each in measure(repository, given.name, given.folder.absolute(), given.called or given.folder.name, say):
         print(f"{each.metric}: {each.value:g} ({each.caveat})")

@@ -96,7 +96,7 @@ def _rows(labels: Collection[str | None], probabilities: Mapping[str, float], ca
 def _areas(areas: Mapping[str, Mapping[str, float]], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
     names = [each.name for each in card.classes] if card else list(areas)
     part = card.segmentation if card else None
-    of = "tissue" if part and part.steps else "picture"
+    of = "whole" if card is None else "tissue" if part and part.steps else "picture"
     rows = (
         Row(each.title, each.colour, area["fraction"], (_area(area), share(area["fraction"])))
         for name in names

@@ -25,8 +25,8 @@ from oncoserve.tasks.base import (
 )
 from oncoserve.tasks.card import Card, Labelling
 from oncoserve.tasks.drawing.heat import draw_heat, heat_layer, stored_heat
-from oncoserve.tasks.fit import Fit
 from oncoserve.tasks.one_request import OneRequest
+from oncoserve.tasks.picture_fit import Fit
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.undetermined import Undetermined, classes_close, unlike_training
 

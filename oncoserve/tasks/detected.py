@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oncoserve.tasks.card import Detection
-from oncoserve.tasks.fit import Fit
+from oncoserve.tasks.picture_fit import Fit
 
 COLUMNS: Final = 6
 """Of a box that is kept: left, top, right, bottom in pixels of the ORIGINAL, score, number of its class from 0 on."""

@@ -29,8 +29,8 @@ from oncoserve.tasks.card import Detection as Part
 from oncoserve.tasks.classification import image_mismatches, in_words, to_npy
 from oncoserve.tasks.detected import COLUMNS, best, read
 from oncoserve.tasks.drawing.marks import strokes
-from oncoserve.tasks.fit import Fit
 from oncoserve.tasks.one_request import OneRequest
+from oncoserve.tasks.picture_fit import Fit
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
 

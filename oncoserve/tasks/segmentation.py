@@ -2,42 +2,45 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Header, Picture, rgb_of
+from oncoserve.pictures.decode import Header, Picture
 from oncoserve.tasks.base import (
-    THRESHOLD,
     Demand,
-    OverlayOptions,
     Parameters,
     Rendering,
-    RenderingOptions,
     ServedModel,
     Stored,
     TaskResult,
 )
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.card import Segmentation as Part
 from oncoserve.tasks.classification import image_mismatches, in_words
 from oncoserve.tasks.maps.labels import Labels, Rule
 from oncoserve.tasks.maps.layers import layer_of
-from oncoserve.tasks.maps.objects import object_ids, without
-from oncoserve.tasks.maps.resolution import RESOLUTION_ASSUMED, choose_um_per_px, tagged_um_per_px
+from oncoserve.tasks.maps.map_renderings import (
+    MaskOptions,
+    PolygonOptions,
+    SegmentationOverlayOptions,
+    View,
+    draw_mask,
+    draw_overlay,
+    labels_of,
+    objects_of,
+    part_of,
+    settled,
+    write_polygons,
+)
+from oncoserve.tasks.maps.resolution import choose_um_per_px, tagged_um_per_px
 from oncoserve.tasks.maps.stored_maps import MAPS_FILE, maps_of
 from oncoserve.tasks.maps.tiles import Blender, turned, turned_back
 from oncoserve.tasks.maps.whole_picture import Maps, Reading, prepare
 from oncoserve.tasks.plausibility import doubts
-from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Export, Objects, feature_collection
-from oncoserve.tasks.regions.qupath import Classification, members, object_uuid
-from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE
 
 PROBABILITIES = "probabilities"
@@ -47,13 +50,6 @@ MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles of he_tissue
 # until the maps are whole; while labels are drawn, and while they are outlined, when the model answers noise.
 PLANNING_BYTES, MAPS_BYTES, CHANNEL_BYTES, LABELS_BYTES, OUTLINES_BYTES = 8, 5, 6, 20, 64
 ANALYSIS_BYTES = 64  # and a pixel of the picture that colours are analysed on
-
-
-class View(Parameters):
-    """How probabilities become labels."""
-
-    threshold: float | None = Field(default=None, ge=0, le=1, description=THRESHOLD)
-    """Left out, the card's."""
 
 
 class SegmentationParameters(Parameters):
@@ -69,74 +65,6 @@ class SegmentationParameters(Parameters):
     def answers(self) -> int:
         """Inference requests to a tile."""
         return TTA_ANSWERS if self.tta else 1
-
-
-class SegmentationOverlayOptions(OverlayOptions, View):
-    """How the overlay is drawn."""
-
-
-class MaskOptions(RenderingOptions, View):
-    """How the mask is drawn."""
-
-
-class PolygonOptions(RenderingOptions, View):
-    """How the regions are written."""
-
-    objects: Objects = Field(
-        default="auto",
-        description=f"QuPath's type of objects; auto: annotations up to {MOST_ANNOTATIONS}, detections above.",
-    )
-    """QuPath's type of objects."""
-
-    excluded: Literal["omit", "ignore"] = Field(
-        default="omit", description="Objects that a person excluded: left out, or written as class Ignore*."
-    )
-    """What becomes of objects that a person excluded."""
-
-
-def settled(threshold: float | None, card: Card) -> View:
-    """The view that is meant, in numbers: objects are excluded in it by these."""
-    return View(threshold=_part(card).threshold if threshold is None else threshold)
-
-
-def draw_overlay(stored: Stored, options: SegmentationOverlayOptions) -> Image.Image:
-    """Lay the classes in the card's colours over the picture."""
-    maps, colours = maps_of(stored), _colours(stored.card)
-    labels = _labels(stored, maps, options.threshold).painted()
-    if options.base == "none":
-        return layer_image(labels, maps.shape, colours, options.opacity)
-    return overlay_image(labels, stored.picture().pixels, colours, options.opacity)
-
-
-def draw_mask(stored: Stored, options: MaskOptions) -> Image.Image:
-    """Palette picture of the ORIGINAL's size: 0 is background, the card's first class is 1."""
-    maps = maps_of(stored)
-    labels = _labels(stored, maps, options.threshold).painted()
-    return mask_image(labels, maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
-
-
-def write_polygons(stored: Stored, options: PolygonOptions) -> Iterator[str]:
-    """GeoJSON as QuPath reads it, in pixels of the ORIGINAL."""
-    maps, view, rule = maps_of(stored), settled(options.threshold, stored.card), Rule.of(stored.card)
-    classes = {rule.numbers[each.name]: Classification.of(each) for each in stored.card.classes}
-    assumed = any(each["code"] == RESOLUTION_ASSUMED for each in stored.document["warnings"])
-    drawn_with = options.model_copy(update=view.model_dump())
-    export = Export(
-        options.objects,
-        stored.excluded(view),
-        options.excluded == "ignore",
-        None if assumed else maps.um_per_px,
-        members(stored, drawn_with, um_per_px=maps.um_per_px),
-        partial(object_uuid, stored.document["id"], view.model_dump_json()),
-    )
-    labels = maps.labels(rule, view.threshold or 0).for_objects(maps.shape)
-    return feature_collection(labels, options.place(stored.document["image"]), classes, export)
-
-
-def _objects(stored: Stored, options: View) -> set[str]:
-    maps, rule = maps_of(stored), Rule.of(stored.card)
-    view = settled(options.threshold, stored.card)
-    return object_ids(maps.labels(rule, view.threshold or 0).for_objects(maps.shape), rule.numbers)
 
 
 class Segmentation:
@@ -157,13 +85,13 @@ class Segmentation:
             "The regions as QuPath objects",
             PolygonOptions,
             write_polygons,
-            objects=_objects,
+            objects=objects_of,
         ),
     )
 
     def limits(self, card: Card) -> Mapping[str, Any]:
         """How maps are made and read, which the document hangs on."""
-        return _part(card).model_dump(mode="json", exclude={"headline"})
+        return part_of(card).model_dump(mode="json", exclude={"headline"})
 
     def outputs(self, card: Card) -> frozenset[str]:
         """The only one."""
@@ -182,7 +110,7 @@ class Segmentation:
         expected = TensorSpec(PROBABILITIES, np.dtype(np.uint8), (channels, *side))
         if configuration.output(PROBABILITIES) != expected:
             found.append(f"expected output {expected} (the card's channels), got {in_words(configuration.outputs)}")
-        tiles = _part(card).tiles
+        tiles = part_of(card).tiles
         if tiles and max(tiles.overlap, tiles.margin) >= min(side):
             found.append(f"card.json: expected overlap and margin below the tile's {list(side)}, got {tiles}")
         return found + _contradictions(card)
@@ -223,7 +151,7 @@ class Segmentation:
         """The areas at another threshold, and without the objects that are excluded there."""
         maps, view = maps_of(stored), settled(view.threshold, stored.card)
         excluded = stored.excluded(view)
-        fields = _fields(stored.card, maps, _labels(stored, maps, view.threshold), view.threshold or 0)
+        fields = _fields(stored.card, maps, labels_of(stored, maps, view.threshold), view.threshold or 0)
         return {**fields, "excluded": sorted(excluded)} if excluded else fields
 
     def finding(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,17 +211,12 @@ class SegmentationPlan:
 def reading_of(model: ServedModel) -> Reading:
     """How the model sees pictures."""
     height, width, _ = model.configuration.inputs[0].dims
-    return Reading(_part(model.card), model.card.preprocessing, (height, width))
-
-
-def _part(card: Card) -> Part:
-    assert card.segmentation is not None  # noqa: S101 - else the model would not be ready
-    return card.segmentation
+    return Reading(part_of(model.card), model.card.preprocessing, (height, width))
 
 
 def _contradictions(card: Card) -> list[str]:
     """Where the card contradicts itself."""
-    part, found = _part(card), []
+    part, found = part_of(card), []
     if "stains" in part.steps and "glass" not in part.steps:
         found.append("card.json: expected the step glass beside stains, got stains alone")
     if part.steps and part.um_per_px is None:
@@ -319,13 +242,6 @@ def _grid_shape(reading: Reading, height: int, width: int, um_per_px: float | No
     return rows, columns
 
 
-def _labels(stored: Stored, maps: Maps, threshold: float | None) -> Labels:
-    """The labels at a threshold, without the objects that are excluded there."""
-    view, rule = settled(threshold, stored.card), Rule.of(stored.card)
-    labels, excluded = maps.labels(rule, view.threshold or 0), stored.excluded(view)
-    return without(labels.for_objects(maps.shape), rule.numbers, excluded) if excluded else labels
-
-
 def _fields(card: Card, maps: Maps, labels: Labels, threshold: float) -> dict[str, Any]:
     found = maps.areas(labels, Rule.of(card)).items()
     areas = {
@@ -337,7 +253,3 @@ def _fields(card: Card, maps: Maps, labels: Labels, threshold: float) -> dict[st
         for name, each in found
     }
     return {"threshold": threshold, "areas": areas}
-
-
-def _colours(card: Card) -> dict[int, tuple[int, int, int]]:
-    return {number: rgb_of(each.colour) for number, each in enumerate(card.classes, 1)}

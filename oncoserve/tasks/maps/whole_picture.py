@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from oncoserve.pictures.decode import rgb_of
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.card import Preprocessing, Segmentation
-from oncoserve.tasks.fit import Fit
 from oncoserve.tasks.maps.labels import Area, Labels, Rule, areas
 from oncoserve.tasks.maps.resolution import model_shape, resample
 from oncoserve.tasks.maps.tiles import Blender, Grid, Tile, Tiling, cut
+from oncoserve.tasks.picture_fit import Fit
 from oncoserve.tasks.tissue import steps
 from oncoserve.tasks.tissue.glass import GLASS
 

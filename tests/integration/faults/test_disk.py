@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from frontend.http.job_shapes import JobShape
+from frontend.http.shapes.job_shapes import JobShape
 from testbed.encoded_pictures import encoded, noise
 from testbed.servers import FrontendServer
 from tests.integration.faults.file_systems import CannotMount, freezing, small

@@ -12,7 +12,7 @@ import pytest
 import tritonclient.grpc
 from PIL import Image
 
-from frontend.http.shapes import ClassificationResult
+from frontend.http.shapes.result_shapes import ClassificationResult
 from oncoserve.pictures.resize import resize
 from testbed.encoded_pictures import encoded
 from testbed.picture_files.raw_png import raw_png

@@ -12,10 +12,10 @@ import shapely
 import tritonclient.grpc
 from PIL import Image
 
-from frontend.http.shapes import SegmentationResult
+from frontend.http.shapes.result_shapes import SegmentationResult
 from testbed.encoded_pictures import encoded
+from testbed.models.tissue_maps import RULE, blender_of, prepare_tissue
 from testbed.servers import PROJECT
-from testbed.tissue_maps import RULE, blender_of, prepare_tissue
 
 PREDICT = "/v1/models/he_tissue/predict"
 SAMPLES = PROJECT / "build/samples/he_tissue"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.http.shapes import LocalisationResult
+from frontend.http.shapes.result_shapes import LocalisationResult
 from testbed.encoded_pictures import encoded
 from testbed.servers import FrontendServer, TritonServer
 from testbed.tiny_models import write_localiser

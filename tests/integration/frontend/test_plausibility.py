@@ -8,7 +8,7 @@ import pytest
 from matplotlib import cbook
 from PIL import Image
 
-from frontend.http.shapes import ClassificationResult, DelineationResult, LocalisationResult
+from frontend.http.shapes.result_shapes import ClassificationResult, DelineationResult, LocalisationResult
 from testbed.encoded_pictures import encoded
 from testbed.servers import PROJECT
 

@@ -10,7 +10,7 @@ import tritonclient.grpc as grpcclient
 from PIL import Image
 from tritonclient.utils import InferenceServerException
 
-from frontend.http.shapes import DelineationResult, LocalisationResult
+from frontend.http.shapes.result_shapes import DelineationResult, LocalisationResult
 from testbed.encoded_pictures import encoded
 from testbed.model_folder import CLASSES
 from testbed.servers import FrontendServer, TritonServer

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from frontend.http.job_shapes import JobShape
+from frontend.http.shapes.job_shapes import JobShape
 from oncoserve.jobs.embedded.database import BUSY_TIMEOUT_S
 from testbed.encoded_pictures import encoded, noise
 from testbed.servers import TritonServer

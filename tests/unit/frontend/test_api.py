@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.http.shapes import ClassificationResult, ModelsShape
+from frontend.http.shapes.model_shapes import ModelsShape
+from frontend.http.shapes.result_shapes import ClassificationResult
 from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.results import identity
 from oncoserve.results.store import ResultStore

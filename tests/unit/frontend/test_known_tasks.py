@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from frontend.http.job_shapes import FindingShape
-from frontend.http.shapes import Result
+from frontend.http.shapes.job_shapes import FindingShape
+from frontend.http.shapes.result_shapes import Result
 from oncoserve.tasks import TASKS
 
 PAGES = Path("frontend/pages")

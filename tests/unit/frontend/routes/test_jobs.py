@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from starlette.datastructures import Headers
 
-from frontend.http.job_shapes import JobShape, JobsShape
+from frontend.http.shapes.job_shapes import JobShape, JobsShape
 from frontend.routes.jobs import prefers_async
 from oncoserve.errors import AttemptsExhausted
 from oncoserve.jobs.embedded.database import FILE
@@ -77,7 +77,7 @@ async def test_what_was_given_up_is_tried_again_as_a_job_of_its_own(service):
 FOUND = {"task": "classification", "version": "1", "label": "lesion", "probability": 0.75, "undetermined": None,
          "warnings": ["small"]}  # fmt: skip
 AREAS = {"task": "segmentation", "version": "1", "um_per_px": 0.5, "threshold": 0.5, "warnings": [],
-         "areas": {"lumen": {"mm2": 0.5, "fraction": 1.0}}}  # fmt: skip
+         "areas": {"lumen": {"px": 7, "mm2": 0.5, "fraction": 1.0}}}  # fmt: skip
 
 
 async def end(service, job, *findings):

@@ -47,6 +47,10 @@ DOCUMENTS = {
         {"task": "localisation", **UNNAMED, "localisation": None, "warnings": WARNED},
         {"label": None, "probability": None, "undetermined": "small", "certainty": None, "warnings": ["grey", "small"]},
     ),
+    "detection": (
+        {"task": "detection", "threshold": 0.5, "counts": {"mitosis": 2}, "boxes": [], "warnings": []},
+        {"threshold": 0.5, "counts": {"mitosis": 2}, "warnings": []},
+    ),
     "delineation": (
         {"task": "delineation", **NAMED, "undetermined": None, "localisation": {**PEAK, **SIZES}, "warnings": []},
         {**ANSWERED, "certainty": 0.9, **SIZES, "warnings": []},

@@ -17,7 +17,7 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.segmentation import SegmentationParameters
 from testbed.encoded_pictures import encoded
-from testbed.tissue_maps import ANSWER
+from testbed.models.tissue_maps import ANSWER
 from tests.unit.oncoserve.tasks.test_segmentation import model, stained
 
 IN_FLIGHT = 3

@@ -4,7 +4,7 @@ import pytest
 
 from oncoserve.errors import TooManyCorrections
 from oncoserve.results.corrections import MAX_VIEWS, changed, parse
-from oncoserve.tasks.segmentation import View
+from oncoserve.tasks.maps.map_renderings import View
 
 
 def test_each_view_has_its_own():

@@ -5,6 +5,7 @@ import pytest
 from oncoserve.results import report as reporting
 from oncoserve.results.report import describe
 from testbed.fakes import card
+from testbed.models.tissue_maps import CARD
 
 MADE = {
     "model": "tiny",
@@ -86,7 +87,7 @@ def test_a_delineation_names_sizes_and_what_is_not_known():
 
 def test_a_segmentation_names_areas_in_mm2_and_shares():
     report = describe(SEGMENTED, None)
-    assert (report.title, report.figure) == ("epithelium", "75.0 % of the tissue")
+    assert (report.title, report.figure) == ("epithelium", "75.0 % of the whole")
     assert [row.numbers for row in report.rows] == [("0.5 mm²", "25.0 %"), ("1.5 mm²", "75.0 %")]
     assert dict(report.facts)["Resolution"] == "0.5 micrometres per pixel, threshold 0.5"
 
@@ -104,7 +105,31 @@ def test_a_localisation_says_where(box, words):
 
 def test_without_tissue_that_is_what_it_says():
     nothing = {name: {"mm2": 0, "fraction": 0} for name in AREAS}
-    assert describe(SEGMENTED | {"areas": nothing}, None).title == "No tissue found"
+    assert describe(SEGMENTED | {"areas": nothing}, None).title == "Nothing found"
+    assert describe(SEGMENTED | {"areas": {**nothing, "other": nothing["lumen"]}}, CARD).title == "No tissue found"
+
+
+def test_a_models_own_headline_and_what_its_shares_are_of():
+    areas = {"lumen": {"px": 100, "mm2": 0.5, "fraction": 0.25}, "epithelium": {"px": 40, "mm2": 0.2, "fraction": 0.1}}
+    areas["other"] = {"px": 260, "mm2": 1.3, "fraction": 0.65}
+    report = describe(SEGMENTED | {"areas": areas}, CARD)
+    assert (report.title, report.figure) == ("Epithelium", "10.0 % of the tissue")
+    assert report.columns == ("Area", "Share of the tissue")
+
+
+def test_areas_in_pixels_where_nobody_knows_the_resolution():
+    areas = {"tumour": {"px": 1234, "mm2": None, "fraction": 0.25}}
+    report = describe(SEGMENTED | {"um_per_px": None, "areas": areas}, None)
+    assert report.rows[0].numbers == ("1,234 px", "25.0 %")
+    assert dict(report.facts)["Resolution"] == "unknown, threshold 0.5"
+
+
+def test_boxes_are_counted():
+    found = {name: SEGMENTED[name] for name in SEGMENTED if name not in {"areas", "um_per_px"}} | {"task": "detection"}
+    report = describe(found | {"counts": {"mitosis": 3, "other": 1}, "boxes": []}, None)
+    assert (report.title, report.description) == ("4 boxes", "3 mitosis, 1 other")
+    assert [row.numbers for row in report.rows] == [("3",), ("1",)]
+    assert describe(found | {"counts": {"mitosis": 0}, "boxes": []}, None).title == "Nothing found"
 
 
 def test_a_model_that_is_gone_leaves_bare_names():

@@ -21,7 +21,7 @@ from oncoserve.tasks.detection import (
     draw_overlay,
     write_polygons,
 )
-from oncoserve.tasks.fit import Fit
+from oncoserve.tasks.picture_fit import Fit
 from testbed.fakes import card
 
 TASK = Detection()

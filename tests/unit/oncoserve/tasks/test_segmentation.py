@@ -11,21 +11,20 @@ from oncoserve.inference.backend import ModelConfiguration
 from oncoserve.pictures.decode import Picture, read_header
 from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.segmentation import (
+from oncoserve.tasks.maps.map_renderings import (
     MaskOptions,
     PolygonOptions,
-    Segmentation,
     SegmentationOverlayOptions,
-    SegmentationParameters,
     View,
     draw_mask,
     draw_overlay,
     write_polygons,
 )
+from oncoserve.tasks.segmentation import Segmentation, SegmentationParameters
 from oncoserve.tasks.tissue.glass import TISSUE
 from testbed.encoded_pictures import encoded
 from testbed.fakes import card
-from testbed.tissue_maps import ANSWER, PART, TILE
+from testbed.models.tissue_maps import ANSWER, PART, TILE
 
 TASK = Segmentation()
 PROVENANCE = {"model": "tissue"}

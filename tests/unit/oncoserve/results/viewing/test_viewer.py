@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frontend.http.shapes import TilesShape
+from frontend.http.shapes.viewing_shapes import TilesShape
 from oncoserve.keys import new_key
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, classifier

@@ -11,17 +11,16 @@ from oncoserve.inference.backend import ModelConfiguration, TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.tasks.base import ServedModel, Stored
 from oncoserve.tasks.card import Card
-from oncoserve.tasks.segmentation import (
+from oncoserve.tasks.maps.map_renderings import (
     MaskOptions,
     PolygonOptions,
-    Segmentation,
     SegmentationOverlayOptions,
-    SegmentationParameters,
     View,
     draw_mask,
     draw_overlay,
     write_polygons,
 )
+from oncoserve.tasks.segmentation import Segmentation, SegmentationParameters
 from testbed.fakes import card
 
 TASK = Segmentation()

@@ -4,7 +4,7 @@ import pytest
 from oncoserve.tasks.maps.labels import Labels, areas
 from oncoserve.tasks.regions.grids import at_original, nearest
 from oncoserve.tasks.tissue.glass import GLASS, TISSUE, WHITE
-from testbed.tissue_maps import BACKGROUND, EPITHELIUM, LUMEN, OTHER, RULE
+from testbed.models.tissue_maps import BACKGROUND, EPITHELIUM, LUMEN, OTHER, RULE
 
 
 def one(lumen, epithelium, background, region=TISSUE, threshold=0.5):

@@ -9,7 +9,7 @@ from oncoserve.tasks.maps.objects import object_ids, without
 from oncoserve.tasks.regions.geojson import Export, feature_collection
 from oncoserve.tasks.regions.grids import object_grid
 from oncoserve.tasks.regions.qupath import Classification
-from testbed.tissue_maps import RULE
+from testbed.models.tissue_maps import RULE
 from tests.unit.oncoserve.tasks.label_grids import blobs
 
 CLASSES = {value: Classification(name, (0, 0, 0), name) for name, value in RULE.numbers.items()}

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from oncoserve.tasks.maps.resolution import choose_um_per_px, model_shape, resample, tagged_um_per_px
-from testbed.tissue_maps import MODEL_UM_PER_PX, PART
+from testbed.models.tissue_maps import MODEL_UM_PER_PX, PART
 
 
 def reread(kind, dpi):

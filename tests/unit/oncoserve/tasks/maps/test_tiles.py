@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from oncoserve.tasks.maps.tiles import DIRECTIONS, Grid, cut, turned, turned_back
-from testbed.tissue_maps import OVERLAP, SIDE, TILING, blender_of
+from testbed.models.tissue_maps import OVERLAP, SIDE, TILING, blender_of
 
 SHAPES = [(1, 1), (75, 125), (512, 512), (513, 512), (300, 2000), (1250, 1251)]
 

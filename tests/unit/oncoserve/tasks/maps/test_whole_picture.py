@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 from oncoserve.tasks.maps.tiles import Grid
 from oncoserve.tasks.maps.whole_picture import Maps
 from oncoserve.tasks.tissue.glass import GLASS
-from testbed.tissue_maps import CHANNELS, MARGIN, RULE, SIDE, blender_of, prepare_tissue
+from testbed.models.tissue_maps import CHANNELS, MARGIN, RULE, SIDE, blender_of, prepare_tissue
 from tests.unit.oncoserve.tasks.label_grids import cells
 
 

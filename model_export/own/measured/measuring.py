@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from model_export.own import figures, one_execution
-from model_export.own.figures import Found
-from model_export.own.labelled import Labelled, labelled_maps, labelled_pictures
+from model_export.own import one_execution
+from model_export.own.measured import figures
+from model_export.own.measured.figures import Found
+from model_export.own.measured.labelled import Labelled, labelled_maps, labelled_pictures
 from model_export.own.own_errors import OwnModelError
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.tasks.card import Card, Figure
@@ -70,7 +71,7 @@ def _ask(repository: Path, name: str, pictures: Sequence[Labelled]) -> list[Foun
     with one_execution.alone(repository, name) as (alone, work):
         (work / "pictures.json").write_text(json.dumps(asked))
         arguments = [str(alone), name, str(work / "pictures.json"), str(work / "answers.json")]
-        one_execution.beside_triton(alone, work, ["model_export.own.asking", *arguments], TIME_S)
+        one_execution.beside_triton(alone, work, ["model_export.own.measured.asked_pictures", *arguments], TIME_S)
         return [Found(**each) for each in json.loads((work / "answers.json").read_text())]
 
 

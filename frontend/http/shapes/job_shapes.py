@@ -4,15 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontend.http.shapes import AreaShape
+from frontend.http.shapes.base_shapes import Shape
+from frontend.http.shapes.result_shapes import AreaShape
 from oncoserve.jobs.job import ID_PATTERN
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class FaultShape(_Shape):
+class FaultShape(Shape):
     """Why an image has no result: the fields of the error that an upload would have got.
 
     `retryable`: the service gave it up, and kept its picture: POST /v1/jobs/{id}/retry tries it again.
@@ -85,7 +82,7 @@ FindingShape = Annotated[
 ]
 
 
-class JobFindingShape(_Shape):
+class JobFindingShape(Shape):
     """What the images of a job came to until now.
 
     `labels`: numbers of images by the class that was named. `undetermined`: of those without one, by the code of the
@@ -98,7 +95,7 @@ class JobFindingShape(_Shape):
     image: FindingShape | None
 
 
-class JobImageShape(_Shape):
+class JobImageShape(Shape):
     """One image of a job; `result` and its links are there when it has SUCCEEDED, `error` when it has FAILED.
 
     `finding` has the numbers that the result had when it was made, for lists. It is null where there is no result, in
@@ -114,7 +111,7 @@ class JobImageShape(_Shape):
     attempts: int
 
 
-class ProgressShape(_Shape):
+class ProgressShape(Shape):
     """Numbers of images."""
 
     total: int
@@ -124,7 +121,7 @@ class ProgressShape(_Shape):
     failed: int
 
 
-class JobSummaryShape(_Shape):
+class JobSummaryShape(Shape):
     """A job without its images. `position` is the number of images of other jobs that come first, where known.
 
     `finding` is null while no image has one, and when the job has expired.
@@ -151,14 +148,14 @@ class JobShape(JobSummaryShape):
     images: list[JobImageShape]
 
 
-class JobsShape(_Shape):
+class JobsShape(Shape):
     """Some of the caller's jobs, newest first, and where the next ones are."""
 
     jobs: list[JobSummaryShape]
     next: str | None
 
 
-class UploadRequest(_Shape):
+class UploadRequest(Shape):
     """What will be uploaded: its size in bytes and, to have it checked on arrival, its sha256 in hexadecimal digits."""
 
     name: str = Field(default="", max_length=1000)
@@ -166,7 +163,7 @@ class UploadRequest(_Shape):
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
 
-class UploadShape(_Shape):
+class UploadShape(Shape):
     """Where to send it: with this method and exactly these headers, before it expires."""
 
     id: str = Field(pattern=ID_PATTERN)

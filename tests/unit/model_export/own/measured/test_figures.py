@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model_export.own import figures
-from model_export.own.figures import Found
-from model_export.own.labelled import labelled_maps, labelled_pictures
+from model_export.own.measured import figures
+from model_export.own.measured.figures import Found
+from model_export.own.measured.labelled import labelled_maps, labelled_pictures
 from model_export.own.own_errors import OwnModelError
 from oncoserve.tasks.card import Card
 from testbed.encoded_pictures import encoded, scan

@@ -1,35 +1,20 @@
-"""The shapes of the answers, for the OpenAPI document and for tests that compare the answers with it."""
+"""The shapes of results, by task."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from oncoserve.tasks.card import Card
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from frontend.http.shapes.base_shapes import Shape
 
 
-class Problem(_Shape):
-    """An error (RFC 9457). `code` is stable; `detail` says what happened and what to do."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-
-
-class WarningShape(_Shape):
+class WarningShape(Shape):
     """Something to know before trusting a result. `code` is stable."""
 
     code: str
     message: str
 
 
-class ImageShape(_Shape):
+class ImageShape(Shape):
     """The picture as it was understood: upright, in pixels. All places and sizes in a result are in this frame."""
 
     width: int
@@ -43,14 +28,14 @@ class ImageShape(_Shape):
     )
 
 
-class Weights(_Shape):
+class Weights(Shape):
     """The weights that the served model was made from, as they were published or trained."""
 
     package: str
     sha256: str
 
 
-class ColourProfile(_Shape):
+class ColourProfile(Shape):
     """What the picture's file says about its colours."""
 
     name: str | None
@@ -60,7 +45,7 @@ class ColourProfile(_Shape):
     """Whether colours were changed for it; if not they are sRGB already, or a warning says why they were left."""
 
 
-class ReadingShape(_Shape):
+class ReadingShape(Shape):
     """How the samples of the picture's file became 8-bit sRGB."""
 
     rules: int
@@ -72,7 +57,7 @@ class ReadingShape(_Shape):
     profile: ColourProfile | None
 
 
-class Provenance(_Shape):
+class Provenance(Shape):
     """What made this result."""
 
     model: str
@@ -88,7 +73,7 @@ class Provenance(_Shape):
     notice: str
 
 
-class _Result(_Shape):
+class _Result(Shape):
     id: str = Field(pattern="^[0-9a-f]{32}$")
     model: str
     version: str
@@ -99,7 +84,7 @@ class _Result(_Shape):
     links: dict[str, str]
 
 
-class UndeterminedShape(_Shape):
+class UndeterminedShape(Shape):
     """Why no class is named. `code` is stable; `value` is what was met beside `limit`, which is the card's.
 
     `unlike_training`, `nothing_seen`, `classes_close`; any other is that of the warning why the model was not asked.
@@ -120,12 +105,12 @@ class ClassificationResult(_Result):
 
     task: Literal["classification"]
     label: str | None
-    labels: list[str] = []
+    labels: list[str] = Field(default=[])
     probabilities: dict[str, float] | None
     undetermined: UndeterminedShape | None = None
 
 
-class PointShape(_Shape):
+class PointShape(Shape):
     """A place, in pixels of the picture, upright; (0, 0) is its top left corner."""
 
     x: float
@@ -139,7 +124,7 @@ class BoxShape(PointShape):
     height: float
 
 
-class LocalisationShape(_Shape):
+class LocalisationShape(Shape):
     """Where the heatmap is highest. `certainty` is the heat there, 0 to 1; too little of it gives no box."""
 
     certainty: float
@@ -156,7 +141,7 @@ class LocalisationResult(_Result):
     localisation: LocalisationShape | None
 
 
-class OutlineShape(_Shape):
+class OutlineShape(Shape):
     """What was found, in pixels of the upright picture, and in millimetres where the size of a pixel was given.
 
     `certainty` is the mask's highest probability, `peak` where it is. `outline` holds the regions where the mask has
@@ -186,7 +171,7 @@ class DelineationResult(_Result):
     localisation: OutlineShape | None
 
 
-class ComparisonShape(_Shape):
+class ComparisonShape(Shape):
     """What another model says about the same picture; null is what is not known. `message` is for people."""
 
     model: str
@@ -197,7 +182,7 @@ class ComparisonShape(_Shape):
     message: str
 
 
-class AreaShape(_Shape):
+class AreaShape(Shape):
     """How much of a class there is.
 
     Square millimetres are null where nobody knows the resolution. The fraction is of all tissue where the model's card
@@ -216,7 +201,7 @@ class SegmentationResult(_Result):
     um_per_px: float | None
     threshold: float
     areas: dict[str, AreaShape]
-    excluded: list[str] = []
+    excluded: list[str] = Field(default=[])
     """Objects that a person excluded at this threshold: they are not in the areas."""
 
 
@@ -240,90 +225,3 @@ Result = Annotated[
     ClassificationResult | LocalisationResult | DelineationResult | SegmentationResult | DetectionResult,
     Field(discriminator="task"),
 ]
-
-
-class CorrectionsShape(_Shape):
-    """Objects to exclude, by the names that polygons.geojson gives them."""
-
-    excluded: list[Annotated[str, Field(max_length=100)]] = Field(max_length=100_000)
-
-
-class LayerClass(_Shape):
-    """A class of a layer, and its colour."""
-
-    name: str
-    title: str
-    colour: str
-
-
-class LayerShape(_Shape):
-    """A layer of tiles.
-
-    `classes`: a channel each; the first that is over 255 times the threshold gives the colour. `strongest`: the number
-    of a class, its strength, and the number of the class where that is not over 255 times the threshold; 1 is the first
-    class, 0 none. `heat`: one channel; its strength gives the opacity and the colour, between those from none to full.
-    `picture` and `drawn`: in colour.
-    """
-
-    name: str
-    kind: Literal["picture", "classes", "strongest", "heat", "drawn"]
-    classes: list[LayerClass] | None = None
-    threshold: float | None = None
-    colours: list[str] | None = None
-
-
-class TilesShape(_Shape):
-    """What can be looked at: size in pixels, side of a tile, number of levels, micrometres per pixel if known."""
-
-    width: int
-    height: int
-    tile: int
-    levels: int
-    um_per_px: float | None
-    layers: list[LayerShape]
-
-
-class TensorShape(_Shape):
-    """A tensor of the served model; -1 is a free dimension, the batch dimension is left out."""
-
-    name: str
-    dtype: str
-    dims: list[int]
-
-
-class ConfigurationShape(_Shape):
-    """What the inference server runs."""
-
-    platform: str
-    max_batch_size: int
-    inputs: list[TensorShape]
-    outputs: list[TensorShape]
-
-
-class ModelShape(_Shape):
-    """A model that is ready."""
-
-    name: str
-    version: str
-    versions: list[str]
-    """Those that are served side by side, oldest first; the newest answers where none is named."""
-    model_sha256: str | None
-    precision: str | None
-    card: Card
-    configuration: ConfigurationShape
-    links: dict[str, str]
-
-
-class ModelsShape(_Shape):
-    """All models: the ready ones, and why others are not."""
-
-    models: list[ModelShape]
-    not_ready: dict[str, str]
-
-
-class ReadyShape(_Shape):
-    """Whether the service can answer, and what prevents it."""
-
-    ready: bool
-    models: list[str]
-    problems: dict[str, str]

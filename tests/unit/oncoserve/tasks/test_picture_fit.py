@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from oncoserve.tasks.card import Preprocessing
-from oncoserve.tasks.fit import Fit
+from oncoserve.tasks.picture_fit import Fit
 
 
 def how(fit, **more):

@@ -1,6 +1,6 @@
 """Asking a model about labelled pictures, beside a Triton that serves it.
 
-`python -m model_export.own.asking ADDRESS REPOSITORY MODEL PICTURES.json ANSWERS.json` is what `measuring` runs.
+`measuring` runs `python -m model_export.own.measured.asked_pictures ADDRESS REPOSITORY MODEL PICTURES.json OUT.json`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from oncoserve.pictures.decode import Picture, decode
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import ServedModel, Stored, TaskResult
-from oncoserve.tasks.segmentation import MaskOptions, draw_mask
+from oncoserve.tasks.maps.map_renderings import MaskOptions, draw_mask
 
 ASK_S: Final = 120.0
 MOST_PIXELS: Final = 100_000_000

@@ -1,0 +1,1 @@
+"""Models of the project, as the service reads them, without a server."""
