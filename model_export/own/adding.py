@@ -167,15 +167,16 @@ def _serving_graph(
 
     if not placed.batched:
         report(f"{wanted.name}: it {one}")
-        return Served(*write(batched=False), batched=False)
+        return Served(*write(batched=False), trial.declared(file, list(head.limits)), batched=False)
     try:
         graph, singles, checks = write(batched=True)
         (together,) = trial.compute(file, evidence.images, list(head.limits), one_by_one=False)
         apart = [{name: rows[number : number + 1] for name, rows in together.items()} for number in range(len(singles))]
-        return Served(graph, singles, [*checks, *_compared("in_a_batch", head, apart, singles)], batched=True)
+        checks += _compared("in_a_batch", head, apart, singles)
+        return Served(graph, singles, checks, trial.declared(file, list(head.limits)), batched=True)
     except (OwnModelError, CheckError, ValueError) as error:
         report(f"{wanted.name}: it {one} ({error})")
-    return Served(*write(batched=False), batched=False)
+    return Served(*write(batched=False), trial.declared(file, list(head.limits)), batched=False)
 
 
 def _compared(

@@ -36,12 +36,14 @@ class Served:
         graph: The file.
         singles: By output, what it gave of each picture.
         checks: What was compared.
+        shapes: By output, its shape with the batch; -1 is open.
         batched: Whether it computes several pictures at once.
     """
 
     graph: bytes
     singles: list[dict[str, Array]]
     checks: list[Check]
+    shapes: Mapping[str, tuple[int, ...]]
     batched: bool
 
 
@@ -71,8 +73,8 @@ def files(wanted: Wanted, placed: Placement, head: Head, served: Served, given: 
     }
     most = (CPU_BATCH, GPU_BATCH) if served.batched else (0, 0)
     texts = {
-        "config.pbtxt": _config(placed, head, most[0], gpu=False),
-        "configs/gpu.pbtxt": _config(placed, head, most[1], gpu=True),
+        "config.pbtxt": _config(placed, head, served, most[0], gpu=False),
+        "configs/gpu.pbtxt": _config(placed, head, served, most[1], gpu=True),
         "card.json": json.dumps(_card(wanted, head, given), indent=2, ensure_ascii=False) + "\n",
         f"{VERSION}/export.json": json.dumps(record, indent=2) + "\n",
     }
@@ -120,7 +122,7 @@ def _card(wanted: Wanted, head: Head, given: Mapping[str, Any]) -> dict[str, Any
     return card.model_dump(mode="json", exclude_defaults=True)
 
 
-def _config(placed: Placement, head: Head, most: int, *, gpu: bool) -> str:
+def _config(placed: Placement, head: Head, served: Served, most: int, *, gpu: bool) -> str:
     """Triton's configuration; `most` is 0 for a graph that takes one picture, whose batch axis is in the sizes then."""
     one = () if most else (1,)
     size = [*one, *placed.size, 3]
@@ -135,7 +137,8 @@ def _config(placed: Placement, head: Head, most: int, *, gpu: bool) -> str:
     for name, (dtype, dims) in head.shapes().items():
         labels = ' label_filename: "labels.txt"' if name == LABELLED and len(dims) == 1 else ""
         kind = TRITON_TYPES[np.dtype(dtype)]
-        lines.append(f'output [ {{ name: "{name}" data_type: {kind} dims: {[*one, *dims]}{labels} }} ]')
+        shape = [*one, *served.shapes[name][1:]]
+        lines.append(f'output [ {{ name: "{name}" data_type: {kind} dims: {shape}{labels} }} ]')
     lines.append(f"instance_group [ {{ kind: {'KIND_GPU' if gpu else 'KIND_CPU'} count: 1 }} ]")
     if most:
         lines.append("dynamic_batching { }")

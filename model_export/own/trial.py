@@ -67,6 +67,12 @@ def compute(
         return [{name: found[f"{time} {name}"] for name in outputs} for time in range(times)]
 
 
+def declared(graph: Path, outputs: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The outputs' shapes as ONNX Runtime found them when the graph was computed last; -1 is open."""
+    with np.load(graph.with_suffix(".answered.npz")) as found:
+        return {name: tuple(found[f"shape {name}"].tolist()) for name in outputs}
+
+
 def _main(graph: str, asked: str, answered: str, memory_bytes: str, *outputs: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
     import onnxruntime  # noqa: PLC0415 - inside the limit
@@ -80,6 +86,8 @@ def _main(graph: str, asked: str, answered: str, memory_bytes: str, *outputs: st
         for time, batch in enumerate(batches)
         for name, value in zip(outputs, session.run(outputs, {wanted.name: batch}), strict=True)
     }
+    for each in session.get_outputs():
+        answers[f"shape {each.name}"] = np.array([side if isinstance(side, int) else -1 for side in each.shape])
     np.savez(answered, allow_pickle=False, **answers)
 
 

@@ -18,7 +18,7 @@ def test_the_list_tells_what_was_found_without_reading_a_result(visit):
         ("Glioma 98.75 %, with warnings", none | {"warned": 1, "image": FOUND | {"warnings": ["several_regions"]}}),
         ("No answer", none | {"undetermined": {"not_an_mri": 1}, "image": UNNAMED}),
         ("Undetermined", none | {"undetermined": {"unlike": 1}, "image": UNNAMED | {"undetermined": "unlike"}}),
-        ("25.0 % of the tissue", none | {"image": tissue}),
+        ("25.0 % of the picture", none | {"image": tissue}),
         ("5 Glioma, 4 Meningioma, 3 No tumour, 3 of other classes, 3 without a class, 2 with warnings",
          none | {"warned": 2, "labels": {"glioma": 5, "meningioma": 4, "notumor": 3, "pituitary": 2, "x": 1},
                  "undetermined": {"a": 2, "b": 1}}),

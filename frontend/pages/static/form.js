@@ -21,6 +21,18 @@ export function selectModel(name) {
   for (const [kind, wanted] of Object.entries(belongs)) {
     for (const part of document.querySelectorAll(`[data-${kind}]`)) part.hidden = part.dataset[kind] !== wanted;
   }
+  describeResolution(cards.get(chosenModel())?.segmentation);
+}
+
+/** What may be said of the resolution, by the card's part on segmentation. */
+function describeResolution(part) {
+  if (!part) return;
+  const [field, range, empty] = ["um-per-px", "um-per-px-range", "um-per-px-empty"].map((id) => document.getElementById(id));
+  if (part.um_per_px_range) [field.min, field.max] = part.um_per_px_range;
+  else [field.min, field.max] = [0.001, 100_000];
+  range.textContent = `${field.min} to ${field.max}`;
+  const assumed = part.assumed_um_per_px ?? part.um_per_px;
+  empty.textContent = assumed === null ? "areas in pixels only" : `as the file says, else ${assumed}`;
 }
 
 /** The parameters that are filled in, by name. */

@@ -16,7 +16,7 @@ function share(fraction) {
 /** What areas are shares of: the model's steps tell tissue from glass, or it is all that there is. */
 function ofWhat(card) {
   if (!card) return "whole";
-  return card.segmentation.steps.length ? "tissue" : "picture";
+  return card.segmentation?.steps.length ? "tissue" : "picture";
 }
 
 const areaText = ({ px, mm2 }) => (mm2 === null ? `${whole.format(px)} px` : `${number.format(mm2)} mm²`);

@@ -69,8 +69,9 @@ def test_a_segmenter_and_a_detector_are_served_drawn_and_read_at_another_thresho
     said = ("--name", "boxes", "--task", "detection", "--classes", "mitosis,other", "--threshold", "0.5")
     code, _, told = call("add", graphs[1], *said)
     assert code == 0, told
-    light = encoded(Image.fromarray(np.full((90, 120, 3), 250, np.uint8)))
-    noise = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)))
+    random = np.random.default_rng(0)
+    light = encoded(Image.fromarray(random.integers(240, 256, (90, 120, 3)).astype(np.uint8)))
+    noise = encoded(Image.fromarray(random.integers(0, 256, (90, 120, 3)).astype(np.uint8)))
     (tmp_path / "service").mkdir()
     with WholeService(tmp_path / "model_repository", tmp_path / "service") as service:
         http = httpx.Client(base_url=service.url, timeout=60)
