@@ -154,6 +154,30 @@ class TritonControl:
             await self._ask(self._stub.RepositoryModelUnload(away, timeout=timeout_s, metadata=self._secret))
             await self._ask(self._stub.RepositoryModelLoad(back, timeout=timeout_s, metadata=self._secret))
 
+    async def load(self, model: str, timeout_s: float) -> None:
+        """Load a model that is new, or its newest version beside the one that answers until that is ready.
+
+        Args:
+            model: Its name.
+            timeout_s: For the loading, warm-up included.
+
+        Raises:
+            ControlFailed: It cannot be loaded, or not in time; what was served before is served on.
+        """
+        asked = messages.RepositoryModelLoadRequest(model_name=model)
+        async with self._one_reload:
+            await self._ask(self._stub.RepositoryModelLoad(asked, timeout=timeout_s, metadata=self._secret))
+
+    async def unload(self, model: str, timeout_s: float) -> None:
+        """Take a model away; requests that it has are answered.
+
+        Raises:
+            ControlFailed: Triton does not answer.
+        """
+        asked = messages.RepositoryModelUnloadRequest(model_name=model)
+        async with self._one_reload:
+            await self._ask(self._stub.RepositoryModelUnload(asked, timeout=timeout_s, metadata=self._secret))
+
     async def _ask(self, call: Any) -> Any:  # noqa: ANN401 - protobuf messages without published types
         try:
             return await call

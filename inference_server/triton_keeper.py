@@ -11,6 +11,7 @@ from inference_server import runtime
 from inference_server.devices import gpu_instances
 from inference_server.launch_errors import LaunchError
 from inference_server.model_keeper import ModelKeeper
+from inference_server.repository_changes import RepositoryChanges
 from inference_server.restarts import TRITON, Restarts, backend_of
 from inference_server.triton_control import ControlFailed, TritonControl, new_secret
 from inference_server.triton_log import TritonLog
@@ -21,6 +22,7 @@ from supervision.keeper import Keeper, Patience
 
 FIRST_POLL_S = 0.1
 BEAT_S = 1.0
+LOOK_S = 1.0  # between two looks at the repository
 SILENT_LOOKS = 8
 MOST_VAIN_STARTS, MOST_VAIN_RELOADS = 5, 3  # in a row
 
@@ -58,7 +60,9 @@ class TritonKeeper:
         self._answers = False
         self._models: dict[str, str] = {}
         self._kept: set[str] = set()  # the models that were served at first
-        self._keepers: list[ModelKeeper] = []
+        self._keepers: dict[str, ModelKeeper] = {}
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._changes = RepositoryChanges(settings.model_repository.resolve())
         self._suspected: set[str] = set()
         self._keeper = Keeper(
             TRITON,
@@ -82,7 +86,7 @@ class TritonKeeper:
         """Why callers would get no answer, for Triton as a whole or for a model; empty if they would."""
         if not self.is_live:
             return {TRITON: "it is being started"}
-        kept = {keeper.model: keeper.problem for keeper in self._keepers}
+        kept = {name: keeper.problem for name, keeper in self._keepers.items()}
         return {model: problem for model, problem in {**self._models, **kept}.items() if problem}
 
     async def run(self) -> int:
@@ -129,6 +133,7 @@ class TritonKeeper:
         backends = runtime.assemble_backends(triton, self._settings.home)
         # Once it has served, one model that can no longer be loaded must not keep the others away.
         all_or_nothing = self._settings.exit_on_error and not self.served.is_set()
+        self._changes.begin()
         models = gpu_instances.prepare_repository(self._settings)
         return runtime.command_line(
             self._settings, triton, backends, models, self._secret, all_or_nothing=all_or_nothing
@@ -167,7 +172,7 @@ class TritonKeeper:
         try:
             while not await control.is_live():  # noqa: ASYNC110 - only Triton can say so
                 await asyncio.sleep(FIRST_POLL_S)
-            keepers = await self._meet_models(control, child)
+            await self._meet_models(control)
             self._heart.beat()
             self._answers = True
             self.took_s = time.monotonic() - child.started
@@ -176,10 +181,62 @@ class TritonKeeper:
             self.served.set()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._beat(control))
-                for keeper in keepers:
-                    tasks.create_task(self._keep(keeper))
+                self._keepers, self._keeping = {}, {}
+                for model in sorted(self._kept):
+                    self._keep_from_now_on(model, control, child, tasks)
+                tasks.create_task(self._follow(control, child, tasks))
         finally:
             await control.close()
+
+    def _keep_from_now_on(self, model: str, control: TritonControl, child: Child, tasks: asyncio.TaskGroup) -> None:
+        keeper = self._keeper_of(model, control, child)
+        self._keepers[model] = keeper
+        self._keeping[model] = tasks.create_task(self._keep(keeper))
+
+    async def _follow(self, control: TritonControl, child: Child, tasks: asyncio.TaskGroup) -> None:
+        """Serve what comes into the repository, and no more what leaves it."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                changes = await asyncio.to_thread(self._changes.look)
+            except OSError:  # the disk is away: what is served is served on
+                continue
+            for model in changes.unload:
+                await self._leave_off(model)
+                self._kept.discard(model)
+                self._models.pop(model, None)
+                with contextlib.suppress(ControlFailed):  # it is going itself
+                    await control.unload(model, self._settings.startup_timeout_s)
+                self._say(f"Gone: {model} is not served any more.")
+            for model in changes.load:
+                await self._take_in(model, control)
+                if model in self._kept:
+                    self._keep_from_now_on(model, control, child, tasks)
+
+    async def _take_in(self, model: str, control: TritonControl) -> None:
+        """Load a model that is new or has other versions. What cannot be loaded takes nothing away."""
+        was_kept = model in self._kept
+        await self._leave_off(model)  # its process is another one afterwards
+        self._say(f"{'Another version of' if was_kept else 'New:'} {model} is loaded and warmed up ...")
+        try:
+            await asyncio.to_thread(gpu_instances.prepare_model, self._settings, model)
+            await control.load(model, self._settings.startup_timeout_s)
+        except (ControlFailed, OSError) as error:
+            self._changes.refused(model)
+            then = "What was served before is served on." if was_kept else "The others are served on."
+            self._say(f"Refused: {model} cannot be loaded: {str(error).partition(chr(10))[0]} {then}")
+            return
+        self._models[model] = ""
+        self._kept.add(model)
+        self._restarts.expect([backend_of(model)])
+        self._say(f"Served: {model}.")
+
+    async def _leave_off(self, model: str) -> None:
+        """Keep a model no longer."""
+        self._keepers.pop(model, None)
+        if task := self._keeping.pop(model, None):
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _keep(self, keeper: ModelKeeper) -> None:
         """Keep one model; a defect of ours in that must not end the watch over the others and over Triton."""
@@ -198,7 +255,7 @@ class TritonKeeper:
                 self._heart.beat()
             await asyncio.sleep(BEAT_S)
 
-    async def _meet_models(self, control: TritonControl, child: Child) -> list[ModelKeeper]:
+    async def _meet_models(self, control: TritonControl) -> None:
         """Ask what it serves; at the first time, that is what it is held to from then on."""
         while True:
             with contextlib.suppress(ControlFailed):  # it ends, or is given up by who counts its heartbeats
@@ -211,8 +268,6 @@ class TritonKeeper:
             self._restarts.expect(map(backend_of, self._kept))
         for model in self._kept:
             self._models.setdefault(model, "its folder is gone")
-        self._keepers = [self._keeper_of(model, control, child) for model in sorted(self._kept)]
-        return self._keepers
 
     def _keeper_of(self, model: str, control: TritonControl, child: Child) -> ModelKeeper:
         return ModelKeeper(

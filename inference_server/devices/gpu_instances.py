@@ -32,15 +32,28 @@ def prepare_repository(settings: TritonSettings) -> Path:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     for model in (each for each in source.iterdir() if each.is_dir()):
-        _link_all(model, folder / model.name)
-        chosen = Path("configs", f"{settings.model_config_name}.pbtxt")
-        if (model / chosen).is_file():
-            (folder / model.name / "configs").unlink()
-            _link_all(model / "configs", folder / model.name / "configs")
-        else:
-            chosen = Path("config.pbtxt")
-        _set_count(folder / model.name / chosen, settings.gpu_instances)
+        prepare_model(settings, model.name)
     return folder
+
+
+def prepare_model(settings: TritonSettings, name: str) -> None:
+    """Make one model's folder of links anew, where the repository is one of links.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder, model = served_repository(settings) / name, settings.model_repository.resolve() / name
+    if folder == model:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    _link_all(model, folder)
+    chosen = Path("configs", f"{settings.model_config_name}.pbtxt")
+    if (model / chosen).is_file():
+        (folder / "configs").unlink()
+        _link_all(model / "configs", folder / "configs")
+    else:
+        chosen = Path("config.pbtxt")
+    _set_count(folder / chosen, settings.gpu_instances)
 
 
 def _link_all(source: Path, target: Path) -> None:

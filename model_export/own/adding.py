@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from model_export.export_errors import CheckError
-from model_export.own import one_execution, own_folder, trial, wrapping
+from model_export.own import one_execution, own_folder, trial, versions, wrapping
 from model_export.own.given_graph import GivenGraph, read_graph
 from model_export.own.heads.box_head import BoxHead
 from model_export.own.heads.class_head import ClassHead
@@ -44,8 +44,16 @@ class Evidence:
     expected: list[dict[str, Array]]
 
 
-def add(path: Path, wanted: Wanted, repository: Path, samples: Iterable[Path], report: Report) -> Path:
-    """Make the model's folder.
+def add(
+    path: Path,
+    wanted: Wanted,
+    repository: Path,
+    samples: Iterable[Path],
+    report: Report,
+    *,
+    another_version: bool = False,
+) -> Path:
+    """Make the model's folder, or another version in it.
 
     Args:
         path: The ONNX file.
@@ -53,17 +61,23 @@ def add(path: Path, wanted: Wanted, repository: Path, samples: Iterable[Path], r
         repository: Gets the folder.
         samples: Pictures that the checks are made on; with none, random ones.
         report: Is told each step.
+        another_version: Whether it is one of a model that was added before.
 
     Returns:
-        The model's folder.
+        The version's folder.
 
     Raises:
         OwnModelError: It cannot be served; nothing was written.
         CheckError: The serving graph does not do what the given one does; nothing was written.
     """
     target = repository / wanted.name
-    if target.exists():
-        raise OwnModelError(f"{target} is there already: choose another --name, or `oncoserve models remove` it first")
+    if target.exists() and not another_version:
+        raise OwnModelError(
+            f"{target} is there already: choose another --name, say --version new, or `oncoserve models remove` it"
+        )
+    if another_version and not target.is_dir():
+        raise OwnModelError(f"There is no {target} that this could be another version of")
+    version = versions.next_version(target) if another_version else "1"
     given = read_graph(path)
     placed = place(given, wanted)
     head = find_head(given, wanted, placed.size)
@@ -77,7 +91,7 @@ def add(path: Path, wanted: Wanted, repository: Path, samples: Iterable[Path], r
         served = _serving_graph(given, wanted, placed, head, Evidence(images, expected), work, report)
         about = {"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
         new = work / "repository" / wanted.name
-        for name, content in own_folder.files(wanted, placed, head, served, about).items():
+        for name, content in own_folder.files(wanted, placed, head, served, about, version).items():
             file = new / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
@@ -85,11 +99,14 @@ def add(path: Path, wanted: Wanted, repository: Path, samples: Iterable[Path], r
         answer = one_execution.execute(new.parent, wanted.name, images[:1], work)
         for name, limit in head.limits.items():
             require("in_triton", answer[name], served.singles[0][name], limit)
+        if another_version:
+            versions.put_in(new, target, version)
+            return target / version
         try:
             os.rename(new, target)  # noqa: PTH104 - fails where somebody else was first; Path.rename says the same
         except OSError as error:
             raise OwnModelError(f"{target} cannot be written: {error.strerror}") from error
-    return target
+    return target / version
 
 
 def find_head(given: GivenGraph, wanted: Wanted, size: tuple[int, int]) -> Head:

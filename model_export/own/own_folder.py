@@ -19,7 +19,6 @@ from oncoserve.tasks.card import Card
 GRAPH: Final = "model.onnx"
 LABELLED: Final = "probabilities"
 TRITON_TYPES: Final = {np.dtype(np.float32): "TYPE_FP32", np.dtype(np.uint8): "TYPE_UINT8"}
-VERSION: Final = "1"
 CPU_BATCH, GPU_BATCH = 8, 32
 NOT_MEASURED: Final = (
     "Nothing of this model was measured here: not its accuracy, not its calibration, not where it errs."
@@ -47,7 +46,9 @@ class Served:
     batched: bool
 
 
-def files(wanted: Wanted, placed: Placement, head: Head, served: Served, given: Mapping[str, Any]) -> dict[str, bytes]:
+def files(
+    wanted: Wanted, placed: Placement, head: Head, served: Served, given: Mapping[str, Any], version: str
+) -> dict[str, bytes]:
     """What belongs into the model's folder, by path in it.
 
     Args:
@@ -56,6 +57,7 @@ def files(wanted: Wanted, placed: Placement, head: Head, served: Served, given: 
         head: What its outputs are.
         served: The graph.
         given: Of the given file: name, bytes, sha256.
+        version: Its number.
     """
     checks = {each.name: {"value": each.value, "limit": each.limit} for each in served.checks}
     about = {
@@ -76,11 +78,11 @@ def files(wanted: Wanted, placed: Placement, head: Head, served: Served, given: 
         "config.pbtxt": _config(placed, head, served, most[0], gpu=False),
         "configs/gpu.pbtxt": _config(placed, head, served, most[1], gpu=True),
         "card.json": json.dumps(_card(wanted, head, given), indent=2, ensure_ascii=False) + "\n",
-        f"{VERSION}/export.json": json.dumps(record, indent=2) + "\n",
+        f"{version}/export.json": json.dumps(record, indent=2) + "\n",
     }
     if LABELLED in head.shapes() and wanted.task == "classification":
         texts["labels.txt"] = "".join(f"{name}\n" for name in wanted.classes)
-    return {**{name: text.encode() for name, text in texts.items()}, f"{VERSION}/{GRAPH}": served.graph}
+    return {**{name: text.encode() for name, text in texts.items()}, f"{version}/{GRAPH}": served.graph}
 
 
 def _card(wanted: Wanted, head: Head, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from oncoserve.cli.client.printing import columns
 from oncoserve.cli.client.service_client import Document
 from oncoserve.cli.home_folder import find_home
 
-OWN = {"add", "check", "measure", "remove"}
+OWN = {"add", "check", "measure", "remove", "rollback"}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""`oncoserve models add`, `check`, `measure` and `remove`: models of one's own in the repository of this machine."""
+"""`oncoserve models add`, `check`, `measure`, `rollback`, `remove`: models of one's own in the repository."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ QUESTIONS: Final = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one of the four.
+    """Run one of the five.
 
     Args:
         arguments: Its name first.
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     if " " in str(repository):
         raise UsageError(f"Triton cannot work in a path with a space, such as {repository}; name another with --data.")
     try:
-        return {"add": _add, "check": _check, "remove": _remove, "measure": _measure}[given.action](given, repository)
+        return {"add": _add, "check": _check, "remove": _remove, "measure": _measure, "rollback": _roll_back}[
+            given.action
+        ](given, repository)
     except ExportError as error:
         raise UsageError(f"{error}. Nothing was changed.") from error
 
@@ -51,8 +53,9 @@ def _add(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.wanted import Wanted  # noqa: PLC0415
 
     wanted = Wanted.of(_said(given))
-    folder = add(given.graph, wanted, repository, _pictures(given.samples), say)
-    say(f"{wanted.name}: written to {folder}; nothing of it is measured. Start the service again to serve it.")
+    new = given.version == "new"
+    folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)
+    say(f"{wanted.name}: written to {folder}; nothing of it is measured. A service that runs takes it in by itself.")
     return EXIT_FINE
 
 
@@ -66,7 +69,15 @@ def _check(given: argparse.Namespace, repository: Path) -> int:
 def _remove(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.added_models import remove  # noqa: PLC0415 - see above
 
-    say(f"{remove(repository, given.name)} is gone. Start the service again, if it served the model.")
+    say(f"{remove(repository, given.name)} is gone. A service that runs takes it out by itself.")
+    return EXIT_FINE
+
+
+def _roll_back(given: argparse.Namespace, repository: Path) -> int:
+    from model_export.own.versions import roll_back  # noqa: PLC0415 - see above
+
+    newest, older = roll_back(repository, given.name)
+    say(f"Version {newest} of {given.name} is gone, and {older} is the newest. A service that runs follows by itself.")
     return EXIT_FINE
 
 
@@ -96,7 +107,7 @@ def _said(given: argparse.Namespace) -> dict[str, Any]:
     return said
 
 
-NOT_SAID: Final = frozenset({"action", "graph", "toml", "samples", "data", "published", "config"})
+NOT_SAID: Final = frozenset({"action", "graph", "toml", "samples", "data", "published", "config", "version"})
 
 
 def _pictures(folder: Path | None) -> list[Path]:
@@ -133,7 +144,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--config", type=Path, metavar="FILE", help="of --from, where it lies elsewhere")
     add.add_argument("--toml", type=Path, metavar="FILE", help="says any of the above, with underscores for hyphens")
-    for action, about in (("check", "look at a model again"), ("remove", "take a model away that was added")):
+    add.add_argument("--version", choices=("new",), help="make it another version of a model that was added before")
+    for action, about in (
+        ("check", "look at a model again"),
+        ("remove", "take a model away that was added"),
+        ("rollback", "take the newest version of a model away"),
+    ):
         each = actions.add_parser(action, help=about, description=f"{about[0].upper()}{about[1:]}.")
         each.add_argument("name", metavar="MODEL")
     measure = actions.add_parser(

@@ -6,7 +6,7 @@ A model that cannot answer, or that is not what its files say, is not ready, wit
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,11 +38,13 @@ class Snapshot:
         reachable: whether the inference server answered.
         versions: the models that are ready, by name; of each the versions, by number, oldest first.
         problems: for every other model, and for "inference_server" itself, why not.
+        arriving: of those, the models that came while others were served, and were never ready yet.
     """
 
     reachable: bool = False
     versions: Mapping[str, Mapping[str, ServedModel]] = field(default_factory=lambda: EMPTY)
     problems: Mapping[str, str] = field(default_factory=dict)
+    arriving: frozenset[str] = frozenset()
 
     @cached_property
     def models(self) -> Mapping[str, ServedModel]:
@@ -51,8 +53,8 @@ class Snapshot:
 
     @property
     def ready(self) -> bool:
-        """Whether every model is ready, and there is at least one."""
-        return self.reachable and bool(self.models) and not self.problems
+        """Whether every model is ready, and there is at least one; one that arrives is not waited for."""
+        return self.reachable and bool(self.models) and not self.problems.keys() - self.arriving
 
 
 class Catalogue:
@@ -78,6 +80,7 @@ class Catalogue:
         self._canaries = canaries or Canaries(backend)
         self._graphs = Graphs()
         self._vitals: dict[str, list[Vitals]] = {}
+        self._relied_on: set[str] | None = None  # the models that callers may count on; none are known at first
         self.snapshot = Snapshot(problems={SERVER: "not asked yet"})
 
     def get(self, name: str, version: str | None = None) -> ServedModel:
@@ -149,7 +152,18 @@ class Catalogue:
                 problems.setdefault(name, found)
         if not names:
             problems[SERVER] = "expected at least one model, got none"
-        return Snapshot(reachable=True, versions=MappingProxyType(models), problems=problems)
+        arriving = self._arriving({*names, *problems} - {SERVER}, models.keys())
+        return Snapshot(reachable=True, versions=MappingProxyType(models), problems=problems, arriving=arriving)
+
+    def _arriving(self, there: Collection[str], ready: Collection[str]) -> frozenset[str]:
+        """The models of all that are there which nobody can count on yet.
+
+        Those of the first look are counted on, ready or not; a later one from when it is ready for the first time on.
+        """
+        if self._relied_on is None:
+            self._relied_on = set(there)
+        self._relied_on = (self._relied_on & set(there)) | set(ready)
+        return frozenset(set(there) - self._relied_on)
 
     async def _look(self, name: str, cards: Cards | None, state: ModelState | None) -> Mapping[str, ServedModel] | str:
         """The model's versions if all of them are ready; if not, the reason."""

@@ -1,0 +1,95 @@
+"""Models and versions that come into a repository, or leave it, while Triton serves from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+CONFIG: Final = "config.pbtxt"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A model's folder.
+
+    Attributes:
+        versions: Numbers of those with a file in them.
+        files: Path, bytes and time of every file: others while somebody writes.
+    """
+
+    versions: frozenset[str]
+    files: frozenset[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is to be done.
+
+    Attributes:
+        load: Models that are new, or have other versions than before.
+        unload: Models whose folder is gone.
+    """
+
+    load: tuple[str, ...] = ()
+    unload: tuple[str, ...] = ()
+
+
+class RepositoryChanges:
+    """Tells each change once, when the folders were the same at two looks: one may be on its way.
+
+    Only which models and which versions there are counts. A file that is another one does not: what is served stays
+    what it was until somebody starts Triton again, as its answers say (docs/models.md). A refused model is told
+    again when any of its files is another one.
+
+    Args:
+        repository: The folder of model folders.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._known: Mapping[str, Folder] = {}
+        self._last: Mapping[str, Folder] = {}
+        self._refused: set[str] = set()
+
+    def begin(self) -> None:
+        """Take what is there now as known: Triton is about to read it."""
+        self._known = self._last = self._scan()
+        self._refused.clear()
+
+    def refused(self, model: str) -> None:
+        """A model that was told could not be loaded."""
+        self._refused.add(model)
+
+    def look(self) -> Changes:
+        """What has changed since it was told last. Reads folders; called from a thread."""
+        now, before = self._scan(), self._last
+        self._last = now
+        if now != before or not now:  # without any model it is the disk that is away
+            return Changes()
+        load = tuple(sorted(name for name, folder in now.items() if self._is_news(name, folder)))
+        unload = tuple(sorted(set(self._known) - set(now)))
+        self._known = now
+        self._refused -= {*load, *unload}
+        return Changes(load, unload)
+
+    def _is_news(self, name: str, folder: Folder) -> bool:
+        known = self._known.get(name)
+        if known is None or known.versions != folder.versions:
+            return True
+        return name in self._refused and known.files != folder.files
+
+    def _scan(self) -> Mapping[str, Folder]:
+        """Every folder that has a configuration and a version with a file in it."""
+        found = {}
+        try:
+            for folder in self._repository.iterdir():
+                if not folder.name.startswith(".") and (folder / CONFIG).is_file():
+                    paths = [path for path in folder.rglob("*") if path.is_file()]
+                    parts = [(path.relative_to(folder).parts, path.stat()) for path in paths]
+                    versions = frozenset(where[0] for where, _ in parts if len(where) > 1 and where[0].isdecimal())
+                    files = frozenset(("/".join(where), about.st_size, about.st_mtime_ns) for where, about in parts)
+                    if versions:
+                        found[folder.name] = Folder(versions, files)
+        except OSError:  # something went away in between: the next look sees it
+            return self._last
+        return found

@@ -1,0 +1,120 @@
+"""Models and versions that come and go while the service runs and somebody asks it all the time."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from testbed.encoded_pictures import encoded
+from testbed.servers import PROJECT, WholeService
+from tests.unit.model_export.own.graphs import classifier
+
+pytestmark = pytest.mark.timeout(300)
+CLASSES = ("--task", "classification", "--classes", "a,b,c")
+LONGEST_S = 60
+
+
+def models(data, *arguments):
+    command = [sys.executable, "-m", "oncoserve", "models", *map(str, arguments), "--data", str(data)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def pictures():
+    """A new one each time, so that a model has to answer."""
+    random = np.random.default_rng(0)
+    while True:
+        yield encoded(Image.fromarray(random.integers(0, 256, (20, 20, 3)).astype(np.uint8)))
+
+
+@contextlib.contextmanager
+def asked_all_the_time(service, model):
+    """Asks a model without a pause; gives the answers, all of which have to be answers."""
+    answers, stop = [], threading.Event()
+
+    def ask():
+        with httpx.Client(base_url=service.url, timeout=30) as http:
+            for picture in pictures():
+                if stop.is_set():
+                    return
+                answers.append(http.post(f"/v1/models/{model}/predict", content=picture))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        asking.join()
+    assert [(each.status_code, each.text) for each in answers if each.status_code != 200] == []
+
+
+def until(look):
+    deadline = time.monotonic() + LONGEST_S
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def test_models_and_versions_come_and_go_beside_callers(embedded_triton, tmp_path):
+    repository = tmp_path / "model_repository"
+    models(tmp_path, "add", classifier(tmp_path / "first.onnx"), "--name", "first", *CLASSES)
+    (tmp_path / "service").mkdir()
+    fresh = pictures()
+    with (
+        WholeService(repository, tmp_path / "service") as service,
+        httpx.Client(base_url=service.url, timeout=30) as http,
+    ):
+
+        def predict(model):
+            return http.post(f"/v1/models/{model}/predict", content=next(fresh))
+
+        def version_of(model):
+            answer = predict(model)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["version"]
+
+        with asked_all_the_time(service, "first") as answers:
+            assert predict("second").status_code == 404
+            models(tmp_path, "add", classifier(tmp_path / "second.onnx", softmax=True), "--name", "second", *CLASSES)
+            until(lambda: predict("second").status_code == 200)
+
+            # One that is broken is told, and takes nothing away.
+            shutil.copytree(repository / "second", tmp_path / "broken")
+            (tmp_path / "broken/1/model.onnx").write_bytes(b"no graph")
+            card = (tmp_path / "broken/card.json").read_text().replace('"name": "second"', '"name": "broken"')
+            (tmp_path / "broken/card.json").write_text(card)
+            (tmp_path / "broken").rename(repository / "broken")
+            ready = until(lambda: (found := http.get("/readyz").json())["problems"].get("broken") and found)
+            assert (ready["ready"], ready["models"]) == (True, ["first", "second"])
+            assert http.get("/readyz").status_code == 200
+            shutil.rmtree(repository / "broken")
+            until(lambda: not http.get("/readyz").json()["problems"])
+
+            # Another version takes over, a broken one does not, and the one before comes back.
+            assert version_of("first") == "1"
+            other = classifier(tmp_path / "other.onnx", softmax=True)
+            models(tmp_path, "add", other, "--name", "first", *CLASSES, "--version", "new")
+            until(lambda: version_of("first") == "2")
+            shutil.copytree(repository / "first/2", tmp_path / "3")
+            (tmp_path / "3/model.onnx").write_bytes(b"no graph")
+            (tmp_path / "3").rename(repository / "first/3")
+            until(lambda: "Refused: first" in service.output())
+            assert version_of("first") == "2"
+            assert http.get("/readyz").status_code == 200
+            shutil.rmtree(repository / "first/3")
+            models(tmp_path, "rollback", "first")
+            until(lambda: version_of("first") == "1")
+
+            models(tmp_path, "remove", "second")
+            until(lambda: predict("second").status_code == 404)
+        assert {answer.json()["version"] for answer in answers} == {"1", "2"}
