@@ -149,6 +149,8 @@ def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[
         dtype: Of the result.
     """
     turned = images[..., ::-1] if wanted.colours == "BGR" else images
+    if placed.channels == 1:
+        turned = np.floor(images @ np.array(wrapping.GREY)[:, np.newaxis] + 0.5)
     scaled = (turned.astype(np.float64) * wanted.scale - np.array(wanted.mean)) / np.array(wanted.std)
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2) if placed.layout == "NCHW" else scaled).astype(dtype)
 

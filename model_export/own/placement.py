@@ -8,7 +8,8 @@ from model_export.own.given_graph import GivenGraph, Size, Tensor
 from model_export.own.own_errors import OwnModelError
 from model_export.own.wanted import Wanted
 
-CHANNELS = 3
+CHANNELS = (1, 3)
+"""Grey, or red, green and blue."""
 IMAGE_AXES = 4
 
 
@@ -20,12 +21,14 @@ class Placement:
         layout: Where the channels are.
         height: Pixels.
         width: Pixels.
+        channels: 3, or 1 for a graph that takes grey pictures.
         batched: Whether the input has a batch axis.
     """
 
     layout: Literal["NCHW", "NHWC"]
     height: int
     width: int
+    channels: int = 3
     batched: bool = True
 
     @property
@@ -52,15 +55,23 @@ def place(given: GivenGraph, wanted: Wanted) -> Placement:
             f"The input {tensor} takes {batch} pictures at a time, always: export it with a dynamic batch"
         )
     layout = wanted.layout or _layout(tensor, dims)
-    channels, rows, columns = (0, 1, 2) if layout == "NCHW" else (2, 0, 1)
-    if isinstance(dims[channels], int) and dims[channels] != CHANNELS:
-        raise OwnModelError(f"The input {tensor} has {dims[channels]} channels as {layout}; pictures have 3")
+    where, rows, columns = (0, 1, 2) if layout == "NCHW" else (2, 0, 1)
+    channels = dims[where]
+    if not isinstance(channels, int):
+        channels = CHANNELS[-1]
+    if channels not in CHANNELS:
+        raise OwnModelError(f"The input {tensor} has {channels} channels as {layout}; pictures have 3, or 1 for grey")
+    for name, values in (("mean", wanted.mean), ("std", wanted.std)):
+        if len(values) not in (1, channels):
+            raise OwnModelError(f"--{name} has {len(values)} numbers, the input {tensor} {channels} channels")
+    if channels == 1 and wanted.colours == "BGR":
+        raise OwnModelError(f"The input {tensor} takes grey pictures: --colours BGR says nothing of them")
     height = _side("height", tensor, dims[rows], wanted.height)
-    return Placement(layout, height, _side("width", tensor, dims[columns], wanted.width), batched)
+    return Placement(layout, height, _side("width", tensor, dims[columns], wanted.width), channels, batched)
 
 
 def _layout(tensor: Tensor, dims: Sequence[Size]) -> Literal["NCHW", "NHWC"]:
-    first, last = dims[0] == CHANNELS, dims[2] == CHANNELS
+    first, last = dims[0] in CHANNELS, dims[2] in CHANNELS
     if first == last:
         raise OwnModelError(f"Where the channels of the input {tensor} are cannot be told: say --layout NCHW or NHWC")
     return "NCHW" if first else "NHWC"

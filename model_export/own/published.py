@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from model_export.own.own_errors import OwnModelError
+from model_export.own.placement import CHANNELS
 
 Said = dict[str, Any]
 PLANE: Final = 2  # axes of a picture
-RGB: Final = 3
 
 
 def read_published(way: str, graph: Path, config: Path | None) -> Said:
@@ -70,15 +70,15 @@ def _monai(metadata: Mapping[str, Any]) -> Said:
     shape = [each for each in taken["spatial_shape"] if isinstance(each, int)]
     if len(taken["spatial_shape"]) != PLANE:
         raise OwnModelError(f"The bundle takes {len(taken['spatial_shape'])}D volumes; pictures have 2 dimensions")
-    if taken["num_channels"] != RGB:
-        raise OwnModelError(f"The bundle takes {taken['num_channels']} channels; pictures have 3")
+    if taken["num_channels"] not in CHANNELS:
+        raise OwnModelError(f"The bundle takes {taken['num_channels']} channels; pictures have 3, or 1 for grey")
     said: Said = {}
     if len(shape) == PLANE:
         said["height"], said["width"] = shape
     low, high = taken.get("value_range") or (0, 1)
     said["scale"] = (high - low) / 255
     if low:
-        said["mean"] = [-low] * RGB
+        said["mean"] = [-low]
     channels = given.get("channel_def") or {}
     said["task"] = "segmentation" if given.get("format") == "segmentation" else "classification"
     if channels:

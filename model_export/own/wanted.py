@@ -13,7 +13,8 @@ from oncoserve.tasks.card import Name, Probability
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 """Triton's name of the model, and the name of its folder, its addresses and its queue."""
 Side = Annotated[int, Field(ge=8, le=4096)]
-PerChannel = Annotated[list[float], Field(min_length=3, max_length=3)]
+PerChannel = Annotated[list[float], Field(min_length=1, max_length=3)]
+"""One number for each channel, or one for all of them."""
 
 
 OF_TASKS: Final = {
@@ -63,8 +64,8 @@ class Wanted(BaseModel):
     layout: Literal["NCHW", "NHWC"] | None = None
     colours: Literal["RGB", "BGR"] = "RGB"
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 255
-    mean: PerChannel = [0.0, 0.0, 0.0]
-    std: PerChannel = [1.0, 1.0, 1.0]
+    mean: PerChannel = [0.0]
+    std: PerChannel = [1.0]
     width: Side | None = None
     height: Side | None = None
     resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"] = "bilinear"
@@ -109,7 +110,7 @@ class Wanted(BaseModel):
     @property
     def changes_values(self) -> bool:
         """Whether pixel values are scaled at all."""
-        return (self.scale, self.mean, self.std) != (1.0, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
+        return self.scale != 1 or any(self.mean) or any(each != 1 for each in self.std)
 
     @property
     def channels(self) -> tuple[str | None, ...]:

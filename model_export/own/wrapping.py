@@ -14,6 +14,8 @@ from model_export.own.placement import Placement
 from model_export.own.wanted import Wanted
 
 IMAGE: Final = "image"
+GREY: Final = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in a grey picture, as Pillow and others have them (ITU-R BT.601)."""
 GIVEN: Final = "given/"
 """Put before every name of the given graph, so that none is one of ours."""
 
@@ -88,6 +90,9 @@ def _lay_before(nodes: Nodes, given: GivenGraph, wanted: Wanted, placed: Placeme
     last = nodes.add("Cast", IMAGE, to=TensorProto.FLOAT)
     if wanted.colours == "BGR":
         last = nodes.add("Gather", last, nodes.constant([2, 1, 0], np.int64), axis=3)
+    if placed.channels == 1:
+        last = nodes.add("MatMul", last, nodes.constant(np.array(GREY)[:, np.newaxis]))
+        last = nodes.add("Floor", nodes.add("Add", last, nodes.constant(0.5)))  # whole levels, as in a grey file
     if wanted.changes_values:
         # PyTorch's ToTensor divides by 255; the last bit is another one where 1/255 is multiplied.
         whole = round(1 / wanted.scale)

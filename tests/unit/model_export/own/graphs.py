@@ -19,6 +19,7 @@ def classifier(
     dtype=TensorProto.FLOAT,
     input_dims=None,
     operator=("", "Relu"),
+    colours=3,
 ):
     """A classifier that pools each third of the rows by channel and weighs the means; order of channels matters.
 
@@ -33,9 +34,10 @@ def classifier(
         dtype: of the input.
         input_dims: instead of all that, where a shape is to be odd.
         operator: domain and name of the one after the weights.
+        colours: channels of the input.
     """
     rng = np.random.default_rng(3)
-    channels = [batch, 3, *size] if layout == "NCHW" else [batch, *size, 3]
+    channels = [batch, colours, *size] if layout == "NCHW" else [batch, *size, colours]
     nodes, last = [], "pixels"
     if dtype != TensorProto.FLOAT:
         nodes, last = [helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT)], "float"
@@ -52,7 +54,7 @@ def classifier(
     if softmax:
         nodes.append(helper.make_node("Softmax", ["scores"], ["out"], axis=1))
     values = {
-        "kernel": rng.normal(size=(5, 3, 3, 3)).astype(np.float32),
+        "kernel": rng.normal(size=(5, colours, 3, 3)).astype(np.float32),
         "flat": np.array([reshape_to, -1], np.int64),
         "weights": rng.normal(size=(5, CLASSES)).astype(np.float32),
     }

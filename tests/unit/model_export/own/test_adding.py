@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from model_export.own import adding, one_execution, trial
 from model_export.own.own_errors import OwnModelError
@@ -67,6 +68,18 @@ def test_the_serving_graph_takes_pictures_and_answers_as_the_given_one(add, tmp_
     assert np.abs(served(folder, IMAGES) - expected).max() < 1e-5
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("said", [{}, {"mean": [0.5], "std": [0.25]}], ids=str)
+def test_a_graph_of_grey_pictures_gets_them_as_a_grey_file_has_them(add, tmp_path, layout, said):
+    folder = add({"layout": layout, "colours": 1}, **said)
+    grey = np.stack([np.asarray(Image.fromarray(each).convert("L")) for each in IMAGES])[..., np.newaxis]
+    expected = by_hand(tmp_path / "theirs.onnx", grey, layout=layout, **said)
+    got = served(folder, IMAGES)
+    assert np.abs(got - expected).max() < 0.02  # Pillow's own rounding is another one in a level of 255
+    only_grey = np.repeat(grey, 3, axis=3)
+    assert np.abs(served(folder, only_grey) - expected).max() < 1e-5
+
+
 def test_probabilities_get_no_second_softmax(add, tmp_path):
     folder = add({"softmax": True})
     scores = onnxruntime.InferenceSession(tmp_path / "theirs.onnx")
@@ -111,6 +124,8 @@ def test_a_graph_made_for_one_picture_is_served_one_by_one_and_says_so(add):
         ({}, {"width": 99}, "has a width of 12, --width says 99"),
         ({"input_dims": ["n", 4, SIDE, SIDE]}, {"layout": "NCHW"}, "has 4 channels"),
         ({"input_dims": ["n", 3, SIDE, 3]}, {}, "say --layout"),
+        ({"colours": 1}, {"mean": [0.1, 0.2, 0.3]}, "--mean has 3 numbers"),
+        ({"colours": 1}, {"colours": "BGR"}, "takes grey pictures"),
         ({"input_dims": ["n", 3 * SIDE * SIDE]}, {}, "has four axes"),
         ({"batch": 7}, {}, "takes 7 pictures at a time, always"),
     ],
