@@ -1,4 +1,4 @@
-"""Models and versions that come into a repository, or leave it, while Triton serves from it."""
+"""Models that come into a repository, or leave it, while Triton serves from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,9 @@ class Folder:
     """A model's folder.
 
     Attributes:
-        versions: Numbers of those with a file in them.
         files: Path, bytes and time of every file: others while somebody writes.
     """
 
-    versions: frozenset[str]
     files: frozenset[tuple[str, int, int]]
 
 
@@ -26,7 +24,7 @@ class Changes:
     """What is to be done.
 
     Attributes:
-        load: Models that are new, or have other versions than before.
+        load: Models that are new.
         unload: Models whose folder is gone.
     """
 
@@ -37,9 +35,10 @@ class Changes:
 class RepositoryChanges:
     """Tells each change once, when the folders were the same at two looks: one may be on its way.
 
-    Only which models and which versions there are counts. A file that is another one does not: what is served stays
-    what it was until somebody starts Triton again, as its answers say (docs/models.md). A refused model is told
-    again when any of its files is another one.
+    Only which models there are counts. Another file or another version does not: what is served stays what it was until
+    somebody starts Triton again, as its answers say (docs/models.md). A version is not taken in at once, since Triton
+    2.51 ends the one that answers when the newest cannot be loaded. A refused model is told again when any of its files
+    is another one.
 
     Args:
         repository: The folder of model folders.
@@ -74,9 +73,7 @@ class RepositoryChanges:
 
     def _is_news(self, name: str, folder: Folder) -> bool:
         known = self._known.get(name)
-        if known is None or known.versions != folder.versions:
-            return True
-        return name in self._refused and known.files != folder.files
+        return known is None or (name in self._refused and known.files != folder.files)
 
     def _scan(self) -> Mapping[str, Folder]:
         """Every folder that has a configuration and a version with a file in it."""
@@ -86,10 +83,9 @@ class RepositoryChanges:
                 if not folder.name.startswith(".") and (folder / CONFIG).is_file():
                     paths = [path for path in folder.rglob("*") if path.is_file()]
                     parts = [(path.relative_to(folder).parts, path.stat()) for path in paths]
-                    versions = frozenset(where[0] for where, _ in parts if len(where) > 1 and where[0].isdecimal())
                     files = frozenset(("/".join(where), about.st_size, about.st_mtime_ns) for where, about in parts)
-                    if versions:
-                        found[folder.name] = Folder(versions, files)
+                    if any(len(where) > 1 and where[0].isdecimal() for where, _ in parts):  # there is a version
+                        found[folder.name] = Folder(files)
         except OSError:  # something went away in between: the next look sees it
             return self._last
         return found

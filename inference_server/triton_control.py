@@ -155,14 +155,14 @@ class TritonControl:
             await self._ask(self._stub.RepositoryModelLoad(back, timeout=timeout_s, metadata=self._secret))
 
     async def load(self, model: str, timeout_s: float) -> None:
-        """Load a model that is new, or its newest version beside the one that answers until that is ready.
+        """Load a model that is new.
 
         Args:
             model: Its name.
             timeout_s: For the loading, warm-up included.
 
         Raises:
-            ControlFailed: It cannot be loaded, or not in time; what was served before is served on.
+            ControlFailed: It cannot be loaded, or not in time.
         """
         asked = messages.RepositoryModelLoadRequest(model_name=model)
         async with self._one_reload:

@@ -209,27 +209,25 @@ class TritonKeeper:
                     await control.unload(model, self._settings.startup_timeout_s)
                 self._say(f"Gone: {model} is not served any more.")
             for model in changes.load:
-                await self._take_in(model, control)
-                if model in self._kept:
+                if await self._take_in(model, control):
                     self._keep_from_now_on(model, control, child, tasks)
 
-    async def _take_in(self, model: str, control: TritonControl) -> None:
-        """Load a model that is new or has other versions. What cannot be loaded takes nothing away."""
-        was_kept = model in self._kept
-        await self._leave_off(model)  # its process is another one afterwards
-        self._say(f"{'Another version of' if was_kept else 'New:'} {model} is loaded and warmed up ...")
+    async def _take_in(self, model: str, control: TritonControl) -> bool:
+        """Load a model that is new. One that cannot be loaded takes nothing away."""
+        self._say(f"New: {model} is loaded and warmed up ...")
         try:
             await asyncio.to_thread(gpu_instances.prepare_model, self._settings, model)
             await control.load(model, self._settings.startup_timeout_s)
         except (ControlFailed, OSError) as error:
             self._changes.refused(model)
-            then = "What was served before is served on." if was_kept else "The others are served on."
-            self._say(f"Refused: {model} cannot be loaded: {str(error).partition(chr(10))[0]} {then}")
-            return
+            reason = str(error).partition(chr(10))[0]
+            self._say(f"Refused: {model} cannot be loaded: {reason} The others are served on.")
+            return False
         self._models[model] = ""
         self._kept.add(model)
         self._restarts.expect([backend_of(model)])
         self._say(f"Served: {model}.")
+        return True
 
     async def _leave_off(self, model: str) -> None:
         """Keep a model no longer."""

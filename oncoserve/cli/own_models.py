@@ -55,7 +55,8 @@ def _add(given: argparse.Namespace, repository: Path) -> int:
     wanted = Wanted.of(_said(given))
     new = given.version == "new"
     folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)
-    say(f"{wanted.name}: written to {folder}; nothing of it is measured. A service that runs takes it in by itself.")
+    then = "Start the service again to serve it." if new else "A service that runs takes it in by itself."
+    say(f"{wanted.name}: written to {folder}; nothing of it is measured. {then}")
     return EXIT_FINE
 
 
@@ -77,7 +78,7 @@ def _roll_back(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.versions import roll_back  # noqa: PLC0415 - see above
 
     newest, older = roll_back(repository, given.name)
-    say(f"Version {newest} of {given.name} is gone, and {older} is the newest. A service that runs follows by itself.")
+    say(f"Version {newest} of {given.name} is gone. Start the service again: version {older} answers then.")
     return EXIT_FINE
 
 

@@ -72,6 +72,7 @@ def test_a_job_goes_its_way_by_the_paths_and_links_of_the_http_api(rest, ask, sa
     assert (large.status_code, large.json()["code"]) == (413, "upload_too_large")
 
 
+@pytest.mark.long
 def test_what_api_gateway_refuses_itself_is_a_problem_with_the_service_s_own_code(rest, ask):
     stack, secret = rest
     asked = {

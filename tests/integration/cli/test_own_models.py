@@ -31,6 +31,7 @@ def call(tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_the_published_graph_answers_as_what_was_made_of_it(call, embedded_triton, model_repository, tmp_path):
     """`brain_mri` is that graph with saliency beside it; in FP32, which is what was published."""
     said = ["--name", "theirs", "--task", "classification", "--classes", CLASSES, "--resize-filter", "bicubic"]

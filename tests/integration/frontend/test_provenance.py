@@ -100,4 +100,5 @@ def test_another_threshold_is_stated(http, result):
 
 def test_every_task_has_a_model_that_is_tested_here(http):
     tasks = {http.get(f"/v1/models/{model}").json()["card"]["task"] for model in PICTURES}
-    assert tasks == {task.kind for task in TASKS}
+    # No model of the project finds boxes; tests/integration/cli/test_own_models.py adds one that does.
+    assert tasks == {task.kind for task in TASKS} - {"detection"}

@@ -41,13 +41,10 @@ def test_what_was_there_is_not_told(changes):
     assert settled(changes) == settled(changes) == Changes()
 
 
-def test_a_new_model_a_new_version_and_one_that_is_gone(repository, changes):
+def test_a_new_model_and_one_that_is_gone(repository, changes):
     repository("second")
     assert settled(changes) == Changes(load=("second",))
-    repository("second", "2")
-    assert settled(changes) == Changes(load=("second",))
-    shutil.rmtree(repository.folder / "second" / "2")
-    assert settled(changes) == Changes(load=("second",))
+    assert settled(changes) == Changes()
     shutil.rmtree(repository.folder / "second")
     assert settled(changes) == Changes(unload=("second",))
     assert settled(changes) == Changes()
@@ -70,8 +67,10 @@ def test_a_folder_without_configuration_or_graph_is_no_model_yet(repository, cha
     assert settled(changes) == Changes(load=("second",))
 
 
-def test_another_file_in_a_version_that_is_served_is_not_told(repository, changes):
+def test_another_file_or_version_of_what_is_served_is_not_told(repository, changes):
     repository("first", content="another graph")
+    assert settled(changes) == Changes()
+    repository("first", "2")
     assert settled(changes) == Changes()
 
 
