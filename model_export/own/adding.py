@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from model_export.export_errors import CheckError
-from model_export.own import one_execution, own_folder, trial, versions, wrapping
+from model_export.own import one_execution, own_folder, own_versions, trial, wrapping
 from model_export.own.given_graph import GivenGraph, read_graph
 from model_export.own.heads.box_head import BoxHead
 from model_export.own.heads.class_head import ClassHead
@@ -70,14 +70,7 @@ def add(
         OwnModelError: It cannot be served; nothing was written.
         CheckError: The serving graph does not do what the given one does; nothing was written.
     """
-    target = repository / wanted.name
-    if target.exists() and not another_version:
-        raise OwnModelError(
-            f"{target} is there already: choose another --name, say --version new, or `oncoserve models remove` it"
-        )
-    if another_version and not target.is_dir():
-        raise OwnModelError(f"There is no {target} that this could be another version of")
-    version = versions.next_version(target) if another_version else "1"
+    target, version = _place_for(wanted.name, repository, another_version=another_version)
     given = read_graph(path)
     placed = place(given, wanted)
     head = find_head(given, wanted, placed.size)
@@ -99,14 +92,41 @@ def add(
         answer = one_execution.execute(new.parent, wanted.name, images[:1], work)
         for name, limit in head.limits.items():
             require("in_triton", answer[name], served.singles[0][name], limit)
-        if another_version:
-            versions.put_in(new, target, version)
-            return target / version
-        try:
-            os.rename(new, target)  # noqa: PTH104 - fails where somebody else was first; Path.rename says the same
-        except OSError as error:
-            raise OwnModelError(f"{target} cannot be written: {error.strerror}") from error
+        _put(new, target, version, another_version=another_version)
     return target / version
+
+
+def _place_for(name: str, repository: Path, *, another_version: bool) -> tuple[Path, str]:
+    """The model's folder, and the number of the version that comes into it.
+
+    Raises:
+        OwnModelError: There is such a model where there should be none, or the other way round.
+    """
+    target = repository / name
+    if another_version and not target.is_dir():
+        raise OwnModelError(f"There is no {target} that this could be another version of")
+    if another_version:
+        return target, own_versions.next_version(target)
+    if target.exists():
+        raise OwnModelError(
+            f"{target} is there already: choose another --name, say --version new, or `oncoserve models remove` it"
+        )
+    return target, "1"
+
+
+def _put(new: Path, target: Path, version: str, *, another_version: bool) -> None:
+    """Give the folder its name, all of it at once.
+
+    Raises:
+        OwnModelError: It cannot have it.
+    """
+    if another_version:
+        own_versions.put_in(new, target, version)
+        return
+    try:
+        os.rename(new, target)  # noqa: PTH104 - fails where somebody else was first; Path.rename says the same
+    except OSError as error:
+        raise OwnModelError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def find_head(given: GivenGraph, wanted: Wanted, size: tuple[int, int]) -> Head:

@@ -75,7 +75,7 @@ def _remove(given: argparse.Namespace, repository: Path) -> int:
 
 
 def _roll_back(given: argparse.Namespace, repository: Path) -> int:
-    from model_export.own.versions import roll_back  # noqa: PLC0415 - see above
+    from model_export.own.own_versions import roll_back  # noqa: PLC0415 - see above
 
     newest, older = roll_back(repository, given.name)
     say(f"Version {newest} of {given.name} is gone. Start the service again: version {older} answers then.")

@@ -34,7 +34,7 @@ def add(tmp_path, monkeypatch):
     def run(graph=None, **said):
         path = classifier(tmp_path / "theirs.onnx", **(graph or {}))
         wanted = Wanted.of(SAID | said)
-        return adding.add(path, wanted, tmp_path / "models", [], lines.append)
+        return adding.add(path, wanted, tmp_path / "models", [], lines.append).parent
 
     run.lines = lines
     run.left = lambda: sorted(path.name for path in tmp_path.iterdir() if path.name != "theirs.onnx")
@@ -46,7 +46,7 @@ def served(folder, images):
     return session.run(None, {"image": images})[0]
 
 
-def by_hand(graph, images, *, layout="NCHW", scale=1 / 255, mean=(0, 0, 0), std=(1, 1, 1), bgr=False):
+def by_hand(graph, images, *, layout="NCHW", scale=1 / 255, mean=(0,), std=(1,), bgr=False):
     """What the given graph says, with the pictures prepared as PyTorch's users do, and a softmax."""
     pixels = images[..., ::-1] if bgr else images
     pixels = ((pixels * scale - np.array(mean)) / np.array(std)).astype(np.float32)

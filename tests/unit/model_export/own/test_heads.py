@@ -28,7 +28,8 @@ def add(tmp_path, monkeypatch):
     monkeypatch.setattr(one_execution, "execute", execute)
 
     def run(graph, **said):
-        return adding.add(graph, Wanted.of({"name": "theirs", **said}), tmp_path / "models", [], lambda _: None)
+        wanted = Wanted.of({"name": "theirs", **said})
+        return adding.add(graph, wanted, tmp_path / "models", [], lambda _: None).parent
 
     run.left = lambda: list((tmp_path / "models").glob("*"))
     return run

@@ -5,7 +5,7 @@ import json
 import onnxruntime
 import pytest
 
-from model_export.own import adding, one_execution, versions
+from model_export.own import adding, one_execution, own_versions
 from model_export.own.own_errors import OwnModelError
 from model_export.own.wanted import Wanted
 from oncoserve.prediction.model_files import check_labels, read_cards
@@ -55,18 +55,18 @@ def test_a_new_version_is_beside_the_old_one_with_a_card_of_its_own(repository, 
 def test_back_to_the_version_before(repository, first):
     add(repository, title="The second")
     add(repository, title="The third")
-    assert versions.roll_back(repository, "theirs") == ("3", "2")
+    assert own_versions.roll_back(repository, "theirs") == ("3", "2")
     assert cards(repository).newest.title == "The second"
-    assert versions.roll_back(repository, "theirs") == ("2", "1")
+    assert own_versions.roll_back(repository, "theirs") == ("2", "1")
     assert cards(repository).newest.title == "The first"
     with pytest.raises(OwnModelError, match="has version 1 alone"):
-        versions.roll_back(repository, "theirs")
+        own_versions.roll_back(repository, "theirs")
     assert sorted(each.name for each in repository.parent.iterdir()) == ["models", "theirs.onnx"]
 
 
 def test_after_the_way_back_another_version_can_come(repository, first):
     add(repository, title="The second")
-    versions.roll_back(repository, "theirs")
+    own_versions.roll_back(repository, "theirs")
     assert add(repository, title="Another second").name == "2"
     assert cards(repository).newest.title == "Another second"
 
@@ -108,12 +108,12 @@ def test_killed_at_any_step_the_folder_can_be_read(repository, first, monkeypatc
 
         return step
 
-    rename, replace, write = versions.os.rename, versions.os.replace, versions._write
-    for count in range(5):
+    rename, replace, write = own_versions.os.rename, own_versions.os.replace, own_versions._write
+    for count in range(8):
         steps.clear()
-        monkeypatch.setattr(versions.os, "rename", stop_at(count, rename))
-        monkeypatch.setattr(versions.os, "replace", stop_at(count, replace))
-        monkeypatch.setattr(versions, "_write", stop_at(count, write))
+        monkeypatch.setattr(own_versions.os, "rename", stop_at(count, rename))
+        monkeypatch.setattr(own_versions.os, "replace", stop_at(count, replace))
+        monkeypatch.setattr(own_versions, "_write", stop_at(count, write))
         with pytest.raises(Killed):
             add(repository, title="The second")
         monkeypatch.undo()
