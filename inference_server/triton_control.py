@@ -148,11 +148,9 @@ class TritonControl:
         Raises:
             ControlFailed: It cannot be loaded, or not in time.
         """
-        away = messages.RepositoryModelUnloadRequest(model_name=model)
-        back = messages.RepositoryModelLoadRequest(model_name=model)
         async with self._one_reload:
-            await self._ask(self._stub.RepositoryModelUnload(away, timeout=timeout_s, metadata=self._secret))
-            await self._ask(self._stub.RepositoryModelLoad(back, timeout=timeout_s, metadata=self._secret))
+            await self._unload(model, timeout_s)
+            await self._load(model, timeout_s)
 
     async def load(self, model: str, timeout_s: float) -> None:
         """Load a model that is new.
@@ -164,9 +162,8 @@ class TritonControl:
         Raises:
             ControlFailed: It cannot be loaded, or not in time.
         """
-        asked = messages.RepositoryModelLoadRequest(model_name=model)
         async with self._one_reload:
-            await self._ask(self._stub.RepositoryModelLoad(asked, timeout=timeout_s, metadata=self._secret))
+            await self._load(model, timeout_s)
 
     async def unload(self, model: str, timeout_s: float) -> None:
         """Take a model away; requests that it has are answered.
@@ -174,9 +171,16 @@ class TritonControl:
         Raises:
             ControlFailed: Triton does not answer.
         """
-        asked = messages.RepositoryModelUnloadRequest(model_name=model)
         async with self._one_reload:
-            await self._ask(self._stub.RepositoryModelUnload(asked, timeout=timeout_s, metadata=self._secret))
+            await self._unload(model, timeout_s)
+
+    async def _load(self, model: str, timeout_s: float) -> None:
+        asked = messages.RepositoryModelLoadRequest(model_name=model)
+        await self._ask(self._stub.RepositoryModelLoad(asked, timeout=timeout_s, metadata=self._secret))
+
+    async def _unload(self, model: str, timeout_s: float) -> None:
+        asked = messages.RepositoryModelUnloadRequest(model_name=model)
+        await self._ask(self._stub.RepositoryModelUnload(asked, timeout=timeout_s, metadata=self._secret))
 
     async def _ask(self, call: Any) -> Any:  # noqa: ANN401 - protobuf messages without published types
         try:

@@ -4,16 +4,15 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from model_export.export_files import newest_version, sha256_of
 from model_export.own import one_execution
 from model_export.own.own_errors import OwnModelError
+from model_export.own.own_versions import RECORD, was_added
 from oncoserve.prediction.model_files import read_cards
-
-RECORD: Final = "export.json"
 
 
 def check(repository: Path, name: str) -> list[str]:
@@ -55,7 +54,7 @@ def remove(repository: Path, name: str) -> Path:
         OwnModelError: There is none, or it was not added.
     """
     folder = _folder(repository, name)
-    if "given" not in _record(_newest(folder)):
+    if not was_added(_newest(folder)):
         raise OwnModelError(f"{folder} was not made by `oncoserve models add`: take it away yourself, if it is yours")
     with tempfile.TemporaryDirectory(prefix=".removing-", dir=repository.parent) as away:
         folder.rename(Path(away) / name)  # gone at once, whatever becomes of the rest
