@@ -59,7 +59,7 @@ class TritonKeeper:
         self._attending: asyncio.Task[None] | None = None
         self._answers = False
         self._models: dict[str, str] = {}
-        self._kept: set[str] = set()  # the models that were served at first
+        self._kept: set[str] = set()  # the models that were served once, and are still wanted
         self._keepers: dict[str, ModelKeeper] = {}
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._changes = RepositoryChanges(settings.model_repository.resolve())
@@ -254,16 +254,16 @@ class TritonKeeper:
             await asyncio.sleep(BEAT_S)
 
     async def _meet_models(self, control: TritonControl) -> None:
-        """Ask what it serves; at the first time, that is what it is held to from then on."""
+        """Ask what it serves; that is what it is held to from then on."""
         while True:
             with contextlib.suppress(ControlFailed):  # it ends, or is given up by who counts its heartbeats
                 self._models = await control.models()
                 self.version = await control.version()
                 break
             await asyncio.sleep(FIRST_POLL_S)
-        if not self.served.is_set():
-            self._kept = {model for model, problem in self._models.items() if not problem}
-            self._restarts.expect(map(backend_of, self._kept))
+        loaded = {model for model, problem in self._models.items() if not problem}
+        self._restarts.expect(map(backend_of, loaded - self._kept))
+        self._kept |= loaded
         for model in self._kept:
             self._models.setdefault(model, "its folder is gone")
 

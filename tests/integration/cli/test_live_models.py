@@ -58,6 +58,11 @@ def asked_all_the_time(service, model):
     assert [(each.status_code, each.text) for each in answers if each.status_code != 200] == []
 
 
+def kill(pattern):
+    """SIGKILL the processes whose command line is like that."""
+    assert subprocess.run(["pkill", "-KILL", "-f", pattern]).returncode == 0
+
+
 def until(look):
     deadline = time.monotonic() + LONGEST_S
     while not (found := look()):
@@ -99,6 +104,18 @@ def test_models_come_and_go_beside_callers(embedded_triton, tmp_path):
             models(tmp_path, "remove", "second")
             until(lambda: predict("second").status_code == 404)
         assert answers
+
+        # What comes in while Triton is being killed is served by the next one, and watched there.
+        shutil.copytree(repository / "first", tmp_path / "late")
+        card = (tmp_path / "late/card.json").read_text().replace('"name": "first"', '"name": "late"')
+        (tmp_path / "late/card.json").write_text(card)
+        (tmp_path / "late").rename(repository / "late")
+        until(lambda: "New: late" in service.output())
+        kill(f"tritonserver.*{repository}")
+        until(lambda: predict("late").status_code == 200)
+        kill(f"triton_python_backend_stub.*{repository}/late")
+        until(lambda: "Lost: backend of late" in service.output())
+        until(lambda: predict("late").status_code == 200)
 
     # Versions are taken in by the next start.
     models(tmp_path, "add", classifier(tmp_path / "other.onnx", softmax=True), "--name", "first", *CLASSES, *NEW)
