@@ -30,9 +30,9 @@ class ModelKeeper:
         triton: Runs its backend.
         control: Asks that process.
         report: Told of each loss.
+        reload: Loads it again.
         reloaded: Told after each attempt to load it again how many were in vain in a row; 0 if it is back.
         computes_on: Told the model and the device that it computes on, whenever its backend says so.
-        load_s: How long a model may take to load.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class ModelKeeper:
         triton: Child,
         control: TritonControl,
         report: Callable[[Loss], None],
+        reload: Callable[[], Awaitable[None]],
         reloaded: Callable[[str, int], Awaitable[None]],
         computes_on: Callable[[str, str], None],
-        load_s: float,
     ) -> None:
         self.model = model
         self.problem = ""
@@ -53,9 +53,9 @@ class ModelKeeper:
         self._triton = triton
         self._control = control
         self._report = report
+        self._reload = reload
         self._reloaded = reloaded
         self._computes_on = computes_on
-        self._load_s = load_s
         self._patience = Patience()
         self._processes: Sequence[BackendProcess] = ()
 
@@ -65,7 +65,7 @@ class ModelKeeper:
         Args:
             problem: Why it is not loaded to begin with; empty if it is.
         """
-        self._processes = of_model(self._triton.pid, self._folder)
+        self._processes = await self._find()
         losses = vain = 0
         loss = (Cause.START, problem) if problem else None
         while True:
@@ -87,11 +87,18 @@ class ModelKeeper:
             vain = vain + 1 if loss else 0
             await self._reloaded(self.model, vain)
 
+    async def _find(self) -> Sequence[BackendProcess]:
+        """Its processes: those of the versions that are served, since one that was replaced may still be ending."""
+        folders = [self._folder]
+        with contextlib.suppress(ControlFailed):
+            folders = [self._folder / str(version) for version in await self._control.versions(self.model)]
+        return [process for folder in folders for process in of_model(self._triton.pid, folder)]
+
     async def _revive(self) -> tuple[Cause, str] | None:
         """Load it again; returns why that did not help."""
         try:
-            await self._control.reload(self.model, self._load_s)
-            self._processes = of_model(self._triton.pid, self._folder)
+            await self._reload()
+            self._processes = await self._find()
             await self._control.canary(self.model, CANARY_S)
         except (BackendLost, ControlFailed) as error:
             return Cause.START, f"it cannot be loaded: {str(error).partition(chr(10))[0]}"

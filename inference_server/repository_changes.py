@@ -14,9 +14,11 @@ class Folder:
 
     Attributes:
         files: Path, bytes and time of every file: others while somebody writes.
+        versions: The numbers of its versions that have a file.
     """
 
     files: frozenset[tuple[str, int, int]]
+    versions: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Changes:
     """What is to be done.
 
     Attributes:
-        load: Models that are new.
+        load: Models that are new, or that have other versions than before.
         unload: Models whose folder is gone.
     """
 
@@ -35,10 +37,9 @@ class Changes:
 class RepositoryChanges:
     """Tells each change once, when the folders were the same at two looks: one may be on its way.
 
-    Only which models there are counts. Another file or another version does not: what is served stays what it was until
-    somebody starts Triton again, as its answers say (docs/models.md). A version is not taken in at once, since Triton
-    2.51 ends the one that answers when the newest cannot be loaded. A refused model is told again when any of its files
-    is another one.
+    Only which models and versions there are counts. Another file of a version does not: what is served stays what it
+    was until somebody starts Triton again, as its answers say (docs/models.md). A refused model is told again when any
+    of its files is another one.
 
     Args:
         repository: The folder of model folders.
@@ -53,10 +54,9 @@ class RepositoryChanges:
     def begin(self) -> None:
         """Take what is there now as known: Triton is about to read it."""
         self._known = self._last = self._scan()
-        self._refused.clear()
 
     def refused(self, model: str) -> None:
-        """A model that was told could not be loaded."""
+        """A model that was told could not be loaded as it is now."""
         self._refused.add(model)
 
     def look(self) -> Changes:
@@ -73,7 +73,9 @@ class RepositoryChanges:
 
     def _is_news(self, name: str, folder: Folder) -> bool:
         known = self._known.get(name)
-        return known is None or (name in self._refused and known.files != folder.files)
+        if known is None or known.versions != folder.versions:
+            return True
+        return name in self._refused and known.files != folder.files
 
     def _scan(self) -> Mapping[str, Folder]:
         """Every folder that has a configuration and a version with a file in it."""
@@ -84,8 +86,9 @@ class RepositoryChanges:
                     paths = [path for path in folder.rglob("*") if path.is_file()]
                     parts = [(path.relative_to(folder).parts, path.stat()) for path in paths]
                     files = frozenset(("/".join(where), about.st_size, about.st_mtime_ns) for where, about in parts)
-                    if any(len(where) > 1 and where[0].isdecimal() for where, _ in parts):  # there is a version
-                        found[folder.name] = Folder(files)
+                    versions = frozenset(where[0] for where, _ in parts if len(where) > 1 and where[0].isdecimal())
+                    if versions:
+                        found[folder.name] = Folder(files, versions)
         except OSError:  # something went away in between: the next look sees it
             return self._last
         return found

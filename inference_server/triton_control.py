@@ -4,6 +4,8 @@ import asyncio
 import json
 import secrets
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -63,7 +65,7 @@ class TritonControl:
         self._channel = aio.insecure_channel(address, options=_OPTIONS)
         self._stub = GRPCInferenceServiceStub(self._channel)
         self._secret = ((f"triton-grpc-protocol-{GUARD}", secret),)
-        self._one_reload = asyncio.Lock()
+        self._at_once: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # one change of a model at a time
 
     async def close(self) -> None:
         """Close the connection."""
@@ -138,32 +140,46 @@ class TritonControl:
         told = _told(answer)
         return CanaryReply(float(told.get("longest_s", 0)) or time.monotonic() - began, str(told.get("device", "")))
 
-    async def reload(self, model: str, timeout_s: float) -> None:
-        """Unload a model, and load it again with a new backend process. One model at a time; the others serve on.
+    async def versions(self, model: str) -> Sequence[int]:
+        """The versions of a model that answer, oldest first; empty for one that is not loaded.
+
+        Raises:
+            ControlFailed: It does not answer.
+        """
+        asked = messages.RepositoryIndexRequest()
+        answer = await self._ask(self._stub.RepositoryIndex(asked, timeout=QUESTION_S, metadata=self._secret))
+        return sorted(int(each.version) for each in answer.models if each.name == model and each.state == "READY")
+
+    async def reload(self, model: str, timeout_s: float, configuration: str = "") -> None:
+        """Unload a model, and load it again with a new backend process; the others serve on.
 
         Args:
             model: Its name.
             timeout_s: For the loading, warm-up included.
+            configuration: As in `load`.
 
         Raises:
             ControlFailed: It cannot be loaded, or not in time.
         """
-        async with self._one_reload:
+        async with self._at_once[model]:
             await self._unload(model, timeout_s)
-            await self._load(model, timeout_s)
+            await self._load(model, timeout_s, configuration)
 
-    async def load(self, model: str, timeout_s: float) -> None:
-        """Load a model that is new.
+    async def load(self, model: str, timeout_s: float, configuration: str = "") -> None:
+        """Load a model that is new, or the versions of one that have come; those that have gone are unloaded then.
+
+        Where a version cannot be loaded, all that was served is served on.
 
         Args:
             model: Its name.
             timeout_s: For the loading, warm-up included.
+            configuration: In JSON, in place of the one in its folder.
 
         Raises:
             ControlFailed: It cannot be loaded, or not in time.
         """
-        async with self._one_reload:
-            await self._load(model, timeout_s)
+        async with self._at_once[model]:
+            await self._load(model, timeout_s, configuration)
 
     async def unload(self, model: str, timeout_s: float) -> None:
         """Take a model away; requests that it has are answered.
@@ -171,11 +187,13 @@ class TritonControl:
         Raises:
             ControlFailed: Triton does not answer.
         """
-        async with self._one_reload:
+        async with self._at_once[model]:
             await self._unload(model, timeout_s)
 
-    async def _load(self, model: str, timeout_s: float) -> None:
+    async def _load(self, model: str, timeout_s: float, configuration: str) -> None:
         asked = messages.RepositoryModelLoadRequest(model_name=model)
+        if configuration:
+            asked.parameters["config"].string_param = configuration
         await self._ask(self._stub.RepositoryModelLoad(asked, timeout=timeout_s, metadata=self._secret))
 
     async def _unload(self, model: str, timeout_s: float) -> None:

@@ -167,7 +167,7 @@ def _core(
         disk,
         clock,
         Gallery(store, catalogue.get, threads, memory.drawings, memory.pictures, settings.max_image_pixels),
-        Predict(server, store, admission, memory.pictures, threads, metrics, limits),
+        Predict(server, catalogue.successor, store, admission, memory.pictures, threads, metrics, limits),
     )
 
 

@@ -1,5 +1,6 @@
 """POST /v1/models/{model}/predict, and the same of one of its versions."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -86,7 +87,7 @@ def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs
         renderings = {each.media_type: each for each in reversed(served.task.renderings(served.card))}
         media_type = choose(request.headers.get("accept", ""), [JSON, *renderings])
         timings = request.state.timings
-        caller = caller_headers.read(request)
+        caller = replace(caller_headers.read(request), any_version="version" not in request.path_params)
         answer = await ask(use_case, served, request, caller, partial(read_question, served, request))
         document = shown(answer.entry.document, root_of(request.scope))
         if media_type == JSON:

@@ -1,4 +1,4 @@
-"""Versions of a model that was added: another one takes over at the next start, and the one before comes back.
+"""Versions of a model that was added: another one takes over when it is ready, and the one before comes back.
 
 At every moment the folder is one that can be read: each step alone is atomic, and what a version's own card says stands
 above what the model's says.

@@ -55,8 +55,7 @@ def _add(given: argparse.Namespace, repository: Path) -> int:
     wanted = Wanted.of(_said(given))
     new = given.version == "new"
     folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)
-    then = "Start the service again to serve it." if new else "A service that runs takes it in by itself."
-    say(f"{wanted.name}: written to {folder}; nothing of it is measured. {then}")
+    say(f"{wanted.name}: written to {folder}; nothing of it is measured. A service that runs takes it in by itself.")
     return EXIT_FINE
 
 
@@ -78,7 +77,7 @@ def _roll_back(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.own_versions import roll_back  # noqa: PLC0415 - see above
 
     newest, older = roll_back(repository, given.name)
-    say(f"Version {newest} of {given.name} is gone. Start the service again: version {older} answers then.")
+    say(f"Version {newest} of {given.name} is gone. A service that runs goes back to version {older} by itself.")
     return EXIT_FINE
 
 

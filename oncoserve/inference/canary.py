@@ -85,9 +85,9 @@ class Vitals:
         """A real request failed; that may have been the picture, or the model."""
         self._full_wanted = True
 
-    def fault(self, reason: str) -> None:
-        """It cannot answer, until a canary comes back."""
-        self._fault = reason
+    def fault(self, error: ModelNotReady) -> None:
+        """It cannot answer, until a canary comes back. Of a version that was unloaded the next look knows more."""
+        self._fault = "" if error.unloaded else error.reason
         self._full_wanted = True
         self._sign_at = -np.inf
 
@@ -167,9 +167,9 @@ class Vitals:
             self._silent_since = None
             return False
         except ModelNotReady as error:
-            self.fault(error.reason)
+            self.fault(error)
         except InferenceFailed:
-            self.fault("it fails on a picture of noise")
+            self.fault(ModelNotReady(name, "it fails on a picture of noise"))
         else:
             if self.served and self.served.loaded != served.loaded and not full:
                 self._full_wanted = True
@@ -225,7 +225,7 @@ class Canaries:
             raise
         except ModelNotReady as error:
             if vitals:
-                vitals.fault(error.reason)
+                vitals.fault(error)
             raise
         if vitals:
             vitals.answered(answer)

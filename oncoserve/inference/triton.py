@@ -209,7 +209,7 @@ def translate(error: aio.AioRpcError, model: str, timeout_s: float) -> PlatformE
     if "Stub process" in message:  # of the Python backend: it has ended, or has been silent for a second
         return ModelNotReady(model, "its process in the inference server has ended or hangs")
     if status is StatusCode.NOT_FOUND or (status is StatusCode.UNAVAILABLE and "ready state" in message):
-        return ModelNotReady(model, message)
+        return ModelNotReady(model, message, unloaded=True)
     if status in {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}:
         return InferenceUnavailable()
     return InferenceFailed(model)

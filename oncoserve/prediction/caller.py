@@ -14,8 +14,10 @@ class Caller:
         owner: the name of the API key, whose results are its own; None where there are no keys.
         lane: whether somebody waits for the answer.
         deadline: when they stop waiting.
+        any_version: whether another version may answer, should the one that was found be taken away meanwhile.
     """
 
     owner: str | None = None
     lane: Lane = Lane.INTERACTIVE
     deadline: Deadline = field(default_factory=Deadline)
+    any_version: bool = True

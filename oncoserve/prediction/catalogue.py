@@ -80,6 +80,7 @@ class Catalogue:
         self._canaries = canaries or Canaries(backend)
         self._graphs = Graphs()
         self._vitals: dict[str, list[Vitals]] = {}
+        self._looking = asyncio.Lock()
         self._relied_on: set[str] | None = None  # the models that callers may count on; none are known at first
         self.snapshot = Snapshot(problems={SERVER: "not asked yet"})
 
@@ -104,6 +105,21 @@ class Catalogue:
         if not now.reachable:
             raise InferenceUnavailable
         raise ModelNotFound(name, now.models)
+
+    async def successor(self, model: ServedModel) -> ServedModel | None:
+        """The version that has taken the place of one that was found before, if it answers the same kind of question.
+
+        Looks again, once for all who ask at the same time.
+        """
+        seen = self.snapshot
+        async with self._looking:
+            if self.snapshot is seen:
+                await self.refresh()
+        try:
+            found = self.get(model.name)
+        except PlatformError:
+            return None
+        return found if found.version != model.version and found.task is model.task else None
 
     def answers(self, name: str) -> bool:
         """Whether the model is ready, as far as is known at this moment."""

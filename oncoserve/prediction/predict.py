@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from oncoserve.errors import ModelNotReady
 from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Header, Picture, decode, read_header
 from oncoserve.pictures.scrub import without_metadata
@@ -80,6 +81,7 @@ class Predict:
 
     Args:
         backend: the inference server.
+        successor: the version that has taken a model's place, if there is one.
         store: where results are kept.
         admission: who may come in.
         memory: for pictures, from before they are decoded until their results are there.
@@ -91,6 +93,7 @@ class Predict:
     def __init__(
         self,
         backend: InferenceBackend,
+        successor: Callable[[ServedModel], Awaitable[ServedModel | None]],
         store: ResultStore,
         admission: Admission,
         memory: Budget,
@@ -99,6 +102,7 @@ class Predict:
         limits: Limits,
     ) -> None:
         self._backend = backend
+        self._successor = successor
         self._store = store
         self._admission = admission
         self._memory = memory
@@ -114,7 +118,8 @@ class Predict:
             read: gives the picture and its parameters. Not called where the model has no room.
             timings: gets a lap per stage, the first of them `receive`.
             caller: who asks, how urgently, and for how long. Work in the background waits, as long as it takes, while
-                interactive requests are under way. Each inference request gets what is left until the deadline.
+                interactive requests are under way. Each inference request gets what is left until the deadline. Where
+                the model's version is taken away meanwhile, the newest is asked from the start.
 
         Raises:
             PlatformError: every kind of 4xx for the picture, 5xx for the servers; TooBusy before anything is read, or
@@ -127,14 +132,24 @@ class Predict:
             self._store.disk.check()
             data, parameters = await read()
             timings.lap("receive")
-            question = Question(model, data, parameters)
-            with self._admission.place(model, caller.lane, caller.deadline.remaining_s()) as place:
-                await self._admission.give_way(model, caller.lane)
-                with self._memory.share() as share:
-                    answer = await self._answer(_Work(question, caller, place, share, timings))
-                if caller.lane is Lane.BACKGROUND:  # a job's picture is deleted next, so its result has to stay
-                    await self._threads.run(self._store.of(caller.owner).sync, answer.id)
+            try:
+                answer = await self._ask_one(Question(model, data, parameters), timings, caller)
+            except ModelNotReady as error:
+                newest = await self._successor(model) if error.unloaded and caller.any_version else None
+                if newest is None:
+                    raise
+                answer = await self._ask_one(Question(newest, data, parameters), timings, caller)
         self._metrics.predictions.labels(model.name, answer.source).inc()
+        return answer
+
+    async def _ask_one(self, question: Question, timings: Timings, caller: Caller) -> Answer:
+        """The answer of one version of a model."""
+        with self._admission.place(question.model, caller.lane, caller.deadline.remaining_s()) as place:
+            await self._admission.give_way(question.model, caller.lane)
+            with self._memory.share() as share:
+                answer = await self._answer(_Work(question, caller, place, share, timings))
+            if caller.lane is Lane.BACKGROUND:  # a job's picture is deleted next, so its result has to stay
+                await self._threads.run(self._store.of(caller.owner).sync, answer.id)
         return answer
 
     async def _answer(self, work: "_Work") -> Answer:

@@ -117,12 +117,37 @@ def test_models_come_and_go_beside_callers(embedded_triton, tmp_path):
         until(lambda: "Lost: backend of late" in service.output())
         until(lambda: predict("late").status_code == 200)
 
-    # Versions are taken in by the next start.
-    models(tmp_path, "add", classifier(tmp_path / "other.onnx", softmax=True), "--name", "first", *CLASSES, *NEW)
+
+def test_versions_take_over_and_go_back_beside_callers(embedded_triton, tmp_path):
+    repository = tmp_path / "model_repository"
+    models(tmp_path, "add", classifier(tmp_path / "first.onnx"), "--name", "first", *CLASSES)
+    (tmp_path / "service").mkdir()
     with WholeService(repository, tmp_path / "service") as service:
-        answer = httpx.post(f"{service.url}/v1/models/first/predict", content=next(fresh), timeout=30)
-        assert answer.json()["version"] == "2"
-    models(tmp_path, "rollback", "first")
-    with WholeService(repository, tmp_path / "service") as service:
-        answer = httpx.post(f"{service.url}/v1/models/first/predict", content=next(fresh), timeout=30)
-        assert answer.json()["version"] == "1"
+        with asked_all_the_time(service, "first") as one, asked_all_the_time(service, "first") as other:
+
+            def answers_with(version):
+                until(lambda: all(each and each[-1].json()["version"] == version for each in (one, other)))
+
+            answers_with("1")
+            second = classifier(tmp_path / "second.onnx", softmax=True)
+            models(tmp_path, "add", second, "--name", "first", *CLASSES, *NEW)
+            answers_with("2")
+
+            # One that cannot be loaded takes nothing away, nor do those who serve it forget which could.
+            (tmp_path / "3").mkdir()
+            (tmp_path / "3/model.onnx").write_bytes(b"no graph")
+            (tmp_path / "3").rename(repository / "first/3")
+            until(lambda: "Refused: first" in service.output())
+            assert "Version 2 of it is served on." in service.output()
+            answers_with("2")
+        for victim in (f"triton_python_backend_stub.*{repository}/first", f"tritonserver.*{repository}"):
+            restarts = service.output().count("Back: ")
+            kill(victim)
+            until(lambda before=restarts: service.output().count("Back: ") > before)
+            until(lambda: httpx.get(f"{service.url}/readyz", timeout=30).status_code == 200)
+        with asked_all_the_time(service, "first") as one, asked_all_the_time(service, "first") as other:
+            answers_with("2")
+            shutil.rmtree(repository / "first/3")
+            until(lambda: "Served: first, version 2." in service.output().rpartition("Refused")[2])
+            models(tmp_path, "rollback", "first")
+            answers_with("1")

@@ -67,11 +67,27 @@ def test_a_folder_without_configuration_or_graph_is_no_model_yet(repository, cha
     assert settled(changes) == Changes(load=("second",))
 
 
-def test_another_file_or_version_of_what_is_served_is_not_told(repository, changes):
+def test_another_file_of_what_is_served_is_not_told(repository, changes):
     repository("first", content="another graph")
     assert settled(changes) == Changes()
-    repository("first", "2")
+
+
+def test_another_version_is_told_and_one_that_is_gone(repository, changes):
+    second = repository("first", "2")
+    assert settled(changes) == Changes(load=("first",))
     assert settled(changes) == Changes()
+    (second / "model.onnx").unlink()  # an empty folder is none
+    assert settled(changes) == Changes(load=("first",))
+
+
+def test_a_version_that_was_refused_is_told_again_when_it_was_put_right_even_by_another_triton(repository, changes):
+    repository("first", "2", content="broken")
+    assert settled(changes) == Changes(load=("first",))
+    changes.refused("first")
+    changes.begin()
+    assert settled(changes) == Changes()
+    repository("first", "2", content="put right")
+    assert settled(changes) == Changes(load=("first",))
 
 
 def test_a_model_that_was_refused_is_told_again_when_it_was_put_right(repository, changes):

@@ -140,6 +140,18 @@ async def test_a_real_request_that_meets_a_dead_process_is_believed_at_once(know
     assert vitals.problem == "not loaded"
 
 
+async def test_of_a_version_that_was_unloaded_the_next_look_knows_more(known):
+    server, canaries, vitals, _ = known
+
+    async def infer(*_):
+        raise ModelNotReady("tiny", "version 1 is not at ready state", unloaded=True)
+
+    server.infer = infer
+    with pytest.raises(ModelNotReady):
+        await ask(canaries)
+    assert vitals.problem == ""
+
+
 @pytest.mark.parametrize("kind", ["error", "NaN"])
 async def test_a_real_request_that_fails_makes_the_graph_be_asked(known, clock, kind):
     server, canaries, vitals, _ = known

@@ -98,6 +98,34 @@ async def test_versions_stand_side_by_side_and_the_newest_answers(tmp_path):
         catalogue.get("other", "2")
 
 
+async def test_a_version_that_took_anothers_place_is_found_by_one_look_for_all_who_ask(tmp_path):
+    backend, catalogue = await look(tmp_path)
+    first = catalogue.get("tiny")
+    looks, models = [], backend.models
+
+    async def counted():
+        looks.append(1)
+        return await models()
+
+    backend.models = counted
+    assert await catalogue.successor(first) is None  # it is still there
+    backend.versions = ("2",)
+    looks.clear()
+    found = await asyncio.gather(*(catalogue.successor(first) for _ in range(32)))
+    assert {each.version for each in found} == {"2"}
+    assert len(looks) == 1
+    backend.loaded.clear()
+    assert await catalogue.successor(found[0]) is None
+
+
+async def test_a_version_that_answers_another_kind_of_question_takes_no_place(tmp_path):
+    backend, catalogue = await look(tmp_path)
+    first = catalogue.get("tiny")
+    found = replace(first, task=object())
+    backend.versions = ("2",)
+    assert await catalogue.successor(found) is None
+
+
 async def test_versions_have_cards_and_outputs_of_their_own(tmp_path):
     both = classifier(saliency=(2, 2), classes=-1)
     backend, catalogue = await look(tmp_path, both, cards=[card(saliency=True)])

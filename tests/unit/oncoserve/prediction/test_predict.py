@@ -1,13 +1,15 @@
 """Pictures of several tiles on their way through the use case."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from oncoserve.errors import DeadlineExceeded, TooBusy
+from oncoserve.errors import DeadlineExceeded, ModelNotReady, TooBusy
 from oncoserve.prediction.admission import FIELDS, Admission
+from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.store import ResultStore
 from oncoserve.runtime.budget import Budget
@@ -58,20 +60,27 @@ def threads():
     pool.close()
 
 
+async def nobody(model):
+    """No version takes a model's place."""
+    del model
+
+
 class Asker:
     """The use case on a backend, asked about one upload."""
 
-    def __init__(self, backend, folder, threads, at_once=IN_FLIGHT):
+    def __init__(self, backend, folder, threads, at_once=IN_FLIGHT, successor=nobody):
         limits = Limits(10**8, 30.0, at_once)
         self.admission = Admission(1, 30.0, SharedCounts(None, FIELDS))
         self.memory = Budget("pictures", 2**30, SharedCounts(None, 2).of("pictures"), 30.0)
-        self.use_case = Predict(backend, ResultStore(folder), self.admission, self.memory, threads, Metrics(), limits)
+        self.use_case = Predict(
+            backend, successor, ResultStore(folder), self.admission, self.memory, threads, Metrics(), limits
+        )
 
-    async def predict(self, model, data, parameters, timings):
+    async def predict(self, model, data, parameters, timings, caller=None):
         async def read():
             return data, parameters
 
-        return await self.use_case.predict(model, read, timings)
+        return await self.use_case.predict(model, read, timings, caller)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +97,39 @@ async def test_tiles_are_sent_together_and_bounded(tmp_path, threads, data):
     assert backend.most == IN_FLIGHT
     assert document["areas"]["epithelium"]["fraction"] > 0.95
     assert {"decode", "preprocess", "infer", "postprocess", "store"} <= timings.laps_ms.keys()
+
+
+class Replaced(Tiles):
+    """Answers some tiles, and then version 2 alone is loaded."""
+
+    async def infer(self, name, version, inputs, outputs, timeout_s):
+        if version == "1" and self.asked > IN_FLIGHT:
+            raise ModelNotReady(name, "version 1 is not at ready state", unloaded=True)
+        return await super().infer(name, version, inputs, outputs, timeout_s)
+
+
+async def ask_of_one_that_is_replaced(folder, threads, data, newest, caller):
+    async def successor(gone):
+        assert gone is ONE
+        return newest
+
+    asker = Asker(Replaced(), folder, threads, successor=successor)
+    return await asker.predict(ONE, data, SegmentationParameters(um_per_px=2.0), Timings(), caller)
+
+
+async def test_a_version_that_goes_in_the_middle_of_a_picture_is_followed_by_the_next(tmp_path, threads, data):
+    newest = replace(ONE, configuration=replace(ONE.configuration, version="2"))
+    answer = await ask_of_one_that_is_replaced(tmp_path, threads, data, newest, Caller())
+    document = answer.entry.document
+    assert (document["version"], document["provenance"]["version"]) == ("2", "2")
+    assert document["areas"]["epithelium"]["fraction"] > 0.95
+
+
+@pytest.mark.parametrize(("there", "caller"), [(False, Caller()), (True, Caller(any_version=False))])
+async def test_a_version_that_goes_is_told_where_none_may_follow(tmp_path, threads, data, there, caller):
+    newest = replace(ONE, configuration=replace(ONE.configuration, version="2")) if there else None
+    with pytest.raises(ModelNotReady, match="not at ready state"):
+        await ask_of_one_that_is_replaced(tmp_path, threads, data, newest, caller)
 
 
 @pytest.mark.parametrize(("batch", "together"), [(1, 4), (8, 24)])
