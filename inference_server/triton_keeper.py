@@ -10,8 +10,8 @@ from collections.abc import Callable
 from inference_server import runtime
 from inference_server.devices import gpu_instances
 from inference_server.launch_errors import LaunchError
+from inference_server.models.served_models import ServedModels
 from inference_server.restarts import TRITON, Restarts
-from inference_server.served_models import ServedModels
 from inference_server.triton_control import ControlFailed, TritonControl, new_secret
 from inference_server.triton_log import TritonLog
 from inference_server.triton_settings import PREFIX, TritonSettings

@@ -18,7 +18,14 @@ SIZE: Final = 32
 CELLS: Final = 8  # of version 2; version 1 has half as many along a side
 NAMED: Final = CLASSES[:3]
 LIMITS: Final = {"least_mask": 0.5, "least_seen": 0.5, "least_probability": 0.6, "most_strangeness": 0.25}
-DELINEATION: Final = {**LIMITS, "coverage": 0.9, "method": "m", "caption": "What is bright", "figures": "f"}
+DELINEATION: Final = {
+    **LIMITS,
+    "mm_per_px_range": (0.05, 5),
+    "coverage": 0.9,
+    "method": "m",
+    "caption": "What is bright",
+    "figures": "f",
+}
 DIFFER: Final = 'parameters { key: "oncoserve_versions_differ" value { string_value: "1" } }'
 _STEEP: Final = 100  # so that a small patch of a colour decides
 

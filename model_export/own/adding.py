@@ -19,6 +19,7 @@ from model_export.own.heads.box_head import BoxHead
 from model_export.own.heads.class_head import ClassHead
 from model_export.own.heads.head import Array, Head
 from model_export.own.heads.map_head import MapHead
+from model_export.own.heads.outline_head import OutlineHead
 from model_export.own.own_errors import OwnModelError
 from model_export.own.own_folder import Served
 from model_export.own.placement import Placement, place
@@ -139,6 +140,8 @@ def find_head(given: GivenGraph, wanted: Wanted, size: tuple[int, int]) -> Head:
         return MapHead.find(given, wanted, size)
     if wanted.task == "detection":
         return BoxHead.find(given, wanted, size)
+    if wanted.task == "delineation":
+        return OutlineHead.find(given, wanted)
     return ClassHead.find(given, wanted)
 
 

@@ -78,9 +78,9 @@ def files(
         "config.pbtxt": _config(placed, head, served, most[0], gpu=False),
         "configs/gpu.pbtxt": _config(placed, head, served, most[1], gpu=True),
         "card.json": json.dumps(_card(wanted, head, given), indent=2, ensure_ascii=False) + "\n",
-        f"{version}/export.json": json.dumps(record, indent=2) + "\n",
+        f"{version}/export.json": json.dumps(record, indent=2, default=vars) + "\n",
     }
-    if LABELLED in head.shapes() and wanted.task == "classification":
+    if LABELLED in head.shapes() and wanted.task in {"classification", "delineation"}:
         texts["labels.txt"] = "".join(f"{name}\n" for name in wanted.classes)
     return {**{name: text.encode() for name, text in texts.items()}, f"{version}/{GRAPH}": served.graph}
 

@@ -18,11 +18,14 @@ PerChannel = Annotated[list[float], Field(min_length=1, max_length=3)]
 
 
 OF_TASKS: Final = {
-    "classification": frozenset({"least_probability", "thresholds"}),
-    "segmentation": frozenset({"um_per_px", "tiles", "overlap", "steps"}),
-    "detection": frozenset({"decode", "boxes", "box_units", "most_overlap"}),
+    "classification": frozenset({"least_probability", "thresholds", "fit", "crop_share", "labels"}),
+    "segmentation": frozenset({"um_per_px", "tiles", "overlap", "steps", "threshold", "fit", "crop_share", "labels"}),
+    "detection": frozenset(
+        {"decode", "boxes", "box_units", "most_overlap", "threshold", "fit", "crop_share", "labels"}
+    ),
+    "delineation": frozenset({"least_probability", "least_mask", "least_seen", "outlined"}),
 }
-"""What is said of models of one task alone."""
+"""What is said of models of some tasks alone."""
 
 
 class Wanted(BaseModel):
@@ -43,6 +46,7 @@ class Wanted(BaseModel):
         answers: Whether the graph's output are logits, to which a softmax or sigmoid is added, or probabilities.
         labels: Whether the classes exclude each other.
         least_probability, thresholds: see `oncoserve.tasks.card.Labelling`.
+        least_mask, least_seen, outlined: see `oncoserve.tasks.card.Delineation`.
         fit, crop_share: see `oncoserve.tasks.card.Preprocessing`.
         threshold: Least probability of a pixel's class, or least score of a box, where the caller gives none.
         um_per_px: Micrometres per pixel that a segmenter sees; the picture is cut into tiles then.
@@ -58,7 +62,7 @@ class Wanted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ModelName
-    task: Literal["classification", "segmentation", "detection"]
+    task: Literal["classification", "segmentation", "detection", "delineation"]
     classes: Annotated[list[Name], Field(min_length=1, max_length=10_000)]
     background: Name = "background"
     layout: Literal["NCHW", "NHWC"] | None = None
@@ -73,6 +77,9 @@ class Wanted(BaseModel):
     labels: Literal["one", "many"] = "one"
     least_probability: Probability = 0
     thresholds: dict[Name, Probability] = {}
+    least_mask: Probability = 0.5
+    least_seen: Probability = 0
+    outlined: Annotated[str, Field(min_length=1, max_length=64)] = "tumour"
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     crop_share: Annotated[float, Field(gt=0, le=1)] = 1
     threshold: Probability | None = None
@@ -98,9 +105,7 @@ class Wanted(BaseModel):
             raise ValueError(f"std: each has to be above 0, got {self.std}")
         if self.task == "classification" and len(self.classes) < 2:  # noqa: PLR2004 - one class is no question
             raise ValueError("classes: a classifier has 2 and more")
-        strange = sorted(
-            name for task, names in OF_TASKS.items() for name in names & self.model_fields_set if task != self.task
-        )
+        strange = sorted((frozenset().union(*OF_TASKS.values()) - OF_TASKS[self.task]) & self.model_fields_set)
         if strange:
             raise ValueError(f"{strange[0]}: the task {self.task} does not have it")
         if not self.names:
@@ -115,7 +120,7 @@ class Wanted(BaseModel):
     @property
     def channels(self) -> tuple[str | None, ...]:
         """By the output's channel its class; None is background."""
-        if self.task == "classification":
+        if self.task in {"classification", "delineation"}:
             return tuple(self.classes)
         return tuple(None if each == self.background else each for each in self.classes)
 

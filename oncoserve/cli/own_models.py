@@ -13,9 +13,10 @@ from oncoserve.cli.home_folder import find_home
 from oncoserve.cli.installed import RUN, require
 
 PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+TASKS: Final = ("classification", "segmentation", "detection", "delineation")
 QUESTIONS: Final = {
     "name": "Name of the model (a-z, 0-9, _): ",
-    "task": "Task (classification, segmentation or detection): ",
+    "task": "Task (classification, segmentation, detection or delineation): ",
     "classes": "Classes in the order of the output, separated by commas: ",
 }
 
@@ -172,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_what_is_said(add: argparse.ArgumentParser) -> None:
     """What cannot be told from the graph, and what it may say itself."""
     add.add_argument("--name", help="of the model: its folder, its address")
-    add.add_argument("--task", choices=("classification", "segmentation", "detection"), help="what it answers")
+    add.add_argument("--task", choices=TASKS, help="what it answers")
     add.add_argument("--classes", type=_names, metavar="A,B,C", help="in the order of the output's channels")
     add.add_argument("--background", help="the one of them that is none; default: background")
     add.add_argument("--layout", choices=("NCHW", "NHWC"), help="of the graph's input; default: as it looks")
@@ -191,6 +192,7 @@ def _add_what_is_said(add: argparse.ArgumentParser) -> None:
     add.add_argument("--threshold", type=float, help="least probability of a pixel's class, least score of a box")
     _add_of_segmentation(add)
     _add_of_detection(add)
+    _add_of_delineation(add)
     add.add_argument("--title", help="for the page")
     add.add_argument("--modality", help="what its pictures are")
     add.add_argument("--intended-use", help="what it is for")
@@ -218,3 +220,10 @@ def _add_of_detection(add: argparse.ArgumentParser) -> None:
     group.add_argument("--boxes", choices=("corners", "centres"), help="what their numbers are; default: as it decodes")
     group.add_argument("--box-units", choices=("pixels", "shares"), help="of the graph's input; default: pixels")
     group.add_argument("--most-overlap", type=float, help="of two boxes of a class (IoU); default: 0.45")
+
+
+def _add_of_delineation(add: argparse.ArgumentParser) -> None:
+    group = add.add_argument_group("delineation")
+    group.add_argument("--least-mask", type=float, help="of the mask, for a pixel to be inside; default: 0.5")
+    group.add_argument("--least-seen", type=float, help="of the mask's peak, below it no class is named; default: 0")
+    group.add_argument("--outlined", metavar="WORD", help="what is outlined; default: tumour")

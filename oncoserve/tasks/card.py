@@ -127,16 +127,20 @@ class Localisation(_Part):
 class Delineation(_Part):
     """How the model's mask is read, from where on nothing is said, and what it is worth."""
 
-    least_mask: Probability
+    least_mask: Probability = HALF
     """Of the mask, from which on a pixel of the picture belongs to the outline."""
-    least_seen: Probability
+    least_seen: Probability = 0
     """Of the mask where it is highest; with less, nothing is outlined and no class is named."""
-    least_probability: Probability
+    least_probability: Probability = 0
     """Of the most probable class; with less, no class is named."""
-    most_strangeness: float
-    """How unlike the training pictures a picture may be; with more, nothing is said of it."""
-    coverage: Probability
-    """Share of the validation slices with a tumour that these limits let through."""
+    most_strangeness: float | None = None
+    """How unlike the training pictures a picture may be; with more, nothing is said of it. Left out: it is not told."""
+    coverage: Probability | None = None
+    """Share of the pictures that the limits were set on which they let through."""
+    outlined: Annotated[str, Field(min_length=1, max_length=64)] = "tumour"
+    """What is outlined, in a word."""
+    mm_per_px_range: tuple[float, float] | None = None
+    """Millimetres per pixel of the pictures that the model is for."""
     method: str
     caption: str
     figures: str
@@ -144,7 +148,8 @@ class Delineation(_Part):
     @property
     def limits(self) -> dict[str, float]:
         """What an answer hangs on."""
-        return self.model_dump(include={"least_mask", "least_seen", "least_probability", "most_strangeness"})
+        names = {"least_mask", "least_seen", "least_probability", "most_strangeness"}
+        return self.model_dump(include=names, exclude_none=True)
 
 
 class Tiles(_Part):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import Field
 
-from oncoserve.errors import InferenceFailed
+from oncoserve.errors import InferenceFailed, InvalidParameter
 from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.decode import Picture
 from oncoserve.pictures.rgb import Warn
@@ -46,11 +46,10 @@ from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_se
 
 MASK: Final = "mask"
 MASK_FILE: Final = "mask.npy"
-MM_PER_PX_RANGE: Final = (0.05, 5.0)
-"""From a picture that was enlarged to 5,000 pixels to one that was made small for a list, millimetres per pixel."""
 OUTLINED: Final = 1
 """The mask's value of what is outlined, whichever class it is; all else is 0."""
-UNNAMED: Final = Classification("Tumour, kind undetermined", (128, 128, 128), "tumour")
+GREY: Final = (128, 128, 128)
+"""Of an outline whose class is not determined."""
 NOWHERE: Final[dict[str, Any]] = {"outline": []}  # what is drawn of a picture that got no answer
 
 
@@ -59,10 +58,12 @@ class DelineationParameters(Parameters):
 
     mm_per_px: float | None = Field(
         default=None,
-        ge=MM_PER_PX_RANGE[0],
-        le=MM_PER_PX_RANGE[1],
-        description="Millimetres per pixel of the picture as it is sent, the same in both directions; without it no "
-        "result is in millimetres. What the file says of its resolution is not believed: it is that of a screen.",
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="Millimetres per pixel of the picture as it is sent, the same in both directions, in the range of "
+        "the model's card; without it no result is in millimetres. What the file says of its resolution is not "
+        "believed: it is that of a screen.",
     )
     """Millimetres per pixel of the ORIGINAL."""
 
@@ -114,13 +115,24 @@ def _labels(stored: Stored) -> NDArray[np.uint8]:
 
 def _class_of(stored: Stored) -> Classification:
     label = stored.document["label"]
-    return next((Classification.of(each) for each in stored.card.classes if each.name == label), UNNAMED)
+    named = next((Classification.of(each) for each in stored.card.classes if each.name == label), None)
+    return named or _unnamed(_reading(stored.card).outlined)
+
+
+def _unnamed(outlined: str) -> Classification:
+    return Classification(f"{outlined[0].upper()}{outlined[1:]}, kind undetermined", GREY, outlined)
+
+
+def _reading(card: Card) -> Reading:
+    assert card.delineation is not None  # noqa: S101 - else the model would not be ready
+    return card.delineation
 
 
 class Delineation(OneRequest):
-    """The task `delineation`: outputs `probabilities` (K,), `mask` (h, w) in 0-1 and `strangeness` (1,), all FP32.
+    """The task `delineation`: outputs `probabilities` (K,) and `mask` (h, w) in 0-1, both FP32.
 
-    The mask's cells tile the picture. Strangeness grows with how unlike the training pictures a picture is.
+    The mask's cells tile the picture. Where the card limits it there is `strangeness` (1,) FP32, too, which grows with
+    how unlike the training pictures a picture is.
     """
 
     kind: ClassVar[str] = "delineation"
@@ -154,13 +166,12 @@ class Delineation(OneRequest):
 
     def limits(self, card: Card) -> Mapping[str, float]:
         """Of the mask, of the classes, and of how unlike a picture may be."""
-        assert card.delineation is not None  # noqa: S101 - else the model would not be ready
-        return card.delineation.limits
+        return _reading(card).limits
 
     def outputs(self, card: Card) -> frozenset[str]:
-        """All of them."""
-        del card
-        return frozenset({PROBABILITIES, MASK, STRANGENESS})
+        """Probabilities, the mask, and what the card limits beside them."""
+        limited = card.delineation is not None and card.delineation.most_strangeness is not None
+        return frozenset({PROBABILITIES, MASK, *([STRANGENESS] if limited else [])})
 
     def mismatches(self, card: Card, configuration: ModelConfiguration) -> list[str]:
         """Where card and configuration do not fit; see `Task`."""
@@ -170,10 +181,26 @@ class Delineation(OneRequest):
             found.append(f"expected output {MASK} float32 [h, w], got {in_words(configuration.outputs)}")
         if card.delineation is None:
             found.append("card.json: expected delineation, got none")
-        return found + strangeness_mismatches(configuration)
+        if card.preprocessing.fit != "stretch":
+            found.append(f"card.json: expected fit stretch beside a mask, got {card.preprocessing.fit}")
+        if STRANGENESS in self.outputs(card):
+            found += strangeness_mismatches(configuration)
+        elif card.delineation and configuration.output(STRANGENESS):
+            found.append(f"card.json: expected most_strangeness, the limit of output {STRANGENESS}, got none")
+        return found
 
     def plan(self, picture: Picture, model: ServedModel, parameters: DelineationParameters) -> "DelineationPlan":
-        """Start work on a picture."""
+        """Start work on a picture.
+
+        Raises:
+            InvalidParameter: its pixels are of another size than the model is for.
+        """
+        given, bounds = parameters.mm_per_px, _reading(model.card).mm_per_px_range
+        if given is not None and bounds is not None and not bounds[0] <= given <= bounds[1]:
+            raise InvalidParameter(
+                f"Parameter 'mm_per_px' is {given:g}; "
+                f"for this model it is from {bounds[0]:g} to {bounds[1]:g} millimetres."
+            )
         return DelineationPlan(picture, model, parameters.mm_per_px)
 
 
@@ -204,14 +231,14 @@ class DelineationPlan(ClassificationPlan):
         """Label, probabilities and outline, as far as the evidence goes; why it goes no further; the mask."""
         if self._doubts:
             return TaskResult(self._document(Undetermined.of(self._doubts[0])), warnings=self._doubts)
-        reading = self._model.card.delineation
-        assert reading is not None  # noqa: S101 - else the model would not be ready
+        reading = _reading(self._model.card)
         # As it is stored, so that what is drawn later is what was measured.
         mask = self._answer[MASK][0].astype(np.float16)
-        if strange := self._unlike_training(reading.most_strangeness):
+        most = reading.most_strangeness
+        if most is not None and (strange := self._unlike_training(most)):
             return TaskResult(self._document(strange))
         size = self._picture.width, self._picture.height
-        if unseen := nothing_seen(float(mask.max()), reading.least_seen):
+        if unseen := nothing_seen(float(mask.max()), reading.least_seen, reading.outlined):
             document = self._document(unseen, Outline.nothing(mask, size, reading.least_mask))
             return TaskResult(document, {MASK_FILE: to_npy(mask)})
         outline = Outline.of(mask, size, reading.least_mask)

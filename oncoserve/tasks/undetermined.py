@@ -62,14 +62,15 @@ def unlike_training(strangeness: float, most: float) -> Undetermined | None:
     return _beyond(UNLIKE_TRAINING, text, strangeness, most) if strangeness > most else None
 
 
-def nothing_seen(certainty: float, least: float) -> Undetermined | None:
+def nothing_seen(certainty: float, least: float, what: str) -> Undetermined | None:
     """Whether there is too little to be seen for a class.
 
     Args:
         certainty: of the mask where it is highest, 0 to 1.
         least: the limit.
+        what: is looked for, in a word.
     """
-    text = "The model sees no tumour that it could name: its mask reaches {}. That does not mean that there is none."
+    text = f"The model sees no {what} that it could name: its mask reaches {{}}. That does not mean that there is none."
     return _beyond(NOTHING_SEEN, text, certainty, least) if certainty < least else None
 
 

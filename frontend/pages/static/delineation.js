@@ -48,6 +48,7 @@ function marks({ localisation: { outline, peak }, label: name, image }, card) {
 
 export function layer(result, card) {
   if (!card?.delineation || !result.localisation) return null;
-  const { caption, figures, method } = card.delineation;
-  return { title: "Tumour outline", on: true, legend: [], caption, note: `${figures} Method: ${method}.`, marks: marks(result, card) };
+  const { caption, figures, method, outlined } = card.delineation;
+  const title = `${outlined[0].toUpperCase()}${outlined.slice(1)} outline`;
+  return { title, on: true, legend: [], caption, note: `${figures} Method: ${method}.`, marks: marks(result, card) };
 }

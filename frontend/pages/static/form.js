@@ -21,16 +21,23 @@ export function selectModel(name) {
   for (const [kind, wanted] of Object.entries(belongs)) {
     for (const part of document.querySelectorAll(`[data-${kind}]`)) part.hidden = part.dataset[kind] !== wanted;
   }
-  describeResolution(cards.get(chosenModel())?.segmentation);
+  const card = cards.get(chosenModel());
+  describeResolution(card?.segmentation);
+  bound("mm-per-px", card?.delineation?.mm_per_px_range ?? [0.0001, 1000]);
+}
+
+/** What may be said in a field, and the words beside it. */
+function bound(id, [least, most]) {
+  const field = document.getElementById(id);
+  [field.min, field.max] = [least, most];
+  document.getElementById(`${id}-range`).textContent = `${least} to ${most}`;
 }
 
 /** What may be said of the resolution, by the card's part on segmentation. */
 function describeResolution(part) {
   if (!part) return;
-  const [field, range, empty] = ["um-per-px", "um-per-px-range", "um-per-px-empty"].map((id) => document.getElementById(id));
-  if (part.um_per_px_range) [field.min, field.max] = part.um_per_px_range;
-  else [field.min, field.max] = [0.001, 100_000];
-  range.textContent = `${field.min} to ${field.max}`;
+  bound("um-per-px", part.um_per_px_range ?? [0.001, 100_000]);
+  const empty = document.getElementById("um-per-px-empty");
   const assumed = part.assumed_um_per_px ?? part.um_per_px;
   empty.textContent = assumed === null ? "areas in pixels only" : `as the file says, else ${assumed}`;
 }

@@ -9,7 +9,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import InferenceServerException
 
-from inference_server.model_keeper import CANARY_EVERY_S
+from inference_server.models.model_keeper import CANARY_EVERY_S
 from testbed import tiny_models
 from tests.integration.inference_server.calls import probabilities, statistics, tensor
 

@@ -198,3 +198,47 @@ def torchvision_detector(path):
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
+
+
+def outliner(path, *, channel=1, sigmoid=False, masks=1, open_mask=False):
+    """A classifier of three classes that also gives a mask, four times coarser than the picture.
+
+    Args:
+        path: gets it.
+        channel: the axis of the mask's one channel; None for none.
+        sigmoid: whether the mask ends in one.
+        masks: how many there are.
+        open_mask: whether the mask's sizes are names.
+    """
+    rng = np.random.default_rng(11)
+    nodes = [
+        helper.make_node("Conv", ["pixels", "kernel"], ["seen"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("GlobalAveragePool", ["seen"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["scores"]),
+        helper.make_node("ReduceMax", ["seen"], ["brightest"], axes=[1], keepdims=int(channel == 1)),
+    ]
+    last = "brightest"
+    if channel == 3:
+        nodes.append(helper.make_node("Unsqueeze", [last, "axis"], ["turned"]))
+        last = "turned"
+    if sigmoid:
+        nodes.append(helper.make_node("Sigmoid", [last], ["shares"]))
+        last = "shares"
+    nodes += [helper.make_node("Identity", [last], [f"mask_{number}"]) for number in range(masks)]
+    side = ["h", "w"] if open_mask else [SIDE // 4, SIDE // 4]
+    dims = {1: ["n", 1, *side], 3: ["n", *side, 1], None: ["n", *side]}[channel]
+    graph = helper.make_graph(
+        nodes,
+        "theirs",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", CLASSES]),
+            *(helper.make_tensor_value_info(f"mask_{number}", TensorProto.FLOAT, dims) for number in range(masks)),
+        ],
+        [
+            numpy_helper.from_array(rng.normal(size=(CLASSES, 3, 4, 4)).astype(np.float32), "kernel"),
+            numpy_helper.from_array(np.array([3], np.int64), "axis"),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path

@@ -5,12 +5,16 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from model_export.own import adding, one_execution
 from model_export.own.own_errors import OwnModelError
 from model_export.own.wanted import Wanted
+from oncoserve.inference.triton import read_configuration
 from oncoserve.prediction.model_files import read_cards
-from tests.unit.model_export.own.graphs import BOXES, SCORES, SIDE, detector, segmenter, torchvision_detector
+from oncoserve.tasks import task_of_kind
+from tests.unit.model_export.own.graphs import BOXES, SCORES, SIDE, detector, outliner, segmenter, torchvision_detector
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8)
 BRIGHT, DARK = np.full((1, SIDE, SIDE, 3), 255, np.uint8), np.zeros((1, SIDE, SIDE, 3), np.uint8)
@@ -161,6 +165,42 @@ def test_boxes_without_a_batch_and_labels_from_one_on(add, tmp_path):
 def test_what_does_not_fit_is_told_and_leaves_nothing(add, tmp_path, graph, said, words):
     with pytest.raises(OwnModelError, match=words):
         add(graph(tmp_path / "theirs.onnx"), **said)
+    assert add.left() == []
+
+
+@pytest.mark.parametrize("channel", [1, 3, None])
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_a_class_and_a_mask_are_a_delineation(add, tmp_path, channel, sigmoid):
+    path = outliner(tmp_path / "theirs.onnx", channel=channel, sigmoid=sigmoid)
+    folder = add(path, task="delineation", classes=["a", "b", "c"], outlined="polyp", least_seen=0.2)
+    pixels = (IMAGES / 255).astype(np.float32).transpose(0, 3, 1, 2)
+    scores, mask = onnxruntime.InferenceSession(path).run(None, {"pixels": pixels})
+    found = served(folder, IMAGES)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    assert found["probabilities"] == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-5)
+    mask = mask.reshape(len(IMAGES), SIDE // 4, SIDE // 4)
+    assert found["mask"] == pytest.approx(mask if sigmoid else 1 / (1 + np.exp(-mask)), abs=1e-5)
+    card = card_of(folder)
+    assert card.delineation.limits == {"least_mask": 0.5, "least_seen": 0.2, "least_probability": 0}
+    configuration = text_format.Parse((folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+    assert task_of_kind("delineation").mismatches(card, read_configuration(configuration, "1")) == []
+    json.loads((folder / "1/export.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("graph", "said", "words"),
+    [
+        ({"masks": 2}, {}, "Several outputs are a mask"),
+        ({"masks": 0}, {}, "No output is a mask"),
+        ({"open_mask": True}, {}, "leaves its size open"),
+        ({}, {"answers": "probabilities"}, "which are no probabilities"),
+        ({}, {"fit": "crop"}, "fit: the task delineation does not have it"),
+        ({}, {"labels": "many"}, "labels: the task delineation does not have it"),
+    ],
+)
+def test_what_is_no_delineation_is_told(add, tmp_path, graph, said, words):
+    with pytest.raises(OwnModelError, match=words):
+        add(outliner(tmp_path / "theirs.onnx", **graph), task="delineation", classes=["a", "b", "c"], **said)
     assert add.left() == []
 
 

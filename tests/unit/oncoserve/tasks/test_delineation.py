@@ -5,7 +5,7 @@ import pytest
 import shapely
 from PIL import Image
 
-from oncoserve.errors import InferenceFailed
+from oncoserve.errors import InferenceFailed, InvalidParameter
 from oncoserve.inference.backend import TensorSpec
 from oncoserve.pictures.decode import Picture
 from oncoserve.tasks.base import OverlayOptions, RenderingOptions
@@ -27,6 +27,10 @@ from tests.unit.oncoserve.tasks.delineated import (
     result,
     stored,
 )
+
+
+def of_delineation(**changes):
+    return CARD.model_copy(update={"delineation": CARD.delineation.model_copy(update=changes)})
 
 
 def test_a_tumour_is_named_outlined_and_measured():
@@ -56,11 +60,37 @@ def test_without_the_size_of_a_pixel_nothing_is_in_millimetres():
     assert place["area_px"] > 0
 
 
-@pytest.mark.parametrize("value", [0.049, 5.1, 0, -1, float("nan"), float("inf")])
-def test_the_size_of_a_pixel_is_bounded(value):
+@pytest.mark.parametrize("value", [1001, 0, -1, float("nan"), float("inf")])
+def test_the_size_of_a_pixel_is_a_size(value):
     with pytest.raises(ValueError, match="mm_per_px"):
         DelineationParameters(mm_per_px=value)
-    assert [DelineationParameters(mm_per_px=bound).mm_per_px for bound in (0.05, 5)] == [0.05, 5]
+
+
+@pytest.mark.parametrize("value", [0.049, 5.1])
+def test_the_card_bounds_the_size_of_a_pixel(value):
+    bounded = replace(MODEL, card=of_delineation(mm_per_px_range=(0.05, 5.0)))
+    with pytest.raises(InvalidParameter, match=f"is {value}; for this model it is from 0.05 to 5 millimetres"):
+        result(answer(), mm_per_px=value, model=bounded)
+    for bound in (0.05, 5):
+        assert result(answer(), mm_per_px=bound, model=bounded).document["mm_per_px"] == bound
+    assert result(answer(), mm_per_px=value).document["mm_per_px"] == value
+
+
+def test_a_model_that_does_not_tell_strangeness_is_not_asked_for_it():
+    free = replace(MODEL, card=of_delineation(most_strangeness=None), configuration=configuration(MASK))
+    assert TASK.mismatches(free.card, free.configuration) == []
+    assert TASK.outputs(free.card) == {"probabilities", "mask"}
+    assert "most_strangeness" not in TASK.limits(free.card)
+    told = answer()
+    del told["strangeness"]
+    assert result(told, model=free).document["label"] == "class0"
+    assert "most_strangeness" in TASK.mismatches(free.card, MODEL.configuration)[0]
+
+
+def test_what_is_outlined_has_its_own_word():
+    polyps = replace(MODEL, card=of_delineation(outlined="polyp"))
+    unseen = result(answer(mask_of(*BLOCK, high=0.1)), model=polyps).document["undetermined"]
+    assert "sees no polyp that it could name" in unseen["text"]
 
 
 @pytest.mark.parametrize(
@@ -91,8 +121,7 @@ def test_thin_evidence_names_no_class_and_says_why(tensors, code, value, limit, 
     [answer(strangeness=2.0), answer(mask_of(*BLOCK, high=0.25)), answer(probabilities=(0.625, 0.375, 0))],
 )
 def test_at_the_limit_a_class_is_named(tensors):
-    reading = CARD.delineation.model_copy(update={"least_seen": 0.25, "least_probability": 0.625})
-    model = replace(MODEL, card=CARD.model_copy(update={"delineation": reading}))
+    model = replace(MODEL, card=of_delineation(least_seen=0.25, least_probability=0.625))
     assert result(tensors, model=model).document["undetermined"] is None
 
 

@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from inference_server import version_policy
 from inference_server.devices import gpu_instances
-from inference_server.model_keeper import ModelKeeper
-from inference_server.repository_changes import RepositoryChanges
+from inference_server.models import version_policy
+from inference_server.models.model_keeper import ModelKeeper
+from inference_server.models.repository_changes import RepositoryChanges
 from inference_server.restarts import Restarts, backend_of
 from inference_server.triton_control import ControlFailed, TritonControl
 from inference_server.triton_settings import TritonSettings

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from inference_server.backend_processes import BackendProcess, Life, of_model
+from inference_server.models.backend_processes import BackendProcess, Life, of_model
 from inference_server.restarts import backend_of
 from inference_server.triton_control import BackendLost, CanaryReply, ControlFailed, TritonControl
 from supervision.child import Child

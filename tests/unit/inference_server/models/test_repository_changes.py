@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from inference_server.repository_changes import Changes, RepositoryChanges
+from inference_server.models.repository_changes import Changes, RepositoryChanges
 
 
 @pytest.fixture
