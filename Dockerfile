@@ -107,18 +107,19 @@ COPY requirements-aws.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-aws.lock
 
-# An endpoint of SageMaker: Triton and the frontend in one container, docs/sagemaker.md.
-FROM triton-environment AS sagemaker-environment
+# Triton and the frontend in one container.
+FROM triton-environment AS whole-environment
 COPY requirements-frontend.lock .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-frontend.lock
 
+# An endpoint of SageMaker: docs/sagemaker.md.
 FROM models AS sagemaker
 LABEL org.opencontainers.image.title="oncoserve-sagemaker" \
       org.opencontainers.image.description="Oncoserve as the container of an endpoint of SageMaker. Research use only. Not a medical device." \
       org.opencontainers.image.licenses="MIT" \
       com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
-COPY --from=sagemaker-environment /opt/venv /opt/venv
+COPY --from=whole-environment /opt/venv /opt/venv
 COPY --chmod=755 model_repository model_repository
 COPY --chmod=755 supervision supervision
 COPY --chmod=755 inference_server inference_server
@@ -130,6 +131,27 @@ USER ${USER_ID}:${USER_ID}
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "frontend.sagemaker"]
 CMD ["serve"]
+
+# `oncoserve models` for models of one's own, with the project's to begin with: docker-compose.models.yml.
+FROM whole-environment AS own-models-environment
+COPY requirements-export.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r requirements-export.lock
+
+FROM models AS own-models
+LABEL org.opencontainers.image.title="oncoserve-models" \
+      org.opencontainers.image.description="Adds, checks and measures models for Oncoserve. Research use only. Not a medical device." \
+      org.opencontainers.image.licenses="MIT"
+# A named volume takes its owner from here.
+RUN install --directory --owner=10001 --group=10001 /own /own/model_repository
+COPY --from=own-models-environment /opt/venv /opt/venv
+COPY --chmod=755 model_repository model_repository
+COPY --chmod=755 supervision supervision
+COPY --chmod=755 inference_server inference_server
+COPY --chmod=755 oncoserve oncoserve
+COPY --chmod=755 model_export model_export
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "oncoserve", "models"]
 
 FROM triton-gpu-environment AS sagemaker-gpu-environment
 COPY requirements-frontend.lock .

@@ -1,16 +1,15 @@
-"""`oncoserve models`: what a service serves; `export`, `add`, `check`, `remove`: what is served from this machine."""
+"""`oncoserve models`: what a service serves; `export`, `add` and more: what is served from this machine."""
 
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
-from oncoserve.cli.client.connection import add_options, connect
 from oncoserve.cli.client.printing import columns
-from oncoserve.cli.client.service_client import Document
 from oncoserve.cli.home_folder import find_home
 
 OWN = {"add", "check", "measure", "remove", "rollback"}
@@ -29,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
         from oncoserve.cli import own_models  # noqa: PLC0415 - who asks a service needs none of it
 
         return own_models.main(arguments)
-    parser = _parser()
+    from oncoserve.cli.client.connection import add_options, connect  # noqa: PLC0415 - who adds models asks no service
+
+    parser = _parser(add_options)
     given = parser.parse_intermixed_args(arguments)
     if given.action == "export":
         return _export(given.model, given.data, force=given.force)
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     return EXIT_FINE
 
 
-def _row(model: Document) -> tuple[str, str, str, str]:
+def _row(model: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return model["name"], model["version"], model["card"]["task"], model["card"]["title"]
 
 
@@ -64,11 +65,11 @@ def _export(models: Sequence[str], data: Path | None, *, force: bool) -> int:
     return export(home, models, force=force)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(add_options: Callable[[argparse.ArgumentParser], None]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="oncoserve models",
         usage="%(prog)s [--json] [option ...]\n       %(prog)s export [MODEL ...] [--force] [--data FOLDER]\n"
-        "       %(prog)s add | check | remove ... (each with a --help of its own)",
+        "       %(prog)s add | check | measure | rollback | remove ... (each with a --help of its own)",
         description="List the models of a service, and why some are not ready; or make the serving graphs of this "
         "machine: `export` fetches the pinned weights and checks every graph that it writes.",
     )

@@ -19,10 +19,14 @@ from testbed.servers import PROJECT
 from tests.code_blocks import code_blocks
 
 COMPOSE, GPU, NVIDIA = "docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.nvidia.yml"
+OWN = "docker-compose.models.yml"
 DOCUMENT = (PROJECT / "docs" / "compose.md").read_text()
 TOOLS = Path(sys.executable).parent
-PROFILES = ([], ["--profile=observability"])
-every_combination = pytest.mark.parametrize("files", [[COMPOSE], [COMPOSE, GPU], [COMPOSE, NVIDIA]], ids="+".join)
+PROFILES = ([], ["--profile=observability"], ["--profile=models"])
+ONCE = ("check-", "own-models", "models")  # what begins so does its work and ends
+every_combination = pytest.mark.parametrize(
+    "files", [[COMPOSE], [COMPOSE, GPU], [COMPOSE, NVIDIA], [COMPOSE, OWN], [COMPOSE, GPU, OWN]], ids="+".join
+)
 
 
 def read(files, *options, **variables):
@@ -50,7 +54,7 @@ def test_hadolint():
 
 
 def test_yamllint():
-    check("yamllint", "--strict", COMPOSE, GPU, NVIDIA)
+    check("yamllint", "--strict", COMPOSE, GPU, NVIDIA, OWN)
 
 
 def test_the_file_follows_the_compose_specification():
@@ -77,10 +81,10 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert int(service["mem_limit"]) > 0, name
         assert {port["host_ip"] for port in service.get("ports", [])} <= {"127.0.0.1"}, name
-        if not name.startswith("check-"):
+        if not name.startswith(ONCE):
             assert service["healthcheck"]["test"], name
             assert service["restart"] != "no", name
-        if service["image"] not in ours and not name.startswith("check-"):
+        if service["image"] not in ours and not name.startswith(ONCE):
             assert re.search(r":v?\d+\.\d+", service["image"]), f"{name}: no version"
 
 
@@ -88,13 +92,15 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
 def test_a_proxy_that_docker_gives_to_containers_is_not_asked_for_their_own_names(compose_command, files):
     services = read(files, *PROFILES[1], NO_PROXY="hospital.example")["services"]
     for name, service in services.items():
+        if service.get("network_mode") == "none":
+            continue
         if service["image"].startswith("nvcr.io"):  # asks nobody but itself, in its health check
             assert "--noproxy" in service["healthcheck"]["test"]
             continue
         for variable in ("NO_PROXY", "no_proxy"):
             direct = service["environment"][variable].split(",")
             assert {"localhost", "127.0.0.1", "::1", "hospital.example"} <= set(direct), name
-            assert {other for other in services if not other.startswith("check-")} <= set(direct), name
+            assert {other for other in services if not other.startswith(ONCE)} <= set(direct), name
     assert not read(files)["services"]["frontend"]["environment"]["NO_PROXY"].endswith(",")
 
 
@@ -204,6 +210,21 @@ def test_nvidias_file_swaps_triton_and_nothing_else(compose_command):
     assert gpu["frontend"]["image"] == cpu["frontend"]["image"] == gpu["worker"]["image"]
 
 
+def test_models_of_ones_own_are_served_from_a_volume_that_the_services_only_read(compose_command):
+    plain, own = read([COMPOSE])["services"], read([COMPOSE, OWN], "--profile=models")["services"]
+    assert own.keys() - plain.keys() == {"own-models", "models"}
+    for name in ("check-triton", "check-frontend", "triton", "frontend", "worker"):
+        (mount,) = (each for each in own[name]["volumes"] if each["target"] == "/own")
+        assert mount["read_only"], name
+        assert own[name]["depends_on"]["own-models"]["condition"] == "service_completed_successfully", name
+        repository = {
+            own[name]["environment"][each] for each in ("ONCO_MODEL_REPOSITORY", "ONCO_TRITON_MODEL_REPOSITORY")
+        }
+        assert repository == {"/own/model_repository"}, name
+        assert plain[name]["environment"].items() <= own[name]["environment"].items(), name
+    assert own["models"]["network_mode"] == own["own-models"]["network_mode"] == "none"  # files are all that they need
+
+
 def test_every_model_has_the_configuration_that_a_gpu_asks_for():
     without = [
         path.parent.name
@@ -225,7 +246,7 @@ def test_the_tensorrt_option_is_a_valid_configuration():
 
 
 def test_every_variable_is_explained():
-    text = "".join((PROJECT / file).read_text() for file in (NVIDIA, GPU, COMPOSE))  # the last has the last word
+    text = "".join((PROJECT / file).read_text() for file in (NVIDIA, GPU, OWN, COMPOSE))  # the last has the last word
     used = dict(re.findall(r"\$\{(ONCOSERVE_\w+):-([^}]*)\}", text))
     assert set(re.findall(r"\$\{(ONCOSERVE_\w+)", text)) == used.keys()
     rows = re.findall(r"^\| `(ONCOSERVE_\w+)` \| (.*?) \|", DOCUMENT, re.MULTILINE)
