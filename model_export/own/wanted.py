@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_export.own.own_errors import OwnModelError
-from oncoserve.tasks.card import Name, Probability
+from oncoserve.tasks.card import Colour, Name, Probability
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 """Triton's name of the model, and the name of its folder, its addresses and its queue."""
@@ -44,6 +44,7 @@ class Wanted(BaseModel):
         labels: Whether the classes exclude each other.
         least_probability, thresholds: see `oncoserve.tasks.card.Labelling`.
         fit, crop_share: see `oncoserve.tasks.card.Preprocessing`.
+        padding: What lies beside a picture that does not fill the input, and under transparent pixels.
         threshold: Least probability of a pixel's class, or least score of a box, where the caller gives none.
         um_per_px: Micrometres per pixel that a segmenter sees; the picture is cut into tiles then.
         tiles: Whether a segmenter's picture is cut into tiles as it is.
@@ -75,6 +76,7 @@ class Wanted(BaseModel):
     thresholds: dict[Name, Probability] = {}
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     crop_share: Annotated[float, Field(gt=0, le=1)] = 1
+    padding: Colour = "#000000"
     threshold: Probability | None = None
     um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     tiles: bool = False

@@ -186,6 +186,7 @@ def _add_what_is_said(add: argparse.ArgumentParser) -> None:
     add.add_argument("--resize-filter", choices=("bicubic", "bilinear", "lanczos", "box"), help="default: bilinear")
     add.add_argument("--fit", choices=("stretch", "letterbox", "crop"), help="to the graph's size; default: stretch")
     add.add_argument("--crop-share", type=float, help="of the middle, with --fit crop; PyTorch's 224 of 256 is 0.875")
+    add.add_argument("--padding", metavar="#RRGGBB", help="beside a letterboxed picture; default: #000000")
     add.add_argument("--labels", choices=("one", "many"), help="many: the classes do not exclude each other")
     add.add_argument("--least-probability", type=float, help="below it no class is named; default: 0")
     add.add_argument("--answers", choices=("logits", "probabilities"), help="of the graph; default: as they look")
