@@ -214,7 +214,7 @@ def _serving_graph(
         checks += _compared("in_a_batch", head, apart, singles)
         return Served(graph, singles, checks, trial.declared(file, list(head.limits)), batched=True)
     except (OwnModelError, CheckError, ValueError) as error:
-        report(f"{wanted.name}: it {one} ({error})")
+        report(f"{wanted.name}: it {one}; exported with a dynamic batch it may take several ({error})")
     return Served(*write(batched=False), trial.declared(file, list(head.limits)), batched=False)
 
 
