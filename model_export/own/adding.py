@@ -71,7 +71,7 @@ def add(
         CheckError: The serving graph does not do what the given one does; nothing was written.
     """
     target, version = _place_for(wanted.name, repository, another_version=another_version)
-    given = read_graph(path)
+    given = read_graph(path).reading(wanted.outputs)
     placed = place(given, wanted)
     head = find_head(given, wanted, placed.size)
     images = _images(samples, wanted, placed, report)
@@ -214,7 +214,7 @@ def _serving_graph(
         checks += _compared("in_a_batch", head, apart, singles)
         return Served(graph, singles, checks, trial.declared(file, list(head.limits)), batched=True)
     except (OwnModelError, CheckError, ValueError) as error:
-        report(f"{wanted.name}: it {one}; exported with a dynamic batch it may take several ({error})")
+        report(f"{wanted.name}: it {one} ({error})")
     return Served(*write(batched=False), trial.declared(file, list(head.limits)), batched=False)
 
 

@@ -1,6 +1,7 @@
 """The graph as it was given: read with care, since nobody here made it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,19 @@ class GivenGraph:
     model: onnx.ModelProto
     input: Tensor
     outputs: tuple[Tensor, ...]
+
+    def reading(self, names: Sequence[str]) -> "GivenGraph":
+        """The graph with no other outputs than these; with all of them where none is named.
+
+        Raises:
+            OwnModelError: It has no such output.
+        """
+        found = tuple(each for each in self.outputs if each.name in names)
+        if missing := set(names) - {each.name for each in found}:
+            raise OwnModelError(
+                f"There is no output {', '.join(sorted(missing))}; there is {', '.join(map(str, self.outputs))}"
+            )
+        return replace(self, outputs=found or self.outputs)
 
 
 def read_graph(path: Path) -> GivenGraph:

@@ -40,6 +40,7 @@ class Wanted(BaseModel):
         std: What each channel is divided by at last.
         width: Pixels, where the graph leaves them open.
         height: Pixels, where the graph leaves them open.
+        outputs: Those of the graph that are read, by name; all of them where none is named.
         answers: Whether the graph's output are logits, to which a softmax or sigmoid is added, or probabilities.
         labels: Whether the classes exclude each other.
         least_probability, thresholds: see `oncoserve.tasks.card.Labelling`.
@@ -70,6 +71,7 @@ class Wanted(BaseModel):
     width: Side | None = None
     height: Side | None = None
     resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"] = "bilinear"
+    outputs: list[str] = []
     answers: Literal["logits", "probabilities"] | None = None
     labels: Literal["one", "many"] = "one"
     least_probability: Probability = 0

@@ -189,6 +189,7 @@ def _add_what_is_said(add: argparse.ArgumentParser) -> None:
     add.add_argument("--padding", metavar="#RRGGBB", help="beside a letterboxed picture; default: #000000")
     add.add_argument("--labels", choices=("one", "many"), help="many: the classes do not exclude each other")
     add.add_argument("--least-probability", type=float, help="below it no class is named; default: 0")
+    add.add_argument("--outputs", type=_names, metavar="A,B", help="of the graph that are read; default: all")
     add.add_argument("--answers", choices=("logits", "probabilities"), help="of the graph; default: as they look")
     add.add_argument("--threshold", type=float, help="least probability of a pixel's class, least score of a box")
     _add_of_segmentation(add)

@@ -141,7 +141,7 @@ def timm_vit() -> tuple[Pictures, Answers]:
     pictures = drawings((248, 248), (248, 310), (400, 300), (512, 496), (200, 333))
     batch = torch.stack([prepare(each) for each in pictures])
     as_if_trained(network, [network.head], lambda: network(batch))
-    torch.onnx.export(network, (torch.zeros(1, 3, 224, 224),), "model.onnx", dynamic_shapes=({0: "batch"},))
+    torch.onnx.export(network, (torch.zeros(2, 3, 224, 224),), "model.onnx", dynamic_shapes=({0: "batch"},))
     return pictures, classified(network, prepare, pictures)
 
 
@@ -171,7 +171,7 @@ def smp_unet() -> tuple[Pictures, Answers]:
     pictures = drawings((SIDE, SIDE), (SIDE, SIDE), (400, 300))
     batch = torch.stack([prepare(each) for each in pictures])
     as_if_trained(network, [network.segmentation_head[0]], lambda: network(batch))
-    torch.onnx.export(network, (torch.zeros(1, 3, 256, 256),), "model.onnx", dynamic_shapes=({0: "batch"},))
+    torch.onnx.export(network, (torch.zeros(2, 3, 256, 256),), "model.onnx", dynamic_shapes=({0: "batch"},))
     with torch.no_grad():
         return pictures, [{"maps": each.numpy()} for each in network(batch).sigmoid()]
 
@@ -192,7 +192,7 @@ def monai_unet() -> tuple[Pictures, Answers]:
     batch = torch.stack([prepare(each).as_tensor() for each in sorted(Path("pictures").iterdir())])
     last = [each for each in network.modules() if isinstance(each, torch.nn.Conv2d)][-1]
     as_if_trained(network, [last], lambda: network(batch))
-    torch.onnx.export(network, (torch.zeros(1, 3, 256, 256),), "model.onnx", dynamic_shapes=({0: "batch"},))
+    torch.onnx.export(network, (torch.zeros(2, 3, 256, 256),), "model.onnx", dynamic_shapes=({0: "batch"},))
     with torch.no_grad():
         return pictures, [{"maps": each.numpy()} for each in network(batch).softmax(1)]
 
@@ -239,7 +239,7 @@ def yolo() -> tuple[Pictures, Answers]:
     batch = torch.stack([prepare(each) for each, _, _ in laid])
     as_if_trained(network, [network.sides, network.kinds], lambda: network(batch))
     network.kinds.bias.data -= RARE
-    torch.onnx.export(network, (torch.zeros(1, 3, 320, 320),), "model.onnx", dynamic_shapes=({0: "batch"},))
+    torch.onnx.export(network, (torch.zeros(2, 3, 320, 320),), "model.onnx", dynamic_shapes=({0: "batch"},))
     answers = []
     with torch.no_grad():
         for picture, (_, scale, corner), rows in zip(pictures, laid, network(batch), strict=True):
