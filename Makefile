@@ -20,7 +20,7 @@ BIN  := $(VENV)/bin
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run models quick test aws-test compose-test load soak perf-analyzer compare lint format types lock vendor clean
+.PHONY: help run models quick test aws-test compose-test exported-test load soak perf-analyzer compare lint format types lock vendor clean
 
 help:            ## List the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,17 @@ compose-test: $(VENV)/.dev  ## The images and docker-compose.yml on a real Docke
 
 aws-test: $(VENV)/.dev models  ## Every test of AWS on the emulator, those too that CI has no time for; some ten minutes.
 	@$(PYTEST) -n $(WORKERS) tests/aws tests/unit/deploy --long --require-aws $(PYTEST_ARGS)
+
+# PyTorch and its libraries, in an environment of their own: the project does not need them.
+TORCH := build/torch
+exported-test: $(TORCH)/.installed $(VENV)/.dev  ## Networks of timm, torchvision, smp and MONAI, exported, served and compared with PyTorch; 6 GB.
+	@rm -rf build/exported && $(TORCH)/bin/python tests/exported/export_networks.py build/exported
+	@$(PYTEST) tests/exported --exported build/exported --require-triton $(PYTEST_ARGS)
+
+$(TORCH)/.installed: tests/exported/requirements.txt
+	@$(PYTHON) -m venv --clear $(TORCH)
+	@$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Closed loop, gentle enough for two cores; docs/load_testing.md has the other loads and limits.
 LOAD_ARGS ?= --users 4 --spawn-rate 4 --run-time 30s --stop-timeout 30 --max-p95-ms 15000 --min-requests 20

@@ -26,6 +26,7 @@ def pytest_addoption(parser):
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--gpu-image", action="store_true", help="build the image for a GPU too, a download of 1.5 GB")
+    parser.addoption("--exported", type=Path, metavar="FOLDER", help="of networks that were exported with PyTorch")
     parser.addoption("--long", action="store_true", help="the tests too that CI has no time for")
     parser.addoption("--update-screenshots", action="store_true", help="store how the page looks now")
     parser.addoption("--update-links", action="store_true", help="write the line numbers of functions into docs")

@@ -72,7 +72,7 @@ def add(
         CheckError: The serving graph does not do what the given one does; nothing was written.
     """
     target, version = _place_for(wanted.name, repository, another_version=another_version)
-    given = read_graph(path)
+    given = read_graph(path).reading(wanted.outputs)
     placed = place(given, wanted)
     head = find_head(given, wanted, placed.size)
     images = _images(samples, wanted, placed, report)
@@ -154,10 +154,10 @@ def _images(samples: Iterable[Path], wanted: Wanted, placed: Placement, report: 
         noise: Images = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
         return noise
     try:
-        pictures = [decode(path.read_bytes(), MOST_PIXELS, "#000000").image() for path in found]
+        pictures = [decode(path.read_bytes(), MOST_PIXELS, wanted.padding).image() for path in found]
     except (PlatformError, OSError) as error:
         raise OwnModelError(f"A sample picture cannot be read: {error}") from error
-    how = Preprocessing(**wanted.model_dump(include={"resize_filter", "fit", "crop_share"}), background="#000000")
+    how = Preprocessing(**wanted.model_dump(include={"resize_filter", "fit", "crop_share"}), background=wanted.padding)
     tensor = placed.width, placed.height
     return np.stack([Fit.of(how, each.size, tensor).lay(each, how) for each in pictures])
 

@@ -1,6 +1,7 @@
 """The graph as it was given: read with care, since nobody here made it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper, helper
 
+from model_export.own.other_files import how_to_export
 from model_export.own.own_errors import OwnModelError
 
 MOST_BYTES: Final = 2**31 - 1
@@ -57,6 +59,19 @@ class GivenGraph:
     input: Tensor
     outputs: tuple[Tensor, ...]
 
+    def reading(self, names: Sequence[str]) -> "GivenGraph":
+        """The graph with no other outputs than these; with all of them where none is named.
+
+        Raises:
+            OwnModelError: It has no such output.
+        """
+        found = tuple(each for each in self.outputs if each.name in names)
+        if missing := set(names) - {each.name for each in found}:
+            raise OwnModelError(
+                f"There is no output {', '.join(sorted(missing))}; there is {', '.join(map(str, self.outputs))}"
+            )
+        return replace(self, outputs=found or self.outputs)
+
 
 def read_graph(path: Path) -> GivenGraph:
     """Read an ONNX file, with its weights in files beside it where it has them there.
@@ -83,9 +98,9 @@ def _load(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise OwnModelError(f"{path}: {error.strerror}") from error
     except DecodeError as error:
-        raise OwnModelError(f"{path.name} is no ONNX file; {_other_kind(path)}") from error
+        raise OwnModelError(f"{path.name} is no ONNX file; {how_to_export(path)}") from error
     if not model.graph.node or not model.graph.output:
-        raise OwnModelError(f"{path.name} is no ONNX file; {_other_kind(path)}")
+        raise OwnModelError(f"{path.name} is no ONNX file; {how_to_export(path)}")
     for tensor in external_data_helper._get_all_tensors(model):  # noqa: SLF001 - the public way reads before it names
         if external_data_helper.uses_external_data(tensor):
             _check_beside(path, external_data_helper.ExternalDataInfo(tensor).location)
@@ -94,16 +109,6 @@ def _load(path: Path) -> onnx.ModelProto:
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise OwnModelError(f"The weights beside {path.name} cannot be read: {error}") from error
     return model
-
-
-def _other_kind(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head[:4] == b"PK\x03\x04":
-        return "it looks like a PyTorch or Keras file: export it with torch.onnx.export or tf2onnx first"
-    if head == b"\x89HDF\r\n\x1a\n":
-        return "it looks like a Keras file (HDF5): export it with tf2onnx first"
-    return "export the model to ONNX first"
 
 
 def _check_beside(path: Path, location: str) -> None:

@@ -101,7 +101,7 @@ def _card(wanted: Wanted, head: Head, given: Mapping[str, Any]) -> dict[str, Any
             ],
             "preprocessing": {
                 "resize_filter": wanted.resize_filter,
-                "background": "#000000",
+                "background": wanted.padding,
                 "fit": wanted.fit,
                 "crop_share": wanted.crop_share,
             },

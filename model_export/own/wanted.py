@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_export.own.own_errors import OwnModelError
-from oncoserve.tasks.card import Name, Probability
+from oncoserve.tasks.card import Colour, Name, Probability
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 """Triton's name of the model, and the name of its folder, its addresses and its queue."""
@@ -43,11 +43,13 @@ class Wanted(BaseModel):
         std: What each channel is divided by at last.
         width: Pixels, where the graph leaves them open.
         height: Pixels, where the graph leaves them open.
+        outputs: Those of the graph that are read, by name; all of them where none is named.
         answers: Whether the graph's output are logits, to which a softmax or sigmoid is added, or probabilities.
         labels: Whether the classes exclude each other.
         least_probability, thresholds: see `oncoserve.tasks.card.Labelling`.
         least_mask, least_seen, outlined: see `oncoserve.tasks.card.Delineation`.
         fit, crop_share: see `oncoserve.tasks.card.Preprocessing`.
+        padding: What lies beside a picture that does not fill the input, and under transparent pixels.
         threshold: Least probability of a pixel's class, or least score of a box, where the caller gives none.
         um_per_px: Micrometres per pixel that a segmenter sees; the picture is cut into tiles then.
         tiles: Whether a segmenter's picture is cut into tiles as it is.
@@ -73,6 +75,7 @@ class Wanted(BaseModel):
     width: Side | None = None
     height: Side | None = None
     resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"] = "bilinear"
+    outputs: list[str] = []
     answers: Literal["logits", "probabilities"] | None = None
     labels: Literal["one", "many"] = "one"
     least_probability: Probability = 0
@@ -82,6 +85,7 @@ class Wanted(BaseModel):
     outlined: Annotated[str, Field(min_length=1, max_length=64)] = "tumour"
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     crop_share: Annotated[float, Field(gt=0, le=1)] = 1
+    padding: Colour = "#000000"
     threshold: Probability | None = None
     um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     tiles: bool = False

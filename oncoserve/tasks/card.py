@@ -36,7 +36,7 @@ class Preprocessing(_Part):
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     """How a picture comes to the tensor's size: each side alone, whole with its proportions, or its middle."""
     crop_share: Annotated[float, Field(gt=0, le=1)] = 1
-    """Of the largest middle part that has the tensor's proportions; 0.875 is PyTorch's usual 224 of 256."""
+    """Of what the picture is resized to cover, the middle part that is seen; 0.875 is PyTorch's usual 224 of 256."""
 
 
 class Origin(_Part):

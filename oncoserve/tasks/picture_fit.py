@@ -1,5 +1,6 @@
 """How a picture of any size is brought to a model's fixed one, and how places come back: as the card says."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,12 @@ class Fit:
     """Which part of the ORIGINAL is seen, and where on the tensor it lies.
 
     Attributes:
-        seen: left, top, right, bottom in pixels of the ORIGINAL, whole numbers.
-        laid: left, top, right, bottom in pixels of the tensor, likewise.
+        seen: left, top, right, bottom in pixels of the ORIGINAL.
+        laid: left, top, right, bottom in pixels of the tensor, whole numbers.
         size: width and height of the tensor.
     """
 
-    seen: tuple[int, int, int, int]
+    seen: tuple[float, float, float, float]
     laid: tuple[int, int, int, int]
     size: tuple[int, int]
 
@@ -40,9 +41,7 @@ class Fit:
             inner = tuple(max(1, min(full, round(side * scale))) for side, full in zip(picture, tensor, strict=True))
             return cls(whole, _in_the_middle((inner[0], inner[1]), tensor), tensor)
         if preprocessing.fit == "crop":
-            scale = min(picture[0] / tensor[0], picture[1] / tensor[1]) * preprocessing.crop_share
-            part = tuple(max(1, min(full, round(side * scale))) for side, full in zip(tensor, picture, strict=True))
-            return cls(_in_the_middle((part[0], part[1]), picture), all_of_it, tensor)
+            return cls(_middle(picture, tensor, preprocessing.crop_share), all_of_it, tensor)
         return cls(whole, all_of_it, tensor)
 
     def lay(self, image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
@@ -56,8 +55,7 @@ class Fit:
             (height, width, 3) uint8 RGB.
         """
         left, top, right, bottom = self.laid
-        part = image if self.seen == (0, 0, *image.size) else image.crop(self.seen)
-        pixels = resize(part, right - left, bottom - top, preprocessing.resize_filter)
+        pixels = resize(image, right - left, bottom - top, preprocessing.resize_filter, self.seen)
         if (right - left, bottom - top) == self.size:
             return pixels
         canvas = np.empty((self.size[1], self.size[0], 3), np.uint8)
@@ -75,6 +73,21 @@ class Fit:
         scale = (seen[2:] - seen[:2]) / (laid[2:] - laid[:2])
         places: NDArray[np.float64] = np.clip((points - laid[:2]) * scale + seen[:2], seen[:2], seen[2:])
         return places
+
+
+def _middle(picture: tuple[int, int], tensor: tuple[int, int], share: float) -> tuple[float, float, float, float]:
+    """What is seen of a picture that is resized as a whole, and whose middle is cut out then.
+
+    PyTorch's libraries do it in these steps, each to whole pixels, and networks are measured on such pictures.
+    """
+    covered = [math.floor(round(side / share, 6)) for side in tensor]  # rounded first: 224 / 0.7 is just below 320
+    short = 0 if covered[0] * picture[1] >= covered[1] * picture[0] else 1  # 0 where the width just covers
+    whole = [covered[short] * side // picture[short] for side in picture]
+    starts = [round((full - side) / 2) for full, side in zip(whole, tensor, strict=True)]
+    ends = [start + side for start, side in zip(starts, tensor, strict=True)]
+    left, top = (start * side / full for start, side, full in zip(starts, picture, whole, strict=True))
+    right, bottom = (end * side / full for end, side, full in zip(ends, picture, whole, strict=True))
+    return left, top, right, bottom
 
 
 def _in_the_middle(inner: tuple[int, int], outer: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -211,7 +211,8 @@ def _way(outputs: Sequence[Tensor], wanted: Wanted) -> tuple[str, tuple[str, ...
     boxes = [each for each in outputs if each.dims[-1:] == (CORNERS,)]
     if len(boxes) != 1 or said not in (None, "apart"):
         raise OwnModelError(
-            f"Which output gives boxes cannot be told: {found_in_words(outputs)}; leave boxes, scores and classes"
+            f"Which output gives boxes cannot be told: {found_in_words(outputs)}; name boxes, scores and classes"
+            " with --outputs"
         )
     axes = len(boxes[0].dims)
     others = [each for each in outputs if each is not boxes[0]]

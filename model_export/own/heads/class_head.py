@@ -48,8 +48,8 @@ class ClassHead:
         exact = [each for each in fitting if each.dims[1:] == (count,)] or fitting
         if len(exact) > 1:
             raise OwnModelError(
-                f"Several outputs have a number for each of {count} classes: {found_in_words(given.outputs)}; leave one"
-                " in the graph"
+                f"Several outputs have a number for each of {count} classes: {found_in_words(given.outputs)}; say"
+                " which with --outputs"
             )
         if not exact:
             raise OwnModelError(

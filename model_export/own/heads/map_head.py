@@ -55,7 +55,7 @@ class MapHead:
             words = "Several outputs have" if fitting else "No output has"
             raise OwnModelError(
                 f"{words} a map for each of {count} channels (--classes): {found_in_words(given.outputs)}; "
-                "name the background too, if it has a channel, with --background"
+                + ("say which with --outputs" if fitting else "name the background too, if it has a channel")
             )
         kind = "binary" if count == 1 else "multilabel" if wanted.labels == "many" else "multiclass"
         last = _channels_last(fitting[0], count) or False

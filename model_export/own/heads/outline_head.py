@@ -50,6 +50,7 @@ class OutlineHead:
             words = "Several outputs are" if masks else "No output is"
             raise OwnModelError(
                 f"{words} a mask [N, 1, h, w], [N, h, w, 1] or [N, h, w]: {found_in_words(given.outputs)}"
+                + ("; say which with --outputs" if masks else "")
             )
         mask, channel = masks[0]
         height, width = (each for axis, each in enumerate(mask.dims) if axis not in {0, channel})

@@ -163,6 +163,14 @@ def test_the_card_says_nothing_that_nobody_measured(add, tmp_path):
     assert (folder / "labels.txt").read_text().split() == ["a", "b", "c"]
 
 
+def test_the_card_says_how_pictures_come_to_the_size(add, tmp_path):
+    add(fit="letterbox", padding="#727272")
+    assert read_cards(tmp_path / "models")[0]["theirs"].newest.preprocessing.background == "#727272"
+    add(name="others", fit="crop", crop_share=0.875)
+    preprocessing = read_cards(tmp_path / "models")[0]["others"].newest.preprocessing
+    assert (preprocessing.background, preprocessing.fit, preprocessing.crop_share) == ("#000000", "crop", 0.875)
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -172,6 +180,7 @@ def test_the_card_says_nothing_that_nobody_measured(add, tmp_path):
         ({"std": [1, 0, 1]}, "each has to be above 0"),
         ({"task": "poetry"}, "task"),
         ({"colour": "RGB"}, "colour: Extra inputs"),
+        ({"padding": "114"}, "padding: String should match"),
     ],
 )
 def test_what_is_said_is_checked(said, words):

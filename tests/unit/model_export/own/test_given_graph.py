@@ -51,9 +51,13 @@ def test_weights_of_another_folder_are_not_read(theirs, location):
         read_graph(theirs)
 
 
-def _zip(path):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("data.pkl", b"")
+def _zip(*names):
+    def write(path):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"")
+
+    return write
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,14 @@ def _zip(path):
     [
         (lambda path: path.write_bytes(b""), "is no ONNX file; export the model to ONNX first"),
         (lambda path: path.write_bytes(b"not a graph at all"), "is no ONNX file; export"),
-        (_zip, "looks like a PyTorch or Keras file"),
+        (_zip("net/data.pkl", "net/data/0"), "looks like a PyTorch file: load it in Python, weights into"),
+        (_zip("net/data.pkl", "net/code/net.py", "net/constants.pkl"), r"TorchScript: .*jit\.load.*dynamo=False"),
+        (_zip("net/models/model.json", "net/archive_format"), r"a program of torch\.export: .*export\.load"),
+        (_zip("config.json", "model.weights.h5"), r"a Keras file: .*format=\"onnx\""),
+        (_zip("word/document.xml"), "is no ONNX file; export the model to ONNX first"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 and no more"), "export the model to ONNX first"),
+        (lambda path: path.write_bytes(b"\x80\x02\x8a\nl\xfc"), "looks like a PyTorch file"),
+        (lambda path: path.write_bytes(b"\x10" + bytes(7) + b'{"0.bias":{}}'), "looks like a PyTorch file"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64)), "looks like a Keras file"),
         (lambda path: path.mkdir(), "Is a directory"),
         (lambda path: None, "No such file"),

@@ -3,9 +3,11 @@
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from google.protobuf import text_format
+from onnx import helper
 from tritonclient.grpc import model_config_pb2
 
 from model_export.own import adding, one_execution
@@ -140,6 +142,30 @@ def test_boxes_without_a_batch_and_labels_from_one_on(add, tmp_path):
     kept = np.where(SCORES[:3] == SCORES[:3].max(axis=1, keepdims=True), SCORES[:3], 0)
     assert np.abs(found["scores"][0, :-1] - kept).max() < 1e-5
     assert served(folder, DARK)["scores"].shape == (1, 1, 2)
+
+
+def with_another_output(path):
+    """The segmenter with maps of a helper beside its own, as networks have them that learned with one."""
+    model = onnx.load(segmenter(path, channels=3))
+    model.graph.node.append(helper.make_node("Neg", ["maps"], ["helper"]))
+    another = model.graph.output.add()
+    another.CopyFrom(model.graph.output[0])
+    another.name = "helper"
+    onnx.save(model, path)
+    return path
+
+
+def test_of_several_outputs_one_is_named(add, tmp_path):
+    path = with_another_output(tmp_path / "theirs.onnx")
+    said = {"task": "segmentation", "classes": ["a", "b", "c"], "answers": "logits"}
+    with pytest.raises(OwnModelError, match=r"Several outputs .* say which with --outputs"):
+        add(path, **said)
+    with pytest.raises(OwnModelError, match="There is no output other; there is out float32"):
+        add(path, **said, outputs=["other"])
+    folder = add(path, **said, outputs=["out"])
+    powers = np.exp(given(path, IMAGES))
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    assert np.abs(served(folder, IMAGES)["probabilities"].astype(float) - 255 * shares).max() <= 0.5 + 1e-3
 
 
 @pytest.mark.parametrize(
