@@ -1,7 +1,6 @@
 """The models that were added to a repository: checking them again, and taking them away."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from model_export.export_files import newest_version, sha256_of
 from model_export.own import one_execution
+from model_export.own.bounded.work_folder import work_folder
 from model_export.own.own_errors import OwnModelError
 from model_export.own.own_versions import RECORD, was_added
 from oncoserve.prediction.model_files import read_cards
@@ -56,8 +56,11 @@ def remove(repository: Path, name: str) -> Path:
     folder = _folder(repository, name)
     if not was_added(_newest(folder)):
         raise OwnModelError(f"{folder} was not made by `oncoserve models add`: take it away yourself, if it is yours")
-    with tempfile.TemporaryDirectory(prefix=".removing-", dir=repository.parent) as away:
-        folder.rename(Path(away) / name)  # gone at once, whatever becomes of the rest
+    with work_folder(repository, "removing") as away:
+        try:
+            folder.rename(away / name)  # gone at once, whatever becomes of the rest
+        except OSError as error:  # somebody else was first, or it may not be written
+            raise OwnModelError(f"{folder} cannot be taken away: {error.strerror}") from error
     return folder
 
 

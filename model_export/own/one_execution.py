@@ -3,10 +3,9 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.own.bounded.bounded_child import run_module
+from model_export.own.bounded.work_folder import work_folder
 from model_export.own.own_errors import OwnModelError
 from oncoserve.inference.triton import TritonBackend
 
@@ -48,8 +49,7 @@ def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work:
 @contextmanager
 def alone(repository: Path, model: str) -> Iterator[tuple[Path, Path]]:
     """A repository with that model alone, and a folder for files, for the length of the block."""
-    with tempfile.TemporaryDirectory(prefix=".checking-", dir=repository.parent) as folder:
-        work = Path(folder)
+    with work_folder(repository, "checking") as work:
         shutil.copytree(repository / model, work / "repository" / model)
         yield work / "repository", work
 
@@ -76,13 +76,13 @@ def beside_triton(repository: Path, work: Path, module: Sequence[str], time_s: f
     environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environ |= {PREFIX + name: str(value) for name, value in settings.items()}
     ask = [sys.executable, "-m", module[0], f"127.0.0.1:{ports[0]}", *module[1:]]
-    command = [sys.executable, "-m", "inference_server", "--", *ask]
     try:
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=time_s, check=False)  # noqa: S603 - ours
-    except subprocess.TimeoutExpired:
-        raise OwnModelError(f"Triton did not answer with the model within {time_s:g} s") from None
-    if done.returncode:
-        words = " ".join(done.stderr.strip().splitlines()[-3:]) or f"it ended with {done.returncode}"
+        # SIGTERM: the launcher ends Triton, and Triton what it has started.
+        code, said = run_module("inference_server", ["--", *ask], time_s, environ=environ, death_signal=signal.SIGTERM)
+    except TimeoutError:
+        raise OwnModelError(f"Triton did not answer with the model within {time_s:g} s, and was ended") from None
+    if code:
+        words = " ".join(said.strip().splitlines()[-3:]) or f"it ended with {code}"
         raise OwnModelError(f"Triton cannot serve the model: {words[:600]}")
 
 

@@ -12,8 +12,12 @@ from oncoserve.tasks.card import Name, Probability
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 """Triton's name of the model, and the name of its folder, its addresses and its queue."""
-Side = Annotated[int, Field(ge=8, le=4096)]
-PerChannel = Annotated[list[float], Field(min_length=1, max_length=3)]
+LEAST_SIDE, MOST_SIDE = 8, 4096
+"""Of a graph's input, pixels."""
+Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE)]
+PerChannel = Annotated[
+    list[Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]], Field(min_length=1, max_length=3)
+]
 """One number for each channel, or one for all of them."""
 
 

@@ -2,15 +2,17 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
 from oncoserve.cli.client.printing import say
 from oncoserve.cli.home_folder import find_home
 from oncoserve.cli.installed import RUN, require
+from supervision.stop_signals import STOP_SIGNALS
 
 PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 QUESTIONS: Final = {
@@ -40,12 +42,31 @@ def main(arguments: Sequence[str]) -> int:
     repository = find_home(given.data, os.environ).repository(os.environ).absolute()
     if " " in str(repository):
         raise UsageError(f"Triton cannot work in a path with a space, such as {repository}; name another with --data.")
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
     try:
         return {"add": _add, "check": _check, "remove": _remove, "measure": _measure, "rollback": _roll_back}[
             given.action
         ](given, repository)
     except ExportError as error:
-        raise UsageError(f"{error}. Nothing was changed.") from error
+        raise _unchanged(str(error)) from error
+    except OSError as error:
+        raise _unchanged(f"{error.filename or repository}: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise _unchanged(
+            "This machine has too little memory for it: bring a smaller graph or smaller pictures"
+        ) from error
+
+
+def _unchanged(words: str) -> UsageError:
+    return UsageError(f"{words}{'' if words.endswith(('.', '?')) else '.'} Nothing was changed.")
+
+
+def _stop(*_: object) -> NoReturn:
+    """End as after Ctrl-C, whichever signal it was: folders and processes go first, no second signal hinders that."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _add(given: argparse.Namespace, repository: Path) -> int:
@@ -125,7 +146,10 @@ def _names(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(each) for each in text.split(",")]
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between them, got {text!r}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
