@@ -154,13 +154,15 @@ def _images(samples: Iterable[Path], wanted: Wanted, placed: Placement, report: 
         count = min(RANDOM_PICTURES, most)
         report(f"{wanted.name}: no --samples; checking on {count} pictures of noise")
         return np.random.default_rng(0).integers(0, 256, (count, placed.height, placed.width, 3), np.uint8)
-    try:
-        pictures = [decode(path.read_bytes(), MOST_PIXELS, "#000000").image() for path in found]
-    except (PlatformError, OSError) as error:
-        raise OwnModelError(f"A sample picture cannot be read: {error}") from error
     how = Preprocessing(**wanted.model_dump(include={"resize_filter", "fit", "crop_share"}), background="#000000")
-    tensor = placed.width, placed.height
-    return np.stack([Fit.of(how, each.size, tensor).lay(each, how) for each in pictures])
+    tensor, laid = (placed.width, placed.height), []
+    for path in found:
+        try:
+            picture = decode(path.read_bytes(), MOST_PIXELS, "#000000").image()
+        except (PlatformError, OSError) as error:
+            raise OwnModelError(f"The sample picture {path} cannot be read: {error}") from error
+        laid.append(Fit.of(how, picture.size, tensor).lay(picture, how))
+    return np.stack(laid)
 
 
 def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,11 +18,20 @@ from numpy.typing import NDArray
 from model_export.own.bounded.bounded_child import run_module
 from model_export.own.bounded.work_folder import work_folder
 from model_export.own.own_errors import OwnModelError
+from oncoserve.errors import PlatformError
 from oncoserve.inference.triton import TritonBackend
+from oncoserve.prediction.catalogue import Catalogue
 
 TIME_S: Final = 300
 ASK_S: Final = 60
 PREFIX: Final = "ONCO_TRITON_"
+NOISE: Final = re.compile(
+    r"""^E\d{4}\ \S+\ \d+\ \S+\]\ "?  # severity, time, thread and place in Triton's code
+    |^\[libprotobuf\ ERROR\ \S+\]\ |\[ONNXRuntimeError\]\ :\ \d+\ :\ \w+\ :\ |TritonModelException:\ |\\n.*$|"$""",
+    re.VERBOSE,
+)
+SAID_TWICE: Final = ("Failed to create instance", "error: creating server", "loads and warms up", "Triton ended with")
+MOST_WORDS: Final = 500
 
 
 def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work: Path) -> dict[str, NDArray[Any]]:
@@ -41,7 +51,7 @@ def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work:
     """
     if image is not None:
         np.save(work / "ask.npy", image)
-    beside_triton(repository, work, ["model_export.own.one_execution", model, str(work)], TIME_S)
+    beside_triton(repository, work, ["model_export.own.one_execution", str(repository), model, str(work)], TIME_S)
     with np.load(work / "answer.npz") as answer:
         return dict(answer)
 
@@ -82,8 +92,17 @@ def beside_triton(repository: Path, work: Path, module: Sequence[str], time_s: f
     except TimeoutError:
         raise OwnModelError(f"Triton did not answer with the model within {time_s:g} s, and was ended") from None
     if code:
-        words = " ".join(said.strip().splitlines()[-3:]) or f"it ended with {code}"
-        raise OwnModelError(f"Triton cannot serve the model: {words[:600]}")
+        raise OwnModelError(why(said, repository) or f"Triton ended with {code} before it could serve the model")
+
+
+def why(said: str, repository: Path) -> str:
+    """Why there was no answer, of all that the launcher said: our own module's words, or else the end of Triton's."""
+    lines = said.replace(f"{repository}/", "").strip().splitlines()
+    ready = next((number for number, line in enumerate(lines, 1) if " is ready: " in line), None)
+    if ready is not None:
+        return " ".join(lines[ready:])[:MOST_WORDS]
+    told = [NOISE.sub("", line).strip() for line in lines if not any(each in line for each in SAID_TWICE)]
+    return f"Triton cannot serve the model: {': '.join(told[-2:])[:MOST_WORDS]}" if told else ""
 
 
 def _free_ports(count: int) -> list[int]:
@@ -94,9 +113,13 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-async def _ask(address: str, model: str, work: Path) -> None:
+async def _ask(address: str, repository: Path, model: str, work: Path) -> None:
     server = TritonBackend(address)
     try:
+        catalogue = Catalogue(server, repository)
+        async with catalogue.watch(TIME_S):  # what it says, the service would say
+            if problem := catalogue.snapshot.problems.get(model):
+                raise OwnModelError(f"The service would not take the model: {problem}")
         version = next(each.versions[-1] for each in await server.models() if each.name == model)
         configuration = await server.configuration(model, version)
         spec = configuration.inputs[0]
@@ -110,4 +133,7 @@ async def _ask(address: str, model: str, work: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_ask(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    try:
+        asyncio.run(_ask(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))
+    except (OwnModelError, PlatformError) as error:
+        sys.exit(str(error))

@@ -14,7 +14,9 @@ from oncoserve.cli.home_folder import find_home
 from oncoserve.cli.installed import RUN, require
 from supervision.stop_signals import STOP_SIGNALS
 
-PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+PICTURES: Final = frozenset({".png", ".jpg", ".jpeg"})
+SHIPPED_MODELS: Final = frozenset({"brain_mri", "brain_tumour", "he_tissue"})
+"""An export, or a later version of this project, would put its own files among those of a model of this name."""
 QUESTIONS: Final = {
     "name": "Name of the model (a-z, 0-9, _): ",
     "task": "Task (classification, segmentation or detection): ",
@@ -74,6 +76,8 @@ def _add(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.wanted import Wanted  # noqa: PLC0415
 
     wanted = Wanted.of(_said(given))
+    if wanted.name in SHIPPED_MODELS:
+        raise UsageError(f"{wanted.name} is a model that comes with the project: choose another --name.")
     new = given.version == "new"
     folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)
     then = "Start the service again to serve it." if new else "A service that runs takes it in by itself."
@@ -152,12 +156,20 @@ def _numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"expected numbers with commas between them, got {text!r}") from None
 
 
+def _millimetres(text: str) -> float:
+    try:
+        return 1000 * float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="oncoserve models", description="Models of your own, on this machine.")
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser(
         "add",
         help="bring an ONNX graph",
+        usage="%(prog)s MODEL.onnx --name NAME --task TASK --classes A,B,C [option ...]",
         description="Look into an ONNX graph, wrap it so that it takes pictures, check it against the given one and in "
         "Triton, and write its folder. What fails leaves nothing behind.",
     )
@@ -228,7 +240,7 @@ def _add_of_segmentation(add: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mm-per-px",
         dest="um_per_px",
-        type=lambda text: 1000 * float(text),
+        type=_millimetres,
         metavar="MM_PER_PX",
         help="the same in millimetres",
     )

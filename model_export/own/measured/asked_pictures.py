@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from model_export.own.own_errors import OwnModelError
+from oncoserve.errors import PlatformError
 from oncoserve.inference.triton import TritonBackend
 from oncoserve.pictures.decode import Picture, decode
 from oncoserve.prediction.model_files import read_cards
@@ -92,4 +93,7 @@ def _main(address: str, repository: str, name: str, pictures: str, answers: str)
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    try:
+        _main(*sys.argv[1:])
+    except (OwnModelError, PlatformError, OSError) as error:
+        sys.exit(str(error))
