@@ -60,7 +60,10 @@ def execute(repository: Path, model: str, image: NDArray[np.uint8] | None, work:
 def alone(repository: Path, model: str) -> Iterator[tuple[Path, Path]]:
     """A repository with that model alone, and a folder for files, for the length of the block."""
     with work_folder(repository, "checking") as work:
-        shutil.copytree(repository / model, work / "repository" / model)
+        try:
+            shutil.copytree(repository / model, work / "repository" / model)
+        except shutil.Error as error:  # of several files; the first is enough
+            raise OwnModelError(f"{model} cannot be copied to be looked at: {error.args[0][0][2]}"[:400]) from error
         yield work / "repository", work
 
 
@@ -101,8 +104,8 @@ def why(said: str, repository: Path) -> str:
     ready = next((number for number, line in enumerate(lines, 1) if " is ready: " in line), None)
     if ready is not None:
         return " ".join(lines[ready:])[:MOST_WORDS]
-    told = [NOISE.sub("", line).strip() for line in lines if not any(each in line for each in SAID_TWICE)]
-    return f"Triton cannot serve the model: {': '.join(told[-2:])[:MOST_WORDS]}" if told else ""
+    told = [NOISE.sub("", line).strip().rstrip(".") for line in lines if not any(each in line for each in SAID_TWICE)]
+    return f"Triton cannot serve the model: {'; '.join(told[-2:])[:MOST_WORDS]}" if told else ""
 
 
 def _free_ports(count: int) -> list[int]:

@@ -54,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         raise _unchanged(str(error)) from error
     except OSError as error:
         raise _unchanged(f"{error.filename or repository}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise _unchanged("One of its files is nested deeper than anything that was made to be read") from error
     except MemoryError as error:
         raise _unchanged(
             "This machine has too little memory for it: bring a smaller graph or smaller pictures"

@@ -29,11 +29,11 @@ BROKEN = f"{FAILED}{REPOSITORY}/theirs/1/model.onnx failed:Protobuf parsing fail
             ],
             (
                 "Triton cannot serve the model: failed to load 'theirs' version 1: InvalidProtobuf: Load model from "
-                "theirs/1/model.onnx failed:Protobuf parsing failed."
+                "theirs/1/model.onnx failed:Protobuf parsing failed"
             ),
         ),
-        ([BEGUN, ENDED, NO_MODELS, "Run `oncoserve x`."], "Triton cannot serve the model: Run `oncoserve x`."),
-        (["No disk."], "Triton cannot serve the model: No disk."),
+        ([BEGUN, ENDED, NO_MODELS, "Run `oncoserve x`."], "Triton cannot serve the model: Run `oncoserve x`"),
+        (["No disk."], "Triton cannot serve the model: No disk"),
         ([], ""),
     ],
 )
