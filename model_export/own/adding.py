@@ -82,7 +82,6 @@ def add(
     placed = place(given, wanted)
     head = find_head(given, wanted, placed.size)
     images = _images(samples, wanted, placed, report)
-    repository.mkdir(parents=True, exist_ok=True)
     with work_folder(repository, "adding") as work:
         report(f"{wanted.name}: computing the given graph on {len(images)} pictures")
         head, expected = _expected(given, wanted, placed, head, images, work)
@@ -107,6 +106,8 @@ def _place_for(name: str, repository: Path, *, another_version: bool) -> tuple[P
         OwnModelError: There is such a model where there should be none, or the other way round.
     """
     target = repository / name
+    if repository.exists() and not repository.is_dir():
+        raise OwnModelError(f"{repository} is no folder: name another one with --data")
     if another_version and not target.is_dir():
         raise OwnModelError(f"There is no {target} that this could be another version of")
     if another_version:
@@ -128,8 +129,11 @@ def _put(new: Path, target: Path, version: str, *, another_version: bool) -> Non
         own_versions.put_in(new, target, version)
         return
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.rename(new, target)  # noqa: PTH104 - fails where somebody else was first; Path.rename says the same
     except OSError as error:
+        if target.exists():
+            raise OwnModelError(f"{target} was made meanwhile by somebody else: choose another --name") from error
         raise OwnModelError(f"{target} cannot be written: {error.strerror}") from error
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from model_export.own.bounded.bounded_child import run_module
 from model_export.own.bounded.work_folder import work_folder
-from model_export.own.own_errors import OwnModelError
+from model_export.own.own_errors import NO_ROOM, OwnModelError, disk_is_full
 from oncoserve.errors import PlatformError
 from oncoserve.inference.triton import TritonBackend
 from oncoserve.prediction.catalogue import Catalogue
@@ -94,6 +94,8 @@ def beside_triton(repository: Path, work: Path, module: Sequence[str], time_s: f
         code, said = run_module("inference_server", ["--", *ask], time_s, environ=environ, death_signal=signal.SIGTERM)
     except TimeoutError:
         raise OwnModelError(f"Triton did not answer with the model within {time_s:g} s, and was ended") from None
+    if code and NO_ROOM in said:
+        raise OwnModelError(disk_is_full(work.parent))
     if code:
         raise OwnModelError(why(said, repository) or f"Triton ended with {code} before it could serve the model")
 

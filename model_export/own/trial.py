@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.own.bounded.bounded_child import run_module
-from model_export.own.own_errors import OwnModelError
+from model_export.own.own_errors import NO_ROOM, OwnModelError, disk_is_full
 
 MEMORY_BYTES: Final = 8 * 2**30
 TIME_S: Final = 300.0
 KILLED: Final = 128 + 9
 SIGNALS: Final = 128
 WANT_OF_MEMORY: Final = ("alloc", "memoryerror", "out of memory")
-WANT_OF_ROOM: Final = "No space left on device"
 UNKNOWN: Final = re.compile(r"No Op registered for (\S+)|(\S+?)(?:\(-?\d+\))? is not a registered function/op")
 NOISE: Final = re.compile(
     r"^[\w.]+: |\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed:|/onnxruntime_src/\S+ "
@@ -74,8 +73,8 @@ def compute(
 
 def _why(code: int, said: str, graph: Path, memory_bytes: int) -> str:
     """Why it was not computed, in one sentence."""
-    if WANT_OF_ROOM in said:
-        return f"The disk of {graph.parent.parent} is full: make room there, or name another folder with --data"
+    if NO_ROOM in said:
+        return disk_is_full(graph.parent.parent)
     if code == KILLED or any(words in said.lower() for words in WANT_OF_MEMORY):
         return f"The graph needs more than {memory_bytes / 2**30:.3g} GiB of memory: bring one that is smaller"
     if found := UNKNOWN.search(said):

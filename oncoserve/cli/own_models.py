@@ -1,6 +1,7 @@
 """`oncoserve models add`, `check`, `measure`, `rollback`, `remove`: models of one's own in the repository."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     require(f"models {given.action}", RUN)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime 1.29 and later report to Microsoft unless told
     from model_export.export_errors import ExportError  # noqa: PLC0415 - after it is known that its packages are there
+    from model_export.own.own_errors import disk_is_full  # noqa: PLC0415
 
     repository = find_home(given.data, os.environ).repository(os.environ).absolute()
     if " " in str(repository):
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     except ExportError as error:
         raise _unchanged(str(error)) from error
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise _unchanged(disk_is_full(repository)) from error
         raise _unchanged(f"{error.filename or repository}: {error.strerror or error}") from error
     except RecursionError as error:
         raise _unchanged("One of its files is nested deeper than anything that was made to be read") from error

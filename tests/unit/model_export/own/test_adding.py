@@ -107,7 +107,7 @@ def test_classes_that_do_not_exclude_each_other_get_a_sigmoid(add, tmp_path):
 def test_what_is_said_to_be_probabilities_and_is_not_is_told(add):
     with pytest.raises(OwnModelError, match="say --answers logits"):
         add(answers="probabilities")
-    assert add.left() == ["models"]
+    assert add.left() == []
 
 
 @pytest.mark.parametrize(("batch", "reshape_to"), [("n", 0), (1, 0)])
@@ -145,7 +145,7 @@ def test_a_graph_made_for_one_picture_is_served_one_by_one_and_says_so(add):
 def test_what_does_not_fit_is_told_and_leaves_nothing(add, graph, said, words):
     with pytest.raises(OwnModelError, match=words):
         add(graph, **said)
-    assert add.left() in ([], ["models"])
+    assert add.left() == []
 
 
 def test_a_name_in_use_is_told(add):
@@ -156,12 +156,31 @@ def test_a_name_in_use_is_told(add):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_another_answer_in_triton_leaves_nothing(add, monkeypatch, tmp_path):
+def test_of_two_at_once_the_second_is_told(add, monkeypatch, tmp_path):
+    execute = one_execution.execute
+
+    def meanwhile(*arguments):
+        (tmp_path / "models/theirs/1").mkdir(parents=True)
+        return execute(*arguments)
+
+    monkeypatch.setattr(one_execution, "execute", meanwhile)
+    with pytest.raises(OwnModelError, match="was made meanwhile by somebody else: choose another --name"):
+        add()
+    assert list((tmp_path / "models/theirs/1").iterdir()) == []
+
+
+def test_a_full_disk_is_told(add, monkeypatch):
+    monkeypatch.setattr(trial, "run_module", lambda *_: (1, "OSError: [Errno 28] No space left on device"))
+    with pytest.raises(OwnModelError, match=r"The disk of .* is full: make room there"):
+        add()
+    assert add.left() == []
+
+
+def test_another_answer_in_triton_leaves_nothing(add, monkeypatch):
     monkeypatch.setattr(one_execution, "execute", lambda *_: {"probabilities": np.zeros((1, 3), np.float32)})
     with pytest.raises(Exception, match="check in_triton failed"):
         add()
-    assert add.left() == ["models"]
-    assert list((tmp_path / "models").iterdir()) == []
+    assert add.left() == []
 
 
 def test_the_card_says_nothing_that_nobody_measured(add, tmp_path):
@@ -253,7 +272,7 @@ def test_what_gives_no_numbers_is_told(add):
 def test_an_operator_that_nobody_knows_is_named(add):
     with pytest.raises(OwnModelError, match="does not know the operator Frobnicate"):
         add({"operator": ("", "Frobnicate")})
-    assert add.left() == ["models"]
+    assert add.left() == []
 
 
 def test_what_triton_is_asked_for_at_once_is_tried_before(add, monkeypatch):
