@@ -16,8 +16,8 @@ from oncoserve.cli.installed import RUN, require
 from supervision.stop_signals import STOP_SIGNALS
 
 PICTURES: Final = frozenset({".png", ".jpg", ".jpeg"})
-SHIPPED_MODELS: Final = frozenset({"brain_mri", "brain_tumour", "he_tissue"})
-"""An export, or a later version of this project, would put its own files among those of a model of this name."""
+TAKEN: Final = frozenset({"brain_mri", "brain_tumour", "he_tissue", "inference_server"})
+"""Names of the project's models, among whose files an export would put its own, and what stands for Triton itself."""
 QUESTIONS: Final = {
     "name": "Name of the model (a-z, 0-9, _): ",
     "task": "Task (classification, segmentation or detection): ",
@@ -82,8 +82,8 @@ def _add(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.wanted import Wanted  # noqa: PLC0415
 
     wanted = Wanted.of(_said(given))
-    if wanted.name in SHIPPED_MODELS:
-        raise UsageError(f"{wanted.name} is a model that comes with the project: choose another --name.")
+    if wanted.name in TAKEN:
+        raise UsageError(f"The project itself has something named {wanted.name}: choose another --name.")
     new = given.version == "new"
     folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)
     then = "Start the service again to serve it." if new else "A service that runs takes it in by itself."

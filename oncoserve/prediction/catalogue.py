@@ -143,7 +143,9 @@ class Catalogue:
             InferenceUnavailable: the server has gone away meanwhile.
         """
         cards, problems = await asyncio.to_thread(read_cards, self._folder)
-        known = {state.name: state for state in states}
+        if cards.pop(SERVER, None) or problems.pop(SERVER, None):  # what is said of the server is not of a folder
+            problems[f"{SERVER}/"] = "expected another name of the folder: this one stands for the server itself"
+        known = {state.name: state for state in states if state.name != SERVER}
         names = sorted(cards.keys() | known.keys())
         looks = await _together(self._look(name, cards.get(name), known.get(name)) for name in names)
         models = {name: found for name, found in zip(names, looks, strict=True) if not isinstance(found, str)}
