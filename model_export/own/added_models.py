@@ -1,15 +1,13 @@
 """The models that were added to a repository: checking them again, and taking them away."""
 
 import json
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from model_export.export_files import newest_version, sha256_of
 from model_export.own import one_execution
+from model_export.own.bounded.work_folder import work_folder
 from model_export.own.own_errors import OwnModelError
 from model_export.own.own_versions import RECORD, was_added
 from oncoserve.prediction.model_files import read_cards
@@ -30,10 +28,10 @@ def check(repository: Path, name: str) -> list[str]:
         raise OwnModelError(problems[name])
     found = [f"card.json: {cards[name].newest.task} of {len(cards[name].newest.classes)} classes"]
     version = _newest(folder)
-    for file, recorded in _record(version).get("files", {}).items():
+    for file, recorded in _recorded(version).items():
         sha256 = sha256_of(version / file)
-        if sha256 != recorded["sha256"]:
-            raise OwnModelError(f"{version.name}/{file} has sha256 {sha256}, its record says {recorded['sha256']}")
+        if sha256 != recorded:
+            raise OwnModelError(f"{version.name}/{file} has sha256 {sha256}, its record says {recorded}")
         found.append(f"{version.name}/{file}: sha256 as recorded")
     with one_execution.alone(repository, name) as (alone, work):
         answers = one_execution.execute(alone, name, None, work)
@@ -56,14 +54,17 @@ def remove(repository: Path, name: str) -> Path:
     folder = _folder(repository, name)
     if not was_added(_newest(folder)):
         raise OwnModelError(f"{folder} was not made by `oncoserve models add`: take it away yourself, if it is yours")
-    with tempfile.TemporaryDirectory(prefix=".removing-", dir=repository.parent) as away:
-        folder.rename(Path(away) / name)  # gone at once, whatever becomes of the rest
+    with work_folder(repository, "removing") as away:
+        try:
+            folder.rename(away / name)  # gone at once, whatever becomes of the rest
+        except OSError as error:  # somebody else was first, or it may not be written
+            raise OwnModelError(f"{folder} cannot be taken away: {error.strerror}") from error
     return folder
 
 
 def _folder(repository: Path, name: str) -> Path:
     folder = repository / name
-    if name.startswith(".") or "/" in name or not folder.is_dir():
+    if not name or name.startswith(".") or "/" in name or not folder.is_dir():
         there = ", ".join(sorted(path.name for path in repository.glob("[!.]*/"))) or "none"
         raise OwnModelError(f"{repository} has no model {name!r}; there is: {there}")
     return folder
@@ -73,14 +74,23 @@ def _newest(folder: Path) -> Path:
     try:
         return newest_version(folder)
     except FileNotFoundError as error:
-        raise OwnModelError(f"{error} that a number names") from error
+        raise OwnModelError(f"{folder} has no version, which is a folder that a number names") from error
 
 
-def _record(version: Path) -> Mapping[str, Any]:
+def _recorded(version: Path) -> dict[str, str]:
+    """By file of a version the sha256 that its record says; none where it has no record.
+
+    Raises:
+        OwnModelError: It has one that cannot be read.
+    """
     try:
-        found = json.loads((version / RECORD).read_bytes())
+        content = (version / RECORD).read_bytes()
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise OwnModelError(f"{version.name}/{RECORD} cannot be read: {error}") from error
-    return found if isinstance(found, dict) else {}
+    except OSError as error:
+        raise OwnModelError(f"{version.name}/{RECORD} cannot be read: {error.strerror}") from error
+    try:
+        files = json.loads(content)["files"]
+        return {Path(name).name: str(about["sha256"]) for name, about in files.items()}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise OwnModelError(f"{version.name}/{RECORD} is not as `oncoserve models add` writes it: {error}") from error

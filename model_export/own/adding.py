@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from model_export.export_errors import CheckError
 from model_export.own import one_execution, own_folder, own_versions, trial, wrapping
+from model_export.own.bounded.work_folder import work_folder
 from model_export.own.given_graph import GivenGraph, read_graph
 from model_export.own.heads.box_head import BoxHead
 from model_export.own.heads.class_head import ClassHead
@@ -33,6 +33,14 @@ from oncoserve.tasks.picture_fit import Fit
 MOST_PICTURES: Final = 16
 RANDOM_PICTURES: Final = 4
 MOST_PIXELS: Final = 100_000_000
+CHECKED_PIXELS: Final = 2**25
+"""Of all pictures together that a graph is checked on: each is held as float64 more than once."""
+WHERE: Final = {
+    "as_given": "wrapped, so that the graph takes pictures",
+    "in_a_batch": "with several pictures at once",
+    "in_triton": "in Triton",
+}
+"""By check, where answers are compared with those that the graph gave before."""
 Report = Callable[[str], None]
 Images = NDArray[np.uint8]
 
@@ -68,18 +76,14 @@ def add(
         The version's folder.
 
     Raises:
-        OwnModelError: It cannot be served; nothing was written.
-        CheckError: The serving graph does not do what the given one does; nothing was written.
+        OwnModelError: It cannot be served, or does not what the given one does; nothing was written.
     """
     target, version = _place_for(wanted.name, repository, another_version=another_version)
     given = read_graph(path).reading(wanted.outputs)
     placed = place(given, wanted)
     head = find_head(given, wanted, placed.size)
     images = _images(samples, wanted, placed, report)
-    repository.mkdir(parents=True, exist_ok=True)
-    # On the same disk as the repository, so that the whole folder gets its name at once.
-    with tempfile.TemporaryDirectory(prefix=".adding-", dir=repository.parent) as folder:
-        work = Path(folder)
+    with work_folder(repository, "adding") as work:
         report(f"{wanted.name}: computing the given graph on {len(images)} pictures")
         head, expected = _expected(given, wanted, placed, head, images, work)
         served = _serving_graph(given, wanted, placed, head, Evidence(images, expected), work, report)
@@ -91,8 +95,7 @@ def add(
             file.write_bytes(content)
         report(f"{wanted.name}: executing it in Triton")
         answer = one_execution.execute(new.parent, wanted.name, images[:1], work)
-        for name, limit in head.limits.items():
-            require("in_triton", answer[name], served.singles[0][name], limit)
+        _compared("in_triton", head, [answer], served.singles[:1])
         _put(new, target, version, another_version=another_version)
     return target / version
 
@@ -104,6 +107,8 @@ def _place_for(name: str, repository: Path, *, another_version: bool) -> tuple[P
         OwnModelError: There is such a model where there should be none, or the other way round.
     """
     target = repository / name
+    if repository.exists() and not repository.is_dir():
+        raise OwnModelError(f"{repository} is no folder: name another one with --data")
     if another_version and not target.is_dir():
         raise OwnModelError(f"There is no {target} that this could be another version of")
     if another_version:
@@ -125,8 +130,11 @@ def _put(new: Path, target: Path, version: str, *, another_version: bool) -> Non
         own_versions.put_in(new, target, version)
         return
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.rename(new, target)  # noqa: PTH104 - fails where somebody else was first; Path.rename says the same
     except OSError as error:
+        if target.exists():
+            raise OwnModelError(f"{target} was made meanwhile by somebody else: choose another --name") from error
         raise OwnModelError(f"{target} cannot be written: {error.strerror}") from error
 
 
@@ -147,19 +155,21 @@ def find_head(given: GivenGraph, wanted: Wanted, size: tuple[int, int]) -> Head:
 
 def _images(samples: Iterable[Path], wanted: Wanted, placed: Placement, report: Report) -> Images:
     """Pictures as the model gets them, (N, H, W, 3) uint8 RGB."""
-    found = sorted(samples)[:MOST_PICTURES]
+    most = max(1, CHECKED_PIXELS // (placed.height * placed.width))
+    found = sorted(samples)[: min(MOST_PICTURES, most)]
     if not found:
-        report(f"{wanted.name}: no --samples; checking on {RANDOM_PICTURES} pictures of noise")
-        size = (RANDOM_PICTURES, placed.height, placed.width, 3)
-        noise: Images = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
-        return noise
-    try:
-        pictures = [decode(path.read_bytes(), MOST_PIXELS, wanted.padding).image() for path in found]
-    except (PlatformError, OSError) as error:
-        raise OwnModelError(f"A sample picture cannot be read: {error}") from error
+        count = min(RANDOM_PICTURES, most)
+        report(f"{wanted.name}: no --samples; checking on {count} pictures of noise")
+        return np.random.default_rng(0).integers(0, 256, (count, placed.height, placed.width, 3), np.uint8)
     how = Preprocessing(**wanted.model_dump(include={"resize_filter", "fit", "crop_share"}), background=wanted.padding)
-    tensor = placed.width, placed.height
-    return np.stack([Fit.of(how, each.size, tensor).lay(each, how) for each in pictures])
+    tensor, laid = (placed.width, placed.height), []
+    for path in found:
+        try:
+            picture = decode(path.read_bytes(), MOST_PIXELS, wanted.padding).image()
+        except (PlatformError, OSError) as error:
+            raise OwnModelError(f"The sample picture {path} cannot be read: {error}") from error
+        laid.append(Fit.of(how, picture.size, tensor).lay(picture, how))
+    return np.stack(laid)
 
 
 def prepared(images: Images, wanted: Wanted, placed: Placement, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -185,6 +195,9 @@ def _expected(
     file = work / "given.onnx"
     onnx.save(given.model, file)
     inputs = prepared(images, wanted, placed, given.input.dtype)
+    for name in head.reads:
+        if (tensor := next(each for each in given.outputs if each.name == name)).dtype.kind not in "fiub":
+            raise OwnModelError(f"The output {tensor} is not of numbers that can be served: export it as float32")
     answers = trial.compute(file, inputs, head.reads, one_by_one=True)
     for name in head.reads:
         if not all(np.isfinite(answer[name]).all() for answer in answers):
@@ -198,27 +211,31 @@ def _serving_graph(
 ) -> Served:
     """The serving graph, what it gives, and whether it computes several pictures at once."""
     file = work / "served.onnx"
-    one = "takes one picture at a time: max_batch_size is 0"
+    outputs = list(head.limits)
 
     def write(*, batched: bool) -> tuple[bytes, list[dict[str, Array]], list[Check]]:
         model = wrapping.wrap(given, wanted, placed, head, batched=batched)
         graph: bytes = model.SerializeToString(deterministic=True)
         file.write_bytes(graph)
-        singles = trial.compute(file, evidence.images, list(head.limits), one_by_one=True)
+        singles = trial.compute(file, evidence.images, outputs, one_by_one=True)
         return graph, singles, _compared("as_given", head, singles, evidence.expected)
 
-    if not placed.batched:
-        report(f"{wanted.name}: it {one}")
-        return Served(*write(batched=False), trial.declared(file, list(head.limits)), batched=False)
-    try:
-        graph, singles, checks = write(batched=True)
-        (together,) = trial.compute(file, evidence.images, list(head.limits), one_by_one=False)
-        apart = [{name: rows[number : number + 1] for name, rows in together.items()} for number in range(len(singles))]
-        checks += _compared("in_a_batch", head, apart, singles)
-        return Served(graph, singles, checks, trial.declared(file, list(head.limits)), batched=True)
-    except (OwnModelError, CheckError, ValueError) as error:
-        report(f"{wanted.name}: it {one} ({error})")
-    return Served(*write(batched=False), trial.declared(file, list(head.limits)), batched=False)
+    why = "its input has no batch"
+    if placed.batched:
+        try:
+            graph, singles, checks = write(batched=True)
+            images = evidence.images
+            # As many as Triton will ask for at once, too: what that needs is bounded here, not there.
+            many = np.resize(images, (max(len(images), own_folder.CPU_BATCH), *images.shape[1:]))
+            (together,) = trial.compute(file, many, outputs, one_by_one=False)
+            apart = [{name: rows[row : row + 1] for name, rows in together.items()} for row in range(len(singles))]
+            checks += _compared("in_a_batch", head, apart, singles)
+            return Served(graph, singles, checks, trial.declared(file, outputs), batched=True)
+        except OwnModelError as error:
+            why = str(error)
+    served = Served(*write(batched=False), trial.declared(file, outputs), batched=False)
+    report(f"{wanted.name}: it takes one picture at a time: max_batch_size is 0 ({why})")
+    return served
 
 
 def _compared(
@@ -227,11 +244,19 @@ def _compared(
     """The largest difference of each output over all pictures.
 
     Raises:
-        CheckError: It is over its limit.
+        OwnModelError: It is over its limit.
     """
     checks = []
     for output, limit in head.limits.items():
-        each = [require(name, one[output], other[output], limit) for one, other in zip(got, expected, strict=True)]
+        try:
+            each = [require(name, one[output], other[output], limit) for one, other in zip(got, expected, strict=True)]
+        except CheckError as error:
+            raise OwnModelError(
+                f"check {name} failed: {WHERE[name]}, {output} differ by {error.value:.3g}, {limit:.3g} is let "
+                "through: does the graph answer the same each time?"
+            ) from error
+        except ValueError as error:
+            raise OwnModelError(f"check {name} failed: {WHERE[name]}, {output} have another shape ({error})") from error
         worst = max(each, key=lambda check: check.value)
         checks.append(worst if len(head.limits) == 1 else replace(worst, name=f"{name}_{output}"))
     return checks

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from model_export.own.given_graph import GivenGraph, Size, Tensor
 from model_export.own.own_errors import OwnModelError
-from model_export.own.wanted import Wanted
+from model_export.own.wanted import LEAST_SIDE, MOST_SIDE, Wanted
 
 CHANNELS = (1, 3)
 """Grey, or red, green and blue."""
 IMAGE_AXES = 4
+LEAST_LEVELS = 16
+"""From black to white, where the graph takes whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ def place(given: GivenGraph, wanted: Wanted) -> Placement:
         OwnModelError: They contradict each other, or something has to be said.
     """
     tensor = given.input
-    if len(tensor.dims) not in (IMAGE_AXES, IMAGE_AXES - 1) or tensor.dtype.kind not in "fiu":
+    if tensor.dtype.kind not in "fiu":
+        raise OwnModelError(
+            f"The input {tensor} is not of numbers that pictures become: export it with a float32 input"
+        )
+    if len(tensor.dims) not in (IMAGE_AXES, IMAGE_AXES - 1):
         raise OwnModelError(
             f"The input is {tensor}; a batch of pictures has four axes, such as float32 [N, 3, 224, 224]"
         )
@@ -66,8 +74,23 @@ def place(given: GivenGraph, wanted: Wanted) -> Placement:
             raise OwnModelError(f"--{name} has {len(values)} numbers, the input {tensor} {channels} channels")
     if channels == 1 and wanted.colours == "BGR":
         raise OwnModelError(f"The input {tensor} takes grey pictures: --colours BGR says nothing of them")
+    _check_values(tensor, wanted)
     height = _side("height", tensor, dims[rows], wanted.height)
     return Placement(layout, height, _side("width", tensor, dims[columns], wanted.width), channels, batched)
+
+
+def _check_values(tensor: Tensor, wanted: Wanted) -> None:
+    """Refuse a picture of which whole numbers would leave little, or which they cannot hold."""
+    if tensor.dtype.kind == "f":
+        return
+    ends = [(end * wanted.scale - np.array(wanted.mean)) / np.array(wanted.std) for end in (0, 255)]
+    low, high, least = float(np.min(ends[0])), float(np.max(ends[1])), float(np.min(ends[1] - ends[0]))
+    bounds = np.iinfo(tensor.dtype)
+    if low < bounds.min or high > bounds.max or least < LEAST_LEVELS:
+        raise OwnModelError(
+            f"The input {tensor} takes whole numbers, and --scale, --mean and --std make {low:.4g} to {high:.4g} of "
+            "pixels: say --scale 1 if it takes them as they are, or export it with a float32 input"
+        )
 
 
 def _layout(tensor: Tensor, dims: Sequence[Size]) -> Literal["NCHW", "NHWC"]:
@@ -81,6 +104,10 @@ def _side(which: str, tensor: Tensor, found: Size, said: int | None) -> int:
     if isinstance(found, int):
         if said not in (None, found):
             raise OwnModelError(f"The input {tensor} has a {which} of {found}, --{which} says {said}")
+        if not LEAST_SIDE <= found <= MOST_SIDE:
+            raise OwnModelError(
+                f"The input {tensor} has a {which} of {found}; {LEAST_SIDE} to {MOST_SIDE} pixels can be served"
+            )
         return found
     if said is None:
         raise OwnModelError(f"The input {tensor} leaves its {which} open: say --{which} with the one of its training")

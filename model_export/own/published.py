@@ -31,13 +31,13 @@ def read_published(way: str, graph: Path, config: Path | None) -> Said:
         raise OwnModelError(f"There is no {' or '.join(map(str, there))}: name it with --config")
     try:
         found = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OwnModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise OwnModelError(f"{path} is no description of a model: expected an object of JSON")
     try:
         return read(found)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise OwnModelError(f"{path} is not as {way} has it: {type(error).__name__} {error}") from error
 
 

@@ -3,8 +3,8 @@
 `python -m model_export.own.trial GRAPH INPUT.npy ANSWER.npz BYTES OUTPUT ...` computes the outputs of those names.
 """
 
+import re
 import resource
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.own.own_errors import OwnModelError
+from model_export.own.bounded.bounded_child import run_module
+from model_export.own.own_errors import NO_ROOM, OwnModelError, disk_is_full
 
 MEMORY_BYTES: Final = 8 * 2**30
 TIME_S: Final = 300.0
-KILLED: Final = -9
+KILLED: Final = 128 + 9
+SIGNALS: Final = 128
 WANT_OF_MEMORY: Final = ("alloc", "memoryerror", "out of memory")
+UNKNOWN: Final = re.compile(r"No Op registered for (\S+)|(\S+?)(?:\(-?\d+\))? is not a registered function/op")
+NOISE: Final = re.compile(
+    r"^[\w.]+: |\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed:|/onnxruntime_src/\S+ "
+)
+"""Of ONNX Runtime's words: classes, codes and paths of its own."""
 
 
 def compute(
@@ -49,22 +56,33 @@ def compute(
     """
     asked, answered = graph.with_suffix(".asked.npy"), graph.with_suffix(".answered.npz")
     np.save(asked, batch if one_by_one else batch[np.newaxis])
-    command = [sys.executable, "-m", __name__, str(graph), str(asked), str(answered), str(memory_bytes)]
-    command += outputs
+    arguments = [str(graph), str(asked), str(answered), str(memory_bytes), *outputs]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=time_s, check=False)  # noqa: S603 - ours
-    except subprocess.TimeoutExpired:
+        code, said = run_module(__name__, arguments, time_s)
+    except TimeoutError:
         raise OwnModelError(
-            f"The graph computed for more than {time_s:g} s on {len(batch)} pictures, and was ended"
+            f"The graph computed for more than {time_s:g} s on {len(batch)} pictures, and was ended: "
+            "bring one that is smaller, or that ends"
         ) from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1][:300]
-        if done.returncode == KILLED or any(words in done.stderr.lower() for words in WANT_OF_MEMORY):
-            raise OwnModelError(f"The graph needs more than {memory_bytes / 2**30:.3g} GiB of memory: {last}")
-        raise OwnModelError(f"ONNX Runtime cannot compute the graph: {last}")
+    if code:
+        raise OwnModelError(_why(code, said, graph, memory_bytes))
     times = len(batch) if one_by_one else 1
     with np.load(answered) as found:
         return [{name: found[f"{time} {name}"] for name in outputs} for time in range(times)]
+
+
+def _why(code: int, said: str, graph: Path, memory_bytes: int) -> str:
+    """Why it was not computed, in one sentence."""
+    if NO_ROOM in said:
+        return disk_is_full(graph.parent.parent)
+    if code == KILLED or any(words in said.lower() for words in WANT_OF_MEMORY):
+        return f"The graph needs more than {memory_bytes / 2**30:.3g} GiB of memory: bring one that is smaller"
+    if found := UNKNOWN.search(said):
+        return f"ONNX Runtime does not know the operator {found[1] or found[2]}: export the graph with ONNX's own"
+    if code > SIGNALS:
+        return f"ONNX Runtime broke down over the graph (signal {code - SIGNALS}): export it anew"
+    last = " ".join(NOISE.sub("", (said.strip().splitlines() or [f"it ended with {code}"])[-1]).split())
+    return f"ONNX Runtime cannot compute the graph, export it anew: {last[:300]}"
 
 
 def declared(graph: Path, outputs: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -6,22 +6,42 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from model_export.own.own_errors import OwnModelError
 from oncoserve.tasks.card import Colour, Name, Probability
 
+LEAST_STD: Final = 1e-6
+PATTERNS: Final = {
+    "name": "1 to 63 of a-z, 0-9 and _, and not begin with _",
+    **dict.fromkeys(
+        ("classes", "background", "thresholds"),
+        "1 to 64 letters of A-Z and a-z, digits, _ . - and begin with none of these three",
+    ),
+}
+"""What names may be, in words."""
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 """Triton's name of the model, and the name of its folder, its addresses and its queue."""
-Side = Annotated[int, Field(ge=8, le=4096)]
-PerChannel = Annotated[list[float], Field(min_length=1, max_length=3)]
+LEAST_SIDE, MOST_SIDE = 8, 4096
+"""Of a graph's input, pixels."""
+Side = Annotated[int, Field(ge=LEAST_SIDE, le=MOST_SIDE)]
+PerChannel = Annotated[
+    list[Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]], Field(min_length=1, max_length=3)
+]
 """One number for each channel, or one for all of them."""
+
+
+Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""For the card and the page."""
 
 
 OF_TASKS: Final = {
     "classification": frozenset({"least_probability", "thresholds", "fit", "crop_share", "labels"}),
-    "segmentation": frozenset({"um_per_px", "tiles", "overlap", "steps", "threshold", "fit", "crop_share", "labels"}),
+    "segmentation": frozenset(
+        {"background", "threshold", "um_per_px", "tiles", "overlap", "steps", "fit", "crop_share", "labels"}
+    ),
     "detection": frozenset(
-        {"decode", "boxes", "box_units", "most_overlap", "threshold", "fit", "crop_share", "labels"}
+        {"background", "threshold", "decode", "boxes", "box_units", "most_overlap", "fit", "crop_share"}
     ),
     "delineation": frozenset({"least_probability", "least_mask", "least_seen", "outlined"}),
 }
@@ -69,7 +89,7 @@ class Wanted(BaseModel):
     background: Name = "background"
     layout: Literal["NCHW", "NHWC"] | None = None
     colours: Literal["RGB", "BGR"] = "RGB"
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 255
+    scale: Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)] = 1 / 255
     mean: PerChannel = [0.0]
     std: PerChannel = [1.0]
     width: Side | None = None
@@ -84,10 +104,10 @@ class Wanted(BaseModel):
     least_seen: Probability = 0
     outlined: Annotated[str, Field(min_length=1, max_length=64)] = "tumour"
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
-    crop_share: Annotated[float, Field(gt=0, le=1)] = 1
+    crop_share: Annotated[float, Field(ge=0.01, le=1)] = 1
     padding: Colour = "#000000"
     threshold: Probability | None = None
-    um_per_px: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    um_per_px: Annotated[float, Field(ge=1e-3, le=1e5, allow_inf_nan=False)] | None = None
     tiles: bool = False
     overlap: Annotated[int, Field(ge=0)] | None = None
     steps: list[Literal["glass", "stains"]] = []
@@ -95,23 +115,29 @@ class Wanted(BaseModel):
     boxes: Literal["corners", "centres"] | None = None
     box_units: Literal["pixels", "shares"] = "pixels"
     most_overlap: Annotated[float, Field(gt=0, le=1)] | None = None
-    title: str = ""
-    modality: str = "not stated"
-    intended_use: str = "not stated"
-    licence: str = "not stated"
+    title: Text = ""
+    modality: Text = "not stated"
+    intended_use: Text = "not stated"
+    licence: Text = "not stated"
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
         twice = sorted({each for each in self.classes if self.classes.count(each) > 1})
         if twice:
             raise ValueError(f"classes: {', '.join(twice)} is there more than once")
-        if not min(self.std) > 0:
-            raise ValueError(f"std: each has to be above 0, got {self.std}")
+        if min(self.std) < LEAST_STD:
+            raise ValueError(f"std: each has to be above 0 ({LEAST_STD:g} and more), got {self.std}")
         if self.task == "classification" and len(self.classes) < 2:  # noqa: PLR2004 - one class is no question
             raise ValueError("classes: a classifier has 2 and more")
         strange = sorted((frozenset().union(*OF_TASKS.values()) - OF_TASKS[self.task]) & self.model_fields_set)
         if strange:
             raise ValueError(f"{strange[0]}: the task {self.task} does not have it")
+        if "background" in self.model_fields_set and self.background not in self.classes:
+            raise ValueError(f"background: {self.background} is none of the classes, {', '.join(self.classes)[:200]}")
+        if strange := sorted(set(self.thresholds) - set(self.classes)):
+            raise ValueError(f"thresholds: {strange[0]} is none of the classes, {', '.join(self.classes)[:200]}")
+        if self.thresholds and self.labels == "one":
+            raise ValueError("thresholds: they are of classes that do not exclude each other, so say labels = 'many'")
         if not self.names:
             raise ValueError(f"classes: expected one beside {self.background}")
         return self
@@ -152,9 +178,19 @@ class Wanted(BaseModel):
         try:
             return cls.model_validate(said)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "what was said"
-            raise OwnModelError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+            raise OwnModelError(_in_words(error.errors(include_url=False)[0])) from error
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """One of pydantic's errors, with the value that was met."""
+    where, message = ".".join(map(str, error["loc"])), error["msg"]
+    if not where:  # one of ours
+        return message.removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{where} is nothing that can be said: see `oncoserve models add --help`"
+    if error["type"] == "string_pattern_mismatch":
+        message = f"Input should be {PATTERNS.get(where.partition('.')[0], 'printable, in one line')}"
+    return f"{where}: {message}, got {error['input']!r:.60}"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -164,8 +200,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         OwnModelError: It cannot be read.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OwnModelError(f"{path} is no file but a folder or a device: name the TOML file itself")
         return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise OwnModelError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise OwnModelError(f"{path} is no TOML file: {error}") from error

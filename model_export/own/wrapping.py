@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper, version_converter
+from onnx import TensorProto, helper, version_converter
 
 from model_export.own.given_graph import GivenGraph
 from model_export.own.heads.head import Head
@@ -33,10 +33,9 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, head: Head, *, ba
     Raises:
         OwnModelError: The joined graph is not sound.
     """
-    try:
-        inner = compose.add_prefix(_at_least(given.model, head.least_opset), prefix=GIVEN)
-    except (ValueError, RecursionError) as error:
-        raise OwnModelError(f"The graph cannot be taken into another one: {error}") from error
+    inner = onnx.ModelProto()
+    inner.CopyFrom(_at_least(given.model, head.least_opset))
+    _put_before_names(inner.graph, GIVEN)
     before, after = Nodes("image"), Nodes("answer")
     opset = next(each.version for each in inner.opset_import if each.domain in {"", "ai.onnx"})
     _lay_before(before, given, wanted, placed, opset)
@@ -63,8 +62,23 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, head: Head, *, ba
     try:
         onnx.checker.check_model(model, full_check=False)
     except onnx.checker.ValidationError as error:
-        raise OwnModelError(f"The graph is not sound: {str(error).splitlines()[0]}") from error
+        raise OwnModelError(f"The graph is not sound, export it anew: {str(error).splitlines()[0][:300]}") from error
     return model
+
+
+def _put_before_names(graph: onnx.GraphProto, prefix: str) -> None:
+    """Rename every tensor of a graph, and of the graphs within it: these see the tensors around them by name."""
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = prefix + value.name
+    for sparse in graph.sparse_initializer:
+        sparse.values.name = prefix + sparse.values.name
+    for node in graph.node:
+        node.name = node.name and prefix + node.name
+        for names in (node.input, node.output):
+            names[:] = [name and prefix + name for name in names]  # an empty one is left out
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                _put_before_names(inner, prefix)
 
 
 def _at_least(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:

@@ -1,19 +1,24 @@
 """`oncoserve models add`, `check`, `measure`, `rollback`, `remove`: models of one's own in the repository."""
 
 import argparse
+import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from oncoserve.cli.client.client_errors import EXIT_FINE, UsageError
 from oncoserve.cli.client.printing import say
 from oncoserve.cli.home_folder import find_home
 from oncoserve.cli.installed import RUN, require
+from supervision.stop_signals import STOP_SIGNALS
 
-PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+PICTURES: Final = frozenset({".png", ".jpg", ".jpeg"})
 TASKS: Final = ("classification", "segmentation", "detection", "delineation")
+TAKEN: Final = frozenset({"brain_mri", "brain_tumour", "he_tissue", "inference_server"})
+"""Names of the project's models, among whose files an export would put its own, and what stands for Triton itself."""
 QUESTIONS: Final = {
     "name": "Name of the model (a-z, 0-9, _): ",
     "task": "Task (classification, segmentation, detection or delineation): ",
@@ -37,16 +42,40 @@ def main(arguments: Sequence[str]) -> int:
     require(f"models {given.action}", RUN)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime 1.29 and later report to Microsoft unless told
     from model_export.export_errors import ExportError  # noqa: PLC0415 - after it is known that its packages are there
+    from model_export.own.own_errors import disk_is_full  # noqa: PLC0415
 
     repository = find_home(given.data, os.environ).repository(os.environ).absolute()
     if " " in str(repository):
         raise UsageError(f"Triton cannot work in a path with a space, such as {repository}; name another with --data.")
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
     try:
         return {"add": _add, "check": _check, "remove": _remove, "measure": _measure, "rollback": _roll_back}[
             given.action
         ](given, repository)
     except ExportError as error:
-        raise UsageError(f"{error}. Nothing was changed.") from error
+        raise _unchanged(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise _unchanged(disk_is_full(repository)) from error
+        raise _unchanged(f"{error.filename or repository}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise _unchanged("One of its files is nested deeper than anything that was made to be read") from error
+    except MemoryError as error:
+        raise _unchanged(
+            "This machine has too little memory for it: bring a smaller graph or smaller pictures"
+        ) from error
+
+
+def _unchanged(words: str) -> UsageError:
+    return UsageError(f"{words}{'' if words.endswith(('.', '?')) else '.'} Nothing was changed.")
+
+
+def _stop(*_: object) -> NoReturn:
+    """End as after Ctrl-C, whichever signal it was: folders and processes go first, no second signal hinders that."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _add(given: argparse.Namespace, repository: Path) -> int:
@@ -54,6 +83,8 @@ def _add(given: argparse.Namespace, repository: Path) -> int:
     from model_export.own.wanted import Wanted  # noqa: PLC0415
 
     wanted = Wanted.of(_said(given))
+    if wanted.name in TAKEN:
+        raise UsageError(f"The project itself has something named {wanted.name}: choose another --name.")
     new = given.version == "new"
     folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)
     say(f"{wanted.name}: written to {folder}; nothing of it is measured. A service that runs takes it in by itself.")
@@ -125,7 +156,17 @@ def _names(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(each) for each in text.split(",")]
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between them, got {text!r}") from None
+
+
+def _millimetres(text: str) -> float:
+    try:
+        return 1000 * float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add = actions.add_parser(
         "add",
         help="bring an ONNX graph",
+        usage="%(prog)s MODEL.onnx --name NAME --task TASK --classes A,B,C [option ...]",
         description="Look into an ONNX graph, wrap it so that it takes pictures, check it against the given one and in "
         "Triton, and write its folder. What fails leaves nothing behind.",
     )
@@ -207,7 +249,7 @@ def _add_of_segmentation(add: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mm-per-px",
         dest="um_per_px",
-        type=lambda text: 1000 * float(text),
+        type=_millimetres,
         metavar="MM_PER_PX",
         help="the same in millimetres",
     )

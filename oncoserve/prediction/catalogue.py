@@ -107,10 +107,7 @@ class Catalogue:
         raise ModelNotFound(name, now.models)
 
     async def successor(self, model: ServedModel) -> ServedModel | None:
-        """The version that has taken the place of one that was found before, if it answers the same kind of question.
-
-        Looks again, once for all who ask at the same time.
-        """
+        """The version that took the place of one, if it answers the same kind of question; one look for all who ask."""
         seen = self.snapshot
         async with self._looking:
             if self.snapshot is seen:
@@ -159,7 +156,9 @@ class Catalogue:
             InferenceUnavailable: the server has gone away meanwhile.
         """
         cards, problems = await asyncio.to_thread(read_cards, self._folder)
-        known = {state.name: state for state in states}
+        if cards.pop(SERVER, None) or problems.pop(SERVER, None):  # what is said of the server is not of a folder
+            problems[f"{SERVER}/"] = "expected another name of the folder: this one stands for the server itself"
+        known = {state.name: state for state in states if state.name != SERVER}
         names = sorted(cards.keys() | known.keys())
         looks = await _together(self._look(name, cards.get(name), known.get(name)) for name in names)
         models = {name: found for name, found in zip(names, looks, strict=True) if not isinstance(found, str)}

@@ -57,7 +57,7 @@ def _cards(folder: Path) -> Cards:
         ValueError: one of them cannot be used; says which, and why.
     """
     try:
-        content = (folder / CARD).read_bytes()
+        content = _read(folder / CARD)
     except OSError:
         raise ValueError(f"{CARD}: expected a readable file, got none") from None
     newest = _card(content, CARD, folder.name)
@@ -65,12 +65,23 @@ def _cards(folder: Path) -> Cards:
     for path in sorted(folder.glob(f"[0-9]*/{CARD}")):
         where = f"{path.parent.name}/{CARD}"
         try:
-            others = json.loads(path.read_bytes())
+            others = json.loads(_read(path))
             merged = json.dumps({**json.loads(content), **others})
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{where}: expected the fields that are others than in {CARD}, got {error}") from error
         of_versions[path.parent.name] = _card(merged, where, folder.name)
     return Cards(newest, of_versions)
+
+
+def _read(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: It cannot be read, or is none: whoever reads from a pipe waits for ever, and every model with it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return path.read_bytes()
 
 
 def _card(content: bytes | str, path: str, name: str) -> Card:
@@ -114,11 +125,11 @@ class Graphs:
         """
         sha256 = served_sha256 or self._hash(folder / file)
         try:
-            record = json.loads((folder / "export.json").read_bytes())
+            record = json.loads(_read(folder / "export.json"))
             recorded, source = record["files"][file], record.get("source")
             weights = Weights(f"{source['package']} {source['version']}", str(source["sha256"])) if source else None
             found = ServedFile(str(recorded["sha256"]), str(recorded["precision"]), weights)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ServedFile(sha256)
         if sha256 not in (None, found.sha256):
             raise ValueError(

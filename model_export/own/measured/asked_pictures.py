@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from model_export.own.own_errors import OwnModelError
+from oncoserve.errors import PlatformError
 from oncoserve.inference.triton import TritonBackend
 from oncoserve.pictures.decode import Picture, decode
 from oncoserve.prediction.model_files import read_cards
@@ -50,9 +51,16 @@ async def ask(address: str, repository: Path, name: str, pictures: Sequence[Mapp
         if mismatches := task.mismatches(card, configuration):
             raise OwnModelError("; ".join(mismatches))
         model = ServedModel(card, configuration, None, task)
-        return [await _one(server, model, each) for each in pictures]
+        return [await _told(server, model, each) for each in pictures]
     finally:
         await server.close()
+
+
+async def _told(server: TritonBackend, model: ServedModel, asked: Mapping[str, Any]) -> Answer:
+    try:
+        return await _one(server, model, asked)
+    except (PlatformError, OSError) as error:
+        raise OwnModelError(f"{asked['path']} cannot be asked about: {error}") from error
 
 
 async def _one(server: TritonBackend, model: ServedModel, asked: Mapping[str, Any]) -> Answer:
@@ -75,10 +83,17 @@ def _counts(model: ServedModel, picture: Picture, result: TaskResult, truth: Pat
     document = {**result.document, "image": image, "warnings": [], "id": "", "provenance": {}}
     stored = Stored(document, result.artefacts, model.card, lambda: picture)
     mask = np.asarray(draw_mask(stored, MaskOptions(frame="upright")))
-    with Image.open(truth) as image_of_truth:
-        drawn = np.asarray(image_of_truth)
+    try:
+        with Image.open(truth, formats=["PNG"]) as image_of_truth:
+            drawn = np.asarray(image_of_truth)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise OwnModelError(f"The mask {truth} cannot be read as a PNG: {error}") from error
     if drawn.shape != mask.shape:
         raise OwnModelError(f"{truth} has {list(drawn.shape)} pixels, its picture {list(mask.shape)}")
+    classes = [each.name for each in model.card.classes]
+    if (highest := int(drawn.max())) > len(classes):
+        numbers = ", ".join(f"{number} {name}" for number, name in enumerate(classes, 1))
+        raise OwnModelError(f"{truth} has the value {highest}, which is no class's number: 0 none, {numbers[:200]}")
     counts = {}
     for number, each in enumerate(model.card.classes, 1):
         said, true = mask == number, drawn == number
@@ -92,4 +107,7 @@ def _main(address: str, repository: str, name: str, pictures: str, answers: str)
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    try:
+        _main(*sys.argv[1:])
+    except (OwnModelError, PlatformError, OSError) as error:
+        sys.exit(str(error))

@@ -83,8 +83,22 @@ def _patients(folder: Path) -> dict[str, str]:
     path = folder / PATIENTS
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"file", "patient"} <= set(reader.fieldnames or ()):
-            raise OwnModelError(f"{path} has the columns {reader.fieldnames}; file and patient are wanted")
-        return {row["file"]: row["patient"] for row in reader}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = reader.fieldnames or (), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OwnModelError(f"{path} is no table of comma-separated values in UTF-8: {error}") from error
+    if not {"file", "patient"} <= set(columns):
+        raise OwnModelError(f"{path} has the columns {', '.join(columns)[:200]}; file and patient are wanted")
+    patients: dict[str, str] = {}
+    for number, row in enumerate(rows, 2):
+        name, patient = row["file"], row["patient"]
+        # A slip here would count pictures of one patient as those of several, and make intervals narrower.
+        if not name or not patient or name in patients or not (folder / name).is_file():
+            raise OwnModelError(
+                f"{path}, line {number}: {name!r:.100} of {patient!r:.50} is no file of this folder, is there twice, "
+                "or has no patient"
+            )
+        patients[name] = patient
+    return patients

@@ -1,15 +1,18 @@
 """A model is added whole or not at all. Triton's own execution is tried in tests/integration/cli/test_own_models.py."""
 
 import json
+import os
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from model_export.own import adding, one_execution, trial
 from model_export.own.own_errors import OwnModelError
-from model_export.own.wanted import Wanted
+from model_export.own.wanted import Wanted, read_toml
 from oncoserve.prediction.model_files import read_cards
 from tests.unit.model_export.own.graphs import SIDE, classifier
 
@@ -31,10 +34,14 @@ def add(tmp_path, monkeypatch):
     monkeypatch.setattr(one_execution, "execute", execute)
     lines = []
 
-    def run(graph=None, **said):
+    def run(graph=None, change=None, samples=(), **said):
         path = classifier(tmp_path / "theirs.onnx", **(graph or {}))
+        if change:
+            model = onnx.load(path)
+            change(model)
+            onnx.save(model, path)
         wanted = Wanted.of(SAID | said)
-        return adding.add(path, wanted, tmp_path / "models", [], lines.append).parent
+        return adding.add(path, wanted, tmp_path / "models", samples, lines.append).parent
 
     run.lines = lines
     run.left = lambda: sorted(path.name for path in tmp_path.iterdir() if path.name != "theirs.onnx")
@@ -100,7 +107,7 @@ def test_classes_that_do_not_exclude_each_other_get_a_sigmoid(add, tmp_path):
 def test_what_is_said_to_be_probabilities_and_is_not_is_told(add):
     with pytest.raises(OwnModelError, match="say --answers logits"):
         add(answers="probabilities")
-    assert add.left() == ["models"]
+    assert add.left() == []
 
 
 @pytest.mark.parametrize(("batch", "reshape_to"), [("n", 0), (1, 0)])
@@ -128,12 +135,17 @@ def test_a_graph_made_for_one_picture_is_served_one_by_one_and_says_so(add):
         ({"colours": 1}, {"colours": "BGR"}, "takes grey pictures"),
         ({"input_dims": ["n", 3 * SIDE * SIDE]}, {}, "has four axes"),
         ({"batch": 7}, {}, "takes 7 pictures at a time, always"),
+        ({"size": (100_000, 100_000)}, {}, "a height of 100000; 8 to 4096 pixels can be served"),
+        ({"dtype": TensorProto.STRING}, {}, "not of numbers that pictures become"),
+        ({"dtype": TensorProto.BFLOAT16}, {}, "not of numbers that pictures become"),
+        ({"dtype": TensorProto.INT8}, {}, "make 0 to 1 of pixels: say --scale 1 if it takes them as they are"),
+        ({"dtype": TensorProto.INT8}, {"scale": 1.0}, "make 0 to 255 of pixels"),
     ],
 )
 def test_what_does_not_fit_is_told_and_leaves_nothing(add, graph, said, words):
     with pytest.raises(OwnModelError, match=words):
         add(graph, **said)
-    assert add.left() in ([], ["models"])
+    assert add.left() == []
 
 
 def test_a_name_in_use_is_told(add):
@@ -144,12 +156,31 @@ def test_a_name_in_use_is_told(add):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_another_answer_in_triton_leaves_nothing(add, monkeypatch, tmp_path):
+def test_of_two_at_once_the_second_is_told(add, monkeypatch, tmp_path):
+    execute = one_execution.execute
+
+    def meanwhile(*arguments):
+        (tmp_path / "models/theirs/1").mkdir(parents=True)
+        return execute(*arguments)
+
+    monkeypatch.setattr(one_execution, "execute", meanwhile)
+    with pytest.raises(OwnModelError, match="was made meanwhile by somebody else: choose another --name"):
+        add()
+    assert list((tmp_path / "models/theirs/1").iterdir()) == []
+
+
+def test_a_full_disk_is_told(add, monkeypatch):
+    monkeypatch.setattr(trial, "run_module", lambda *_: (1, "OSError: [Errno 28] No space left on device"))
+    with pytest.raises(OwnModelError, match=r"The disk of .* is full: make room there"):
+        add()
+    assert add.left() == []
+
+
+def test_another_answer_in_triton_leaves_nothing(add, monkeypatch):
     monkeypatch.setattr(one_execution, "execute", lambda *_: {"probabilities": np.zeros((1, 3), np.float32)})
     with pytest.raises(Exception, match="check in_triton failed"):
         add()
-    assert add.left() == ["models"]
-    assert list((tmp_path / "models").iterdir()) == []
+    assert add.left() == []
 
 
 def test_the_card_says_nothing_that_nobody_measured(add, tmp_path):
@@ -174,18 +205,102 @@ def test_the_card_says_how_pictures_come_to_the_size(add, tmp_path):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"name": "../up"}, "name: String should match"),
+        ({"name": "../up"}, r"name: Input should be 1 to 63 of a-z, .* got '\.\./up'"),
+        ({"name": "x" * 300}, "1 to 63 of a-z"),
+        ({"classes": ["a", "b\nc"]}, r"classes\.1: Input should be 1 to 64 letters"),
+        ({"classes": ["../x", "b"]}, r"classes\.0: Input should be 1 to 64 letters"),
+        ({"classes": "abc"}, "classes: Input should be a valid list, got 'abc'"),
+        ({"mean": [float("nan")]}, "mean.0: Input should be a finite number"),
+        ({"std": [1e-300]}, r"each has to be above 0 \(1e-06 and more\), got \[1e-300\]"),
+        ({"scale": 0}, "scale: Input should be greater than or equal to 0.000001, got 0"),
+        ({"crop_share": 2}, "crop_share: Input should be less than or equal to 1, got 2"),
+        ({"threshold": 0.5}, "threshold: the task classification does not have it"),
+        ({"thresholds": {"z": 0.5}, "labels": "many"}, "thresholds: z is none of the classes"),
+        ({"thresholds": {"a": 0.5}}, "say labels = 'many'"),
+        ({"task": "segmentation", "background": "z"}, "background: z is none of the classes, a, b, c"),
+        ({"task": "segmentation", "um_per_px": 1e-300}, "um_per_px: Input should be greater"),
+        ({"title": "a\x1b[31mb"}, "title: Input should be printable, in one line"),
+        ({"licence": "x" * 9999}, "licence: String should have at most 2000 characters"),
         ({"classes": ["a", "a"]}, "a is there more than once"),
         ({"classes": ["a"]}, "a classifier has 2 and more"),
         ({"std": [1, 0, 1]}, "each has to be above 0"),
         ({"task": "poetry"}, "task"),
-        ({"colour": "RGB"}, "colour: Extra inputs"),
-        ({"padding": "114"}, "padding: String should match"),
+        ({"padding": "114"}, "padding: "),
+        ({"colour": "RGB"}, "colour is nothing that can be said"),
     ],
 )
 def test_what_is_said_is_checked(said, words):
-    with pytest.raises(OwnModelError, match=words):
+    with pytest.raises(OwnModelError, match=words) as told:
         Wanted.of(SAID | said)
+    assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"a = ", b"a = 1\na = 2", b"a = " + b"[" * 5000, b"a = 1" + b"0" * 5000], ids=len
+)
+def test_what_is_no_toml_is_told(tmp_path, content):
+    (tmp_path / "said.toml").write_bytes(content)
+    with pytest.raises(OwnModelError, match=r"said\.toml is no TOML file") as told:
+        read_toml(tmp_path / "said.toml")
+    assert len(str(told.value)) < 400
+
+
+def test_a_pipe_is_no_toml_file(tmp_path):
+    os.mkfifo(tmp_path / "said.toml")
+    with pytest.raises(OwnModelError, match="name the TOML file itself"):
+        read_toml(tmp_path / "said.toml")
+
+
+def test_graphs_within_graphs_see_the_tensors_around_them(add, tmp_path):
+    def branch(depth):
+        """`out` as it is, from so many graphs below."""
+        name, node = f"out_{depth}", helper.make_node("Identity", ["out"], [f"out_{depth}"])
+        if depth:
+            node = helper.make_node("If", ["yes"], [name], then_branch=branch(depth - 1), else_branch=branch(0))
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3])
+        return helper.make_graph([node], name, [], [value])
+
+    def change(model):
+        model.graph.node.append(helper.make_node("If", ["yes"], ["x"], then_branch=branch(3), else_branch=branch(0)))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+        model.graph.output[0].name = "x"
+
+    folder = add(change=change)
+    assert np.abs(served(folder, IMAGES) - by_hand(tmp_path / "theirs.onnx", IMAGES)).max() < 1e-5
+
+
+def test_what_gives_no_numbers_is_told(add):
+    def change(model):
+        model.graph.node.append(helper.make_node("Cast", ["out"], ["x"], to=TensorProto.STRING))
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.STRING, ["n", 3]))
+
+    with pytest.raises(OwnModelError, match="is not of numbers that can be served"):
+        add(change=change)
+
+
+def test_an_operator_that_nobody_knows_is_named(add):
+    with pytest.raises(OwnModelError, match="does not know the operator Frobnicate"):
+        add({"operator": ("", "Frobnicate")})
+    assert add.left() == []
+
+
+def test_what_triton_is_asked_for_at_once_is_tried_before(add, monkeypatch):
+    """Its memory is bounded in the trial, and not in Triton."""
+    batches, compute = [], trial.compute
+
+    def watched(graph, batch, outputs, **how):
+        batches.append((len(batch), how["one_by_one"]))
+        return compute(graph, batch, outputs, **how)
+
+    monkeypatch.setattr(trial, "compute", watched)
+    add()
+    assert batches == [(4, True), (4, True), (8, False)]
+
+
+def test_a_sample_that_cannot_be_read_is_named(add, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(OwnModelError, match=r"The sample picture .*broken\.png cannot be read"):
+        add(samples=[tmp_path / "broken.png"])
 
 
 def test_a_graph_that_wants_too_much_memory_is_ended(tmp_path):

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -322,3 +323,26 @@ async def test_a_defect_while_looking_does_not_end_the_watch(tmp_path, caplog):
         async with asyncio.timeout(60):
             while catalogue.snapshot.ready:
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("file", ["card.json", "1/card.json", "1/export.json"])
+@pytest.mark.parametrize("write", [os.mkfifo, lambda path: path.write_text("[" * 100_000)], ids=["pipe", "nested"])
+async def test_a_folder_that_nobody_could_read_leaves_the_others(tmp_path, file, write):
+    """A look that waits for ever, or fails, is one for all models."""
+    write_card(tmp_path, card("other"))
+    path = tmp_path / "other" / file
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    write(path)
+    _, catalogue = await look(tmp_path, classifier(), classifier("other"), cards=[card()])
+    assert catalogue.get("tiny").version == "1"
+
+
+async def test_a_folder_named_as_the_server_takes_nothing_away(tmp_path):
+    _, catalogue = await look(tmp_path)
+    write_card(tmp_path, card("inference_server"))
+    snapshot = await catalogue.refresh()
+    assert snapshot.ready
+    assert list(snapshot.problems) == ["inference_server/"]
+    assert "expected another name" in snapshot.problems["inference_server/"]

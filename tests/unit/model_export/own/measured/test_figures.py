@@ -110,8 +110,20 @@ def test_labels_that_are_none_are_told(folder, names, read, words):
         read(folder(*names))
 
 
-def test_a_table_of_patients_with_other_columns_is_told(folder):
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"picture,who\na/1.png,x\n", "the columns picture, who; file and patient are wanted"),
+        (b"", "the columns ; file and patient are wanted"),
+        (b"\x89PNG\xff", "is no table of comma-separated values"),
+        (b"file,patient\na/1.png,x\na/2.png,x\n", r"line 3: 'a/2\.png' of 'x' is no file of this folder"),
+        (b"file,patient\na/1.png,x\na/1.png,y\n", "line 3: .* is there twice"),
+        (b"file,patient\na/1.png\n", "line 2: .* of None .* or has no patient"),
+    ],
+)
+def test_a_table_that_does_not_say_whose_pictures_they_are_is_told(folder, table, words):
     there = folder("a/1.png")
-    (there / "patients.csv").write_text("picture,who\na/1.png,x\n")
-    with pytest.raises(OwnModelError, match="file and patient are wanted"):
+    (there / "patients.csv").write_bytes(table)
+    with pytest.raises(OwnModelError, match=words) as told:
         labelled_pictures(there, ["a", "b"])
+    assert len(str(told.value)) < 400
