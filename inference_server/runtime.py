@@ -12,7 +12,7 @@ import platform
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -98,7 +98,14 @@ def assemble_backends(triton: Path, home: Path) -> Path:
 
 
 def command_line(
-    settings: TritonSettings, triton: Path, backends: Path, models: Path, secret: str, *, all_or_nothing: bool
+    settings: TritonSettings,
+    triton: Path,
+    backends: Path,
+    models: Path,
+    load: Sequence[str],
+    secret: str,
+    *,
+    all_or_nothing: bool,
 ) -> list[str]:
     """Return the command that starts Triton.
 
@@ -107,6 +114,7 @@ def command_line(
         triton: The folder of the wheel.
         backends: What `assemble_backends` made.
         models: The repository to serve.
+        load: Which models of it, "*" for all.
         secret: Opens the protocols that are closed to everybody else.
         all_or_nothing: Whether it ends when a model cannot be loaded.
     """
@@ -117,7 +125,6 @@ def command_line(
         "backend-config": f"python,shm-region-prefix-name={shared_memory_prefix(os.getpid())}",
         # The only mode in which one model can be loaded again without touching the others.
         "model-control-mode": "explicit",
-        "load-model": "*",
         "exit-on-error": all_or_nothing,
         # Otherwise one model that fails to load keeps the whole server "not ready" for ever.
         "strict-readiness": all_or_nothing,
@@ -142,6 +149,7 @@ def command_line(
         # The configurations are complete; guessing would start every model's process twice.
         "--disable-auto-complete-config",
         *(f"--{name}={_spell(value)}" for name, value in options.items()),
+        *(f"--load-model={name}" for name in load),
         *(f"--trace-config={setting}" for setting in _trace_settings(settings.otlp_endpoint)),
     ]
 

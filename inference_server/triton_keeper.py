@@ -124,10 +124,10 @@ class TritonKeeper:
         backends = runtime.assemble_backends(triton, self._settings.home)
         # Once it has served, one model that can no longer be loaded must not keep the others away.
         all_or_nothing = self._settings.exit_on_error and not self.served.is_set()
-        self._models.begin()
+        load = self._models.begin()
         models = gpu_instances.prepare_repository(self._settings)
         return runtime.command_line(
-            self._settings, triton, backends, models, self._secret, all_or_nothing=all_or_nothing
+            self._settings, triton, backends, models, load, self._secret, all_or_nothing=all_or_nothing
         )
 
     def _start(self) -> Child:

@@ -1,11 +1,15 @@
 """Models that come into a repository, or leave it, while Triton serves from it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 CONFIG: Final = "config.pbtxt"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""What a card can name."""
+MOST_VERSION: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -15,10 +19,12 @@ class Folder:
     Attributes:
         files: Path, bytes and time of every file: others while somebody writes.
         versions: The numbers of its versions that have a file.
+        fault: See `fault_of`.
     """
 
     files: frozenset[tuple[str, int, int]]
     versions: frozenset[str]
+    fault: str
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,25 @@ class Changes:
     Attributes:
         load: Models that are new, or that have other versions than before.
         unload: Models whose folder is gone.
+        unfit: Folders that would be news, and why Triton cannot be given them.
     """
 
     load: tuple[str, ...] = ()
     unload: tuple[str, ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
+
+
+def fault_of(folder: Path) -> str:
+    """Why Triton cannot be given a folder: it would end, or its connections would. Empty if it can.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not NAME.fullmatch(folder.name):
+        return "a model's name has 1 to 64 of A-Z, a-z, 0-9, _ . and -, and begins with a letter or digit"
+    numbers = [each.name for each in folder.iterdir() if each.name.isdecimal()]
+    large = next((each for each in numbers if int(each) > MOST_VERSION), "")
+    return f"it has a version {large[:40]}, and the largest is {MOST_VERSION}" if large else ""
 
 
 class RepositoryChanges:
@@ -65,11 +86,12 @@ class RepositoryChanges:
         self._last = now
         if now != before or not now:  # without any model it is the disk that is away
             return Changes()
-        load = tuple(sorted(name for name, folder in now.items() if self._is_news(name, folder)))
+        news = sorted(name for name, folder in now.items() if self._is_news(name, folder))
+        load = tuple(name for name in news if not now[name].fault)
         unload = tuple(sorted(set(self._known) - set(now)))
         self._known = now
-        self._refused -= {*load, *unload}
-        return Changes(load, unload)
+        self._refused -= {*news, *unload}
+        return Changes(load, unload, tuple((name, now[name].fault) for name in news if now[name].fault))
 
     def _is_news(self, name: str, folder: Folder) -> bool:
         known = self._known.get(name)
@@ -88,7 +110,7 @@ class RepositoryChanges:
                     files = frozenset(("/".join(where), about.st_size, about.st_mtime_ns) for where, about in parts)
                     versions = frozenset(where[0] for where, _ in parts if len(where) > 1 and where[0].isdecimal())
                     if versions:
-                        found[folder.name] = Folder(files, versions)
+                        found[folder.name] = Folder(files, versions, fault_of(folder))
         except OSError:  # something went away in between: the next look sees it
             return self._last
         return found

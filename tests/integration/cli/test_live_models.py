@@ -101,6 +101,12 @@ def test_models_come_and_go_beside_callers(embedded_triton, tmp_path):
             shutil.rmtree(repository / "broken")
             until(lambda: not http.get("/readyz").json()["problems"])
 
+            # Nor does one over which Triton would end.
+            shutil.copytree(repository / "second", tmp_path / "odd")
+            (tmp_path / "odd/1").rename(tmp_path / "odd" / ("9" * 30))
+            (tmp_path / "odd").rename(repository / "odd")
+            until(lambda: "Refused: 'odd' is not loaded: it has a version 999" in service.output())
+
             models(tmp_path, "remove", "second")
             until(lambda: predict("second").status_code == 404)
         assert answers

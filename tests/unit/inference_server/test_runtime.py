@@ -23,7 +23,7 @@ def wheel(tmp_path):
 
 def command_line(folder, *, all_or_nothing=True, **settings):
     return runtime.command_line(
-        TritonSettings(**settings), folder, folder, folder, "abc", all_or_nothing=all_or_nothing
+        TritonSettings(**settings), folder, folder, folder, ["*"], "abc", all_or_nothing=all_or_nothing
     )
 
 

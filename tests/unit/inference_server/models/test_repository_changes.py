@@ -100,6 +100,29 @@ def test_a_model_that_was_refused_is_told_again_when_it_was_put_right(repository
     assert settled(changes) == Changes()
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "words"),
+    [
+        ("A B", "1", "a model's name has 1 to 64"),
+        ("naïve", "1", "a model's name has 1 to 64"),
+        ("x" * 65, "1", "a model's name has 1 to 64"),
+        ("second", "9" * 30, "a version 999999999999999999999999999999, and the largest is 9223372036854775807"),
+        ("first", str(2**63), "a version 9223372036854775808"),
+    ],
+)
+def test_what_triton_would_end_over_is_told_once_and_never_loaded(repository, changes, name, version, words):
+    repository(name, version)
+    found = settled(changes)
+    assert (found.load, found.unload, [each for each, _ in found.unfit]) == ((), (), [name])
+    assert words in found.unfit[0][1]
+    assert settled(changes) == Changes()
+
+
+def test_the_largest_version_that_triton_reads_is_fit(repository, changes):
+    repository("second", str(2**63 - 1))
+    assert settled(changes) == Changes(load=("second",))
+
+
 def test_a_disk_that_is_away_unloads_nothing(repository, changes):
     away = repository.folder.rename(repository.folder.with_name("away"))
     assert settled(changes) == Changes()
