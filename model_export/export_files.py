@@ -50,7 +50,8 @@ def newest_version(model: Path, *files: str) -> Path:
     numbered = [path for path in model.iterdir() if path.name.isdecimal()]
     whole = [path for path in numbered if all((path / file).is_file() for file in files)]
     if not whole:
-        raise FileNotFoundError(f"{model.name} has no version with {' and '.join(files)}")
+        wanted = f" with {' and '.join(files)}" if files else ""
+        raise FileNotFoundError(f"{model.name} has no version{wanted}")
     return max(whole, key=lambda path: int(path.name))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper, helper
 
@@ -121,7 +122,15 @@ def _load(path: Path) -> onnx.ModelProto:
         raise OwnModelError(f"The weights beside {path.name} cannot be read: {error.strerror}") from error
     except (TypeError, ValueError, onnx.checker.ValidationError) as error:
         raise OwnModelError(f"The weights beside {path.name} cannot be read: {str(error)[:300]}") from error
-    return model
+    return _without_functions(model) if model.functions else model
+
+
+def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except Exception as error:  # it raises whatever its C++ threw
+        first = str(error).splitlines()[0][:200]
+        raise OwnModelError(f"The graph's functions cannot be put in place, export it anew: {first}") from error
 
 
 def _bytes_beside(path: Path, tensor: onnx.TensorProto) -> int:

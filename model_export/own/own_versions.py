@@ -6,11 +6,11 @@ above what the model's says.
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from model_export.export_files import newest_version
+from model_export.own.bounded.work_folder import work_folder
 from model_export.own.own_errors import OwnModelError
 from oncoserve.prediction.model_files import CARD, read_cards
 
@@ -34,7 +34,7 @@ def was_added(version: Path) -> bool:
     """Whether `oncoserve models add` made it."""
     try:
         found = json.loads((version / RECORD).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and "given" in found
 
@@ -76,7 +76,8 @@ def roll_back(repository: Path, name: str) -> tuple[str, str]:
     """
     cards, problems = read_cards(repository)
     if name not in cards:
-        raise OwnModelError(problems.get(name) or f"{repository} has no model {name!r}; there is: {', '.join(cards)}")
+        there = ", ".join(sorted(cards)) or "none"
+        raise OwnModelError(problems.get(name) or f"{repository} has no model {name!r}; there is: {there}")
     folder = repository / name
     numbers = sorted((each.name for each in folder.iterdir() if each.name.isdecimal()), key=int)
     if len(numbers) < 2:  # noqa: PLR2004 - one to go and one to stay
@@ -86,8 +87,8 @@ def roll_back(repository: Path, name: str) -> tuple[str, str]:
         raise OwnModelError(f"Version {newest} of {name} was not made by `oncoserve models add`: take it away yourself")
     card = cards[name].of(older)
     _write(folder / CARD, card.model_dump_json(indent=2, exclude_defaults=True))
-    with tempfile.TemporaryDirectory(prefix=".removing-", dir=repository.parent) as away:
-        (folder / newest).rename(Path(away) / newest)
+    with work_folder(repository, "removing") as away:
+        (folder / newest).rename(away / newest)
     return newest, older
 
 

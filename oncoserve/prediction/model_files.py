@@ -161,9 +161,11 @@ def check_labels(model_folder: Path, version: str, labels: str, card: Card) -> N
         card: the model's.
 
     Raises:
-        ValueError: they differ; says where first.
+        ValueError: they differ, which says where first, or the file is elsewhere.
     """
     name = labels or "labels.txt"
+    if Path(name).name != name:
+        raise ValueError(f"config.pbtxt: expected label_filename to be a file of the model's own folder, got {name!r}")
     paths = (model_folder / version / name, model_folder / name)
     path = next((path for path in paths if path.is_file()), None)
     if path is None:

@@ -19,6 +19,8 @@ TIME_S: Final = 24 * 3600
 MOST_PIXELS: Final = 100_000_000
 CARD: Final = "card.json"
 """Of a figure that `measure` made, so that a later one on the same data takes its place."""
+LEAST_PATIENTS: Final = 5
+"""Of fewer no interval over patients says anything."""
 MADE: Final = "Measured here by `oncoserve models measure`"
 
 
@@ -45,6 +47,11 @@ def measure(repository: Path, name: str, folder: Path, data: str, report: Callab
     card = cards[name].newest
     pictures = _pictures(card, folder)
     patients = len({each.patient for each in pictures})
+    if patients < LEAST_PATIENTS:
+        raise OwnModelError(
+            f"{folder} has pictures of {patients} patients; figures with an interval over patients need those of "
+            f"{LEAST_PATIENTS} and more"
+        )
     report(f"{name}: asking about {len(pictures)} pictures of {patients} patients")
     found = _ask(repository, name, pictures)
     new = [

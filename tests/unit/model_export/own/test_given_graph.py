@@ -184,3 +184,14 @@ def test_what_a_graph_must_not_have_is_told_in_a_sentence(theirs, change, words)
     with pytest.raises(OwnModelError, match=words) as told:
         read_graph(theirs)
     assert len(str(told.value)) < 300
+
+
+def test_functions_within_the_graph_are_put_in_place(theirs):
+    model = onnx.load(classifier(theirs, operator=("theirs", "Twice")))
+    add = onnx.helper.make_node("Add", ["x", "x"], ["y"])
+    twice = onnx.helper.make_function("theirs", "Twice", ["x"], ["y"], [add], [onnx.helper.make_opsetid("", 17)])
+    model.functions.append(twice)
+    theirs.write_bytes(model.SerializeToString())
+    given = read_graph(theirs)
+    assert not given.model.functions
+    assert "Add" in {node.op_type for node in given.model.graph.node}
