@@ -210,8 +210,7 @@ class ServedModels:
 
 def _sentence(reason: str) -> str:
     """The first line of what Triton says, with a full stop."""
-    line = reason.partition("\n")[0].strip()
-    return line if line.endswith(".") else f"{line}."
+    return reason.partition("\n")[0].rstrip(" ;.") + "."
 
 
 def _in_words(versions: Sequence[int]) -> str:

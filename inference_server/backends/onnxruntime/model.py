@@ -52,7 +52,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         path = Path(args["model_repository"], args["model_version"], config["default_model_filename"] or "model.onnx")
         if not path.is_file():
-            raise triton.TritonModelException(f"{path.name} is missing ({path}): run `make models`")
+            raise triton.TritonModelException(f"{path.name} is missing ({path}): export the model, or add it anew")
         self._batched = config["max_batch_size"] > 0
         on_gpu = args["model_instance_kind"] == "GPU"
         device_id = args["model_instance_device_id"]
