@@ -118,7 +118,6 @@ def command_line(
         secret: Opens the protocols that are closed to everybody else.
         all_or_nothing: Whether it ends when a model cannot be loaded.
     """
-    levels = ("error", "warning", "info", "verbose")
     options: dict[str, object] = {
         "model-repository": models,
         "backend-directory": backends,
@@ -138,10 +137,9 @@ def command_line(
         "allow-vertex-ai": False,
         "metrics-address": settings.host,
         "metrics-port": settings.metrics_port,
-        "log-verbose": int(settings.log_level == "verbose"),
+        **_log_options(settings),
+        **_http_options(settings, secret),
     }
-    options |= {f"log-{level}": levels.index(level) <= levels.index(settings.log_level) for level in levels[:-1]}
-    options |= _http_options(settings, secret)
     if settings.model_config_name:
         options["model-config-name"] = settings.model_config_name
     return [
@@ -152,6 +150,12 @@ def command_line(
         *(f"--load-model={name}" for name in load),
         *(f"--trace-config={setting}" for setting in _trace_settings(settings.otlp_endpoint)),
     ]
+
+
+def _log_options(settings: TritonSettings) -> dict[str, object]:
+    levels = ("error", "warning", "info", "verbose")
+    told = {f"log-{level}": levels.index(level) <= levels.index(settings.log_level) for level in levels[:-1]}
+    return {**told, "log-verbose": int(settings.log_level == "verbose")}
 
 
 def _http_options(settings: TritonSettings, secret: str) -> dict[str, object]:
