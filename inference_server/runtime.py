@@ -129,16 +129,8 @@ def command_line(
         "strict-readiness": all_or_nothing,
         # Triton gives up before the launcher gives up on Triton, so that Triton still cleans up.
         "exit-timeout-secs": max(1, int(settings.stop_grace_s) - 3),
-        "grpc-address": settings.host,
-        "grpc-port": settings.grpc_port,
-        "grpc-restricted-protocol": f"{GUARDED}:{GUARD}={secret}",
-        # Doors of other clouds, one of which an environment variable would open.
-        "allow-sagemaker": False,
-        "allow-vertex-ai": False,
-        "metrics-address": settings.host,
-        "metrics-port": settings.metrics_port,
+        **_doors(settings, secret),
         **_log_options(settings),
-        **_http_options(settings, secret),
     }
     if settings.model_config_name:
         options["model-config-name"] = settings.model_config_name
@@ -158,15 +150,26 @@ def _log_options(settings: TritonSettings) -> dict[str, object]:
     return {**told, "log-verbose": int(settings.log_level == "verbose")}
 
 
-def _http_options(settings: TritonSettings, secret: str) -> dict[str, object]:
-    if not settings.http_port:
-        return {"allow-http": False}
-    return {
-        "allow-http": True,
-        "http-address": settings.host,
-        "http-port": settings.http_port,
-        "http-restricted-api": f"{GUARDED}:{GUARD}={secret}",
+def _doors(settings: TritonSettings, secret: str) -> dict[str, object]:
+    """Who is let in where."""
+    doors: dict[str, object] = {
+        "grpc-address": settings.host,
+        "grpc-port": settings.grpc_port,
+        "grpc-restricted-protocol": f"{GUARDED}:{GUARD}={secret}",
+        # Of other clouds, one of which an environment variable would open.
+        "allow-sagemaker": False,
+        "allow-vertex-ai": False,
+        "metrics-address": settings.host,
+        "metrics-port": settings.metrics_port,
+        "allow-http": bool(settings.http_port),
     }
+    if settings.http_port:
+        doors |= {
+            "http-address": settings.host,
+            "http-port": settings.http_port,
+            "http-restricted-api": f"{GUARDED}:{GUARD}={secret}",
+        }
+    return doors
 
 
 def _trace_settings(endpoint: str) -> list[str]:
