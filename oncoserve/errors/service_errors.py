@@ -35,13 +35,7 @@ class InferenceUnavailable(ServiceError):
 
 
 class ModelNotReady(ServiceError):
-    """Triton answers, but this model is not loaded, cannot answer, or is not what its card and its record say.
-
-    Args:
-        model: its name.
-        reason: why not.
-        unloaded: whether the version that was asked for is not loaded; another one may be.
-    """
+    """Triton answers, but this model is not loaded, cannot answer, or is not what its card and its record say."""
 
     status, code, title = 503, "model_not_ready", "The model is not ready"
     advice = "Try again in a moment; /readyz says what is missing."
@@ -50,7 +44,7 @@ class ModelNotReady(ServiceError):
     def __init__(self, model: str, reason: str, *, unloaded: bool = False) -> None:
         super().__init__(f"Model {model!r} is not ready: {reason}.")
         self.reason = reason
-        self.unloaded = unloaded
+        self.unloaded = unloaded  # the version that was asked for; another one may be loaded
 
 
 class TooBusy(ServiceError):

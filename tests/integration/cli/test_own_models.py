@@ -63,6 +63,7 @@ def test_the_published_graph_answers_as_what_was_made_of_it(call, embedded_trito
     assert not (repository / "theirs").exists()
 
 
+@pytest.mark.long
 def test_a_segmenter_and_a_detector_are_served_drawn_and_read_at_another_threshold(call, embedded_triton, tmp_path):
     graphs = segmenter(tmp_path / "maps.onnx", channels=3), detector(tmp_path / "boxes.onnx", "yolov8")
     said = ("--name", "maps", "--task", "segmentation", "--classes", "background,gland,stroma", "--answers", "logits")

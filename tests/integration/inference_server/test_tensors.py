@@ -25,7 +25,7 @@ def triton(embedded_triton, model_repository, tmp_path_factory):
 
 
 def test_tritonclient(triton, tmp_path):
-    (code,) = blocks("python")
+    (code,) = (each for each in blocks("python") if "tritonclient" in each)
     code = code.replace("localhost:8001", triton.grpc_url)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Another version of a model that was added, and the way back: the folder can be read at every moment."""
 
 import json
+import shutil
 
 import onnxruntime
 import pytest
@@ -92,9 +93,12 @@ def test_a_model_that_was_not_added_gets_no_version(repository, first):
         add(repository)
 
 
-def test_killed_at_any_step_the_folder_can_be_read(repository, first, monkeypatch):
+def test_killed_at_any_step_the_folder_can_be_read(repository, first, monkeypatch, tmp_path):
     """What was done up to a step stays; a version that is not there yet changes nothing that is served."""
-    steps = []
+    kept, steps = tmp_path / "kept", []
+    with monkeypatch.context() as patched:
+        patched.setattr(own_versions, "put_in", lambda made, *_: shutil.copytree(made, kept))
+        add(repository, title="The second")
 
     class Killed(Exception):
         pass
@@ -111,11 +115,12 @@ def test_killed_at_any_step_the_folder_can_be_read(repository, first, monkeypatc
     rename, replace, write = own_versions.os.rename, own_versions.os.replace, own_versions._write
     for count in range(8):
         steps.clear()
+        made = shutil.copytree(kept, tmp_path / f"made_{count}")
         monkeypatch.setattr(own_versions.os, "rename", stop_at(count, rename))
         monkeypatch.setattr(own_versions.os, "replace", stop_at(count, replace))
         monkeypatch.setattr(own_versions, "_write", stop_at(count, write))
         with pytest.raises(Killed):
-            add(repository, title="The second")
+            own_versions.put_in(made, first.parent, "2")
         monkeypatch.undo()
         found = cards(repository)
         assert found.of("1").title == "The first"
