@@ -76,7 +76,7 @@ class Wanted(BaseModel):
         overlap: Of tiles, pixels; left out, half a tile.
         steps: See `oncoserve.tasks.card.Segmentation`.
         decode: How a detector gives boxes; see `model_export.own.heads.box_head`.
-        boxes: What the numbers of a box are: corners, or centre and size.
+        boxes: What the numbers of a box are: see `model_export.own.heads.box_head`.
         box_units: Pixels of the input, or shares of it.
         most_overlap: See `oncoserve.tasks.card.Detection`.
     """
@@ -112,7 +112,7 @@ class Wanted(BaseModel):
     overlap: Annotated[int, Field(ge=0)] | None = None
     steps: list[Literal["glass", "stains"]] = []
     decode: Literal["yolov8", "yolov5", "rows", "apart"] | None = None
-    boxes: Literal["corners", "centres"] | None = None
+    boxes: Literal["corners", "corners_yx", "centres"] | None = None
     box_units: Literal["pixels", "shares"] = "pixels"
     most_overlap: Annotated[float, Field(gt=0, le=1)] | None = None
     title: Text = ""
@@ -128,7 +128,10 @@ class Wanted(BaseModel):
         if min(self.std) < LEAST_STD:
             raise ValueError(f"std: each has to be above 0 ({LEAST_STD:g} and more), got {self.std}")
         if self.task == "classification" and len(self.classes) < 2:  # noqa: PLR2004 - one class is no question
-            raise ValueError("classes: a classifier has 2 and more")
+            raise ValueError(
+                "classes: a classifier has 2 and more; where the graph gives one number, name the class that it is "
+                "against first"
+            )
         strange = sorted((frozenset().union(*OF_TASKS.values()) - OF_TASKS[self.task]) & self.model_fields_set)
         if strange:
             raise ValueError(f"{strange[0]}: the task {self.task} does not have it")

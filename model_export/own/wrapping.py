@@ -16,6 +16,8 @@ from model_export.own.wanted import Wanted
 IMAGE: Final = "image"
 GREY: Final = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a grey picture, as Pillow and others have them (ITU-R BT.601)."""
+WEIGHTS_ALONE: Final = 4
+"""From this IR version on weights are no inputs of the graph."""
 GIVEN: Final = "given/"
 """Put before every name of the given graph, so that none is one of ours."""
 
@@ -55,7 +57,7 @@ def wrap(given: GivenGraph, wanted: Wanted, placed: Placement, head: Head, *, ba
     model = helper.make_model(
         graph,
         producer_name="oncoserve",
-        ir_version=inner.ir_version,
+        ir_version=max(inner.ir_version, WEIGHTS_ALONE),
         opset_imports=inner.opset_import,
         functions=inner.functions,
     )

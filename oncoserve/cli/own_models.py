@@ -261,7 +261,7 @@ def _add_of_segmentation(add: argparse.ArgumentParser) -> None:
 def _add_of_detection(add: argparse.ArgumentParser) -> None:
     group = add.add_argument_group("detection")
     group.add_argument("--decode", choices=("yolov8", "yolov5", "rows", "apart"), help="default: as the outputs look")
-    group.add_argument("--boxes", choices=("corners", "centres"), help="what their numbers are; default: as it decodes")
+    group.add_argument("--boxes", choices=("corners", "corners_yx", "centres"), help="default: as it decodes")
     group.add_argument("--box-units", choices=("pixels", "shares"), help="of the graph's input; default: pixels")
     group.add_argument("--most-overlap", type=float, help="of two boxes of a class (IoU); default: 0.45")
 

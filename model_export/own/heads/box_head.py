@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from model_export.own.given_graph import GivenGraph, Tensor
-from model_export.own.heads.head import Answer, Array, Floats, found_in_words
+from model_export.own.heads.head import Answer, Array, Floats, found_in_words, sigmoid, softmax
 from model_export.own.nodes import AXES_ARE_INPUTS, Nodes
 from model_export.own.own_errors import OwnModelError
 from model_export.own.wanted import Wanted
@@ -16,6 +16,8 @@ BOXES, SCORES = "boxes", "scores"
 LIMITS: Final = {BOXES: 1e-2, SCORES: 1e-5}
 """Largest difference of a corner, in pixels of the input, and of a score."""
 CORNERS: Final = 4
+SWAPPED: Final = (1, 0, 3, 2)
+"""From top, left, bottom, right to left, top, right, bottom."""
 ROWS: Final = 3  # axes of what has a batch, rows and columns
 END_COLUMNS: Final = CORNERS + 2  # corners, score and class
 
@@ -30,7 +32,9 @@ class BoxHead:
             boxes, scores and, where these are one for a box, classes, each an output.
         outputs: What is read; of `apart` the boxes, the scores and the classes, if there are any.
         channels: By the graph's class its name; None is background.
-        corners: Whether boxes are corners; else centre and size.
+        form: What the numbers of a box are: `corners` (left, top, right, bottom), `corners_yx` (top, left, bottom,
+            right) or `centres` (centre and size).
+        activation: What makes probabilities of scores: none, `sigmoid`, or `softmax` where one of the classes is none.
         scale: What makes pixels of the input of a box's numbers: x, y.
         batched: Whether outputs have a batch.
         card: What the card says.
@@ -39,7 +43,8 @@ class BoxHead:
     way: str
     outputs: tuple[str, ...]
     channels: tuple[str | None, ...]
-    corners: bool
+    form: str
+    activation: str
     scale: tuple[float, float]
     batched: bool
     card: Mapping[str, Any]
@@ -53,14 +58,20 @@ class BoxHead:
             OwnModelError: It cannot be told.
         """
         way, outputs = _way(given.outputs, wanted)
-        corners = way in {"rows", "apart"} if wanted.boxes is None else wanted.boxes == "corners"
+        form = wanted.boxes or ("corners" if way in {"rows", "apart"} else "centres")
         scale = (float(size[1]), float(size[0])) if wanted.box_units == "shares" else (1.0, 1.0)
         first = next(each for each in given.outputs if each.name == outputs[0])
         suppressed = way == "rows" or len(outputs) == ROWS
+        if suppressed and wanted.answers == "logits":
+            raise OwnModelError(
+                f"{outputs[0]} comes with one score for a box, which is a probability: say no --answers"
+            )
+        activation = "" if wanted.answers != "logits" else "softmax" if None in wanted.channels else "sigmoid"
         overlap = None if suppressed else 0.45 if wanted.most_overlap is None else wanted.most_overlap
         threshold = wanted.threshold_of(0.25)
         part = {"threshold": threshold, "floor": min(0.05, threshold), "overlap": overlap}
-        return cls(way, outputs, wanted.channels, corners, scale, len(first.dims) == ROWS, {"detection": part})
+        batched = len(first.dims) == ROWS
+        return cls(way, outputs, wanted.channels, form, activation, scale, batched, {"detection": part})
 
     @property
     def reads(self) -> Sequence[str]:
@@ -83,7 +94,8 @@ class BoxHead:
             low, high = (float(side(found[SCORES])) if found[SCORES].size else 0.0 for side in (np.min, np.max))
             if low < 0 or high > 1 + 1e-3:
                 raise OwnModelError(
-                    f"{self.outputs[-1]} gives scores from {low:.3g} to {high:.3g}; they have to be 0 to 1 in the graph"
+                    f"{self.outputs[-1]} gives scores from {low:.3g} to {high:.3g}: say --answers logits, if that is "
+                    "what they are"
                 )
         return self
 
@@ -104,10 +116,14 @@ class BoxHead:
         else:
             scores = values[1].astype(np.float32)
             scores = self._spread(scores, values[2]) if len(values) == ROWS else scores
+        if self.activation:
+            scores = sigmoid(scores) if self.activation == "sigmoid" else softmax(scores, 2)
         kept = [number for number, name in enumerate(self.channels) if name is not None]
-        if not self.corners:
+        if self.form == "centres":
             middle, half = boxes[..., :2], boxes[..., 2:] / 2
             boxes = np.concatenate([middle - half, middle + half], axis=2)
+        elif self.form == "corners_yx":
+            boxes = boxes[..., SWAPPED]
         boxes = boxes * np.array([*self.scale, *self.scale], np.float32)
         return {BOXES: _ended(boxes), SCORES: _ended(scores[..., kept])}
 
@@ -134,13 +150,21 @@ class BoxHead:
             scores = self._lay_spread(nodes, scores, classes)
         else:
             scores = values[1]
+        if self.activation:
+            softmax = self.activation == "softmax"
+            scores = nodes.add("Softmax", scores, axis=2) if softmax else nodes.add("Sigmoid", scores)
         kept = [number for number, name in enumerate(self.channels) if name is not None]
         scores = nodes.add("Gather", scores, nodes.constant(kept, np.int64), axis=2)
-        if not self.corners:
+        self._lay_boxes(nodes, boxes, scores)
+
+    def _lay_boxes(self, nodes: Nodes, boxes: str, scores: str) -> None:
+        if self.form == "centres":
             middle, size = nodes.cut(boxes, 0, 2, 2), nodes.cut(boxes, 2, CORNERS, 2)
             half = nodes.add("Mul", size, nodes.constant(0.5))
             ends = [nodes.add(way, middle, half) for way in ("Sub", "Add")]
             boxes = nodes.add("Concat", *ends, axis=2)
+        elif self.form == "corners_yx":
+            boxes = nodes.add("Gather", boxes, nodes.constant(SWAPPED, np.int64), axis=2)
         boxes = nodes.add("Mul", boxes, nodes.constant([*self.scale, *self.scale]))
         for name, tensor in ((BOXES, boxes), (SCORES, scores)):
             # One row more, of nothing: where a graph finds nothing, an output without rows is none that all can send.
@@ -208,7 +232,10 @@ def _way(outputs: Sequence[Tensor], wanted: Wanted) -> tuple[str, tuple[str, ...
         raise OwnModelError(
             f"How {outputs[0]} gives boxes of {count} classes cannot be told: say --decode yolov8, yolov5 or rows"
         )
-    boxes = [each for each in outputs if each.dims[-1:] == (CORNERS,)]
+    if len(wanted.outputs) == ROWS and said in (None, "apart"):  # in the order in which they are named
+        return "apart", (wanted.outputs[0], wanted.outputs[1], wanted.outputs[2])
+    most = max(len(each.dims) for each in outputs)
+    boxes = [each for each in outputs if len(each.dims) == most and each.dims[-1:] == (CORNERS,)]
     if len(boxes) != 1 or said not in (None, "apart"):
         raise OwnModelError(
             f"Which output gives boxes cannot be told: {found_in_words(outputs)}; name boxes, scores and classes"
@@ -224,4 +251,7 @@ def _way(outputs: Sequence[Tensor], wanted: Wanted) -> tuple[str, tuple[str, ...
     scores = [each for each in rows if each not in numbers]
     if len(scores) == len(numbers) == 1:
         return "apart", (boxes[0].name, scores[0].name, numbers[0].name)
-    raise OwnModelError(f"Which output gives the scores of {count} classes cannot be told: {found_in_words(outputs)}")
+    raise OwnModelError(
+        f"Which output gives the scores of {count} classes cannot be told: {found_in_words(outputs)}; "
+        "name boxes, scores and classes, in this order, with --outputs"
+    )

@@ -25,13 +25,15 @@ class ClassHead:
         output: What is read.
         classes: How many.
         many: Whether they do not exclude each other.
-        activated: Whether the output is probabilities; else a softmax is added, or a sigmoid where there are many.
+        single: Whether the one number is of the second of two classes, and the first has the rest.
+        activated: Whether the output is probabilities; else a softmax is added, or a sigmoid where each is for itself.
         card: What the card says.
     """
 
     output: str
     classes: int
     many: bool
+    single: bool
     activated: bool | None
     card: Mapping[str, Any]
     least_opset: int = 7
@@ -46,6 +48,9 @@ class ClassHead:
         count = len(wanted.classes)
         fitting = [each for each in given.outputs if each.dims[1:] in ((count,), (None,)) or _is_named(each)]
         exact = [each for each in fitting if each.dims[1:] == (count,)] or fitting
+        single = [each for each in given.outputs if each.dims[1:] == (1,)]
+        if not exact and count == 2 and wanted.labels == "one" and len(single) == 1:  # noqa: PLR2004 - one and the other
+            return cls(single[0].name, count, many=False, single=True, activated=wanted.activated, card=_card(wanted))
         if len(exact) > 1:
             raise OwnModelError(
                 f"Several outputs have a number for each of {count} classes: {found_in_words(given.outputs)}; say"
@@ -55,8 +60,8 @@ class ClassHead:
             raise OwnModelError(
                 f"--classes names {count}; no output has [N, {count}], there is {found_in_words(given.outputs)}"
             )
-        card = {"classification": wanted.model_dump(include={"labels", "least_probability", "thresholds"})}
-        return cls(exact[0].name, count, wanted.labels == "many", wanted.activated, card)
+        many = wanted.labels == "many"
+        return cls(exact[0].name, count, many=many, single=False, activated=wanted.activated, card=_card(wanted))
 
     @property
     def reads(self) -> Sequence[str]:
@@ -75,12 +80,12 @@ class ClassHead:
             OwnModelError: See `Head`.
         """
         for answer in answers:
-            if answer[self.output].shape != (1, self.classes):
+            if answer[self.output].shape != (1, 1 if self.single else self.classes):
                 raise OwnModelError(
                     f"{self.output} gives {list(answer[self.output].shape)} for one picture of {self.classes} classes"
                 )
         values = np.concatenate([answer[self.output] for answer in answers])
-        wrong = not_probabilities(values, None if self.many else 1)
+        wrong = not_probabilities(values, None if self.many or self.single else 1)
         if self.activated and wrong:
             raise OwnModelError(f"{self.output} gives {wrong}: say --answers logits, if that is what they are")
         return replace(self, activated=not wrong if self.activated is None else self.activated)
@@ -89,13 +94,17 @@ class ClassHead:
         """See `Head`."""
         values = answer[self.output].astype(np.float32)
         if not self.activated:
-            values = sigmoid(values) if self.many else softmax(values, 1)
-        return {PROBABILITIES: values}
+            values = sigmoid(values) if self.many or self.single else softmax(values, 1)
+        return {PROBABILITIES: np.concatenate([1 - values, values], axis=1) if self.single else values}
 
     def lay(self, nodes: Nodes, given: Mapping[str, str]) -> None:
         """See `Head`."""
         values = nodes.add("Cast", given[self.output], to=1)
-        if self.activated:
+        if self.single:
+            values = values if self.activated else nodes.add("Sigmoid", values)
+            rest = nodes.add("Sub", nodes.constant(1.0), values)
+            nodes.add("Concat", rest, values, out=PROBABILITIES, axis=1)
+        elif self.activated:
             nodes.add("Identity", values, out=PROBABILITIES)
         elif self.many:
             nodes.add("Sigmoid", values, out=PROBABILITIES)
@@ -109,6 +118,10 @@ class ClassHead:
     def parts(self) -> dict[str, Any]:
         """See `Head`."""
         return dict(self.card)
+
+
+def _card(wanted: Wanted) -> dict[str, Any]:
+    return {"classification": wanted.model_dump(include={"labels", "least_probability", "thresholds"})}
 
 
 def _is_named(tensor: Tensor) -> bool:

@@ -28,6 +28,7 @@ class MapHead:
         size: Height and width of the input, which those of the maps become.
         kind: See `oncoserve.tasks.card.Segmentation`.
         last: Whether the channels are the last axis.
+        numbers: Whether the output is no map for each class but the number of a class for each pixel.
         activated: Whether the output is probabilities; else a softmax is added, or a sigmoid where each is for itself.
         card: What the card says.
     """
@@ -37,6 +38,7 @@ class MapHead:
     size: tuple[int, int]
     kind: str
     last: bool
+    numbers: bool
     activated: bool | None
     card: Mapping[str, Any]
     least_opset: int = AXES_ARE_INPUTS
@@ -51,6 +53,11 @@ class MapHead:
         channels = wanted.channels
         count = len(channels)
         fitting = [each for each in given.outputs if _channels_last(each, count) is not None]
+        numbered = [each for each in given.outputs if each.dtype.kind in "iu" and len(each.dims) in (3, MAP_AXES)]
+        if not fitting and len(numbered) == 1 and wanted.labels == "one" and count > 1:
+            card = _card(wanted, channels, "multiclass", size)
+            name = numbered[0].name
+            return cls(name, channels, size, "multiclass", last=False, numbers=True, activated=True, card=card)
         if len(fitting) != 1:
             words = "Several outputs have" if fitting else "No output has"
             raise OwnModelError(
@@ -59,7 +66,9 @@ class MapHead:
             )
         kind = "binary" if count == 1 else "multilabel" if wanted.labels == "many" else "multiclass"
         last = _channels_last(fitting[0], count) or False
-        return cls(fitting[0].name, channels, size, kind, last, wanted.activated, _card(wanted, channels, kind, size))
+        card = _card(wanted, channels, kind, size)
+        name = fitting[0].name
+        return cls(name, channels, size, kind, last=last, numbers=False, activated=wanted.activated, card=card)
 
     @property
     def reads(self) -> Sequence[str]:
@@ -98,6 +107,8 @@ class MapHead:
     def lay(self, nodes: Nodes, given: Mapping[str, str]) -> None:
         """See `Head`."""
         maps = nodes.add("Cast", given[self.output], to=1)
+        if self.numbers:
+            maps = self._lay_apart(nodes, maps)
         if self.last:
             maps = nodes.add("Transpose", maps, perm=[0, 3, 1, 2])
         if not self.activated:
@@ -109,6 +120,14 @@ class MapHead:
         maps = nodes.add("Clip", maps, nodes.constant(0.0), nodes.constant(1.0))
         maps = nodes.add("Round", nodes.add("Mul", maps, nodes.constant(255.0)))
         nodes.add("Cast", maps, out=PROBABILITIES, to=2)
+
+    def _lay_apart(self, nodes: Nodes, numbers: str) -> str:
+        """A map for each class of one with their numbers, (N, h, w) or (N, 1, h, w)."""
+        front = nodes.cut(nodes.add("Shape", numbers), 0, 1, 0)
+        back = nodes.cut(nodes.add("Shape", numbers), -2, np.iinfo(np.int64).max, 0)
+        numbers = nodes.add("Reshape", numbers, nodes.add("Concat", front, nodes.constant([1], np.int64), back, axis=0))
+        classes = nodes.constant(np.arange(len(self.channels)).reshape(1, -1, 1, 1))
+        return nodes.add("Cast", nodes.add("Equal", numbers, classes), to=1)
 
     def shapes(self) -> dict[str, tuple[type, tuple[int, ...]]]:
         """See `Head`."""
@@ -125,6 +144,11 @@ class MapHead:
 
     def _first(self, answer: Answer) -> Array:
         values = answer[self.output]
+        if self.numbers and values.ndim == MAP_AXES and values.shape[1] == 1:
+            values = values[:, 0]
+        if self.numbers and values.ndim == MAP_AXES - 1:
+            classes = np.arange(len(self.channels))[:, np.newaxis, np.newaxis]
+            values = (values[:, np.newaxis] == classes).astype(np.float32)
         if values.ndim != MAP_AXES:
             raise OwnModelError(f"{self.output} gives {list(values.shape)} for one picture, which is no map")
         return values.transpose(0, 3, 1, 2) if self.last else values

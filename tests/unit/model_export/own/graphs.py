@@ -242,3 +242,42 @@ def outliner(path, *, channel=1, sigmoid=False, masks=1, open_mask=False):
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
+
+
+def fixed_detector(path, **outputs):
+    """A detector that gives these tables, (M, ...) float32 each, of any picture; names are those of its outputs."""
+    nodes, values = [helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0)], []
+    values.append(numpy_helper.from_array(np.zeros(1, np.float32), "nothing"))
+    nodes.append(helper.make_node("Mul", ["mean", "nothing"], ["zero"]))  # so that the batch is the picture's
+    for name, table in outputs.items():
+        axes = numpy_helper.from_array(np.arange(1, table.ndim + 1), f"{name}_axes")
+        values += [axes, numpy_helper.from_array(table[np.newaxis].astype(np.float32), f"{name}_table")]
+        nodes.append(helper.make_node("Unsqueeze", ["zero", f"{name}_axes"], [f"{name}_zero"]))
+        nodes.append(helper.make_node("Add", [f"{name}_table", f"{name}_zero"], [name]))
+    graph = helper.make_graph(
+        nodes,
+        "theirs",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *table.shape])
+            for name, table in outputs.items()
+        ],
+        values,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def end(model, nodes, output, constants=None):
+    """Put more at the end of a graph whose output is `out`.
+
+    Args:
+        model: it is changed.
+        nodes: as `onnx.helper.make_node` takes them: operator, inputs, outputs, attributes.
+        output: name, type and shape of what it gives then.
+        constants: by name.
+    """
+    model.graph.node.extend(helper.make_node(*ends, **attributes) for *ends, attributes in nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in (constants or {}).items())
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(*output))

@@ -14,7 +14,7 @@ from model_export.own import adding, one_execution, trial
 from model_export.own.own_errors import OwnModelError
 from model_export.own.wanted import Wanted, read_toml
 from oncoserve.prediction.model_files import read_cards
-from tests.unit.model_export.own.graphs import SIDE, classifier
+from tests.unit.model_export.own.graphs import SIDE, classifier, end
 
 SAID = {"name": "theirs", "task": "classification", "classes": ["a", "b", "c"]}
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -93,6 +93,32 @@ def test_probabilities_get_no_second_softmax(add, tmp_path):
     given = scores.run(None, {"pixels": (IMAGES / 255).astype(np.float32).transpose(0, 3, 1, 2)})[0]
     assert np.abs(served(folder, IMAGES) - given).max() < 1e-5
     assert json.loads((folder / "1/export.json").read_text())["wrapped"]["head"]["activated"] is True
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_one_number_is_that_of_the_second_class(add, tmp_path, sigmoid):
+    images = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE, 3)).astype(np.uint8)
+
+    def change(model):
+        ends = [("Slice", ["out", "from", "to", "axis"], ["one"], {})]
+        ends.append(("Sigmoid" if sigmoid else "Identity", ["one"], ["end"], {}))
+        at = {"from": 0, "to": 1, "axis": 1}
+        end(model, ends, ("end", TensorProto.FLOAT, ["n", 1]), {name: np.array([each]) for name, each in at.items()})
+
+    folder = add(change=change, classes=["benign", "malignant"], **({} if sigmoid else {"answers": "logits"}))
+    pixels = (images / 255).astype(np.float32).transpose(0, 3, 1, 2)
+    second = onnxruntime.InferenceSession(tmp_path / "theirs.onnx").run(None, {"pixels": pixels})[0]
+    second = second if sigmoid else 1 / (1 + np.exp(-second))
+    assert np.abs(served(folder, images) - np.concatenate([1 - second, second], axis=1)).max() < 1e-5
+
+
+def test_weights_that_are_inputs_too_as_old_graphs_have_them_are_weights(add):
+    def change(model):
+        model.ir_version = 3
+        for each in model.graph.initializer:
+            model.graph.input.append(helper.make_tensor_value_info(each.name, each.data_type, list(each.dims)))
+
+    assert (add({"opset": 8}, change=change) / "1/model.onnx").is_file()
 
 
 def test_classes_that_do_not_exclude_each_other_get_a_sigmoid(add, tmp_path):

@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from google.protobuf import text_format
-from onnx import helper
+from onnx import TensorProto, helper
 from tritonclient.grpc import model_config_pb2
 
 from model_export.own import adding, one_execution
@@ -16,7 +16,17 @@ from model_export.own.wanted import Wanted
 from oncoserve.inference.triton import read_configuration
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.tasks import task_of_kind
-from tests.unit.model_export.own.graphs import BOXES, SCORES, SIDE, detector, outliner, segmenter, torchvision_detector
+from tests.unit.model_export.own.graphs import (
+    BOXES,
+    SCORES,
+    SIDE,
+    detector,
+    end,
+    fixed_detector,
+    outliner,
+    segmenter,
+    torchvision_detector,
+)
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8)
 BRIGHT, DARK = np.full((1, SIDE, SIDE, 3), 255, np.uint8), np.zeros((1, SIDE, SIDE, 3), np.uint8)
@@ -90,6 +100,21 @@ def test_channels_that_exclude_each_other_and_one_that_is_none(add, tmp_path, so
     assert card.segmentation.channels == [None, "gland", "stroma"]
 
 
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("coarser", [1, 2])
+def test_the_number_of_each_pixels_class_is_a_map_for_each(add, tmp_path, keepdims, coarser):
+    path = segmenter(tmp_path / "theirs.onnx", channels=3, coarser=coarser)
+    maps = given(path, IMAGES)
+    shape = ["n", *([1] if keepdims else []), SIDE // coarser, SIDE // coarser]
+    last, model = ("ArgMax", ["out"], ["numbers"], {"axis": 1, "keepdims": keepdims}), onnx.load(path)
+    end(model, [last], ("numbers", TensorProto.INT64, shape))
+    onnx.save(model, path)
+    found = served(add(path, task="segmentation", classes=["background", "gland", "stroma"]), IMAGES)["probabilities"]
+    assert found.shape == (len(IMAGES), 3, SIDE, SIDE)
+    if coarser == 1:
+        assert (found == 255 * (maps.argmax(axis=1)[:, np.newaxis] == np.arange(3).reshape(1, 3, 1, 1))).all()
+
+
 def test_channels_that_overlap(add, tmp_path):
     path = segmenter(tmp_path / "theirs.onnx", channels=3)
     folder = add(path, task="segmentation", classes=["whole", "core", "enhancing"], labels="many", answers="logits")
@@ -131,6 +156,43 @@ def test_boxes_come_in_several_ways(add, tmp_path, way, shares):
     assert served(folder, DARK)["scores"].max() == 0
     part = card_of(folder).detection
     assert (part.threshold, part.overlap) == (0.25, None if way == "rows" else 0.45)
+
+
+def test_boxes_of_tensorflow_are_named_in_their_order(add, tmp_path):
+    """Top, left, bottom, right in shares; scores; and classes from 1 on as floats, with more outputs beside."""
+    path = fixed_detector(
+        tmp_path / "theirs.onnx",
+        raw=np.ones((4, 9)),
+        detection_scores=SCORES.max(axis=1),
+        detection_boxes=BOXES[:, [1, 0, 3, 2]] / SIDE,
+        detection_classes=SCORES.argmax(axis=1) + 1,
+    )
+    said = {"task": "detection", "classes": ["background", "mitosis", "other"]}
+    with pytest.raises(OwnModelError, match="in this order, with --outputs"):
+        add(path, boxes="corners_yx", box_units="shares", **said)
+    outputs = ["detection_boxes", "detection_scores", "detection_classes"]
+    folder = add(path, boxes="corners_yx", box_units="shares", outputs=outputs, **said)
+    found = served(folder, BRIGHT)
+    assert np.abs(found["boxes"][0, :-1] - BOXES).max() < 1e-3
+    assert np.abs(found["scores"][0, :-1].max(axis=1) - SCORES.max(axis=1)).max() < 1e-5
+    assert (found["scores"][0, :-1].argmax(axis=1) == SCORES.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize("none", [False, True])
+def test_scores_that_are_logits_become_probabilities(add, tmp_path, none):
+    """Each for itself, or of one class where one of them is none, as DETR has it."""
+    logits = np.random.default_rng(1).normal(size=(4, 2 + none)) * 3
+    centres = np.concatenate([(BOXES[:, :2] + BOXES[:, 2:]) / 2, BOXES[:, 2:] - BOXES[:, :2]], axis=1) / SIDE
+    path = fixed_detector(tmp_path / "theirs.onnx", logits=logits, pred_boxes=centres)
+    said = {"task": "detection", "classes": ["mitosis", "other", *(["background"] if none else [])]}
+    said |= {"boxes": "centres", "box_units": "shares"}
+    with pytest.raises(OwnModelError, match="say --answers logits"):
+        add(path, **said)
+    found = served(add(path, answers="logits", **said), BRIGHT)
+    powers = np.exp(logits)
+    expected = powers / powers.sum(axis=1, keepdims=True) if none else powers / (1 + powers)
+    assert np.abs(found["boxes"][0, :-1] - BOXES).max() < 1e-3
+    assert np.abs(found["scores"][0, :-1] - expected[:, :2]).max() < 1e-5
 
 
 def test_boxes_without_a_batch_and_labels_from_one_on(add, tmp_path):
