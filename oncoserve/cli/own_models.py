@@ -17,8 +17,6 @@ from supervision.stop_signals import STOP_SIGNALS
 
 PICTURES: Final = frozenset({".png", ".jpg", ".jpeg"})
 TASKS: Final = ("classification", "segmentation", "detection", "delineation")
-TAKEN: Final = frozenset({"brain_mri", "brain_tumour", "he_tissue", "inference_server"})
-"""Names of the project's models, among whose files an export would put its own, and what stands for Triton itself."""
 QUESTIONS: Final = {
     "name": "Name of the model (a-z, 0-9, _): ",
     "task": "Task (classification, segmentation, detection or delineation): ",
@@ -79,11 +77,14 @@ def _stop(*_: object) -> NoReturn:
 
 
 def _add(given: argparse.Namespace, repository: Path) -> int:
-    from model_export.own.adding import add  # noqa: PLC0415 - see above
+    from model_export.kept.kept_models import KEPT  # noqa: PLC0415 - see above
+    from model_export.own.adding import add  # noqa: PLC0415
     from model_export.own.wanted import Wanted  # noqa: PLC0415
+    from oncoserve.cli.exporting import MODELS  # noqa: PLC0415
+    from oncoserve.prediction.catalogue import SERVER  # noqa: PLC0415
 
     wanted = Wanted.of(_said(given))
-    if wanted.name in TAKEN:
+    if wanted.name in {*MODELS, *(each.name for each in KEPT), SERVER}:  # an export would write among its files
         raise UsageError(f"The project itself has something named {wanted.name}: choose another --name.")
     new = given.version == "new"
     folder = add(given.graph, wanted, repository, _pictures(given.samples), say, another_version=new)

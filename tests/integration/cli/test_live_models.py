@@ -146,6 +146,7 @@ def test_versions_take_over_and_go_back_beside_callers(embedded_triton, tmp_path
             until(lambda: "Refused: first" in service.output())
             assert "Version 2 of it is served on." in service.output()
             answers_with("2")
+        assert "Lost:" not in service.output()  # the end of a replaced version's process is no loss
         for victim in (f"triton_python_backend_stub.*{repository}/first", f"tritonserver.*{repository}"):
             restarts = service.output().count("Back: ")
             kill(victim)
