@@ -1,0 +1,77 @@
+"""The pixels of one frame of an instance, as they are stored."""
+
+import io
+import struct
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.encaps import get_frame
+from pydicom.pixels import pixel_array
+
+from oncoserve.errors import CorruptImage, UnsupportedImage
+from oncoserve.pictures.dicom.faults import reading
+from oncoserve.pictures.dicom.instance import Instance
+from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, JPEG, JPEG_2000, NATIVE
+from oncoserve.pictures.parts import SOF, jpeg_segments
+
+SIZ: Final = b"\xff\x4f\xff\x51"
+"""The beginning of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1): its size follows."""
+SEARCHED_BYTES: Final = 4096  # before which the boxes of a JP2 file may lie
+ELEMENT_BYTES: Final = 12  # tag, VR and length, before pixels that are compressed
+MOST_BITS_OF_LOSSY_JPEG: Final = 8
+LOSSLESS_JPEG: Final = frozenset({0xC3, 0xF7})
+"""Frames of lossless JPEG and of JPEG-LS."""
+
+
+def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
+    """Decode one frame.
+
+    Args:
+        instance: the image.
+        number: of the frame, from 1 on.
+
+    Returns:
+        (rows, columns) or, of colours, (rows, columns, 3) in RGB; integers as they are stored, in the machine's order.
+
+    Raises:
+        UnsupportedImage: it is a JPEG of more than 8 bits in a process that is not read.
+        CorruptImage
+    """
+    with reading("pixels"):
+        if instance.syntax not in NATIVE:
+            _check_code_stream(instance, number)
+        source = instance.dataset if instance.syntax == DEFLATED else io.BytesIO(instance.data)
+        found = pixel_array(source, index=number - 1)
+    size = instance.rows, instance.columns
+    if found.shape != (size if instance.samples == 1 else (*size, 3)):
+        raise CorruptImage(f"its frame {number} has {list(found.shape)} pixels, and its header says {list(size)}")
+    return np.ascontiguousarray(found, found.dtype.newbyteorder("="))
+
+
+def _check_code_stream(instance: Instance, number: int) -> None:
+    """Compare the size that a compressed frame states with the header's, before a decoder takes memory for it.
+
+    Raises:
+        UnsupportedImage, CorruptImage
+    """
+    stream = io.BytesIO(instance.data)
+    stream.seek(instance.pixels_at + ELEMENT_BYTES)
+    code = get_frame(stream, number - 1, number_of_frames=instance.frames)
+    if instance.syntax in JPEG:
+        frame = next(each for each in jpeg_segments(code) if each.marker in SOF)
+        bits, rows, columns = struct.unpack_from(">BHH", code, frame.start + 4)
+        if bits > MOST_BITS_OF_LOSSY_JPEG and frame.marker not in LOSSLESS_JPEG:
+            raise UnsupportedImage(
+                f"a DICOM file whose pixels are a JPEG Extended of {bits} bits", "dcmdjpeg in.dcm out.dcm (DCMTK)"
+            )
+    elif instance.syntax in JPEG_2000:
+        start = code.index(SIZ, 0, SEARCHED_BYTES) + len(SIZ)
+        right, bottom, left, top = struct.unpack_from(">IIII", code, start + 4)
+        rows, columns = bottom - top, right - left
+    else:
+        return
+    if (rows, columns) != (instance.rows, instance.columns):
+        raise CorruptImage(
+            f"its frame {number} has {columns} x {rows} pixels, and its header says {instance.columns} x {instance.rows}"
+        )

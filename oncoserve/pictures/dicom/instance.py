@@ -1,0 +1,146 @@
+"""An instance whose pixels are not decoded yet: read with bounds, since nobody knows who made it."""
+
+import io
+from dataclasses import dataclass
+from typing import Final
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge, UnsupportedImage
+from oncoserve.pictures.dicom.faults import reading
+from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, inflated, syntax_of
+
+MOST_READS: Final = 500_000
+"""Of the reader, which needs one and more for each element: some seconds, where an image has a few hundred elements."""
+MOST_INFLATED_BYTES: Final = 2**30
+COLOURS: Final = {
+    "MONOCHROME1": 1,
+    "MONOCHROME2": 1,
+    "PALETTE COLOR": 1,
+    "RGB": 3,
+    "YBR_FULL": 3,
+    "YBR_FULL_422": 3,
+    "YBR_RCT": 3,
+    "YBR_ICT": 3,
+}
+"""Samples of a pixel, by photometric interpretation."""
+BITS: Final = frozenset({1, 8, 16, 32})
+PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+class _Counted(io.BytesIO):
+    """Bytes that are read so many times at most."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file.
+
+        Raises:
+            ImageTooComplex: there are more elements than an image has.
+        """
+        self.reads += 1
+        if self.reads > MOST_READS:
+            raise ImageTooComplex("reads of elements", self.reads, MOST_READS)
+        return super().read(size)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A DICOM image.
+
+    Attributes:
+        data: the file.
+        dataset: all of it but the pixels; with them, where it was deflated.
+        pixels_at: where in the file the element of the pixels begins.
+        syntax: its transfer syntax.
+        rows, columns: pixels of a frame.
+        frames: how many.
+        samples: of a pixel.
+    """
+
+    data: bytes
+    dataset: Dataset
+    pixels_at: int
+    syntax: UID
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+
+    def of_frame(self, number: int) -> Dataset:
+        """What is said of a frame, as if it were an instance of its own: what all frames share, and what is its own.
+
+        Args:
+            number: of the frame, from 1 on.
+        """
+        flat = Dataset()
+        for element in self.dataset:
+            if element.keyword not in {*PIXELS, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}:
+                flat.add(element)
+        own = self.dataset.get("PerFrameFunctionalGroupsSequence") or []
+        for groups in (*(self.dataset.get("SharedFunctionalGroupsSequence") or []), *own[number - 1 : number]):
+            for group in groups:
+                if group.VR == "SQ" and group.value:
+                    flat.update(group.value[0])
+        return flat
+
+
+def read_instance(data: bytes, max_pixels: int) -> Instance:
+    """What an instance says of itself; what can be refused by that is refused.
+
+    Args:
+        data: the file. Without the preamble and the group that names the transfer syntax it is taken as the standard's
+            default, as pydicom does.
+        max_pixels: limit on rows times columns.
+
+    Raises:
+        UnsupportedImage: it has no pixels, or they are coded in a way that is not read.
+        ImageTooLarge, ImageTooComplex, CorruptImage
+    """
+    with reading("header"):
+        syntax = syntax_of(data)
+        deflated = syntax == DEFLATED
+        stream = _Counted(inflated(data, MOST_INFLATED_BYTES) if deflated else data)
+        dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=not deflated)
+        if "Rows" not in dataset or "Columns" not in dataset:
+            raise _without_pixels(dataset)
+        rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+        frames = _whole(dataset, "NumberOfFrames", 1)
+        colour = str(dataset.get("PhotometricInterpretation") or "nothing")
+        samples = _whole(dataset, "SamplesPerPixel", COLOURS.get(colour, 1))
+        bits = _whole(dataset, "BitsAllocated")
+        stored = _whole(dataset, "BitsStored", bits)
+    if rows * columns > max_pixels:
+        raise ImageTooLarge(columns, rows, max_pixels)
+    if COLOURS.get(colour) != samples:
+        raise CorruptImage(f"it has {samples} samples of {colour[:32]} for a pixel")
+    if bits not in BITS or not 0 < stored <= bits:
+        raise CorruptImage(f"it has {stored} bits in {bits} for a sample")
+    return Instance(data, dataset, stream.tell(), syntax, rows, columns, frames, samples)
+
+
+def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    """A number of the header that has to be 1 and more.
+
+    Raises:
+        CorruptImage: it is not.
+    """
+    value = dataset.get(keyword)
+    if value in (None, "") and default is not None:
+        return int(default)
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1:
+        raise CorruptImage(f"its {keyword} is {str(value)[:32]!r}, and has to be 1 or more")
+    return number
+
+
+def _without_pixels(dataset: Dataset) -> UnsupportedImage:
+    kind = dataset.get("SOPClassUID")
+    named = f" ({UID(kind).name})" if kind and UID(kind).name != kind else ""
+    return UnsupportedImage(f"a DICOM object without pixels{named[:80]}", "", "Send the image that it is about.")
