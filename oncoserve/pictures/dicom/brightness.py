@@ -13,6 +13,7 @@ from oncoserve.pictures.dicom.faults import reading
 
 ROBUST: Final = (1.0, 99.0)
 """Percentiles that become black and white where nobody says a window."""
+BYTE: Final = 255
 FURTHEST: Final = 1e300
 """Beyond every window."""
 
@@ -52,8 +53,9 @@ def brightness(
     colour = said.PhotometricInterpretation
     with reading("lookup table"):
         if colour == "PALETTE COLOR":
-            bits = said.RedPaletteColorLookupTableDescriptor[2]
-            return _top_bits(apply_color_lut(stored, said), bits), None
+            table = apply_color_lut(stored, said)
+            # Some files keep eight bits in entries of sixteen.
+            return _top_bits(table, 8 if table.max(initial=0) <= BYTE else 16), None
         if stored.ndim > 2:  # noqa: PLR2004 - colours
             return _top_bits(stored, int(said.BitsStored)), None
         values = apply_modality_lut(stored, said)

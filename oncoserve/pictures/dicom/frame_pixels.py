@@ -12,8 +12,8 @@ from pydicom.pixels import pixel_array
 from oncoserve.errors import CorruptImage, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.instance import Instance
-from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, JPEG, JPEG_2000, NATIVE
-from oncoserve.pictures.parts import SOF, jpeg_segments
+from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, NATIVE
+from oncoserve.pictures.parts import DAC, DHT, JPG, SOF, jpeg_segments
 
 SIZ: Final = b"\xff\x4f\xff\x51"
 """The beginning of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1): its size follows."""
@@ -22,6 +22,7 @@ ELEMENT_BYTES: Final = 12  # tag, VR and length, before pixels that are compress
 MOST_BITS_OF_LOSSY_JPEG: Final = 8
 LOSSLESS_JPEG: Final = frozenset({0xC3, 0xF7})
 """Frames of lossless JPEG and of JPEG-LS."""
+FRAMES: Final = frozenset(SOF) - {DHT, JPG, DAC} | LOSSLESS_JPEG
 
 
 def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
@@ -41,7 +42,7 @@ def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
     with reading("pixels"):
         if instance.syntax not in NATIVE:
             _check_code_stream(instance, number)
-        source = instance.dataset if instance.syntax == DEFLATED else io.BytesIO(instance.data)
+        source = instance.dataset if instance.is_whole else io.BytesIO(instance.data)
         found = pixel_array(source, index=number - 1)
     size = instance.rows, instance.columns
     if found.shape != (size if instance.samples == 1 else (*size, 3)):
@@ -59,7 +60,7 @@ def _check_code_stream(instance: Instance, number: int) -> None:
     stream.seek(instance.pixels_at + ELEMENT_BYTES)
     code = get_frame(stream, number - 1, number_of_frames=instance.frames)
     if instance.syntax in JPEG:
-        frame = next(each for each in jpeg_segments(code) if each.marker in SOF)
+        frame = next(each for each in jpeg_segments(code) if each.marker in FRAMES)
         bits, rows, columns = struct.unpack_from(">BHH", code, frame.start + 4)
         if bits > MOST_BITS_OF_LOSSY_JPEG and frame.marker not in LOSSLESS_JPEG:
             raise UnsupportedImage(

@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
-from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, inflated, syntax_of
+from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, EXPLICIT, IMPLICIT, file_group, inflated, syntax_of
 
 MOST_READS: Final = 500_000
 """Of the reader, which needs one and more for each element: some seconds, where an image has a few hundred elements."""
@@ -53,12 +53,13 @@ class Instance:
 
     Attributes:
         data: the file.
-        dataset: all of it but the pixels; with them, where it was deflated.
+        dataset: all of it but the pixels; with them, where it is whole.
         pixels_at: where in the file the element of the pixels begins.
         syntax: its transfer syntax.
         rows, columns: pixels of a frame.
         frames: how many.
         samples: of a pixel.
+        is_whole: whether the file's own bytes do not lead a decoder: it was deflated, or does not say how it is coded.
     """
 
     data: bytes
@@ -69,6 +70,7 @@ class Instance:
     columns: int
     frames: int
     samples: int
+    is_whole: bool
 
     def of_frame(self, number: int) -> Dataset:
         """What is said of a frame, as if it were an instance of its own: what all frames share, and what is its own.
@@ -77,6 +79,7 @@ class Instance:
             number: of the frame, from 1 on.
         """
         flat = Dataset()
+        flat.set_original_encoding(*self.dataset.original_encoding)
         for element in self.dataset:
             if element.keyword not in {*PIXELS, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}:
                 flat.add(element)
@@ -103,8 +106,11 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
     with reading("header"):
         syntax = syntax_of(data)
         deflated = syntax == DEFLATED
+        whole = deflated or not file_group(data)[0]
         stream = _Counted(inflated(data, MOST_INFLATED_BYTES) if deflated else data)
-        dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=not deflated)
+        dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=not whole)
+        if whole:
+            dataset.file_meta.TransferSyntaxUID = EXPLICIT if not dataset.original_encoding[0] else IMPLICIT
         if "Rows" not in dataset or "Columns" not in dataset:
             raise _without_pixels(dataset)
         rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
@@ -119,7 +125,7 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
         raise CorruptImage(f"it has {samples} samples of {colour[:32]} for a pixel")
     if bits not in BITS or not 0 < stored <= bits:
         raise CorruptImage(f"it has {stored} bits in {bits} for a sample")
-    return Instance(data, dataset, stream.tell(), syntax, rows, columns, frames, samples)
+    return Instance(data, dataset, stream.tell(), syntax, rows, columns, frames, samples, whole)
 
 
 def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:

@@ -11,7 +11,8 @@ from oncoserve.errors import ImageTooComplex, UnsupportedImage
 IMPLICIT: Final = UID("1.2.840.10008.1.2")
 """The default of the standard (PS3.5, section 10), of a file that names none."""
 DEFLATED: Final = UID("1.2.840.10008.1.2.1.99")
-NATIVE: Final = frozenset({IMPLICIT, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", DEFLATED})
+EXPLICIT: Final = UID("1.2.840.10008.1.2.1")
+NATIVE: Final = frozenset({IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2", DEFLATED})
 """Without compression of the pixels."""
 JPEG: Final = frozenset(
     {
