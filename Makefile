@@ -139,7 +139,7 @@ lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
 	@$(LOCK) $(UPGRADE) pyproject.toml --extra service --extra aws --extra load --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(LOCK) $(UPGRADE) pyproject.toml --extra service-gpu -c requirements.lock -o requirements-gpu.lock
 	@part() { name=$$1; shift; $(EXTRAS) "$$@" | $(LOCK) - -c $$pins -o requirements-$$name.lock; }; set -e; \
-	  pins=requirements.lock; part frontend frontend; part triton triton cpu; part export export cpu; part aws aws; \
+	  pins=requirements.lock; part frontend frontend pacs; part triton triton cpu; part export export cpu; part aws aws; \
 	  pins=requirements-gpu.lock; part triton-gpu triton gpu
 
 vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pins it (needs npm; the copy is committed).

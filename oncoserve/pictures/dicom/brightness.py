@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, apply_windowing
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi, apply_windowing
 
 from oncoserve.errors import InvalidParameter
 from oncoserve.pictures.dicom.faults import reading
@@ -32,9 +32,7 @@ class Window:
     high: float | None = None
 
 
-def brightness(
-    stored: NDArray[Any], said: Dataset, wanted: str | None
-) -> tuple[NDArray[np.uint8], Window | None]:
+def brightness(stored: NDArray[Any], said: Dataset, wanted: str | None) -> tuple[NDArray[np.uint8], Window | None]:
     """What a screen would show of a frame.
 
     Args:
@@ -67,7 +65,9 @@ def _windowed(values: NDArray[Any], said: Dataset, wanted: str | None) -> tuple[
     windows = _windows(said)
     if wanted is not None and "," in wanted:
         centre, width = map(float, wanted.split(","))
-        return _between(values, centre - width / 2, centre + width / 2), Window("caller", centre - width / 2, centre + width / 2)
+        return _between(values, centre - width / 2, centre + width / 2), Window(
+            "caller", centre - width / 2, centre + width / 2
+        )
     if wanted is None and said.get("VOILUTSequence"):
         with reading("VOI lookup table"):
             table = apply_voi(values, said)
@@ -90,7 +90,10 @@ def _windowed(values: NDArray[Any], said: Dataset, wanted: str | None) -> tuple[
 def _windows(said: Dataset) -> list[tuple[float, float]]:
     """Centre and width of each."""
     pairs = [said.get(name) for name in ("WindowCenter", "WindowWidth")]
-    lists = [[] if each in (None, "") else [float(one) for one in each] if _several(each) else [float(each)] for each in pairs]
+    lists = [
+        [] if each in (None, "") else [float(one) for one in each] if _several(each) else [float(each)]
+        for each in pairs
+    ]
     return list(zip(*lists, strict=False))
 
 
@@ -108,5 +111,5 @@ def _between(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]
 def _top_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """The highest eight of so many bits."""
     if bits <= 8:  # noqa: PLR2004 - a byte
-        return (values.astype(np.uint16) * 255 // max(1, 2**bits - 1)).astype(np.uint8)
-    return (values >> (bits - 8)).astype(np.uint8)
+        return np.asarray(values.astype(np.uint16) * 255 // max(1, 2**bits - 1), np.uint8)
+    return np.asarray(values >> (bits - 8), np.uint8)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 
 from oncoserve.errors import CorruptImage, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
@@ -74,5 +74,6 @@ def _check_code_stream(instance: Instance, number: int) -> None:
         return
     if (rows, columns) != (instance.rows, instance.columns):
         raise CorruptImage(
-            f"its frame {number} has {columns} x {rows} pixels, and its header says {instance.columns} x {instance.rows}"
+            f"its frame {number} has {columns} x {rows} pixels, and its header says "
+            f"{instance.columns} x {instance.rows}"
         )

@@ -53,8 +53,8 @@ def spacing_of(said: Dataset) -> Spacing:
         return Spacing(source=source, warnings=(Warn("spacing_unusable", message),))
     if not math.isclose(rows, columns, rel_tol=SQUARE):
         message = (
-            f"Pixels are {rows:g} mm high and {columns:g} mm wide; lengths are measured on square ones only, so nothing "
-            "is given in millimetres."
+            f"Pixels are {rows:g} mm high and {columns:g} mm wide; lengths are measured on square ones only, so "
+            "nothing is given in millimetres."
         )
         return Spacing(source=source, warnings=(Warn("pixels_not_square", message),))
     found = []

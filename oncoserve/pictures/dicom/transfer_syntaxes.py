@@ -75,7 +75,8 @@ def syntax_of(data: bytes) -> UID:
         return syntax
     name = syntax.name if syntax.name != syntax else f"a private transfer syntax, {syntax[:64]}"
     raise UnsupportedImage(
-        f"a DICOM file whose pixels are coded as {name}", "dcmdjpeg in.dcm out.dcm (DCMTK), or gdcmconv --raw in.dcm out.dcm"
+        f"a DICOM file whose pixels are coded as {name}",
+        "dcmdjpeg in.dcm out.dcm (DCMTK), or gdcmconv --raw in.dcm out.dcm",
     )
 
 
