@@ -11,7 +11,8 @@ from starlette.datastructures import FormData
 from frontend.routes.form_parser import FormParser
 from frontend.routes.uploads import MAX_FIELDS, is_multipart, parse_parameters, picture_in
 from oncoserve.errors import MalformedRequest
-from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.parameters import PictureParameters
 
 MODEL = "model"
 
@@ -62,7 +63,7 @@ class AskForm:
             await picture_in(await self._parsing)
         return self.fields.get(MODEL, "")
 
-    async def question(self, model: ServedModel) -> tuple[bytes, Parameters]:
+    async def question(self, model: ServedModel) -> tuple[bytes, PictureParameters]:
         """The picture and the parameters of the model's task, when everything has come in.
 
         The form has the fields of all tasks, most of them empty; those of other tasks are left out.

@@ -13,7 +13,8 @@ from frontend.http.problems import PROBLEM_CONTENT
 from frontend.http.shapes.base_shapes import Problem
 from oncoserve.results.drawing import Drawing
 from oncoserve.results.gallery import Entry, Gallery
-from oncoserve.tasks.base import Parameters, Rendering, RenderingOptions
+from oncoserve.tasks.base import Rendering, RenderingOptions
+from oncoserve.tasks.parameters import Parameters
 
 JSON = "application/json"
 

@@ -8,7 +8,8 @@ from frontend.http.caller_headers import while_connected
 from frontend.routes.uploads import parse_parameters, read_upload
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.predict import Answer, Predict
-from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.parameters import PictureParameters
 
 
 async def ask(
@@ -16,7 +17,7 @@ async def ask(
     model: ServedModel,
     request: Request,
     caller: Caller,
-    read: Callable[[], Awaitable[tuple[bytes, Parameters]]],
+    read: Callable[[], Awaitable[tuple[bytes, PictureParameters]]],
 ) -> Answer:
     """Ask for the length of the caller's patience: the work is cancelled when the deadline is over or it hangs up.
 
@@ -26,7 +27,7 @@ async def ask(
     """
     async with while_connected(request) as listen:
 
-        async def read_and_listen() -> tuple[bytes, Parameters]:
+        async def read_and_listen() -> tuple[bytes, PictureParameters]:
             question = await read()
             listen()
             return question
@@ -34,7 +35,7 @@ async def ask(
         return await use_case.predict(model, read_and_listen, request.state.timings, caller)
 
 
-async def read_question(model: ServedModel, request: Request) -> tuple[bytes, Parameters]:
+async def read_question(model: ServedModel, request: Request) -> tuple[bytes, PictureParameters]:
     """The picture, and the parameters from address and form.
 
     Raises:

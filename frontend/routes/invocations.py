@@ -35,7 +35,8 @@ from oncoserve.results.archive import DOCUMENT, PIECE_BYTES, pack
 from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.draining import Draining
-from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.parameters import PictureParameters
 
 ATTRIBUTES: Final = "X-Amzn-SageMaker-Custom-Attributes"
 IN_MEMORY_BYTES: Final = 2**23  # of an archive; what is larger is put together on the disk
@@ -188,10 +189,10 @@ def _told(request: Request, error: Exception) -> Response:
     return Response(content, media_type=MEDIA_TYPE)
 
 
-async def _read(request: Request, parameters: Parameters) -> tuple[bytes, Parameters]:
+async def _read(request: Request, parameters: PictureParameters) -> tuple[bytes, PictureParameters]:
     data, fields = await read_upload(request)
     if fields:
-        raise InvalidParameter(f"Parameters are given in {ATTRIBUTES} here, not in a form.")
+        raise InvalidParameter(f"PictureParameters are given in {ATTRIBUTES} here, not in a form.")
     return data, parameters
 
 

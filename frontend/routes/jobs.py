@@ -70,7 +70,7 @@ def router(jobs: Jobs, task_of: Callable[[str], Task]) -> APIRouter:
             if not form.pictures:
                 raise MissingImages
             parameters = parse_parameters(task_of(form.model).parameters, form.fields)
-            job = await jobs.submit(request.state.owner, form.model, parameters.model_dump(mode="json"), form.pictures)
+            job = await jobs.submit(request.state.owner, form.model, parameters.asked(), form.pictures)
         return await accepted(jobs, job, root_of(request.scope))
 
     @routes.get(JOBS, summary="Your jobs, newest first", responses=problems(422, 503))

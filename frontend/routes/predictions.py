@@ -34,6 +34,7 @@ REQUEST_BODY: dict[str, Any] = {
         },
         "image/png": {"schema": PICTURE},
         "image/jpeg": {"schema": PICTURE},
+        "application/dicom": {"schema": PICTURE},
         "application/octet-stream": {"schema": PICTURE},
     },
 }
@@ -66,16 +67,16 @@ def router(catalogue: Catalogue, use_case: Predict, gallery: Gallery, jobs: Jobs
         async def read() -> bytes:
             return data
 
-        job = await jobs.submit(
-            request.state.owner, served.name, parameters.model_dump(mode="json"), [Submission("", read)]
-        )
+        job = await jobs.submit(request.state.owner, served.name, parameters.asked(), [Submission("", read)])
         response = await accepted(jobs, job, root_of(request.scope))
         response.headers["Preference-Applied"] = "respond-async"
         return response
 
     @routes.post(f"{MODELS}/{{model}}/predict", summary="Ask a model about a picture", **OPERATION)
     async def predict(model: str, request: Request) -> Response:
-        """Send a PNG or JPEG as multipart field `image` or as the body; the same picture again costs no inference.
+        """Send a PNG, JPEG or DICOM file as multipart field `image` or as the body.
+
+        The same picture again costs no inference.
 
         With `Accept: image/png` the answer is the overlay, with `application/geo+json` the polygons, where the model
         has them. With `Prefer: respond-async` the answer is a job with this one picture.

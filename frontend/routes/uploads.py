@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from frontend.routes.form_parser import FormParser, described, text_for_file
 from oncoserve.errors import EmptyUpload, InvalidParameter, MissingImage, TooManyFiles
-from oncoserve.tasks.base import Parameters
+from oncoserve.tasks.parameters import Parameters
 
 FIELD = "image"
 MAX_FIELDS = 32

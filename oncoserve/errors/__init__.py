@@ -13,7 +13,7 @@ PlatformError
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413,
 │   │   AnswerTooLarge 413
 │   ├── UnsupportedImage 415
-│   ├── CorruptImage 422, InvalidParameter 422, TooManyRequests 429, TooManyQueuedImages 429
+│   ├── CorruptImage 422, InvalidParameter 422, OutOfScope 422, TooManyRequests 429, TooManyQueuedImages 429
 │   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
     ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
@@ -54,6 +54,7 @@ from oncoserve.errors.request_errors import (
     MissingImage,
     ModelNotFound,
     NotAcceptable,
+    OutOfScope,
     RenderingNotAvailable,
     RequestTimeout,
     ResultNotFound,
@@ -119,6 +120,7 @@ __all__ = [
     "NotAcceptable",
     "NothingToRetry",
     "OutOfResources",
+    "OutOfScope",
     "PictureNotKept",
     "PlatformError",
     "QueueFull",

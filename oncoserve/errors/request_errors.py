@@ -10,7 +10,7 @@ class EmptyUpload(RequestError):
     """The request has no bytes where the picture should be."""
 
     status, code, title = 400, "empty_upload", "The upload is empty"
-    advice = "Send a PNG or JPEG file as the body, or as the multipart field 'image'."
+    advice = "Send a PNG, JPEG or DICOM file as the body, or as the multipart field 'image'."
 
     def __init__(self, *, chosen: bool = True) -> None:
         super().__init__("The picture has 0 bytes." if chosen else "No file was chosen: it has no name and 0 bytes.")
@@ -196,10 +196,10 @@ class ImageTooComplex(RequestError):
 
 
 class UnsupportedImage(RequestError):
-    """The content, whatever the file's name, is neither PNG nor JPEG."""
+    """The content, whatever the file's name, is no PNG, JPEG or DICOM image, or its pixels are coded in another way."""
 
-    status, code, title = 415, "unsupported_image", "The file is not a PNG or JPEG"
-    advice = "Convert the picture to PNG or JPEG; a new file name alone does not change its content."
+    status, code, title = 415, "unsupported_image", "The file is not a PNG, JPEG or DICOM image"
+    advice = "Convert the picture to PNG, JPEG or plain DICOM; a new file name alone does not change its content."
 
     def __init__(self, found: str, convert: str = "", words: str = "") -> None:
         how = f" This converts it: {convert}." if convert else ""
@@ -208,13 +208,23 @@ class UnsupportedImage(RequestError):
 
 
 class CorruptImage(RequestError):
-    """The file is a PNG or JPEG that cannot be decoded to its end."""
+    """The file is a PNG, JPEG or DICOM image that cannot be decoded to its end."""
 
     status, code, title = 422, "corrupt_image", "The picture is damaged"
     advice = "Export or download the file again; it may be cut off."
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The picture cannot be decoded: {reason[:200]}.")
+
+
+class OutOfScope(RequestError):
+    """A DICOM file says that it is of another kind than the model is for."""
+
+    status, code, title = 422, "out_of_scope", "The model is not for such pictures"
+    advice = "Ask a model that is for them, see `scope` of its card; or correct the file's tags, if they are wrong."
+
+    def __init__(self, model: str, fact: str, met: str, expected: Iterable[str]) -> None:
+        super().__init__(f"The file says {fact} {met[:64]}; {model} is for {' or '.join(expected)}.")
 
 
 class InvalidParameter(RequestError):

@@ -34,7 +34,8 @@ from oncoserve.prediction.predict import Predict
 from oncoserve.results.gallery import Entry, Gallery
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.parameters import PictureParameters
 
 # What the picture may have done, or the model: a canary decides.
 DOUBTFUL = (InferenceFailed, DeadlineExceeded)
@@ -136,7 +137,7 @@ class Handler:
     async def _ask(self, message: ImageMessage) -> Outcome:
         model = self._catalogue.get(message.model)
 
-        async def read() -> tuple[bytes, Parameters]:
+        async def read() -> tuple[bytes, PictureParameters]:
             data = await self._insist(partial(self._to.objects.get, message.object))
             return data, _parameters(model, message)
 
@@ -194,7 +195,7 @@ class Handler:
             beating.cancel()
 
 
-def _parameters(model: ServedModel, message: ImageMessage) -> Parameters:
+def _parameters(model: ServedModel, message: ImageMessage) -> PictureParameters:
     try:
         return model.task.parameters.model_validate(message.parameters)
     except ValidationError as error:  # such as a message of an older version

@@ -28,8 +28,7 @@ from oncoserve.errors import (
 from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
 from oncoserve.jobs.queue_room import Room
-from oncoserve.pictures.decode import check, check_size
-from oncoserve.pictures.kinds.sniffing import sniff
+from oncoserve.pictures.decode import check, check_beginning
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
 
@@ -156,7 +155,7 @@ class Jobs:
         return JobImage(name, key)
 
     def _check_header(self, beginning: bytes) -> None:
-        check_size(beginning, sniff(beginning), self.limits.max_image_pixels, whole=False)
+        check_beginning(beginning, self.limits.max_image_pixels)
 
     async def get(self, owner: str | None, job_id: str) -> Job:
         """A job of this owner; an expired one without names and results.

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageCms
 
-from oncoserve.pictures.icc import Space, UnreadableProfileError
+from oncoserve.pictures.png_jpeg.icc import Space, UnreadableProfileError
 
 SAME_LEVELS: Final = 2
 """How far a profile may be from sRGB, of 255 levels, to count as sRGB: there are dozens of files of that name."""

@@ -7,8 +7,8 @@ from PIL import Image, ImageChops, ImageCms
 
 from oncoserve.pictures.bands import in_bands
 from oncoserve.pictures.colour import to_srgb
-from oncoserve.pictures.icc import Profile, Space, UnreadableProfileError
-from oncoserve.pictures.sixteen_bits import FULL, Scale
+from oncoserve.pictures.png_jpeg.icc import Profile, Space, UnreadableProfileError
+from oncoserve.pictures.png_jpeg.sixteen_bits import FULL, Scale
 
 READING_RULES = 3
 """Raise it whenever the same file becomes other pixels than before, or a model is asked about another choice of them

@@ -10,8 +10,9 @@ from typing import Literal
 
 from oncoserve.errors import ModelNotReady
 from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, Tensors
-from oncoserve.pictures.decode import Header, Picture, decode, read_header
-from oncoserve.pictures.scrub import without_metadata
+from oncoserve.pictures.decode import decode
+from oncoserve.pictures.picture import Header, Picture
+from oncoserve.pictures.png_jpeg.scrub import without_metadata
 from oncoserve.prediction.admission import Admission, Lane, Place
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.question import Question
@@ -21,12 +22,13 @@ from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.base import Demand, Parameters, Plan, ServedModel, Stored
+from oncoserve.tasks.base import Demand, Plan, ServedModel, Stored
+from oncoserve.tasks.parameters import PictureParameters
 
 LEAST_TILES = 4  # so that a model that takes tiles one by one never waits for the next
 SMALL_BYTES = 8 * 2**20  # what a picture may take whose pixels are kept for drawing: a megapixel
 
-Read = Callable[[], Awaitable[tuple[bytes, Parameters]]]
+Read = Callable[[], Awaitable[tuple[bytes, PictureParameters]]]
 """Fetches the picture, encoded, and the parameters of the model's task. Called once, when the model has room."""
 
 
@@ -182,10 +184,9 @@ class Predict:
         timings.lap("lookup")
         if stored is not None:
             return Entry(json.loads(stored), question.model, results, results.size(question.id))
-        header = read_header(question.data, self._limits.max_image_pixels)
-        sized = _Sized(
-            header, question.model.task.demand(header, question.model, question.parameters), len(question.data)
-        )
+        header = question.header(self._limits.max_image_pixels)
+        demand = question.model.task.demand(header, question.model, question.parameters)
+        sized = _Sized(header, demand, len(question.data))
         if sized.demand.requests > 1 or not work.share.take(sized.bytes):
             return sized
         return self._prepare(work, sized)
@@ -203,7 +204,7 @@ class Predict:
         """Decode and plan. Does CPU work; called from a thread."""
         question, timings = work.question, work.timings
         with work.share.in_use():
-            picture = sized.header.decode(question.model.card.preprocessing.background)
+            picture = sized.header.decode(question.background)
             timings.lap("decode")
             clean = without_metadata(sized.header.data, picture)  # whose copy, if it is one, is counted
             plan = question.model.task.plan(picture, question.model, question.parameters)
@@ -251,16 +252,15 @@ class Predict:
     def _finish(self, work: "_Work", results: ResultStore, opened: "_Opened") -> Stored:
         """Store the result. What was stored stays in memory, for whoever wants it drawn at once."""
         question, picture, clean = work.question, opened.picture, opened.clean
-        card = question.model.card
         with work.share.in_use():
             found = opened.plan.result()
             work.timings.lap("postprocess")
             document = question.document(found, picture, work.timings.rounded())
-            results.save(question.id, json.dumps(document).encode(), {**found.artefacts, PICTURE: clean})
-        if opened.sized.bytes <= SMALL_BYTES:
-            return Stored(document, found.artefacts, card, lambda: picture)
-        again = partial(decode, clean, self._limits.max_image_pixels, card.preprocessing.background)
-        return Stored(document, found.artefacts, card, again)
+            files = question.files(found, picture)
+            results.save(question.id, json.dumps(document).encode(), {**files, PICTURE: clean})
+        again = partial(decode, clean, self._limits.max_image_pixels, question.background)
+        small = opened.sized.bytes <= SMALL_BYTES
+        return Stored(document, files, question.model.card, (lambda: picture) if small else again)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from oncoserve import NOTICE, __version__
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.decode import read_header
+from oncoserve.pictures.picture import Header, Picture
+from oncoserve.prediction.scope import check_scope, outside
 from oncoserve.results.identity import result_id
-from oncoserve.tasks.base import Parameters, ServedModel, TaskResult
+from oncoserve.results.store import SOURCE
+from oncoserve.tasks.base import ServedModel, TaskResult
+from oncoserve.tasks.parameters import PictureParameters
 
 
 class Question:
@@ -20,7 +24,7 @@ class Question:
         parameters: the task's.
     """
 
-    def __init__(self, model: ServedModel, data: bytes, parameters: Parameters) -> None:
+    def __init__(self, model: ServedModel, data: bytes, parameters: PictureParameters) -> None:
         self.model = model
         self.data = data
         self.parameters = parameters
@@ -35,10 +39,28 @@ class Question:
         """The result's id."""
         return result_id(self.image_sha256, self.model, self.parameters)
 
+    @property
+    def background(self) -> str:
+        """What transparent pixels are laid over."""
+        return self.model.card.preprocessing.background
+
+    def header(self, max_pixels: int) -> Header:
+        """What the picture says of itself, not decoded yet.
+
+        Args:
+            max_pixels: limit on width times height.
+
+        Raises:
+            OutOfScope: the model is not for it; and what `read_header` raises.
+        """
+        header = read_header(self.data, max_pixels, self.parameters.chosen)
+        check_scope(self.model.card, header.scan)
+        return header
+
     def document(self, found: TaskResult, picture: Picture, timings_ms: dict[str, float]) -> dict[str, Any]:
         """The JSON document of the result, as it is stored: `files` names what can be drawn, by its kind."""
         card = self.model.card
-        warnings = [*picture.warnings, *found.warnings]
+        warnings = [*picture.warnings, *outside(card, picture.scan), *found.warnings]
         return {
             "id": self.id,
             "model": card.name,
@@ -52,11 +74,17 @@ class Question:
                 "format": picture.format,
                 "orientation": picture.orientation,
                 "turned": picture.turned,
+                "mm_per_px": picture.mm_per_px,
+                "dicom": picture.scan and picture.scan.document(),
             },
             "timings_ms": timings_ms,
             "provenance": self._provenance(picture),
             "files": self.model.files,
         }
+
+    def files(self, found: TaskResult, picture: Picture) -> dict[str, bytes]:
+        """What is stored beside the document and the picture."""
+        return found.artefacts if picture.source is None else {**found.artefacts, SOURCE: picture.source}
 
     def _provenance(self, picture: Picture) -> dict[str, Any]:
         weights = self.model.weights
@@ -68,7 +96,7 @@ class Question:
             "code_version": __version__,
             "input_sha256": self.image_sha256,
             "reading": picture.reading.document(),
-            "parameters": self.parameters.model_dump(mode="json"),
+            "parameters": self.parameters.asked(),
             "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "notice": NOTICE,
         }

@@ -34,8 +34,10 @@ class Comparison:
 
 
 def counterpart(document: Document, other: ServedModel) -> str:
-    """The id that another model's result for the same picture has, asked without parameters."""
-    return result_id(document["provenance"]["input_sha256"], other, other.task.parameters())
+    """The id that another model's result for the same picture has, asked without parameters of its own."""
+    asked = document["provenance"]["parameters"]
+    same = other.task.parameters(frame=asked.get("frame"), window=asked.get("window"))
+    return result_id(document["provenance"]["input_sha256"], other, same)
 
 
 def comparable(document: Document, own: Card, other: Card) -> bool:

@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from oncoserve.errors import TooManyCorrections
-from oncoserve.tasks.base import Parameters
+from oncoserve.tasks.parameters import Parameters
 
 MAX_VIEWS: Final = 100
 """Views of one result, such as thresholds, that may hold corrections."""

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from oncoserve import NOTICE
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
-from oncoserve.pictures.decode import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL, decode, to_png
+from oncoserve.pictures.decode import decode, to_png
+from oncoserve.pictures.picture import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL
 from oncoserve.results import corrections
 from oncoserve.results.comparison import Comparison, comparable, compare, counterpart
 from oncoserve.results.drawing import Drawing
@@ -19,7 +20,8 @@ from oncoserve.results.maker import maker
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads
-from oncoserve.tasks.base import Parameters, Rendering, RenderingOptions, ServedModel, Stored
+from oncoserve.tasks.base import Rendering, RenderingOptions, ServedModel, Stored
+from oncoserve.tasks.parameters import Parameters
 
 THUMBNAIL_QUALITY = 85  # of JPEG, 0-95
 ENCODED_BYTES = 3  # per pixel of a drawing as PNG, at most: noise does not get smaller

@@ -4,10 +4,11 @@ import hashlib
 import json
 
 from oncoserve.pictures.rgb import READING_RULES
-from oncoserve.tasks.base import Parameters, ServedModel
+from oncoserve.tasks.base import ServedModel
+from oncoserve.tasks.parameters import PictureParameters
 
 
-def result_id(image_sha256: str, model: ServedModel, parameters: Parameters) -> str:
+def result_id(image_sha256: str, model: ServedModel, parameters: PictureParameters) -> str:
     """The name that the same question always gets: 32 hexadecimal digits.
 
     What older rules of reading made of the same file is another result, and no answer to this question.
@@ -18,8 +19,7 @@ def result_id(image_sha256: str, model: ServedModel, parameters: Parameters) -> 
             other limits are another question.
         parameters: the task's.
     """
-    asked = parameters.model_dump(mode="json")
-    question = [image_sha256, READING_RULES, model.name, model.version, model.model_sha256, asked]
+    question = [image_sha256, READING_RULES, model.name, model.version, model.model_sha256, parameters.asked()]
     if limits := model.task.limits(model.card):
         question.append(limits)
     text = json.dumps(question, sort_keys=True, separators=(",", ":"))

@@ -17,6 +17,8 @@ from oncoserve.runtime.files import sync, write_whole
 from oncoserve.runtime.service_clock import Clock, ServiceClock
 
 PICTURE = "picture"
+SOURCE = "source.dcm"
+"""What a DICOM file said beside its pixels, patient and all: for the files that refer to it, and never sent itself."""
 OWNERS = "keys"
 RESULT_ID = re.compile(r"[0-9a-f]{32}")
 USE_NOTED_S = 60.0

@@ -7,20 +7,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from oncoserve.inference.backend import ModelConfiguration, Tensors
-from oncoserve.pictures.decode import Header, Picture
 from oncoserve.pictures.orientation import AS_IT_LIES, Frame
+from oncoserve.pictures.picture import Header, Picture
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.card import Card, Weights
-
-
-class Parameters(BaseModel):
-    """A task's parameters as the caller gives them; unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+from oncoserve.tasks.parameters import Parameters, PictureParameters
 
 THRESHOLD: Final = "Least probability of a class, or least score of a box; left out, the card's."
 
@@ -225,7 +219,7 @@ class Task(Protocol):
     """A kind of question."""
 
     kind: ClassVar[str]
-    parameters: ClassVar[type[Parameters]]
+    parameters: ClassVar[type[PictureParameters]]
     """What the caller may give with a picture; another value is another result."""
     view: ClassVar[type[Parameters]]
     """What the caller may give when a stored result is read; costs no inference."""

@@ -211,6 +211,16 @@ class Precision(_Part):
     performance: list[Figure]
 
 
+class ScopeRule(_Part):
+    """What a DICOM file says of how it was taken, and what the model is for. docs/dicom.md has the values."""
+
+    fact: Literal["modality", "body_part", "plane", "weighting", "contrast", "derived"]
+    expected: Annotated[list[str], Field(min_length=1)]
+    """Any of these; `yes` or `no` of `contrast` and `derived`."""
+    otherwise: Literal["warn", "refuse"]
+    """What becomes of a file that says something else. One that says nothing is taken."""
+
+
 PARTS_OF_TASKS: Final = (
     "classification",
     "saliency",
@@ -238,6 +248,8 @@ class Card(_Part):
     origin: Origin
     performance: list[Figure]
     limitations: list[str]
+    scope: list[ScopeRule] = []
+    """What DICOM files are held to."""
     classification: Labelling | None = None
     saliency: Saliency | None = None
     localisation: Localisation | None = None

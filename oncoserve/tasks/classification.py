@@ -14,18 +14,12 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Picture
-from oncoserve.tasks.base import (
-    OverlayOptions,
-    Parameters,
-    Rendering,
-    ServedModel,
-    Stored,
-    TaskResult,
-)
+from oncoserve.pictures.picture import Picture
+from oncoserve.tasks.base import OverlayOptions, Rendering, ServedModel, Stored, TaskResult
 from oncoserve.tasks.card import Card, Labelling
 from oncoserve.tasks.drawing.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.one_request import OneRequest
+from oncoserve.tasks.parameters import Parameters, PictureParameters
 from oncoserve.tasks.picture_fit import Fit
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.undetermined import Undetermined, classes_close, unlike_training
@@ -51,7 +45,7 @@ class Classification(OneRequest):
     """
 
     kind: ClassVar[str] = "classification"
-    parameters: ClassVar[type[Parameters]] = Parameters
+    parameters: ClassVar[type[PictureParameters]] = PictureParameters
     parts: ClassVar[frozenset[str]] = frozenset({"classification", "saliency", "resemblance"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(

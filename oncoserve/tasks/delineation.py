@@ -1,6 +1,7 @@
 """One label for the whole picture, and the outline of what it is of; or no label, and the reason."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -9,19 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import Field
 
-from oncoserve.errors import InferenceFailed, InvalidParameter
+from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.picture import Picture
 from oncoserve.pictures.rgb import Warn
-from oncoserve.tasks.base import (
-    OverlayOptions,
-    Parameters,
-    Rendering,
-    RenderingOptions,
-    ServedModel,
-    Stored,
-    TaskResult,
-)
+from oncoserve.tasks.base import OverlayOptions, Rendering, RenderingOptions, ServedModel, Stored, TaskResult
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.card import Delineation as Reading
 from oncoserve.tasks.classification import (
@@ -39,7 +32,9 @@ from oncoserve.tasks.drawing.marks import draw_cross, strokes
 from oncoserve.tasks.maps.labels import Labels
 from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.outline import Outline, cut
+from oncoserve.tasks.parameters import Parameters, PictureParameters
 from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.pixel_size import pixel_size
 from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.render import mask_image
 from oncoserve.tasks.undetermined import Undetermined, classes_close, nothing_seen
@@ -53,7 +48,7 @@ GREY: Final = (128, 128, 128)
 NOWHERE: Final[dict[str, Any]] = {"outline": []}  # what is drawn of a picture that got no answer
 
 
-class DelineationParameters(Parameters):
+class DelineationParameters(PictureParameters):
     """What the caller knows about the picture."""
 
     mm_per_px: float | None = Field(
@@ -62,8 +57,8 @@ class DelineationParameters(Parameters):
         le=1000,
         allow_inf_nan=False,
         description="Millimetres per pixel of the picture as it is sent, the same in both directions, in the range of "
-        "the model's card; without it no result is in millimetres. What the file says of its resolution is not "
-        "believed: it is that of a screen.",
+        "the model's card. A DICOM file says it itself; without either no result is in millimetres. What a PNG or JPEG "
+        "says of its resolution is not believed: it is that of a screen.",
     )
     """Millimetres per pixel of the ORIGINAL."""
 
@@ -136,7 +131,7 @@ class Delineation(OneRequest):
     """
 
     kind: ClassVar[str] = "delineation"
-    parameters: ClassVar[type[Parameters]] = DelineationParameters
+    parameters: ClassVar[type[PictureParameters]] = DelineationParameters
     parts: ClassVar[frozenset[str]] = frozenset({"delineation"})
     located: ClassVar[tuple[str, ...]] = (
         "certainty",
@@ -195,13 +190,9 @@ class Delineation(OneRequest):
         Raises:
             InvalidParameter: its pixels are of another size than the model is for.
         """
-        given, bounds = parameters.mm_per_px, _reading(model.card).mm_per_px_range
-        if given is not None and bounds is not None and not bounds[0] <= given <= bounds[1]:
-            raise InvalidParameter(
-                f"Parameter 'mm_per_px' is {given:g}; "
-                f"for this model it is from {bounds[0]:g} to {bounds[1]:g} millimetres."
-            )
-        return DelineationPlan(picture, model, parameters.mm_per_px)
+        bounds = _reading(model.card).mm_per_px_range
+        mm_per_px, odd = pixel_size(parameters.mm_per_px, picture.mm_per_px, bounds)
+        return DelineationPlan(picture, model, mm_per_px, odd)
 
 
 class DelineationPlan(ClassificationPlan):
@@ -211,11 +202,15 @@ class DelineationPlan(ClassificationPlan):
         picture: the upload.
         model: what is asked.
         mm_per_px: millimetres per pixel of the ORIGINAL, where they are known.
+        odd: what is odd about these.
     """
 
-    def __init__(self, picture: Picture, model: ServedModel, mm_per_px: float | None) -> None:
+    def __init__(
+        self, picture: Picture, model: ServedModel, mm_per_px: float | None, odd: tuple[Warn, ...] = ()
+    ) -> None:
         super().__init__(picture, model)
         self._mm_per_px = mm_per_px
+        self._odd = odd
 
     def accept(self, index: int, answer: Tensors) -> None:
         """Take the one answer.
@@ -229,6 +224,10 @@ class DelineationPlan(ClassificationPlan):
 
     def result(self) -> TaskResult:
         """Label, probabilities and outline, as far as the evidence goes; why it goes no further; the mask."""
+        found = self._found()
+        return replace(found, warnings=(*self._odd, *found.warnings))
+
+    def _found(self) -> TaskResult:
         if self._doubts:
             return TaskResult(self._document(Undetermined.of(self._doubts[0])), warnings=self._doubts)
         reading = _reading(self._model.card)

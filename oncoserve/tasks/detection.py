@@ -12,12 +12,12 @@ from pydantic import Field
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Picture, rgb_of
+from oncoserve.pictures.decode import rgb_of
+from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import (
     THRESHOLD,
     Layer,
     OverlayOptions,
-    Parameters,
     Rendering,
     RenderingOptions,
     ServedModel,
@@ -30,6 +30,7 @@ from oncoserve.tasks.classification import image_mismatches, in_words, to_npy
 from oncoserve.tasks.detected import COLUMNS, best, read
 from oncoserve.tasks.drawing.marks import strokes
 from oncoserve.tasks.one_request import OneRequest
+from oncoserve.tasks.parameters import Parameters, PictureParameters
 from oncoserve.tasks.picture_fit import Fit
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
@@ -137,7 +138,7 @@ class Detection(OneRequest):
 
     kind: ClassVar[str] = "detection"
     view: ClassVar[type[Parameters]] = DetectionView
-    parameters: ClassVar[type[Parameters]] = Parameters
+    parameters: ClassVar[type[PictureParameters]] = PictureParameters
     parts: ClassVar[frozenset[str]] = frozenset({"detection"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(

@@ -11,18 +11,10 @@ from PIL import Image, ImageDraw
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Picture, rgb_of
+from oncoserve.pictures.decode import rgb_of
+from oncoserve.pictures.picture import Picture
 from oncoserve.pictures.rgb import Warn
-from oncoserve.tasks.base import (
-    OverlayOptions,
-    Parameters,
-    Rendering,
-    RenderingOptions,
-    ServedModel,
-    Stored,
-    TaskResult,
-)
-from oncoserve.tasks.boxes import Found, find
+from oncoserve.tasks.base import OverlayOptions, Rendering, RenderingOptions, ServedModel, Stored, TaskResult
 from oncoserve.tasks.card import Card, ModelClass
 from oncoserve.tasks.card import Localisation as Reading
 from oncoserve.tasks.classification import (
@@ -36,6 +28,8 @@ from oncoserve.tasks.classification import (
 from oncoserve.tasks.drawing.heat import draw_heat, heat_layer, stored_heat
 from oncoserve.tasks.drawing.marks import draw_cross, strokes
 from oncoserve.tasks.one_request import OneRequest
+from oncoserve.tasks.parameters import Parameters, PictureParameters
+from oncoserve.tasks.regions.boxes import Found, find
 from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
 
 HEATMAP = "heatmap"
@@ -77,7 +71,7 @@ class Localisation(OneRequest):
     """
 
     kind: ClassVar[str] = "localisation"
-    parameters: ClassVar[type[Parameters]] = Parameters
+    parameters: ClassVar[type[PictureParameters]] = PictureParameters
     parts: ClassVar[frozenset[str]] = frozenset({"localisation"})
     located: ClassVar[tuple[str, ...]] = ("certainty",)
     all_renderings: ClassVar[tuple[Rendering, ...]] = (

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from oncoserve.pictures.decode import Header
-from oncoserve.tasks.base import Demand, Parameters, Rendering, ServedModel, Stored
+from oncoserve.pictures.picture import Header
+from oncoserve.tasks.base import Demand, Rendering, ServedModel, Stored
 from oncoserve.tasks.card import Card
+from oncoserve.tasks.parameters import Parameters
 from oncoserve.tasks.undetermined import reason
 
 

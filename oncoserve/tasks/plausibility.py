@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageStat
 
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.picture import Picture
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.card import Pictures
 

@@ -10,15 +10,8 @@ from pydantic import Field
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, Tensors, TensorSpec
-from oncoserve.pictures.decode import Header, Picture
-from oncoserve.tasks.base import (
-    Demand,
-    Parameters,
-    Rendering,
-    ServedModel,
-    Stored,
-    TaskResult,
-)
+from oncoserve.pictures.picture import Header, Picture
+from oncoserve.tasks.base import Demand, Rendering, ServedModel, Stored, TaskResult
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.classification import image_mismatches, in_words
 from oncoserve.tasks.maps.labels import Labels, Rule
@@ -40,6 +33,7 @@ from oncoserve.tasks.maps.resolution import choose_um_per_px, tagged_um_per_px
 from oncoserve.tasks.maps.stored_maps import MAPS_FILE, maps_of
 from oncoserve.tasks.maps.tiles import Blender, turned, turned_back
 from oncoserve.tasks.maps.whole_picture import Maps, Reading, prepare
+from oncoserve.tasks.parameters import Parameters, PictureParameters
 from oncoserve.tasks.plausibility import doubts
 from oncoserve.tasks.tissue.glass import ANALYSIS_SIDE
 
@@ -49,10 +43,11 @@ MAX_MODEL_PIXELS = 25_000_000  # 100 mm2 and 400 tiles of he_tissue
 # What a pixel of the model grid takes, bytes, measured on three channels: while stains are separated, and from then
 # until the maps are whole; while labels are drawn, and while they are outlined, when the model answers noise.
 PLANNING_BYTES, MAPS_BYTES, CHANNEL_BYTES, LABELS_BYTES, OUTLINES_BYTES = 8, 5, 6, 20, 64
+UM_PER_MM = 1000
 ANALYSIS_BYTES = 64  # and a pixel of the picture that colours are analysed on
 
 
-class SegmentationParameters(Parameters):
+class SegmentationParameters(PictureParameters):
     """What the caller knows about the picture."""
 
     um_per_px: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False)
@@ -71,7 +66,7 @@ class Segmentation:
     """The task `segmentation`: (H, W, 3) uint8 in, `probabilities` (channels, H, W) uint8 out, 255 for certain."""
 
     kind: ClassVar[str] = "segmentation"
-    parameters: ClassVar[type[Parameters]] = SegmentationParameters
+    parameters: ClassVar[type[PictureParameters]] = SegmentationParameters
     view: ClassVar[type[Parameters]] = View
     parts: ClassVar[frozenset[str]] = frozenset({"segmentation"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
@@ -118,7 +113,7 @@ class Segmentation:
     def demand(self, header: Header, model: ServedModel, parameters: SegmentationParameters) -> Demand:
         """All tiles of the grid: which of them hold tissue is known later."""
         reading, channels = reading_of(model), len(Rule.of(model.card).channels)
-        um_per_px, _ = choose_um_per_px(reading.part, parameters.um_per_px, tagged_um_per_px({"dpi": header.dpi}))
+        um_per_px, _ = choose_um_per_px(reading.part, parameters.um_per_px, _stated(header))
         shape = _grid_shape(reading, header.height, header.width, um_per_px)
         pixels, grid = shape[0] * shape[1], reading.grid(shape)
         analysed = min(pixels, ANALYSIS_SIDE**2) if reading.part.steps else 0
@@ -166,8 +161,7 @@ class SegmentationPlan:
 
     def __init__(self, picture: Picture, model: ServedModel, parameters: SegmentationParameters) -> None:
         reading, self._rule = reading_of(model), Rule.of(model.card)
-        tagged = tagged_um_per_px({"dpi": picture.dpi})
-        um_per_px, self._warnings = choose_um_per_px(reading.part, parameters.um_per_px, tagged)
+        um_per_px, self._warnings = choose_um_per_px(reading.part, parameters.um_per_px, _stated(picture))
         _grid_shape(reading, picture.height, picture.width, um_per_px)
         found = doubts(picture, model.card.pictures)
         self._warnings += found
@@ -226,6 +220,12 @@ def _contradictions(card: Card) -> list[str]:
     if part.tiles is None and card.preprocessing.fit == "crop":
         found.append("card.json: expected fit stretch or letterbox, got crop: what is cut off would have no class")
     return found
+
+
+def _stated(file: Header | Picture) -> float | None:
+    """Micrometres per pixel, as a file says it."""
+    mm_per_px = file.scan.spacing.mm if file.scan else None
+    return tagged_um_per_px({"dpi": file.dpi}) if mm_per_px is None else UM_PER_MM * mm_per_px
 
 
 def _grid_shape(reading: Reading, height: int, width: int, um_per_px: float | None) -> tuple[int, int]:

@@ -67,7 +67,7 @@ def test_several_pictures_become_a_job_with_a_row_each(visit, samples):
     expect(rows).to_have_count(3)
     expect(rows.nth(0).get_by_role("link")).to_contain_text("Glioma")
     expect(rows.nth(1).get_by_role("rowheader")).to_have_text(samples["meningioma"].name)
-    expect(rows.nth(2)).to_contain_text("The file is not a PNG or JPEG")
+    expect(rows.nth(2)).to_contain_text("The file is not a PNG, JPEG or DICOM")
     expect(rows.nth(0).locator("img")).to_have_js_property("complete", True)
     assert len(seen.posts()) == 1
 
@@ -294,6 +294,6 @@ def test_without_scripts_a_picture_gets_its_result(visitor, frontend):
     page.get_by_role("spinbutton", name="Micrometres per pixel").fill("0.9")
     page.set_input_files("#file", picture("notes.png", b"words"))
     page.get_by_role("button", name="Ask about this picture").click()
-    expect(page.get_by_role("alert")).to_contain_text("The file is not a PNG or JPEG")
+    expect(page.get_by_role("alert")).to_contain_text("The file is not a PNG, JPEG or DICOM")
     expect(page.get_by_role("radio", name="H&E tissue")).to_be_checked()
     expect(page.get_by_role("spinbutton", name="Micrometres per pixel")).to_have_value("0.9")

@@ -44,7 +44,7 @@ def test_text_named_png_is_refused_in_words(visit):
     seen.expected.append("415")
     page.set_input_files("#file", {"name": "notes.png", "mimeType": "image/png", "buffer": b"not a picture"})
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("The file is not a PNG or JPEG")
+    expect(alert).to_contain_text("The file is not a PNG, JPEG or DICOM")
     expect(alert).to_contain_text("looks like text")
     expect(page.get_by_role("button", name="Try again")).to_be_hidden()
     alert.get_by_role("link", name="unsupported_image").click()

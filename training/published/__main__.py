@@ -18,7 +18,7 @@ from PIL import Image
 from model_export.brain_mri import MOST_STRANGENESS, TYPICAL
 from model_export.sample_parts import volume
 from model_export.strangeness.typical import Typical
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.picture import Picture
 from oncoserve.runtime.files import write_whole
 from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.plausibility import doubts

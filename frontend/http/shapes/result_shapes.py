@@ -14,18 +14,53 @@ class WarningShape(Shape):
     message: str
 
 
+class WindowShape(Shape):
+    """What became black and white, in the modality's units, and who says so.
+
+    The `caller`, the `file` by a window or a `table`; `whole`: 8 bits as they are; `robust`: nobody, and a hundredth of
+    the values lies on either side.
+    """
+
+    kind: Literal["caller", "file", "table", "whole", "robust"]
+    low: float | None
+    high: float | None
+
+
+class ScanShape(Shape):
+    """What a DICOM file says of its picture; nothing that names a patient, a place or a day. Empty: it does not say."""
+
+    modality: str
+    body_part: str
+    plane: str
+    sequence: str
+    weighting: str
+    contrast: bool
+    repetition_ms: float | None
+    echo_ms: float | None
+    inversion_ms: float | None
+    derived: bool
+    burned_in: str
+    frame: int = Field(ge=1, description="Its number in the file.")
+    frames: int = Field(ge=1, description="How many the file has.")
+    series: str = Field(description="The same for all slices of a series; tells nothing else.")
+    position_mm: float | None = Field(description="Of its plane, along the plane's normal.")
+    window: WindowShape | None = Field(description="Null for colours.")
+
+
 class ImageShape(Shape):
     """The picture as it was understood: upright, in pixels. All places and sizes in a result are in this frame."""
 
     width: int
     height: int
-    format: Literal["PNG", "JPEG"]
+    format: Literal["PNG", "JPEG", "DICOM"]
     orientation: int = Field(default=1, ge=1, le=8, description="How the file's own pixels lie: its EXIF orientation.")
     turned: bool = Field(
         default=False,
         description="Whether the file's own pixels lie otherwise than the upright ones, so that programs that ignore "
         "EXIF show another frame. `frame` says which of the two a rendering is in.",
     )
+    mm_per_px: float | None = Field(default=None, description="Millimetres per pixel, where a DICOM file says it.")
+    dicom: ScanShape | None = Field(default=None, description="How it was taken; null for PNG and JPEG.")
 
 
 class Weights(Shape):

@@ -16,7 +16,8 @@ from PIL import Image
 from model_export.own.own_errors import OwnModelError
 from oncoserve.errors import PlatformError
 from oncoserve.inference.triton import TritonBackend
-from oncoserve.pictures.decode import Picture, decode
+from oncoserve.pictures.decode import decode
+from oncoserve.pictures.picture import Picture
 from oncoserve.prediction.model_files import read_cards
 from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.base import ServedModel, Stored, TaskResult

@@ -1,6 +1,6 @@
 """The numbers of a frame as brightness: modality, window or lookup table, and which end is dark (PS3.3, C.11)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -23,13 +23,16 @@ class Window:
     """What became black and white, in the modality's units.
 
     Attributes:
-        kind: who says it: the caller, the file by a window or a table, or nobody.
+        kind: who says it: the caller, the file by a window or a table, nobody where a byte holds all that there is, or
+            nobody where it does not.
         low, high: None for a table.
+        unusable: the file's own window in words, where it is none.
     """
 
-    kind: Literal["caller", "file", "table", "robust"]
+    kind: Literal["caller", "file", "table", "whole", "robust"]
     low: float | None = None
     high: float | None = None
+    unusable: str = ""
 
 
 def brightness(stored: NDArray[Any], said: Dataset, wanted: str | None) -> tuple[NDArray[np.uint8], Window | None]:
@@ -50,41 +53,84 @@ def brightness(stored: NDArray[Any], said: Dataset, wanted: str | None) -> tuple
     """
     colour = said.PhotometricInterpretation
     with reading("lookup table"):
-        if colour == "PALETTE COLOR":
+        if colour == "PALETTE COLOR" or stored.ndim > 2:  # noqa: PLR2004 - colours
+            if wanted is not None:
+                raise InvalidParameter(f"Parameter 'window' is {wanted!r}; the file has colours, which have no window.")
+            if colour != "PALETTE COLOR":
+                return _top_bits(stored, int(said.BitsStored)), None
             table = apply_color_lut(stored, said)
             # Some files keep eight bits in entries of sixteen.
             return _top_bits(table, 8 if table.max(initial=0) <= BYTE else 16), None
-        if stored.ndim > 2:  # noqa: PLR2004 - colours
-            return _top_bits(stored, int(said.BitsStored)), None
         values = apply_modality_lut(stored, said)
-    shown, window = _windowed(values, said, wanted)
-    return (255 - shown if colour == "MONOCHROME1" else shown), window
+    shown, window = _Windowing(stored, values, said).shown(wanted)
+    return (BYTE - shown if colour == "MONOCHROME1" else shown), window
 
 
-def _windowed(values: NDArray[Any], said: Dataset, wanted: str | None) -> tuple[NDArray[np.uint8], Window]:
-    windows = _windows(said)
-    if wanted is not None and "," in wanted:
-        centre, width = map(float, wanted.split(","))
-        return _between(values, centre - width / 2, centre + width / 2), Window(
-            "caller", centre - width / 2, centre + width / 2
-        )
-    if wanted is None and said.get("VOILUTSequence"):
-        with reading("VOI lookup table"):
-            table = apply_voi(values, said)
-            return _top_bits(table, int(said.VOILUTSequence[0].LUTDescriptor[2])), Window("table")
-    if wanted != "auto" and (windows or wanted is not None):
-        number = int(wanted or 1)
-        if number > len(windows):
-            raise InvalidParameter(f"Parameter 'window' is {number}, and the file has {len(windows)}.")
+class _Windowing:
+    """The numbers of a grey frame.
+
+    Args:
+        stored: see `brightness`.
+        values: the same in the modality's units.
+        said: see `brightness`.
+    """
+
+    def __init__(self, stored: NDArray[Any], values: NDArray[Any], said: Dataset) -> None:
+        self._stored, self._values, self._said = stored, values, said
+        self._windows = _windows(said)
+
+    def shown(self, wanted: str | None) -> tuple[NDArray[np.uint8], Window]:
+        """(rows, columns) uint8, and the window that made it."""
+        if wanted is None:
+            return self._as_the_file_says()
+        if wanted == "auto":
+            return self._robust()
+        if "," in wanted:
+            centre, width = map(float, wanted.split(","))
+            low, high = centre - width / 2, centre + width / 2
+            return _between(self._values, low, high), Window("caller", low, high)
+        number = int(wanted)
+        if number > len(self._windows) or not _usable(*self._windows[number - 1]):
+            count = sum(_usable(*each) for each in self._windows)
+            raise InvalidParameter(f"Parameter 'window' is {number}, and the file has {count}.")
+        return self._by(number)
+
+    def _as_the_file_says(self) -> tuple[NDArray[np.uint8], Window]:
+        if self._said.get("VOILUTSequence"):
+            with reading("VOI lookup table"):
+                table = apply_voi(self._values, self._said)
+                return _top_bits(table, int(self._said.VOILUTSequence[0].LUTDescriptor[2])), Window("table")
+        if self._windows and _usable(*self._windows[0]):
+            return self._by(1)
+        centre, width = self._windows[0] if self._windows else (0, 1)
+        unusable = f"centre {centre:g}, width {width:g}" if self._windows else ""
+        if int(self._said.BitsStored) <= 8 and self._values is self._stored:  # noqa: PLR2004 - a byte
+            return _top_bits(self._stored, int(self._said.BitsStored)), Window("whole", unusable=unusable)
+        shown, window = self._robust()
+        return shown, replace(window, unusable=unusable)
+
+    def _by(self, number: int) -> tuple[NDArray[np.uint8], Window]:
+        """By a window of the file, linear or not."""
+        centre, width = self._windows[number - 1]
+        window = Window("file", centre - width / 2, centre + width / 2)
+        if width < 1 and str(self._said.get("VOILUTFunction") or "LINEAR").upper() == "LINEAR":
+            # The standard has no such window; files of maps whose values are small have it, and mean it exactly.
+            return _between(self._values, centre - width / 2, centre + width / 2), window
         with reading("window"):
-            low, high = apply_windowing(np.array([-FURTHEST, FURTHEST]), said, number - 1)
-            shown = apply_windowing(values, said, number - 1)
-        centre, width = windows[number - 1]
-        return _between(shown, low, high), Window("file", centre - width / 2, centre + width / 2)
-    padding = said.get("PixelPaddingValue")
-    seen = values if padding is None else values[values != padding]
-    low, high = np.percentile(seen if seen.size else values, ROBUST)
-    return _between(values, float(low), float(high)), Window("robust", float(low), float(high))
+            low, high = apply_windowing(np.array([-FURTHEST, FURTHEST]), self._said, number - 1)
+            shown = apply_windowing(self._values, self._said, number - 1)
+        return _between(shown, low, high), window
+
+    def _robust(self) -> tuple[NDArray[np.uint8], Window]:
+        padding = self._said.get("PixelPaddingValue")
+        there = np.isfinite(self._values) if padding is None else self._stored != padding
+        seen = self._values[there & np.isfinite(self._values)]
+        low, high = np.percentile(seen, ROBUST) if seen.size else (0.0, 1.0)
+        return _between(self._values, float(low), float(high)), Window("robust", float(low), float(high))
+
+
+def _usable(centre: float, width: float) -> bool:
+    return bool(np.isfinite(centre) and np.isfinite(width) and width > 0)
 
 
 def _windows(said: Dataset) -> list[tuple[float, float]]:
@@ -102,10 +148,11 @@ def _several(value: Any) -> bool:  # noqa: ANN401 - pydicom's
 
 
 def _between(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """0 at `low` and below, 255 at `high` and above."""
-    if not np.isfinite(low) or not np.isfinite(high) or high <= low:
-        return np.where(values > low, 255, 0).astype(np.uint8)
-    return np.clip(np.rint((values.astype(np.float64) - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+    """0 at `low` and beyond, 255 at `high` and beyond, whichever is the larger."""
+    if high == low:
+        return np.where(values > low, BYTE, 0).astype(np.uint8)
+    spread = np.nan_to_num((values.astype(np.float64) - low) * (BYTE / (high - low)), posinf=BYTE, neginf=0)
+    return np.clip(np.rint(spread), 0, BYTE).astype(np.uint8)
 
 
 def _top_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:

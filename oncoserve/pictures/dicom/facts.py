@@ -1,18 +1,33 @@
 """What an instance says of how it was taken, without a word of whom: for the scope of a model, and for the page."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 
+from oncoserve.pictures.dicom.weighting import weighting_of
+
 PLANES: Final = ("sagittal", "coronal", "axial")
 """By the axis of the patient that a slice is nearest to square with: left, posterior, head."""
 OBLIQUE: Final = 0.8
 """Cosine between a slice's normal and that axis, below which it is no such plane: 37 degrees."""
-LONGEST: Final = 64
-CODES: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ")
-"""What a DICOM code string is made of: other text may be anybody's, a name too, and is left out."""
+# Only these words of a file are repeated: an element that should hold one of them may hold a name.
+MODALITIES: Final = re.compile(
+    r"AR|BI|BMD|CR|CT|DX|ECG|ES|GM|IO|IVOCT|IVUS|LS|MG|MR|NM|OAM|OCT|OP|OPM|OPT|OT|PT|PX|RF|RG|RTIMAGE|SC|SM|TG|US|XA|XC"
+)
+BODY_PARTS: Final = re.compile(
+    r"ABDOMEN|ABDOMENPELVIS|ADRENAL|ANKLE|AORTA|ARM|AXILLA|BLADDER|BRAIN|BREAST|CERVIX|CHEST|CHESTABDOMEN|"
+    r"CHESTABDPELVIS|CLAVICLE|COCCYX|COLON|CSPINE|CTSPINE|DUODENUM|EAR|ELBOW|ESOPHAGUS|EXTREMITY|EYE|FACE|FEMUR|FINGER|"
+    r"FOOT|GALLBLADDER|HAND|HEAD|HEADNECK|HEART|HIP|HUMERUS|IAC|JAW|KIDNEY|KNEE|LEG|LIVER|LSPINE|LSSPINE|LUNG|"
+    r"MAXILLA|MEDIASTINUM|MOUTH|NECK|NECKCHEST|NOSE|ORBIT|OVARY|PANCREAS|PAROTID|PELVIS|PENIS|PITUITARY|PROSTATE|RECTUM|"
+    r"RIB|SACRUM|SCALP|SCAPULA|SHOULDER|SIJOINT|SINUS|SKIN|SKULL|SPINE|SPLEEN|SSPINE|STERNUM|STOMACH|TESTIS|THIGH|"
+    r"THYMUS|THYROID|TIBIA|TLSPINE|TOE|TONGUE|TRACHEA|TSPINE|UTERUS|VAGINA|WHOLEBODY|WRIST|ZYGOMA"
+)
+"""Of PS3.16, Annex L, without spaces."""
+SEQUENCES: Final = re.compile(r"SE|IR|GR|EP|RM")
+ANSWERS: Final = re.compile(r"YES|NO")
 
 
 @dataclass(frozen=True)
@@ -23,59 +38,63 @@ class Facts:
         modality: such as MR.
         body_part: such as HEAD; empty where it is not said.
         plane: `axial`, `coronal`, `sagittal`, `oblique`, or empty.
-        sequence: such as SE, of MR.
+        sequence: such as SE, of MR; several are apart by a backslash, as in the file.
+        weighting: of MR: see `weighting.weighting_of`; empty where it cannot be told.
         contrast: whether an agent is named.
         repetition_ms, echo_ms, inversion_ms: of MR.
         derived: whether it was computed from other images.
         burned_in: what it says of text in the pixels: YES, NO or empty.
-        frames: how many there are.
     """
 
     modality: str = ""
     body_part: str = ""
     plane: str = ""
     sequence: str = ""
+    weighting: str = ""
     contrast: bool = False
     repetition_ms: float | None = None
     echo_ms: float | None = None
     inversion_ms: float | None = None
     derived: bool = False
     burned_in: str = ""
-    frames: int = 1
 
     def document(self) -> dict[str, Any]:
         """For the result."""
         return asdict(self)
 
+    def said(self, fact: str) -> str:
+        """One of them in words, `yes` and `no` of those that are true or not; empty where the file does not say it."""
+        value = getattr(self, fact)
+        return value if isinstance(value, str) else "yes" if value else "no"
 
-def facts_of(said: Dataset, frames: int) -> Facts:
+
+def facts_of(said: Dataset) -> Facts:
     """The facts of a frame.
 
     Args:
         said: of the frame: see `Instance.of_frame`.
-        frames: how many the instance has.
     """
     kinds = said.get("ImageType") or []
     return Facts(
-        modality=_code(said, "Modality"),
-        body_part=_code(said, "BodyPartExamined"),
+        modality=_word(said, "Modality", MODALITIES),
+        body_part=_word(said, "BodyPartExamined", BODY_PARTS),
         plane=_plane(said),
-        sequence=_code(said, "ScanningSequence"),
+        sequence=_word(said, "ScanningSequence", SEQUENCES),
+        weighting=weighting_of(said),
         contrast=bool(said.get("ContrastBolusAgent") or said.get("ContrastBolusAgentSequence")),
         repetition_ms=_number(said, "RepetitionTime"),
         echo_ms=_number(said, "EchoTime"),
         inversion_ms=_number(said, "InversionTime"),
         derived="DERIVED" in [str(each).upper() for each in ([kinds] if isinstance(kinds, str) else kinds)],
-        burned_in=_code(said, "BurnedInAnnotation"),
-        frames=frames,
+        burned_in=_word(said, "BurnedInAnnotation", ANSWERS),
     )
 
 
-def _code(said: Dataset, keyword: str) -> str:
+def _word(said: Dataset, keyword: str, known: re.Pattern[str]) -> str:
     value = said.get(keyword)
     parts = [value] if isinstance(value, str) else list(value or [])
-    text = "\\".join(str(each) for each in parts).upper()[:LONGEST]
-    return text if set(text) <= CODES | {"\\"} else ""
+    words = [str(each).upper().replace(" ", "") for each in parts]
+    return "\\".join(words) if all(map(known.fullmatch, words)) else ""
 
 
 def _number(said: Dataset, keyword: str) -> float | None:

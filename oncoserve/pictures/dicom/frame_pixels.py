@@ -13,7 +13,7 @@ from oncoserve.errors import CorruptImage, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.instance import Instance
 from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, NATIVE
-from oncoserve.pictures.parts import DAC, DHT, JPG, SOF, jpeg_segments
+from oncoserve.pictures.png_jpeg.parts import DAC, DHT, JPG, SOF, jpeg_segments
 
 SIZ: Final = b"\xff\x4f\xff\x51"
 """The beginning of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1): its size follows."""

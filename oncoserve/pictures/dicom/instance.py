@@ -10,11 +10,12 @@ from pydicom.uid import UID
 
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
+from oncoserve.pictures.dicom.place import Place, place_in
 from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, EXPLICIT, IMPLICIT, file_group, inflated, syntax_of
 
 MOST_READS: Final = 500_000
 """Of the reader, which needs one and more for each element: some seconds, where an image has a few hundred elements."""
-MOST_INFLATED_BYTES: Final = 2**30
+MOST_INFLATED_BYTES: Final = 2**27
 COLOURS: Final = {
     "MONOCHROME1": 1,
     "MONOCHROME2": 1,
@@ -27,6 +28,8 @@ COLOURS: Final = {
 }
 """Samples of a pixel, by photometric interpretation."""
 BITS: Final = frozenset({1, 8, 16, 32})
+SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
+"""Its pixels are what somebody found in another image."""
 PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -60,6 +63,7 @@ class Instance:
         frames: how many.
         samples: of a pixel.
         is_whole: whether the file's own bytes do not lead a decoder: it was deflated, or does not say how it is coded.
+        place: where it was, if it is one frame that was cut out of a file with several.
     """
 
     data: bytes
@@ -71,6 +75,7 @@ class Instance:
     frames: int
     samples: int
     is_whole: bool
+    place: Place | None = None
 
     def of_frame(self, number: int) -> Dataset:
         """What is said of a frame, as if it were an instance of its own: what all frames share, and what is its own.
@@ -111,7 +116,7 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
         dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=not whole)
         if whole:
             dataset.file_meta.TransferSyntaxUID = EXPLICIT if not dataset.original_encoding[0] else IMPLICIT
-        if "Rows" not in dataset or "Columns" not in dataset:
+        if "Rows" not in dataset or "Columns" not in dataset or dataset.get("SOPClassUID") == SEGMENTATION:
             raise _without_pixels(dataset)
         rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
         frames = _whole(dataset, "NumberOfFrames", 1)
@@ -125,7 +130,8 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
         raise CorruptImage(f"it has {samples} samples of {colour[:32]} for a pixel")
     if bits not in BITS or not 0 < stored <= bits:
         raise CorruptImage(f"it has {stored} bits in {bits} for a sample")
-    return Instance(data, dataset, stream.tell(), syntax, rows, columns, frames, samples, whole)
+    place = place_in(dataset)
+    return Instance(data, dataset, stream.tell(), syntax, rows, columns, frames, samples, whole, place)
 
 
 def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
@@ -149,4 +155,5 @@ def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
 def _without_pixels(dataset: Dataset) -> UnsupportedImage:
     kind = dataset.get("SOPClassUID")
     named = f" ({UID(kind).name})" if kind and UID(kind).name != kind else ""
-    return UnsupportedImage(f"a DICOM object without pixels{named[:80]}", "", "Send the image that it is about.")
+    lacks = "that is made of another image" if kind == SEGMENTATION else "without pixels"
+    return UnsupportedImage(f"a DICOM object {lacks}{named[:80]}", "", "Send the image that it is about.")

@@ -21,9 +21,7 @@ ARRAY: Final = (
 SAVE: Final = "Save the picture in it as PNG, in the program that it comes from."
 EXPORT_REGION: Final = "Export the region that you need as PNG, in the program that it comes from."
 
-DICOM: Final = Unread(
-    "a DICOM file", "dcmj2pnm --write-png --min-max-window in.dcm out.png (DCMTK; dcm2img in newer versions)"
-)
+DICOM: Final = "DICOM"
 DICOMDIR: Final = Unread("a DICOMDIR, which is a list of DICOM files", words="Take the files that it names.")
 ANALYZE: Final = Unread("an Analyze volume", SLICE.format("hdr"))
 ANALYZE_BYTES: Final = 348  # of its header, which begins with this number
@@ -35,7 +33,6 @@ HEIF: Final = Unread("a HEIC or HEIF picture", magick("heic"))
 OFFICE: Final = Unread("an Office document", words=SAVE)
 
 BEGINNINGS: Final[tuple[tuple[int, bytes, Unread], ...]] = (
-    (0, b"DICM", DICOM),  # without its preamble
     (0, b"GIF8", Unread("a GIF", magick("gif"))),
     (0, b"BM", Unread("a BMP", magick("bmp"))),
     (-18, b"TRUEVISION-XFILE", Unread("a TGA picture", magick("tga"))),
@@ -99,8 +96,6 @@ VIDEO: Final = Unread("an MP4 or QuickTime video", "ffmpeg -i in.mp4 -frames:v 1
 PATTERNS: Final = (
     (re.compile(rb"P[1-7Ff]\s"), Unread("a PNM picture (PBM, PGM, PPM, PAM, PFM)", magick("ppm"))),
     (re.compile(rb"\x80[\2-\5]"), Unread("a Python pickle", words=SAVE)),
-    # A data set without preamble begins with an element of group 2 or 8: its type, or in the implicit form its length.
-    (re.compile(rb"[\2\10]\0.\0(?:[A-Z]{2}|.[\0-\3]\0\0)|\0[\2\10]\0.(?:[A-Z]{2}|\0\0[\0-\3].)", re.DOTALL), DICOM),
 )
 FIRST_BOXES: Final = {b"moov", b"mdat", b"wide", b"free", b"skip"}
 BRANDS: Final = {
@@ -126,9 +121,16 @@ AS_TEXT: Final = (
 LATER: Final = re.compile(rb"\x89PNG\r\n\x1a\n\0\0\0\rIHDR|\xff\xd8\xff[\xc0\xc2\xdb\xe0-\xef\xfe]")
 SEARCHED_BYTES: Final = 4096
 
+DICM, PREAMBLE = b"DICM", 128
+# A data set without preamble begins with an element of group 2 or 8: its type, or in the implicit form its length.
+BARE_DICOM: Final = re.compile(
+    rb"[\2\10]\0.\0(?:[A-Z]{2}|.[\0-\3]\0\0)|\0[\2\10]\0.(?:[A-Z]{2}|\0\0[\0-\3].)", re.DOTALL
+)
+LIST_OF_FILES: Final = re.compile(rb"1\.2\.840\.10008\.1\.3\.10(?![.\d])")
+
 
 def sniff(data: bytes) -> str:
-    """Tell the format by content: "PNG" or "JPEG".
+    """Tell the format by content: "PNG", "JPEG" or "DICOM".
 
     Args:
         data: the file, or its beginning.
@@ -151,7 +153,13 @@ def sniff(data: bytes) -> str:
 
 
 def _read(data: bytes) -> str | None:
-    return next((name for signature, name in SIGNATURES.items() if data.startswith(signature)), None)
+    name = next((name for signature, name in SIGNATURES.items() if data.startswith(signature)), None)
+    return name or (DICOM if _is_dicom(data) and not LIST_OF_FILES.search(data, 0, SEARCHED_BYTES) else None)
+
+
+def _is_dicom(data: bytes) -> bool:
+    """With its preamble, without it, or without the group that names its coding, too."""
+    return data[PREAMBLE : PREAMBLE + 4] == DICM or data.startswith(DICM) or bool(BARE_DICOM.match(data))
 
 
 def name_of(data: bytes) -> str | None:
@@ -160,13 +168,13 @@ def name_of(data: bytes) -> str | None:
     Args:
         data: the file, or its beginning.
     """
-    kind = _kind(data)
-    return kind.name if kind else f"a {_read(data)}" if _read(data) else None
+    name = _read(data)
+    return f"a {name}" if name else kind.name if (kind := _kind(data)) else None
 
 
 def _kind(data: bytes) -> Unread | None:
     """What the first bytes say, of a file that is not packed."""
-    # DICOM first: its preamble may be the beginning of a TIFF (DICOM PS3.10, section 7.1), as in files for both.
+    # Lists of DICOM first: their preamble may be the beginning of a TIFF (DICOM PS3.10, section 7.1).
     if found := _medical(data) or tiff.kind(data) or _boxed(data):
         return found
     for place, signature, kind in BEGINNINGS:
@@ -184,9 +192,9 @@ def _boxed(data: bytes) -> Unread | None:
 
 
 def _medical(data: bytes) -> Unread | None:
-    """Volumes and DICOM, whose signatures do not stand at the beginning."""
-    if data[128:132] == b"DICM":
-        return DICOMDIR if b"1.2.840.10008.1.3.10\0" in data[:1024] else DICOM
+    """Volumes and lists of DICOM, whose signatures do not stand at the beginning."""
+    if _is_dicom(data):
+        return DICOMDIR
     if data[344:347] in {b"n+1", b"ni1"} or data[4:7] in {b"n+2", b"ni2"}:
         return NIFTI
     if any(data.startswith(b"\x89HDF\r\n\x1a\n", place) for place in (0, 512, 1024, 2048)):

@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import Field
 
 from oncoserve.pictures.decode import rgb_of
-from oncoserve.tasks.base import THRESHOLD, OverlayOptions, Parameters, RenderingOptions, Stored
+from oncoserve.tasks.base import THRESHOLD, OverlayOptions, RenderingOptions, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.card import Segmentation as Part
 from oncoserve.tasks.maps.labels import Labels, Rule
@@ -16,6 +16,7 @@ from oncoserve.tasks.maps.objects import object_ids, without
 from oncoserve.tasks.maps.resolution import RESOLUTION_ASSUMED
 from oncoserve.tasks.maps.stored_maps import maps_of
 from oncoserve.tasks.maps.whole_picture import Maps
+from oncoserve.tasks.parameters import Parameters
 from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Export, Objects, feature_collection
 from oncoserve.tasks.regions.qupath import Classification, members, object_uuid
 from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from oncoserve.errors import ImageTooComplex
-from oncoserve.pictures import icc
-from oncoserve.pictures.icc import UnreadableProfileError, jpeg_segments_of, read_profile
-from oncoserve.pictures.scrub import without_metadata
+from oncoserve.pictures.png_jpeg import icc
+from oncoserve.pictures.png_jpeg.icc import UnreadableProfileError, jpeg_segments_of, read_profile
+from oncoserve.pictures.png_jpeg.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
 from testbed.picture_files.icc_profiles import (
     D50_XY,

@@ -7,7 +7,7 @@ import pytest
 from oncoserve.errors import NoRoom
 from oncoserve.runtime.timings import Timings
 from oncoserve.settings import Settings
-from oncoserve.tasks.base import Parameters
+from oncoserve.tasks.parameters import Parameters
 from oncoserve.wiring import frontend_core
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, card, classifier, let_others_run, write_card

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from oncoserve.inference.backend import TensorSpec
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import RenderingOptions, ServedModel, Stored
 from oncoserve.tasks.delineation import Delineation, DelineationParameters, write_polygons
 from testbed.encoded_pictures import noise

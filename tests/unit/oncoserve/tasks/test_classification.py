@@ -6,10 +6,11 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import TensorSpec
-from oncoserve.pictures.decode import Picture
-from oncoserve.tasks.base import OverlayOptions, Parameters, ServedModel, Stored
+from oncoserve.pictures.picture import Picture
+from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Labelling
 from oncoserve.tasks.classification import Classification, draw_overlay
+from oncoserve.tasks.parameters import Parameters
 from testbed.encoded_pictures import noise
 from testbed.fakes import FP32, card, classifier
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed, InvalidParameter
 from oncoserve.inference.backend import TensorSpec
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import OverlayOptions, RenderingOptions
 from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.delineation import DelineationParameters, draw_mask, draw_overlay

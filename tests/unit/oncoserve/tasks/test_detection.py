@@ -9,7 +9,7 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration, TensorSpec
-from oncoserve.pictures.decode import Picture
+from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.detected import best

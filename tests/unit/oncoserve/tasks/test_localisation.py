@@ -10,10 +10,12 @@ from PIL import Image
 
 from oncoserve.errors import InferenceFailed
 from oncoserve.inference.backend import TensorSpec
-from oncoserve.pictures.decode import Picture, decode
-from oncoserve.tasks.base import OverlayOptions, Parameters, RenderingOptions, ServedModel, Stored
+from oncoserve.pictures.decode import decode
+from oncoserve.pictures.picture import Picture
+from oncoserve.tasks.base import OverlayOptions, RenderingOptions, ServedModel, Stored
 from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.localisation import Localisation, draw_overlay, write_polygons
+from oncoserve.tasks.parameters import Parameters
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FP32, card, classifier
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from oncoserve.pictures.decode import Picture, decode
+from oncoserve.pictures.decode import decode
+from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.plausibility import doubts
 from testbed.encoded_pictures import encoded, noise, quarters

@@ -8,7 +8,8 @@ from PIL import Image
 
 from oncoserve.errors import AreaTooLarge, InferenceFailed
 from oncoserve.inference.backend import ModelConfiguration
-from oncoserve.pictures.decode import Picture, read_header
+from oncoserve.pictures.decode import read_header
+from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.maps.map_renderings import (

@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
+from oncoserve.pictures.png_jpeg.sixteen_bits import FULL, choose
 from oncoserve.pictures.rgb import READING_RULES
-from oncoserve.pictures.sixteen_bits import FULL, choose
 from testbed.encoded_pictures import BLUE, encoded, quarters
 from testbed.picture_files.raw_png import chunk, raw_png
 from tests.unit.oncoserve.pictures.reading_files import codes, read

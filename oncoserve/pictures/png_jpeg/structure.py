@@ -8,7 +8,7 @@ decoders read it.
 import struct
 
 from oncoserve.errors import ImageTooComplex
-from oncoserve.pictures.parts import APP, COM, DAC, DHT, DQT, DRI, JPG, SOF, SOS, jpeg_segments, png_chunks
+from oncoserve.pictures.png_jpeg.parts import APP, COM, DAC, DHT, DQT, DRI, JPG, SOF, SOS, jpeg_segments, png_chunks
 
 MAX_SCANS = 50  # encoders make about ten; each costs up to 0.2 s at 100 megapixels
 MAX_COMPRESSED_TEXTS = 16  # each may become 1 MiB

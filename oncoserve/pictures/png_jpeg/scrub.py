@@ -1,4 +1,4 @@
-"""Take everything but the picture out of a PNG or JPEG file, without decoding it again.
+"""Take everything but the picture out of a file; of a PNG or JPEG without decoding it again.
 
 Names, dates and places of patients travel in EXIF, comments, text chunks and behind the end of a file; none of it may
 reach storage.
@@ -9,9 +9,9 @@ import struct
 import zlib
 from itertools import pairwise
 
-from oncoserve.pictures.decode import Picture
-from oncoserve.pictures.icc import jpeg_segments_of
-from oncoserve.pictures.parts import (
+from oncoserve.pictures.picture import Picture
+from oncoserve.pictures.png_jpeg.icc import jpeg_segments_of
+from oncoserve.pictures.png_jpeg.parts import (
     APP,
     DQT,
     DRI,
@@ -36,20 +36,24 @@ def without_metadata(data: bytes, picture: Picture) -> bytes:
     """The same picture as a file that holds nothing else.
 
     Compressed data is copied as it is, and of a colour profile what the colours need. Where that is not possible (the
-    pixels lie turned by a tag that would be lost, or the structure is unusual) the pixels are encoded anew as PNG.
+    pixels lie turned by a tag that would be lost, the structure is unusual, or it is DICOM) the pixels are encoded anew
+    as PNG.
 
     Args:
         data: the file as the picture was decoded from it: `Header.data`.
         picture: what was decoded.
     """
     try:
-        if not picture.turned:
+        if picture.format != "DICOM" and not picture.turned:
             profile = picture.reading.used_profile
             return _png(data, profile) if picture.format == "PNG" else _jpeg(data, profile)
     except (struct.error, ValueError, IndexError):
         pass
     buffer = io.BytesIO()
-    picture.image().save(buffer, "PNG", compress_level=1)
+    image = picture.image()
+    if picture.scan and picture.scan.window:  # without colours, and so a third of the size
+        image = image.convert("L")
+    image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

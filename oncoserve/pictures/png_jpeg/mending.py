@@ -12,7 +12,7 @@ from typing import Final
 
 from oncoserve.errors import CorruptImage, UnsupportedImage
 from oncoserve.pictures.kinds.unread import CODECS, Unread
-from oncoserve.pictures.parts import APP, EOI, PNG_HEADER, SOF, SOS, Chunk, Segment, jpeg_segments, png_chunks
+from oncoserve.pictures.png_jpeg.parts import APP, EOI, PNG_HEADER, SOF, SOS, Chunk, Segment, jpeg_segments, png_chunks
 
 ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column, first row, and the steps to the next, of the passes of an interlaced PNG (section 8)."""

@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 
 import pytest
 
-from oncoserve.pictures.parts import EOI, SOS, STRAY, jpeg_segments, png_chunks
+from oncoserve.pictures.png_jpeg.parts import EOI, SOS, STRAY, jpeg_segments, png_chunks
 from testbed.encoded_pictures import encoded, noise
 
 PNG = encoded(noise((64, 48)), dpi=(72, 72))

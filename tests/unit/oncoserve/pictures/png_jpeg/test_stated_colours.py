@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from oncoserve.pictures.parts import png_chunk
-from oncoserve.pictures.scrub import without_metadata
+from oncoserve.pictures.png_jpeg.parts import png_chunk
+from oncoserve.pictures.png_jpeg.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise, quarters
 from testbed.picture_files.icc_profiles import cmyk_profile
 from testbed.picture_files.raw_png import chunk, raw_png

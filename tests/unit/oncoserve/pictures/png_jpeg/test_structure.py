@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from oncoserve.errors import ImageTooComplex
-from oncoserve.pictures import structure
+from oncoserve.pictures.png_jpeg import structure
 from testbed.encoded_pictures import encoded, noise
 from testbed.picture_files.raw_png import SIGNATURE, chunk
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oncoserve.tasks.boxes import find
+from oncoserve.tasks.regions.boxes import find
 
 
 def test_peak_is_the_centre_of_the_hottest_cell():

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from PIL import Image, JpegImagePlugin
 
 from oncoserve.errors import ImageTooComplex
-from oncoserve.pictures import icc
-from oncoserve.pictures.icc import Profile, UnreadableProfileError
-from oncoserve.pictures.parts import png_chunk
+from oncoserve.pictures.png_jpeg import icc
+from oncoserve.pictures.png_jpeg.icc import Profile, UnreadableProfileError
+from oncoserve.pictures.png_jpeg.parts import png_chunk
+from oncoserve.pictures.png_jpeg.sixteen_bits import SixteenBits
 from oncoserve.pictures.rgb import Source
-from oncoserve.pictures.sixteen_bits import SixteenBits
 
 GREY_MODES = {"1", "L", "LA", "I;16"}
 # Pillow spreads two and four bits over eight, and leaves the sample that is transparent as it is in the file.

@@ -12,8 +12,8 @@ import pytest
 from loadtest.fuzz.mutants import mutants
 from oncoserve.errors import CorruptImage, PlatformError, UnsupportedImage
 from oncoserve.pictures.decode import decode, read_header
-from oncoserve.pictures.mending import check_rows, mended
-from oncoserve.pictures.scrub import without_metadata
+from oncoserve.pictures.png_jpeg.mending import check_rows, mended
+from oncoserve.pictures.png_jpeg.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise
 from testbed.http_callers import FOREIGN_WORDS
 from testbed.picture_files.raw_jpeg import segment

@@ -6,7 +6,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from oncoserve.pictures.decode import decode
-from oncoserve.pictures.scrub import without_metadata
+from oncoserve.pictures.png_jpeg.scrub import without_metadata
 from testbed.encoded_pictures import encoded, noise, quarters
 from testbed.picture_files.raw_jpeg import segment
 from testbed.picture_files.raw_png import chunk
