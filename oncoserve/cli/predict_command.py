@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         description=f"Ask a model about pictures. {NOTICE}",
         epilog="Interrupted with --out, the same command goes on; with --retry-failed it sends again what failed.",
     )
-    parser.add_argument("path", type=Path, nargs="+", help="PNG or JPEG files, or one folder of them")
+    parser.add_argument("path", type=Path, nargs="+", help="PNG, JPEG or DICOM files, or one folder of them")
     parser.add_argument("--model", required=True, help="`oncoserve models` lists them")
     parser.add_argument(
         "--set",

@@ -11,10 +11,10 @@ from pathlib import Path
 from oncoserve.cli.client.client_errors import UsageError
 from oncoserve.pictures.kinds.sniffing import name_of
 
-MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".dcm": "application/dicom"}
 ANY_TYPE = "application/octet-stream"  # the service looks at the bytes
-PICTURE = "a PNG or JPEG"
-TOLD = {"a PNG": PICTURE, "a JPEG": PICTURE}
+PICTURE = "a PNG, JPEG or DICOM"
+TOLD = {"a PNG": PICTURE, "a JPEG": PICTURE, "a DICOM": PICTURE}
 FIRST_BYTES = 4096  # tell the kind of nearly every file
 LONGEST_NAME = 200  # characters that the service keeps
 
@@ -66,12 +66,12 @@ class Folder:
     others: Counter[str]
 
     def others_in_words(self) -> str:
-        """Such as "12 x a DICOM file, 1 x .txt"; empty where there are none."""
+        """Such as "12 x a TIFF, 1 x .txt"; empty where there are none."""
         return ", ".join(f"{count} x {kind}" for kind, count in self.others.most_common())
 
 
 def find(folder: Path, out: Path, *, recursive: bool) -> Folder:
-    """The PNG and JPEG files of a folder, by their endings or their first bytes, and what else there is.
+    """The PNG, JPEG and DICOM files of a folder, by their endings or their first bytes, and what else there is.
 
     Hidden files and those of the results are left out of both.
 
@@ -95,7 +95,7 @@ def find(folder: Path, out: Path, *, recursive: bool) -> Folder:
     if not found.pictures:
         others = f" It has {found.others_in_words()}." if found.others else ""
         deeper = "" if recursive else " Folders in it are searched with --recursive."
-        raise UsageError(f"{folder} has no PNG or JPEG file.{others}{deeper}")
+        raise UsageError(f"{folder} has no PNG, JPEG or DICOM file.{others}{deeper}")
     return found
 
 

@@ -40,6 +40,8 @@ async def test_upload_ways_give_the_same_result(service, way):
         "format": "PNG",
         "orientation": 1,
         "turned": False,
+        "mm_per_px": None,
+        "dicom": None,
     }
     assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert result.provenance.parameters == {}

@@ -58,7 +58,7 @@ async def test_bad_multipart(service, request_):
 @pytest.mark.parametrize("query", ["?x=1", "?threshold=0.5", "?__proto__=1"])
 async def test_unknown_parameters(service, query):
     problem = assert_problem(await service.http.post(PREDICT + query, content=PNG), 422, "invalid_parameter")
-    assert "parameters here are: none" in problem.detail
+    assert "parameters here are: frame, window" in problem.detail
     response = await service.http.post(PREDICT, files={"image": ("a.png", PNG)}, data={"x": "1"})
     assert_problem(response, 422, "invalid_parameter")
 

@@ -62,21 +62,21 @@ def test_folders_inside_are_taken_when_asked_and_the_results_never(run, stub, fo
 
 
 def test_what_is_left_out_is_told_by_its_kind(run, stub, folder, tmp_path):
-    (folder / "IM0001").write_bytes(bytes(128) + b"DICM")
-    (folder / "b").write_bytes(bytes(128) + b"DICM")
+    (folder / "IM0001").write_bytes(b"GIF89a")
+    (folder / "b").write_bytes(b"GIF89a")
     (folder / "slide.svs").write_bytes(b"II*\x00and more")
     (folder / "notes.txt").write_bytes(b"text")
     os.mkfifo(folder / "pipe")
     (folder / "scan").write_bytes(b"\x89PNG\r\n\x1a\n of no ending")
     code, text = run(stub)
-    assert (code, "left out: 2 x a DICOM file, " in text) == (0, True)
+    assert (code, "left out: 2 x a GIF, " in text) == (0, True)
     assert all(f"1 x {kind}" in text for kind in ("a TIFF", ".txt", "no regular file"))
     assert "6 images: 6 succeeded" in text
     alone = tmp_path / "alone"
     alone.mkdir()
-    (alone / "c.dcm").write_bytes(b"x")
+    (alone / "c.dcx").write_bytes(b"x")
     code, text = run(stub, where=alone)
-    assert (code, "has no PNG or JPEG file. It has 1 x .dcm." in text) == (2, True)
+    assert (code, "has no PNG, JPEG or DICOM file. It has 1 x .dcx." in text) == (2, True)
 
 
 def test_the_failed_ones_are_sent_again_as_they_are_now(run, stub, folder, tmp_path):
@@ -145,7 +145,7 @@ def test_arguments_that_cannot_be(run, stub, arguments):
 
 def test_folders_that_cannot_be(run, stub, tmp_path):
     (tmp_path / "empty").mkdir()
-    for where, words in (("empty", "has no PNG or JPEG file"), ("missing", "There is no file or folder")):
+    for where, words in (("empty", "has no PNG, JPEG or DICOM file"), ("missing", "There is no file or folder")):
         code, text = run(stub, where=tmp_path / where)
         assert (code, words in text) == (2, True)
     (tmp_path / "out").mkdir()

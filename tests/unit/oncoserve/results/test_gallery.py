@@ -7,7 +7,7 @@ import pytest
 from oncoserve.errors import NoRoom
 from oncoserve.runtime.timings import Timings
 from oncoserve.settings import Settings
-from oncoserve.tasks.parameters import Parameters
+from oncoserve.tasks.parameters import PictureParameters
 from oncoserve.wiring import frontend_core
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, card, classifier, let_others_run, write_card
@@ -33,7 +33,7 @@ async def core(tmp_path):
 @pytest.fixture
 async def entry(core):
     async def read():
-        return encoded(noise((SIDE, SIDE))), Parameters()
+        return encoded(noise((SIDE, SIDE))), PictureParameters()
 
     answer = await core.predict.predict(core.catalogue.get("tiny"), read, Timings())
     return await core.gallery.open(answer.id, None)

@@ -10,7 +10,7 @@ from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import OverlayOptions, ServedModel, Stored
 from oncoserve.tasks.card import Labelling
 from oncoserve.tasks.classification import Classification, draw_overlay
-from oncoserve.tasks.parameters import Parameters
+from oncoserve.tasks.parameters import PictureParameters
 from testbed.encoded_pictures import noise
 from testbed.fakes import FP32, card, classifier
 
@@ -33,14 +33,14 @@ def answer(probabilities, saliency=None):
 
 
 def result(tensors, **options):
-    plan = TASK.plan(picture(), model(**options), Parameters())
+    plan = TASK.plan(picture(), model(**options), PictureParameters())
     list(plan.requests())
     plan.accept(0, tensors)
     return plan.result()
 
 
 def test_request_is_one_batch_of_the_configured_size_by_the_cards_filter():
-    plan = TASK.plan(picture(), model(size=(10, 20)), Parameters())
+    plan = TASK.plan(picture(), model(size=(10, 20)), PictureParameters())
     (tensors,) = plan.requests()
     assert plan.count == 1
     assert tensors["image"].shape == (1, 10, 20, 3)
@@ -95,7 +95,7 @@ def test_opacity_zero_is_the_picture():
 
 
 def test_a_blank_picture_is_not_asked_about():
-    plan = TASK.plan(Picture(Image.new("RGB", (64, 48)), "PNG"), model(saliency=(2, 4)), Parameters())
+    plan = TASK.plan(Picture(Image.new("RGB", (64, 48)), "PNG"), model(saliency=(2, 4)), PictureParameters())
     assert (plan.count, list(plan.requests())) == (0, [])
     found = plan.result()
     (warning,) = found.warnings
@@ -109,7 +109,7 @@ def strange(strangeness, **changes):
     plain = classifier(saliency=(4, 4))
     configuration = replace(plain, outputs=(*plain.outputs, STRANGENESS))
     made = ServedModel(card(saliency=True, **{"resemblance": RESEMBLANCE} | changes), configuration, None, TASK)
-    plan = TASK.plan(picture(), made, Parameters())
+    plan = TASK.plan(picture(), made, PictureParameters())
     assert set(plan.outputs) == {"probabilities", "saliency", "strangeness"}
     list(plan.requests())
     plan.accept(0, answer([0.2, 0.7, 0.1], np.eye(4)) | {"strangeness": np.array([[strangeness]], np.float32)})
@@ -159,7 +159,7 @@ def test_without_a_map_there_is_no_overlay():
 
 def labelled(tensors, **labelling):
     made = replace(model(), card=model().card.model_copy(update={"classification": Labelling(**labelling)}))
-    plan = TASK.plan(picture(), made, Parameters())
+    plan = TASK.plan(picture(), made, PictureParameters())
     list(plan.requests())
     plan.accept(0, tensors)
     return plan.result().document

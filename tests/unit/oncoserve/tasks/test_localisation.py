@@ -15,7 +15,7 @@ from oncoserve.pictures.picture import Picture
 from oncoserve.tasks.base import OverlayOptions, RenderingOptions, ServedModel, Stored
 from oncoserve.tasks.card import Pictures
 from oncoserve.tasks.localisation import Localisation, draw_overlay, write_polygons
-from oncoserve.tasks.parameters import Parameters
+from oncoserve.tasks.parameters import PictureParameters
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FP32, card, classifier
 
@@ -48,7 +48,7 @@ def answer(probabilities=TUMOUR, certainty=0.9, box=(0.25, 0.0, 0.75, 0.5)):
 
 
 def result(tensors, picture=None):
-    plan = TASK.plan(picture or grey(), MODEL, Parameters())
+    plan = TASK.plan(picture or grey(), MODEL, PictureParameters())
     list(plan.requests())
     plan.accept(0, tensors)
     return plan.result()
@@ -109,7 +109,7 @@ def test_a_picture_that_is_none_for_the_model_is_not_asked_about():
         (Picture(noise(), "PNG"), grey_only, "not_grey"),
         (Picture(Image.new("RGB", (64, 48)), "PNG"), MODEL, "blank_picture"),
     ):
-        plan = TASK.plan(picture, model, Parameters())
+        plan = TASK.plan(picture, model, PictureParameters())
         assert (plan.count, list(plan.requests())) == (0, [])
         found = plan.result()
         assert found.document == {"label": None, "probabilities": None, "localisation": None}
