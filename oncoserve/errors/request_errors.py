@@ -224,7 +224,7 @@ class OutOfScope(RequestError):
     advice = "Ask a model that is for them, see `scope` of its card; or correct the file's tags, if they are wrong."
 
     def __init__(self, model: str, fact: str, met: str, expected: Iterable[str]) -> None:
-        super().__init__(f"The file says {fact} {met[:64]}; {model} is for {' or '.join(expected)}.")
+        super().__init__(f"The file says {fact}: {met[:64]}; {model} is for: {' or '.join(expected)}.")
 
 
 class InvalidParameter(RequestError):

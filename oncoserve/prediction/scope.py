@@ -40,8 +40,8 @@ def outside(card: Card, scan: Scan | None) -> tuple[Warn, ...]:
     return tuple(
         Warn(
             "out_of_scope",
-            f"The file says {WORDS[rule.fact]} {met}; the model is for {' or '.join(rule.expected)}. Its answer may be "
-            "worth nothing here.",
+            f"The file says {WORDS[rule.fact]}: {met}; the model is for: {' or '.join(rule.expected)}. Its answer may "
+            "be worth nothing here.",
         )
         for rule, met in _broken(card, scan)
     )

@@ -49,10 +49,11 @@ class DicomHeader:
         """Decode; see `Header`. It has no transparency, and is always decoded at its size."""
         del background, at_least
         instance, number = self._instance, self._number
-        said = instance.of_frame(number)
+        with reading("header"):
+            said = instance.of_frame(number)
+            bits = int(said.get("BitsStored") or instance.dataset.BitsAllocated)
         shown, window = brightness(pixels_of(instance, number), said, self._window)
         image = Image.fromarray(shown).convert("RGB")
-        bits = int(said.get("BitsStored") or instance.dataset.BitsAllocated)
         scan = replace(self._scan, window=window)
         return Picture(image, "DICOM", reading=Reading(bits), scan=scan, source=header_of(instance, number))
 

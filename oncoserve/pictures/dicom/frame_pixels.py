@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.pixels.utils import pixel_array
 
-from oncoserve.errors import CorruptImage, UnsupportedImage
+from oncoserve.errors import CorruptImage, ImageTooComplex, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.instance import Instance
 from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, NATIVE
@@ -19,6 +19,9 @@ SIZ: Final = b"\xff\x4f\xff\x51"
 """The beginning of a JPEG 2000 code stream (ISO/IEC 15444-1, A.5.1): its size follows."""
 SEARCHED_BYTES: Final = 4096  # before which the boxes of a JP2 file may lie
 ELEMENT_BYTES: Final = 12  # tag, VR and length, before pixels that are compressed
+ITEM: Final = b"\xfe\xff\x00\xe0"
+MOST_ITEMS: Final = 100_000
+"""Each is a frame or a part of one."""
 MOST_BITS_OF_LOSSY_JPEG: Final = 8
 LOSSLESS_JPEG: Final = frozenset({0xC3, 0xF7})
 """Frames of lossless JPEG and of JPEG-LS."""
@@ -42,6 +45,8 @@ def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
     with reading("pixels"):
         if instance.syntax not in NATIVE:
             _check_code_stream(instance, number)
+        elif not instance.is_whole and len(instance.data) - instance.pixels_at < instance.native_bytes:
+            raise CorruptImage("it ends before its picture does")
         source = instance.dataset if instance.is_whole else io.BytesIO(instance.data)
         found = pixel_array(source, index=number - 1)
     size = instance.rows, instance.columns
@@ -56,6 +61,7 @@ def _check_code_stream(instance: Instance, number: int) -> None:
     Raises:
         UnsupportedImage, CorruptImage
     """
+    _check_items(instance.data, instance.pixels_at + ELEMENT_BYTES)
     stream = io.BytesIO(instance.data)
     stream.seek(instance.pixels_at + ELEMENT_BYTES)
     code = get_frame(stream, number - 1, number_of_frames=instance.frames)
@@ -77,3 +83,23 @@ def _check_code_stream(instance: Instance, number: int) -> None:
             f"its frame {number} has {columns} x {rows} pixels, and its header says "
             f"{instance.columns} x {instance.rows}"
         )
+
+
+def _check_items(data: bytes, at: int) -> None:
+    """Refuse a file that ends within compressed pixels, of which some decoders make a picture all the same.
+
+    Args:
+        data: the file.
+        at: where the first item is (PS3.5, A.4).
+
+    Raises:
+        ImageTooComplex, CorruptImage
+    """
+    for number in range(1, MOST_ITEMS + 2):
+        if number > MOST_ITEMS:
+            raise ImageTooComplex("items of pixels", number, MOST_ITEMS)
+        if data[at : at + 4] != ITEM:  # the end of the sequence, or of the file, which some leave out
+            return
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        if at > len(data):
+            raise CorruptImage("it ends before its picture does")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import pydicom
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -30,6 +31,7 @@ COLOURS: Final = {
 BITS: Final = frozenset({1, 8, 16, 32})
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 """Its pixels are what somebody found in another image."""
+GROUPS: Final = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -77,6 +79,13 @@ class Instance:
     is_whole: bool
     place: Place | None = None
 
+    @property
+    def native_bytes(self) -> int:
+        """Of all frames without compression, at least: YBR_FULL_422 has two samples for a pixel."""
+        subsampled = self.dataset.get("PhotometricInterpretation") == "YBR_FULL_422"
+        samples = self.rows * self.columns * self.frames * (2 if subsampled else self.samples)
+        return samples * int(self.dataset.BitsAllocated) // 8
+
     def of_frame(self, number: int) -> Dataset:
         """What is said of a frame, as if it were an instance of its own: what all frames share, and what is its own.
 
@@ -85,9 +94,9 @@ class Instance:
         """
         flat = Dataset()
         flat.set_original_encoding(*self.dataset.original_encoding)
-        for element in self.dataset:
-            if element.keyword not in {*PIXELS, "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}:
-                flat.add(element)
+        for tag in self.dataset.keys():  # noqa: SIM118 - an element that nobody needs may be no sense
+            if keyword_for_tag(tag) not in {*PIXELS, *GROUPS}:
+                flat[tag] = self.dataset.get_item(tag)
         own = self.dataset.get("PerFrameFunctionalGroupsSequence") or []
         for groups in (*(self.dataset.get("SharedFunctionalGroupsSequence") or []), *own[number - 1 : number]):
             for group in groups:

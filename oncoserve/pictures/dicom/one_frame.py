@@ -1,6 +1,7 @@
 """One frame of an instance as a file of its own: with its pixels for a job, and without for what refers to it."""
 
 import contextlib
+import copy
 import io
 from typing import Any, Final
 
@@ -67,13 +68,15 @@ def _place(instance: Instance, number: int) -> Place:
 def _said(instance: Instance, number: int) -> Dataset:
     said = Dataset()
     said.set_original_encoding(*instance.dataset.original_encoding)
-    for tag in instance.dataset.keys():  # noqa: SIM118 - so that an element is not decoded before it has to be
-        element = instance.dataset.get_item(tag)
+    big_endian = instance.dataset.original_encoding[1] is False
+    source = copy.deepcopy(instance.dataset) if big_endian else instance.dataset  # what is changed is a copy
+    for tag in source.keys():  # noqa: SIM118 - so that an element is not decoded before it has to be
+        element = source.get_item(tag)
         if tag.group not in OVERLAYS and keyword_for_tag(tag) not in PICTURES:
             said[tag] = element
     if len(said.get(PER_FRAME) or []) >= number and instance.place is None:
-        said[PER_FRAME].value = [said[PER_FRAME].value[number - 1]]
-    if said.original_encoding[1] is False:
+        said.add_new(said[PER_FRAME].tag, "SQ", [said[PER_FRAME].value[number - 1]])
+    if big_endian:
         _swap_words(said)
     return said
 
