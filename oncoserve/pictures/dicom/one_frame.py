@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from copy import copy, deepcopy
 from typing import Any, Final
 
 import numpy as np
@@ -68,12 +69,13 @@ def _said(instance: Instance, number: int) -> Dataset:
     said = Dataset()
     said.set_original_encoding(*instance.dataset.original_encoding)
     for tag in instance.dataset.keys():  # noqa: SIM118 - so that an element is not decoded before it has to be
-        element = instance.dataset.get_item(tag)
         if tag.group not in OVERLAYS and keyword_for_tag(tag) not in PICTURES:
-            said[tag] = element
+            # A copy: what is changed here shall be as it was when the next frame comes.
+            said[tag] = copy(instance.dataset.get_item(tag))
     if len(said.get(PER_FRAME) or []) >= number and instance.place is None:
         said[PER_FRAME].value = [said[PER_FRAME].value[number - 1]]
     if said.original_encoding[1] is False:
+        said = deepcopy(said)
         _swap_words(said)
     return said
 
