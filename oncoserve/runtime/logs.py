@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from datetime import UTC, datetime
 
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -41,4 +42,8 @@ def configure(level: str) -> None:
     logging._srcfile = None  # noqa: SLF001 - the documented way
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its steps of starting and stopping are noise here
+    # What they say of a DICOM file repeats what is in it; what is wrong with one is in the answer.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    logging.getLogger("highdicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="pydicom|highdicom")
     logging.getLogger("PIL").setLevel(logging.INFO)  # its debug lines hold the values of EXIF tags

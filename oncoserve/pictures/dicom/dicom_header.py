@@ -52,7 +52,8 @@ class DicomHeader:
         with reading("header"):
             said = instance.of_frame(number)
             bits = int(said.get("BitsStored") or instance.dataset.BitsAllocated)
-        shown, window = brightness(pixels_of(instance, number), said, self._window)
+        with reading("pixels"):
+            shown, window = brightness(pixels_of(instance, number), said, self._window)
         image = Image.fromarray(shown).convert("RGB")
         scan = replace(self._scan, window=window)
         return Picture(image, "DICOM", reading=Reading(bits), scan=scan, source=header_of(instance, number))

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
 from oncoserve.errors import CorruptImage, PlatformError
 
 GIVES_UP: Final = (
     ArithmeticError,
     AssertionError,
     AttributeError,  # of elements that are not there
+    BytesLengthException,
     EOFError,
+    InvalidDicomError,
     LookupError,
     NotImplementedError,
     OSError,

@@ -12,7 +12,7 @@ from pydicom.pixels.utils import pixel_array
 from oncoserve.errors import CorruptImage, ImageTooComplex, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.instance import Instance
-from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, NATIVE
+from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, NATIVE, RLE
 from oncoserve.pictures.png_jpeg.parts import DAC, DHT, JPG, SOF, jpeg_segments
 
 SIZ: Final = b"\xff\x4f\xff\x51"
@@ -48,7 +48,9 @@ def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
         elif not instance.is_whole and len(instance.data) - instance.pixels_at < instance.native_bytes:
             raise CorruptImage("it ends before its picture does")
         source = instance.dataset if instance.is_whole else io.BytesIO(instance.data)
-        found = pixel_array(source, index=number - 1)
+        # The quicker plugin for RLE panics over damaged files, which ends more than this file.
+        plugin = "pydicom" if instance.syntax == RLE else ""
+        found = pixel_array(source, index=number - 1, decoding_plugin=plugin)
     size = instance.rows, instance.columns
     if found.shape != (size if instance.samples == 1 else (*size, 3)):
         raise CorruptImage(f"its frame {number} has {list(found.shape)} pixels, and its header says {list(size)}")
@@ -66,7 +68,9 @@ def _check_code_stream(instance: Instance, number: int) -> None:
     stream.seek(instance.pixels_at + ELEMENT_BYTES)
     code = get_frame(stream, number - 1, number_of_frames=instance.frames)
     if instance.syntax in JPEG:
-        frame = next(each for each in jpeg_segments(code) if each.marker in FRAMES)
+        frame = next((each for each in jpeg_segments(code) if each.marker in FRAMES), None)
+        if frame is None:
+            raise CorruptImage(f"its frame {number} is no JPEG")
         bits, rows, columns = struct.unpack_from(">BHH", code, frame.start + 4)
         if bits > MOST_BITS_OF_LOSSY_JPEG and frame.marker not in LOSSLESS_JPEG:
             raise UnsupportedImage(

@@ -11,6 +11,7 @@ from pydicom.uid import UID
 
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge, UnsupportedImage
 from oncoserve.pictures.dicom.faults import reading
+from oncoserve.pictures.dicom.header_bounds import check_nesting, check_size
 from oncoserve.pictures.dicom.place import Place, place_in
 from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, EXPLICIT, IMPLICIT, file_group, inflated, syntax_of
 
@@ -123,6 +124,8 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
         whole = deflated or not file_group(data)[0]
         stream = _Counted(inflated(data, MOST_INFLATED_BYTES) if deflated else data)
         dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=not whole)
+        check_size(b"" if whole else data[: stream.tell()])
+        check_nesting(dataset)
         if whole:
             dataset.file_meta.TransferSyntaxUID = EXPLICIT if not dataset.original_encoding[0] else IMPLICIT
         if "Rows" not in dataset or "Columns" not in dataset or dataset.get("SOPClassUID") == SEGMENTATION:
@@ -136,7 +139,8 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
     if rows * columns > max_pixels:
         raise ImageTooLarge(columns, rows, max_pixels)
     if COLOURS.get(colour) != samples:
-        raise CorruptImage(f"it has {samples} samples of {colour[:32]} for a pixel")
+        kind = colour if colour in COLOURS else "colours of a kind that is not read"
+        raise CorruptImage(f"it has {samples} samples of {kind} for a pixel")
     if bits not in BITS or not 0 < stored <= bits:
         raise CorruptImage(f"it has {stored} bits in {bits} for a sample")
     place = place_in(dataset)
@@ -156,8 +160,8 @@ def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
         number = int(value)
     except (TypeError, ValueError):
         number = 0
-    if number < 1:
-        raise CorruptImage(f"its {keyword} is {str(value)[:32]!r}, and has to be 1 or more")
+    if number < 1:  # what is no number may be anything, and is not repeated
+        raise CorruptImage(f"its {keyword} is {number or 'no number'}, and has to be 1 or more")
     return number
 
 

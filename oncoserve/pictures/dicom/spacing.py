@@ -47,9 +47,7 @@ def spacing_of(said: Dataset) -> Spacing:
         rows = columns = math.nan
     low, high = RANGE_MM
     if not (low <= rows <= high and low <= columns <= high):  # also where one is no number
-        message = (
-            f"{source} is {str(said[source].value)[:48]}, which is no size of a pixel; nothing is given in millimetres."
-        )
+        message = f"{source} is {rows:g} x {columns:g}, which is no size of a pixel; nothing is given in millimetres."
         return Spacing(source=source, warnings=(Warn("spacing_unusable", message),))
     if not math.isclose(rows, columns, rel_tol=SQUARE):
         message = (

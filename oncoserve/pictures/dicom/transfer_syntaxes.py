@@ -73,7 +73,8 @@ def syntax_of(data: bytes) -> UID:
     syntax = UID(file_group(data)[0] or IMPLICIT)
     if syntax in READ:
         return syntax
-    name = syntax.name if syntax.name != syntax else f"a private transfer syntax, {syntax[:64]}"
+    number = f", {syntax}" if syntax.is_valid else ""
+    name = syntax.name if syntax.name != syntax else f"a private transfer syntax{number}"
     raise UnsupportedImage(
         f"a DICOM file whose pixels are coded as {name}",
         "dcmdjpeg in.dcm out.dcm (DCMTK), or gdcmconv --raw in.dcm out.dcm",
