@@ -23,6 +23,7 @@ def pytest_addoption(parser):
         ("docker", "a Docker engine with Compose"),
         ("aws", "the emulator of AWS"),
         ("compiler", "a C compiler"),
+        ("dicom3tools", "dciodvfy of dicom3tools"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--gpu-image", action="store_true", help="build the image for a GPU too, a download of 1.5 GB")

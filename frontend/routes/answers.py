@@ -12,8 +12,10 @@ from frontend.http.caller_headers import while_connected
 from frontend.http.problems import PROBLEM_CONTENT
 from frontend.http.shapes.base_shapes import Problem
 from oncoserve.results.drawing import Drawing
-from oncoserve.results.gallery import Entry, Gallery
-from oncoserve.tasks.base import Rendering, RenderingOptions
+from oncoserve.results.entry import Entry
+from oncoserve.results.evidence.evidence_renderings import DICOM
+from oncoserve.results.gallery import Gallery
+from oncoserve.tasks.base import Rendering
 from oncoserve.tasks.parameters import Parameters
 
 JSON = "application/json"
@@ -26,9 +28,7 @@ def send(document: Mapping[str, Any]) -> Response:
     return Response(json.dumps(document), media_type=JSON)
 
 
-async def draw(
-    request: Request, gallery: Gallery, entry: Entry, rendering: Rendering, options: RenderingOptions
-) -> Response:
+async def draw(request: Request, gallery: Gallery, entry: Entry, rendering: Rendering, options: Parameters) -> Response:
     """The answer that holds a rendering; when the caller hangs up, what has not begun is not done.
 
     Raises:
@@ -36,7 +36,11 @@ async def draw(
         PlatformError: see `Gallery.draw`.
     """
     drawing = await unless_gone(request, gallery.draw(entry, rendering, options))
-    return _Drawn(drawing, rendering.media_type)
+    response = _Drawn(drawing, rendering.media_type)
+    if rendering.media_type == DICOM:  # which no browser shows, and which is kept under a name that says nothing
+        name = f"{entry.document['id']}-{rendering.name}"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T:

@@ -32,7 +32,8 @@ from oncoserve.jobs.sagemaker.answer_format import MAX_BYTES, MEDIA_TYPE, PROBLE
 from oncoserve.prediction.catalogue import SERVER, Catalogue
 from oncoserve.prediction.predict import Predict
 from oncoserve.results.archive import DOCUMENT, PIECE_BYTES, pack
-from oncoserve.results.gallery import Entry, Gallery
+from oncoserve.results.entry import Entry
+from oncoserve.results.gallery import Gallery
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.draining import Draining
 from oncoserve.tasks.base import ServedModel
@@ -80,11 +81,11 @@ class Invocations:
             PlatformError: There is none, and the answer was to be a document.
         """
         if choose(request.headers.get("accept", ""), [JSON, MEDIA_TYPE]) == JSON:
-            entry, _ = await self._ask(request)
+            entry = await self._ask(request)
             return send(shown(entry.document))
         try:
-            entry, model = await self._ask(request)
-            return _Archive(await unless_gone(request, self._pack(entry, model)))
+            entry = await self._ask(request)
+            return _Archive(await unless_gone(request, self._pack(entry)))
         except ClientDisconnect:
             raise
         except asyncio.CancelledError:
@@ -96,7 +97,7 @@ class Invocations:
         except Exception as error:  # noqa: BLE001 - what would be told with a status is told in the archive
             return _told(request, error)
 
-    async def _pack(self, entry: Entry, model: ServedModel) -> IO[bytes]:
+    async def _pack(self, entry: Entry) -> IO[bytes]:
         """The result with all its files, piece by piece: it may be several times what fits beside a picture.
 
         Raises:
@@ -106,7 +107,7 @@ class Invocations:
         try:
             with zipfile.ZipFile(file, "w") as archive:
                 archive.writestr(DOCUMENT, json.dumps(dict(entry.document)))
-                for name in model.files.values():
+                for name in entry.files.values():
                     with archive.open(name, "w") as member:
                         await self._draw(entry, name, member, file)
             await run_in_threadpool(file.seek, 0, os.SEEK_END)
@@ -123,13 +124,13 @@ class Invocations:
                 if file.tell() > MAX_BYTES:
                     raise AnswerTooLarge(file.tell(), MAX_BYTES)
 
-    async def _ask(self, request: Request) -> tuple[Entry, ServedModel]:
+    async def _ask(self, request: Request) -> Entry:
         given = attributes(request.headers.get(ATTRIBUTES, ""))
         model = self._model([value for name, value in given if name == "model"])
         parameters = parse_parameters(model.task.parameters, [each for each in given if each[0] != "model"])
         caller = caller_headers.read(request)
         answer = await ask(self._use_case, model, request, caller, partial(_read, request, parameters))
-        return answer.entry, model
+        return answer.entry
 
     def _model(self, named: list[str]) -> ServedModel:
         now = self._catalogue.snapshot

@@ -10,6 +10,7 @@ from frontend.http.links import RESULTS, root_of, shown
 from frontend.http.shapes.result_shapes import ComparisonShape, Result
 from frontend.routes.answers import draw, problems, query, send, unless_gone
 from frontend.routes.uploads import parse_parameters
+from oncoserve.results.evidence.evidence_renderings import evidence
 from oncoserve.results.gallery import Gallery, ThumbnailOptions
 from oncoserve.tasks import TASKS
 from oncoserve.tasks.base import Rendering
@@ -93,6 +94,6 @@ def _by_name() -> dict[str, list[Rendering]]:
     """The renderings of all tasks, by file name."""
     found: dict[str, list[Rendering]] = {}
     for task in TASKS:
-        for rendering in task.all_renderings:
+        for rendering in (*task.all_renderings, *evidence(task, task.all_renderings)):
             found.setdefault(rendering.name, []).append(rendering)
     return found

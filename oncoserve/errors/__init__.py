@@ -8,6 +8,7 @@ PlatformError
 │   ├── JobNotFound 404, UploadNotFound 404, PictureNotKept 404
 │   ├── VersionNotFound 404
 │   ├── TileNotFound 404, CorrectionsNotAvailable 404, UnknownObjects 422, TooManyCorrections 422
+│   ├── SourceNotDicom 404, NothingToSegment 404, SourceIncomplete 422, EvidenceFailed 422
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── JobNotEnded 409, NothingToRetry 409
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413,
@@ -87,7 +88,16 @@ from oncoserve.errors.service_errors import (
     TooManyConnections,
     UploadsNotSupported,
 )
-from oncoserve.errors.viewing_errors import CorrectionsNotAvailable, TileNotFound, TooManyCorrections, UnknownObjects
+from oncoserve.errors.viewing_errors import (
+    CorrectionsNotAvailable,
+    EvidenceFailed,
+    NothingToSegment,
+    SourceIncomplete,
+    SourceNotDicom,
+    TileNotFound,
+    TooManyCorrections,
+    UnknownObjects,
+)
 
 __all__ = [
     "AnswerTooLarge",
@@ -97,6 +107,7 @@ __all__ = [
     "CorruptImage",
     "DeadlineExceeded",
     "EmptyUpload",
+    "EvidenceFailed",
     "Forbidden",
     "HeadTooLarge",
     "HttpVersionNotSupported",
@@ -119,6 +130,7 @@ __all__ = [
     "NoRoom",
     "NotAcceptable",
     "NothingToRetry",
+    "NothingToSegment",
     "OutOfResources",
     "OutOfScope",
     "PictureNotKept",
@@ -132,6 +144,8 @@ __all__ = [
     "SampleNotFound",
     "ServiceError",
     "ShuttingDown",
+    "SourceIncomplete",
+    "SourceNotDicom",
     "StorageFull",
     "StorageUnavailable",
     "TileNotFound",

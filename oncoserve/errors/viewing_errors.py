@@ -44,3 +44,43 @@ class TooManyCorrections(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"Corrections are kept at {limit} thresholds at most.")
+
+
+class SourceNotDicom(RequestError):
+    """The file is made for DICOM images, and the picture of this result was none."""
+
+    status, code, title = 404, "source_not_dicom", "The picture is no DICOM image"
+    advice = "Send the image as DICOM; its patient, study and place go into the files that are made of the result."
+
+    def __init__(self, name: str, found: str) -> None:
+        super().__init__(f"There is no {name}: the picture was {found[:20]}, and not DICOM.")
+
+
+class NothingToSegment(RequestError):
+    """The mask is empty, and a DICOM segmentation has one segment at least."""
+
+    status, code, title = 404, "nothing_to_segment", "There is nothing to segment"
+    advice = "sr.dcm says what was found; mask.png is there, and empty."
+
+    def __init__(self) -> None:
+        super().__init__("No pixel has a class here.")
+
+
+class SourceIncomplete(RequestError):
+    """The DICOM image has no UIDs, or other than UIDs, so that nothing can refer to it."""
+
+    status, code, title = 422, "source_incomplete", "Nothing can refer to the DICOM image"
+    advice = "Send it as the modality or the archive has it: with the UIDs of its study, its series and its own."
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        super().__init__(f"The image has no valid {', '.join(missing)}.")
+
+
+class EvidenceFailed(RequestError):
+    """The DICOM image says of itself what no output can be made with."""
+
+    status, code, title = 422, "evidence_failed", "No output can be made for this DICOM image"
+    advice = "The other files of the result are there. Report it with the image, if that may leave your house."
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} cannot be made for this image.")

@@ -31,7 +31,8 @@ from oncoserve.prediction.admission import Lane
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.catalogue import Catalogue
 from oncoserve.prediction.predict import Predict
-from oncoserve.results.gallery import Entry, Gallery
+from oncoserve.results.entry import Entry
+from oncoserve.results.gallery import Gallery
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.timings import Timings
 from oncoserve.tasks.base import ServedModel
@@ -143,9 +144,9 @@ class Handler:
 
         answer = await self._predict.predict(model, read, Timings(), Caller(message.owner, Lane.BACKGROUND))
         entry = answer.entry
-        draw = partial(self._draw, entry)
-        await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, model.files, draw))
-        return Outcome(answer.id, model.files, finding=finding_of(entry.document))
+        draw, files = partial(self._draw, entry), entry.files
+        await self._insist(partial(self._to.publisher.publish, message.owner, entry.document, files, draw))
+        return Outcome(answer.id, files, finding=finding_of(entry.document))
 
     async def _draw(self, entry: Entry, name: str) -> bytes:
         rendering = entry.rendering(name)

@@ -16,7 +16,7 @@ from oncoserve.pictures.png_jpeg.scrub import without_metadata
 from oncoserve.prediction.admission import Admission, Lane, Place
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.question import Question
-from oncoserve.results.gallery import Entry
+from oncoserve.results.entry import Entry
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.metrics import Metrics

@@ -9,6 +9,7 @@ from oncoserve import NOTICE, __version__
 from oncoserve.pictures.decode import read_header
 from oncoserve.pictures.picture import Header, Picture
 from oncoserve.prediction.scope import check_scope, outside
+from oncoserve.results.evidence.evidence_renderings import evidence_files
 from oncoserve.results.identity import result_id
 from oncoserve.results.store import SOURCE
 from oncoserve.tasks.base import ServedModel, TaskResult
@@ -79,7 +80,10 @@ class Question:
             },
             "timings_ms": timings_ms,
             "provenance": self._provenance(picture),
-            "files": self.model.files,
+            "files": {
+                **self.model.files,
+                **evidence_files(self.model.task, card, found.document, picture.source),
+            },
         }
 
     def files(self, found: TaskResult, picture: Picture) -> dict[str, bytes]:

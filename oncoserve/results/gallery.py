@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
@@ -10,12 +11,13 @@ from PIL import Image
 from pydantic import Field
 
 from oncoserve import NOTICE
-from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable, UnknownObjects
+from oncoserve.errors import RenderingNotAvailable, UnknownObjects
 from oncoserve.pictures.decode import decode, to_png
-from oncoserve.pictures.picture import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL
 from oncoserve.results import corrections
 from oncoserve.results.comparison import Comparison, comparable, compare, counterpart
 from oncoserve.results.drawing import Drawing
+from oncoserve.results.entry import HEADER_BYTES, Entry
+from oncoserve.results.evidence.evidence_renderings import DICOM
 from oncoserve.results.maker import maker
 from oncoserve.results.store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget
@@ -104,7 +106,7 @@ class Gallery:
         """
         await self._threads.run(self._store.of(owner).delete, result)
 
-    async def open(self, result: str, owner: str | None) -> "Entry":
+    async def open(self, result: str, owner: str | None) -> Entry:
         """A result with its model, ready to be drawn.
 
         Raises:
@@ -118,7 +120,7 @@ class Gallery:
         document, size = await self._threads.run(read)
         return Entry(document, maker(document, self._model_of), results, size)
 
-    async def review(self, entry: "Entry", view: Parameters) -> dict[str, Any]:
+    async def review(self, entry: Entry, view: Parameters) -> dict[str, Any]:
         """The JSON document as it is with `view`."""
 
         def work() -> dict[str, Any]:
@@ -126,17 +128,19 @@ class Gallery:
 
         return await self.with_room(entry.reading_bytes(), work)
 
-    async def draw(self, entry: "Entry", rendering: Rendering, options: RenderingOptions) -> "Drawing":
+    async def draw(self, entry: Entry, rendering: Rendering, options: Parameters) -> Drawing:
         """Make a rendering. What can fail has failed before the first piece is asked for.
 
         Raises:
-            NoRoom, ResultNotFound, StorageUnavailable
+            NoRoom, ResultNotFound, StorageUnavailable; SourceNotDicom, SourceIncomplete, NothingToSegment,
+            EvidenceFailed, CorruptImage and InvalidParameter of DICOM outputs.
         """
 
         def work() -> bytes | Iterator[str]:
             with share.in_use():
                 drawn = rendering.draw(self.stored(entry), options)
                 if isinstance(drawn, Image.Image):
+                    assert isinstance(options, RenderingOptions)  # noqa: S101 - an image's are
                     provenance = {**entry.document["provenance"], "drawn_with": options.model_dump(mode="json")}
                     framed = options.place(entry.document["image"]).image(drawn)
                     del drawn  # there are never more than two copies
@@ -145,12 +149,14 @@ class Gallery:
 
         share = self._drawings.share()
         try:
-            if not rendering.media_type.startswith("image/"):
+            evidence = rendering.media_type == DICOM
+            if not evidence and not rendering.media_type.startswith("image/"):
                 # Text is made while it is read, so everything stays until then.
                 await share.wait(entry.reading_bytes(text=True))
                 return Drawing(await self._threads.run(work), share, self._threads)
-            await share.wait(entry.pixels * ENCODED_BYTES)
-            drawing = Drawing(await self.with_room(entry.drawing_bytes(), work), share, self._threads)
+            await share.wait(entry.pixels * ENCODED_BYTES + (HEADER_BYTES if evidence else 0))
+            needed = entry.drawing_bytes() + (entry.evidence_bytes() if evidence else 0)
+            drawing = Drawing(await self.with_room(needed, work), share, self._threads)
         except BaseException:
             share.close()
             raise
@@ -172,7 +178,7 @@ class Gallery:
             await share.wait(size)
             return await self._threads.run(hold)
 
-    async def thumbnail(self, result: str, owner: str | None, options: "ThumbnailOptions") -> bytes:
+    async def thumbnail(self, result: str, owner: str | None, options: ThumbnailOptions) -> bytes:
         """The picture made small, as JPEG.
 
         Raises:
@@ -194,7 +200,7 @@ class Gallery:
 
         return await self.with_room(entry.drawing_bytes(), work)
 
-    async def correct(self, entry: "Entry", view: Parameters, excluded: frozenset[str]) -> dict[str, Any]:
+    async def correct(self, entry: Entry, view: Parameters, excluded: frozenset[str]) -> dict[str, Any]:
         """Exclude these objects and no others from what is counted and drawn with `view`.
 
         Returns:
@@ -214,14 +220,14 @@ class Gallery:
         await self.with_room(entry.reading_bytes(text=True), work)
         return await self.review(entry, view)
 
-    def stored(self, entry: "Entry") -> Stored:
+    def stored(self, entry: Entry) -> Stored:
         """All that is kept of a result. Reads files, unless it was made just now; called from threads.
 
         Raises:
             ResultNotFound, StorageUnavailable
         """
         if entry.fresh is not None:
-            return entry.fresh
+            return replace(entry.fresh, secret=entry.results.secret)
         files = entry.results.files(entry.document["id"])
         data = files.pop(PICTURE)
         card = entry.model.card
@@ -231,68 +237,5 @@ class Gallery:
             card,
             lambda: decode(data, self._max_image_pixels, card.preprocessing.background),
             corrections.parse(entry.results.notes(entry.document["id"])),
+            entry.results.secret,
         )
-
-
-class Entry:
-    """A stored result, the model that made it, and the store that has its files.
-
-    Args:
-        document: its JSON document, as it was stored.
-        model: whose answer it is.
-        results: where its files are.
-        file_bytes: of its files.
-        fresh: what was stored, where it is in memory still.
-    """
-
-    def __init__(
-        self,
-        document: Mapping[str, Any],
-        model: ServedModel,
-        results: ResultStore,
-        file_bytes: int,
-        fresh: Stored | None = None,
-    ) -> None:
-        self.document = document
-        self.model = model
-        self.results = results
-        self.file_bytes = file_bytes
-        self.fresh = fresh
-
-    @property
-    def pixels(self) -> int:
-        """Of the picture, width times height."""
-        return int(self.document["image"]["width"] * self.document["image"]["height"])
-
-    def reading_bytes(self, *, text: bool = False) -> int:
-        """What work on its files takes in memory, at most; `text`: and to outline what is in them."""
-        return self.file_bytes + self.model.task.drawing_bytes(self.model, self.document, text=text)
-
-    def drawing_bytes(self) -> int:
-        """What it takes in memory to draw something over its picture, at most."""
-        work = self.model.task.drawing_bytes(self.model, self.document, text=False)
-        reading = self.document["provenance"].get("reading", {})  # there is none in results of older versions
-        decoding = DEEP_BYTES_PER_PIXEL if reading.get("bits") == 16 else BYTES_PER_PIXEL  # noqa: PLR2004
-        return self.file_bytes + max(decoding * self.pixels, work)
-
-    def rendering(self, name: str) -> Rendering:
-        """The rendering of that file name.
-
-        Raises:
-            RenderingNotAvailable: results of this model have none.
-        """
-        for each in self.model.task.renderings(self.model.card):
-            if each.name == name:
-                return each
-        raise RenderingNotAvailable(self.model.name, name)
-
-    def objects(self, stored: Stored, view: Parameters) -> frozenset[str]:
-        """Ids of the objects that can be excluded in this view.
-
-        Raises:
-            CorrectionsNotAvailable: results of this model have none.
-        """
-        for each in self.model.task.renderings(self.model.card):
-            if each.objects is not None:
-                return frozenset(each.objects(stored, view))
-        raise CorrectionsNotAvailable(self.model.name)

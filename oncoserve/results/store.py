@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ from oncoserve.runtime.service_clock import Clock, ServiceClock
 PICTURE = "picture"
 SOURCE = "source.dcm"
 """What a DICOM file said beside its pixels, patient and all: for the files that refer to it, and never sent itself."""
+PSEUDONYMS = ".pseudonyms"
 OWNERS = "keys"
 RESULT_ID = re.compile(r"[0-9a-f]{32}")
 USE_NOTED_S = 60.0
@@ -200,6 +202,24 @@ class ResultStore:
             _ask(self.disk.writing, add)
         except FileNotFoundError as error:
             raise ResultNotFound(result) from error
+
+    def secret(self) -> bytes:
+        """What the pseudonyms in its owner's deidentified files are keyed with: made when it is first asked for.
+
+        Raises:
+            StorageUnavailable: the folder cannot be read or written.
+        """
+        path = self.folder / PSEUDONYMS
+
+        def read() -> bytes:
+            if not path.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with _locked(self.folder):
+                    if not path.exists():
+                        write_whole(path, secrets.token_bytes(32), durable=True, mode=0o600)
+            return path.read_bytes()
+
+        return _ask(self.disk.writing, read)
 
     def _read_notes(self, path: Path) -> bytes | None:
         with path.open("rb") as file:

@@ -13,8 +13,9 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.orientation import AS_IT_LIES, Frame
 from oncoserve.pictures.picture import Header, Picture
 from oncoserve.pictures.rgb import Warn
-from oncoserve.tasks.card import Card, Weights
+from oncoserve.tasks.card import Card, ModelClass, Weights
 from oncoserve.tasks.parameters import Parameters, PictureParameters
+from oncoserve.tasks.regions.components import Mask
 
 THRESHOLD: Final = "Least probability of a class, or least score of a box; left out, the card's."
 
@@ -65,6 +66,7 @@ class Stored:
         card: the model's card.
         picture: decodes the original.
         corrections: ids of the objects that a person excluded, by the view that they were seen in, as JSON.
+        secret: reads what the pseudonyms of its owner's deidentified files are keyed with.
     """
 
     document: Mapping[str, Any]
@@ -72,6 +74,7 @@ class Stored:
     card: Card
     picture: Callable[[], Picture]
     corrections: Mapping[str, Collection[str]] = field(default_factory=dict)
+    secret: Callable[[], bytes] = bytes
 
     def excluded(self, view: Parameters) -> frozenset[str]:
         """Ids of the objects that are excluded in this view."""
@@ -107,18 +110,21 @@ class Rendering:
         summary: what it shows, for the API's document.
         options: how it can be drawn.
         draw: makes it: an UPRIGHT image, which is turned as asked and encoded as PNG, or text in pieces, in the frame
-            that was asked for. Does CPU work; called from threads.
+            that was asked for, or the file itself. Does CPU work; called from threads.
         layer: the same without colours, where an overlay has such a form.
         objects: ids of the objects in it, where these can be excluded by a person. Does CPU work.
+        masks: of a mask, the classes that are there, each with its own UPRIGHT (H, W) of the ORIGINAL, before one is
+            painted over the other. Does CPU work.
     """
 
     name: str
     media_type: str
     summary: str
-    options: type[RenderingOptions]
-    draw: Callable[[Stored, Any], Image.Image | Iterator[str]]
+    options: type[Parameters]
+    draw: Callable[[Stored, Any], Image.Image | Iterator[str] | bytes]
     layer: Layer | None = None
     objects: Callable[[Stored, Any], Collection[str]] | None = None
+    masks: Callable[[Stored, Any], Sequence[tuple[ModelClass, Mask]]] | None = None
 
     @property
     def kind(self) -> str:

@@ -18,6 +18,15 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Code(_Part):
+    """A concept of a coding scheme, as DICOM writes it."""
+
+    value: Annotated[str, Field(min_length=1, max_length=64)]
+    scheme: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,16}$")] = "SCT"
+    """SCT is SNOMED CT, DCM the DICOM standard itself."""
+    meaning: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class ModelClass(_Part):
     """One class of the output, in the order of the output tensor."""
 
@@ -25,6 +34,10 @@ class ModelClass(_Part):
     title: str
     colour: Colour
     description: str
+    code: Code | None = None
+    """What it is, for DICOM; left out, its name in this project's own scheme."""
+    category: Code | None = None
+    """Of which kind that is; left out, a tissue."""
 
 
 class Preprocessing(_Part):
@@ -139,6 +152,8 @@ class Delineation(_Part):
     """Share of the pictures that the limits were set on which they let through."""
     outlined: Annotated[str, Field(min_length=1, max_length=64)] = "tumour"
     """What is outlined, in a word."""
+    outlined_code: Code | None = None
+    """The same for DICOM, where the class is not determined."""
     mm_per_px_range: tuple[float, float] | None = None
     """Millimetres per pixel of the pictures that the model is for."""
     method: str

@@ -15,7 +15,7 @@ from oncoserve.inference.backend import ModelConfiguration, Tensors
 from oncoserve.pictures.picture import Picture
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.base import OverlayOptions, Rendering, RenderingOptions, ServedModel, Stored, TaskResult
-from oncoserve.tasks.card import Card
+from oncoserve.tasks.card import Card, ModelClass
 from oncoserve.tasks.card import Delineation as Reading
 from oncoserve.tasks.classification import (
     NO_CLASS,
@@ -33,7 +33,9 @@ from oncoserve.tasks.maps.labels import Labels
 from oncoserve.tasks.one_request import OneRequest
 from oncoserve.tasks.outline import Outline, cut
 from oncoserve.tasks.parameters import Parameters, PictureParameters
+from oncoserve.tasks.regions.components import Mask
 from oncoserve.tasks.regions.geojson import Export, feature_collection
+from oncoserve.tasks.regions.grids import at_original
 from oncoserve.tasks.regions.pixel_size import pixel_size
 from oncoserve.tasks.regions.qupath import Classification, feature, members, object_uuid
 from oncoserve.tasks.regions.render import mask_image
@@ -76,6 +78,17 @@ def draw_mask(stored: Stored, options: RenderingOptions) -> Image.Image:
     return mask_image(
         _labels(stored), (image["height"], image["width"]), {0: (0, 0, 0), OUTLINED: _class_of(stored).colour}
     )
+
+
+def masks_of(stored: Stored, options: Parameters) -> list[tuple[ModelClass, Mask]]:
+    """What is outlined, on the ORIGINAL's pixels, as the class that is named or as what is outlined in general."""
+    del options
+    image, kind = stored.document["image"], _class_of(stored)
+    mask = at_original(_labels(stored), (image["height"], image["width"])) == OUTLINED
+    named = next((each for each in stored.card.classes if each.name == kind.key), None)
+    code = _reading(stored.card).outlined_code
+    unnamed = ModelClass(name="undetermined", title=kind.name, colour="#808080", description="", code=code)
+    return [(named or unnamed, mask)] if mask.any() else []
 
 
 def write_polygons(stored: Stored, options: RenderingOptions) -> Iterator[str]:
@@ -149,7 +162,7 @@ class Delineation(OneRequest):
             draw_overlay,
             layer=heat_layer(MASK_FILE),
         ),
-        Rendering("mask.png", "image/png", "What is outlined, as a palette picture", RenderingOptions, draw_mask),
+        Rendering("mask.png", "image/png", "The outlined, as palette", RenderingOptions, draw_mask, masks=masks_of),
         Rendering(
             "polygons.geojson",
             "application/geo+json",

@@ -24,6 +24,7 @@ from oncoserve.tasks.maps.map_renderings import (
     draw_mask,
     draw_overlay,
     labels_of,
+    masks_of,
     objects_of,
     part_of,
     settled,
@@ -73,7 +74,14 @@ class Segmentation:
         Rendering(
             "overlay.png", "image/png", "The picture under its classes", SegmentationOverlayOptions, draw_overlay
         ),
-        Rendering("mask.png", "image/png", "One class per pixel, as a palette picture", MaskOptions, draw_mask),
+        Rendering(
+            "mask.png",
+            "image/png",
+            "One class per pixel, as a palette picture",
+            MaskOptions,
+            draw_mask,
+            masks=masks_of,
+        ),
         Rendering(
             "polygons.geojson",
             "application/geo+json",

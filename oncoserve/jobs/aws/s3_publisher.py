@@ -12,7 +12,12 @@ from oncoserve.results.archive import DOCUMENT
 from oncoserve.results.store import RESULT_ID
 
 LINK_LIFE_S = 300  # of an address that a caller is redirected to at once
-MEDIA_TYPES = {".json": "application/json", ".geojson": "application/geo+json", ".png": "image/png"}
+MEDIA_TYPES = {
+    ".json": "application/json",
+    ".geojson": "application/geo+json",
+    ".png": "image/png",
+    ".dcm": "application/dicom",
+}
 
 
 class S3Publisher:

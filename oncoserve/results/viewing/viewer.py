@@ -11,7 +11,8 @@ from PIL import Image
 
 from oncoserve.errors import ResultNotFound, TileNotFound
 from oncoserve.pictures.decode import to_png
-from oncoserve.results.gallery import Entry, Gallery
+from oncoserve.results.entry import Entry
+from oncoserve.results.gallery import Gallery
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.levels import TILE, Levels
 from oncoserve.results.viewing.pyramid import Pyramid

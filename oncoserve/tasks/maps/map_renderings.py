@@ -9,7 +9,7 @@ from pydantic import Field
 
 from oncoserve.pictures.decode import rgb_of
 from oncoserve.tasks.base import THRESHOLD, OverlayOptions, RenderingOptions, Stored
-from oncoserve.tasks.card import Card
+from oncoserve.tasks.card import Card, ModelClass
 from oncoserve.tasks.card import Segmentation as Part
 from oncoserve.tasks.maps.labels import Labels, Rule
 from oncoserve.tasks.maps.objects import object_ids, without
@@ -17,7 +17,9 @@ from oncoserve.tasks.maps.resolution import RESOLUTION_ASSUMED
 from oncoserve.tasks.maps.stored_maps import maps_of
 from oncoserve.tasks.maps.whole_picture import Maps
 from oncoserve.tasks.parameters import Parameters
+from oncoserve.tasks.regions.components import Mask
 from oncoserve.tasks.regions.geojson import MOST_ANNOTATIONS, Export, Objects, feature_collection
+from oncoserve.tasks.regions.grids import at_original
 from oncoserve.tasks.regions.qupath import Classification, members, object_uuid
 from oncoserve.tasks.regions.render import layer_image, mask_image, overlay_image
 
@@ -71,6 +73,15 @@ def draw_mask(stored: Stored, options: MaskOptions) -> Image.Image:
     maps = maps_of(stored)
     labels = labels_of(stored, maps, options.threshold).painted()
     return mask_image(labels, maps.shape, {0: (0, 0, 0), **_colours(stored.card)})
+
+
+def masks_of(stored: Stored, options: View) -> list[tuple[ModelClass, Mask]]:
+    """Where each class is, on the ORIGINAL's pixels; those that are nowhere are left out."""
+    maps = maps_of(stored)
+    labels = labels_of(stored, maps, options.threshold)
+    found = ((each, labels.mask(number)) for number, each in enumerate(stored.card.classes, 1))
+    placed = ((each, at_original(mask, maps.shape)) for each, mask in found)
+    return [(each, mask) for each, mask in placed if mask.any()]
 
 
 def write_polygons(stored: Stored, options: PolygonOptions) -> Iterator[str]:

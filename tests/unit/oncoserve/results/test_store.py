@@ -264,3 +264,18 @@ def test_notes_that_fail_leave_the_old_ones(tmp_path):
         store.add_notes(ID, refuse)
     assert store.notes(ID) == noted("a")
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
+
+
+def test_pseudonyms_have_a_secret_of_each_owner(tmp_path):
+    store = ResultStore(tmp_path)
+    secret = store.secret()
+    assert len(secret) == 32
+    assert ResultStore(tmp_path).secret() == secret
+    assert store.of("one").secret() not in {secret, store.of("two").secret()}
+    assert (tmp_path / ".pseudonyms").stat().st_mode & 0o077 == 0
+
+
+def test_of_many_who_ask_first_one_makes_the_secret(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: ResultStore(tmp_path).secret(), range(8)))
+    assert len(found) == 1
