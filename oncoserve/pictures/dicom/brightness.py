@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi, apply_windowing
 
 from oncoserve.errors import InvalidParameter
-from oncoserve.pictures.dicom.faults import reading
+from oncoserve.pictures.dicom.library_faults import reading
 
 ROBUST: Final = (1.0, 99.0)
 """Percentiles that become black and white where nobody says a window."""

@@ -7,9 +7,9 @@ from PIL import Image
 
 from oncoserve.errors import InvalidParameter
 from oncoserve.pictures.dicom.brightness import brightness
-from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.frame_pixels import pixels_of
 from oncoserve.pictures.dicom.instance import read_instance
+from oncoserve.pictures.dicom.library_faults import reading
 from oncoserve.pictures.dicom.one_frame import header_of
 from oncoserve.pictures.dicom.scan import Scan, scan_of
 from oncoserve.pictures.dicom.transfer_syntaxes import syntax_of

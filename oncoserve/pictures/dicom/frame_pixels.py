@@ -5,14 +5,16 @@ import struct
 from typing import Any, Final
 
 import numpy as np
+from imagecodecs import jpeg8_decode
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
+from pydicom.pixels.processing import convert_color_space
 from pydicom.pixels.utils import pixel_array
 
 from oncoserve.errors import CorruptImage, ImageTooComplex, UnsupportedImage
-from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.instance import Instance
-from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, NATIVE, RLE
+from oncoserve.pictures.dicom.library_faults import reading
+from oncoserve.pictures.dicom.transfer_syntaxes import JPEG, JPEG_2000, JPEG_LS, LOSSLESS_JPEG, NATIVE, RLE
 from oncoserve.pictures.png_jpeg.parts import DAC, DHT, JPG, SOF, jpeg_segments
 
 SIZ: Final = b"\xff\x4f\xff\x51"
@@ -23,9 +25,18 @@ ITEM: Final = b"\xfe\xff\x00\xe0"
 MOST_ITEMS: Final = 100_000
 """Each is a frame or a part of one."""
 MOST_BITS_OF_LOSSY_JPEG: Final = 8
-LOSSLESS_JPEG: Final = frozenset({0xC3, 0xF7})
+LOSSLESS_FRAMES: Final = frozenset({0xC3, 0xF7})
 """Frames of lossless JPEG and of JPEG-LS."""
-FRAMES: Final = frozenset(SOF) - {DHT, JPG, DAC} | LOSSLESS_JPEG
+FRAMES: Final = frozenset(SOF) - {DHT, JPG, DAC} | LOSSLESS_FRAMES
+
+
+DECODERS: Final = {
+    **dict.fromkeys(JPEG, "pillow"),
+    **dict.fromkeys(JPEG_LS, "pyjpegls"),
+    **dict.fromkeys(JPEG_2000, "pylibjpeg"),
+    RLE: "pydicom",
+}
+"""Of pydicom's plugins, by transfer syntax. Not GDCM and pylibjpeg-rle: damaged files end the process, or the task."""
 
 
 def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
@@ -48,9 +59,10 @@ def pixels_of(instance: Instance, number: int) -> NDArray[Any]:
         elif not instance.is_whole and len(instance.data) - instance.pixels_at < instance.native_bytes:
             raise CorruptImage("it ends before its picture does")
         source = instance.dataset if instance.is_whole else io.BytesIO(instance.data)
-        # The quicker plugin for RLE panics over damaged files, which ends more than this file.
-        plugin = "pydicom" if instance.syntax == RLE else ""
-        found = pixel_array(source, index=number - 1, decoding_plugin=plugin)
+        if instance.syntax in LOSSLESS_JPEG:
+            found = _lossless_jpeg(instance, number)
+        else:
+            found = pixel_array(source, index=number - 1, decoding_plugin=DECODERS.get(instance.syntax, ""))
     size = instance.rows, instance.columns
     if found.shape != (size if instance.samples == 1 else (*size, 3)):
         raise CorruptImage(f"its frame {number} has {list(found.shape)} pixels, and its header says {list(size)}")
@@ -64,15 +76,13 @@ def _check_code_stream(instance: Instance, number: int) -> None:
         UnsupportedImage, CorruptImage
     """
     _check_items(instance.data, instance.pixels_at + ELEMENT_BYTES)
-    stream = io.BytesIO(instance.data)
-    stream.seek(instance.pixels_at + ELEMENT_BYTES)
-    code = get_frame(stream, number - 1, number_of_frames=instance.frames)
+    code = _code_stream(instance, number)
     if instance.syntax in JPEG:
         frame = next((each for each in jpeg_segments(code) if each.marker in FRAMES), None)
         if frame is None:
             raise CorruptImage(f"its frame {number} is no JPEG")
         bits, rows, columns = struct.unpack_from(">BHH", code, frame.start + 4)
-        if bits > MOST_BITS_OF_LOSSY_JPEG and frame.marker not in LOSSLESS_JPEG:
+        if bits > MOST_BITS_OF_LOSSY_JPEG and frame.marker not in LOSSLESS_FRAMES:
             raise UnsupportedImage(
                 f"a DICOM file whose pixels are a JPEG Extended of {bits} bits", "dcmdjpeg in.dcm out.dcm (DCMTK)"
             )
@@ -87,6 +97,26 @@ def _check_code_stream(instance: Instance, number: int) -> None:
             f"its frame {number} has {columns} x {rows} pixels, and its header says "
             f"{instance.columns} x {instance.rows}"
         )
+
+
+def _code_stream(instance: Instance, number: int) -> bytes:
+    """A compressed frame."""
+    stream = io.BytesIO(instance.data)
+    stream.seek(instance.pixels_at + ELEMENT_BYTES)
+    return get_frame(stream, number - 1, number_of_frames=instance.frames)
+
+
+def _lossless_jpeg(instance: Instance, number: int) -> NDArray[Any]:
+    """A frame of lossless JPEG, by libjpeg-turbo: GDCM, which pydicom would ask, ends the process over damaged ones."""
+    found = np.asarray(jpeg8_decode(_code_stream(instance, number)))
+    said = instance.dataset
+    if said.PhotometricInterpretation == "YBR_FULL":
+        found = convert_color_space(found, "YBR_FULL", "RGB")
+    if not said.PixelRepresentation:
+        return found.astype(f"u{said.BitsAllocated // 8}")
+    spare = said.BitsAllocated - said.BitsStored  # the highest bit that is stored is the sign
+    signed = found.astype(f"u{said.BitsAllocated // 8}").view(f"i{said.BitsAllocated // 8}")
+    return np.asarray(signed << spare >> spare)
 
 
 def _check_items(data: bytes, at: int) -> None:

@@ -51,8 +51,10 @@ def check_nesting(dataset: Dataset) -> None:
 
 def _is_sequence(dataset: Dataset, tag: BaseTag) -> bool:
     """Also where the file leaves it to the standard which elements are some, and none was read yet."""
-    kind = dataset.get_item(tag).VR
-    return kind == "SQ" or (kind is None and dictionary_has_tag(tag) and dictionary_VR(tag) == "SQ")
+    kind: str | None = dataset.get_item(tag).VR
+    if kind is None and dictionary_has_tag(tag):
+        kind = dictionary_VR(tag)
+    return kind == "SQ"
 
 
 def _refuse_above(what: str, met: int, limit: int) -> None:

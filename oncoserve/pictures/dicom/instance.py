@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge, UnsupportedImage
-from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.header_bounds import check_nesting, check_size
+from oncoserve.pictures.dicom.library_faults import reading
 from oncoserve.pictures.dicom.place import Place, place_in
 from oncoserve.pictures.dicom.transfer_syntaxes import DEFLATED, EXPLICIT, IMPLICIT, file_group, inflated, syntax_of
 

@@ -13,9 +13,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import dcmwrite, write_data_element
 from pydicom.uid import UID
 
-from oncoserve.pictures.dicom.faults import GIVES_UP, reading
 from oncoserve.pictures.dicom.frame_pixels import pixels_of
 from oncoserve.pictures.dicom.instance import PIXELS, Instance
+from oncoserve.pictures.dicom.library_faults import GIVES_UP, reading
 from oncoserve.pictures.dicom.place import Place
 from oncoserve.pictures.dicom.transfer_syntaxes import EXPLICIT
 
@@ -73,7 +73,7 @@ def _said(instance: Instance, number: int) -> Dataset:
     for tag in source.keys():  # noqa: SIM118 - so that an element is not decoded before it has to be
         element = source.get_item(tag)
         if tag.group not in OVERLAYS and keyword_for_tag(tag) not in PICTURES:
-            said[tag] = element
+            said[tag] = copy.copy(element)  # what is changed here shall be as it was when the next frame comes
     if len(said.get(PER_FRAME) or []) >= number and instance.place is None:
         said.add_new(said[PER_FRAME].tag, "SQ", [said[PER_FRAME].value[number - 1]])
     if big_endian:

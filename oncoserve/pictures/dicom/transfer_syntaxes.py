@@ -14,16 +14,12 @@ DEFLATED: Final = UID("1.2.840.10008.1.2.1.99")
 EXPLICIT: Final = UID("1.2.840.10008.1.2.1")
 NATIVE: Final = frozenset({IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2", DEFLATED})
 """Without compression of the pixels."""
-JPEG: Final = frozenset(
-    {
-        "1.2.840.10008.1.2.4.50",  # baseline
-        "1.2.840.10008.1.2.4.51",  # extended: those of 8 bits
-        "1.2.840.10008.1.2.4.57",  # lossless
-        "1.2.840.10008.1.2.4.70",  # lossless, first order
-        "1.2.840.10008.1.2.4.80",  # JPEG-LS, lossless
-        "1.2.840.10008.1.2.4.81",  # and near it
-    }
-)
+LOSSLESS_JPEG: Final = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+"""The second by first-order prediction."""
+JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+"""Lossless, and near it."""
+JPEG: Final = LOSSLESS_JPEG | JPEG_LS | {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+"""And baseline, and extended, of which those of 8 bits are read."""
 JPEG_2000: Final = frozenset(
     {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", *(f"1.2.840.10008.1.2.4.20{number}" for number in (1, 2, 3))}
 )

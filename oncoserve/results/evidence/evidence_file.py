@@ -16,7 +16,7 @@ from pydicom.valuerep import DA, DT, TM
 
 from oncoserve import NOTICE
 from oncoserve.errors import EvidenceFailed, PlatformError
-from oncoserve.pictures.dicom.faults import GIVES_UP
+from oncoserve.pictures.dicom.library_faults import GIVES_UP
 from oncoserve.results.evidence.coded_classes import schemes
 from oncoserve.results.evidence.deidentifying import Pseudonyms, deidentify
 from oncoserve.results.evidence.evidence_options import EvidenceOptions

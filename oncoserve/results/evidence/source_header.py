@@ -20,7 +20,7 @@ from pydicom.uid import CTImageStorage, MRImageStorage, SecondaryCaptureImageSto
 from pydicom.valuerep import DS, validate_value
 
 from oncoserve.errors import SourceIncomplete
-from oncoserve.pictures.dicom.faults import reading
+from oncoserve.pictures.dicom.library_faults import reading
 from oncoserve.results.evidence.output_uids import uid_of
 
 REQUIRED: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
