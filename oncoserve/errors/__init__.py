@@ -11,9 +11,10 @@ PlatformError
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── JobNotEnded 409, NothingToRetry 409
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413,
-│   │   AnswerTooLarge 413
+│   │   AnswerTooLarge 413, JobTooLarge 413
 │   ├── UnsupportedImage 415
-│   ├── CorruptImage 422, InvalidParameter 422, OutOfScope 422, TooManyRequests 429, TooManyQueuedImages 429
+│   ├── CorruptImage 422, InvalidParameter 422, OutOfScope 422, UnusableArchive 422, SeveralStudies 422
+│   ├── TooManyRequests 429, TooManyQueuedImages 429
 │   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
     ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
@@ -31,11 +32,14 @@ takes domain words and builds the sentence. The page /errors and the OpenAPI doc
 from oncoserve.errors.job_errors import (
     JobNotEnded,
     JobNotFound,
+    JobTooLarge,
     MissingImages,
     NothingToRetry,
     PictureNotKept,
+    SeveralStudies,
     TooManyImages,
     TooManyQueuedImages,
+    UnusableArchive,
     UploadNotFound,
 )
 from oncoserve.errors.platform import PlatformError, RequestError, ServiceError, all_errors
@@ -108,6 +112,7 @@ __all__ = [
     "InvalidParameter",
     "JobNotEnded",
     "JobNotFound",
+    "JobTooLarge",
     "JobsUnavailable",
     "MalformedRequest",
     "MethodNotAllowed",
@@ -131,6 +136,7 @@ __all__ = [
     "RouteNotFound",
     "SampleNotFound",
     "ServiceError",
+    "SeveralStudies",
     "ShuttingDown",
     "StorageFull",
     "StorageUnavailable",
@@ -145,6 +151,7 @@ __all__ = [
     "Unauthorised",
     "UnknownObjects",
     "UnsupportedImage",
+    "UnusableArchive",
     "UploadNotFound",
     "UploadTooLarge",
     "UploadsNotSupported",

@@ -15,7 +15,7 @@ from oncoserve.wiring import open_adapters
 ROUNDS, AT_ONCE, IMAGES = 3, 4, 6
 SENDER = """
 import asyncio, sys
-from oncoserve.jobs.service import Submission
+from oncoserve.jobs.intake.submission import Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters, open_jobs
