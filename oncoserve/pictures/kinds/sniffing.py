@@ -198,7 +198,9 @@ def is_beside(name: str, data: bytes) -> bool:
     if _is_dicom(data):
         return _read(data) is None
     named = name.lower().endswith((".png", ".jpg", ".jpeg", ".dcm"))
-    return not named and (data.startswith(PROGRAMS) or bool(_kind(data) is None and text_kind(data)))
+    if named or not data:
+        return False
+    return data.startswith(PROGRAMS) or (_kind(data) is None and text_kind(data) is not None)
 
 
 def _kind(data: bytes) -> Unread | None:
