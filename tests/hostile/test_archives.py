@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from oncoserve.errors import RequestError
-from oncoserve.jobs.intake.archive import Archive
 from oncoserve.jobs.intake.pieces import Pieces
 from oncoserve.jobs.intake.submission import Allowance, JobLimits
+from oncoserve.jobs.intake.zip_archive import Archive
 from testbed.encoded_pictures import encoded, noise
 from testbed.picture_files.zip_files import overlapping, with_entries_changed, with_many_entries, zipped
 from tests.hostile.test_bombs import peak_mib, reset_peak

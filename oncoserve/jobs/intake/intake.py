@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 
 from oncoserve.errors import RequestError
-from oncoserve.jobs.intake.archive import Archive
 from oncoserve.jobs.intake.pieces import Piece, Pieces
 from oncoserve.jobs.intake.submission import Allowance, JobLimits, Submission, clean_name
+from oncoserve.jobs.intake.zip_archive import Archive
 from oncoserve.pictures.kinds.sniffing import is_zip
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads

@@ -6,8 +6,8 @@ from typing import Final
 from zipfile import ZipInfo
 
 from oncoserve.errors import RequestError, SeveralStudies, UnusableArchive
-from oncoserve.jobs.intake.archive import Archive
 from oncoserve.jobs.intake.submission import NAME_LIMIT, Allowance, JobLimits, clean_name
+from oncoserve.jobs.intake.zip_archive import Archive
 from oncoserve.pictures.decode import check
 from oncoserve.pictures.dicom.instance import Instance, read_instance
 from oncoserve.pictures.dicom.one_frame import frame_of

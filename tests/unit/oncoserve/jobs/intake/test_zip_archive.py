@@ -8,8 +8,8 @@ import zlib
 import pytest
 
 from oncoserve.errors import CorruptImage, RequestError, TooManyImages, UnusableArchive, UploadTooLarge
-from oncoserve.jobs.intake.archive import Archive
 from oncoserve.jobs.intake.submission import JobLimits
+from oncoserve.jobs.intake.zip_archive import Archive
 from testbed.encoded_pictures import encoded, noise
 from testbed.picture_files.zip_files import overlapping, with_entries_changed, with_many_entries, zipped
 
