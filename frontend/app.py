@@ -55,7 +55,7 @@ def create_app(
     """
     draining = draining or Draining()
     core = frontend_core(settings, backend, shared)
-    jobs = open_jobs(settings, open_adapters(settings, clock=core.clock), core.threads, core.disk)
+    jobs = open_jobs(settings, open_adapters(settings, clock=core.clock), core.threads, core.disk, core.memory.pictures)
     sweeper = Sweeper(core.store, settings.results_max_bytes, jobs.results_in_use)
     address = static_files.base_address()
     pages = Pages(settings, address)

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     max_job_images: int = Field(default=1000, ge=1, le=100_000)
     """Images that one job may have."""
 
+    max_job_bytes: int = Field(default=2 * 2**30, ge=1024, le=2**40)
+    """Bytes that the pictures of one job may have, unpacked and with each DICOM frame as a file of its own."""
+
     max_queued_images: int = Field(default=50_000, ge=1)
     """Images of jobs of all callers that may wait at once."""
 

@@ -13,9 +13,10 @@ from oncoserve.inference.canary import Canaries
 from oncoserve.inference.coalescing import CoalescingBackend
 from oncoserve.jobs.embedded.embedded_adapters import open_embedded
 from oncoserve.jobs.image import Handler, Rules
+from oncoserve.jobs.intake.submission import JobLimits
 from oncoserve.jobs.ports import Adapters, Show
 from oncoserve.jobs.queue_room import Room
-from oncoserve.jobs.service import JobLimits, Jobs
+from oncoserve.jobs.service import Jobs
 from oncoserve.jobs.worker import Worker
 from oncoserve.prediction.admission import FIELDS, Admission
 from oncoserve.prediction.catalogue import SERVER, Catalogue, Snapshot
@@ -198,17 +199,24 @@ def open_adapters(settings: Settings, show: Show = dict, clock: Clock | None = N
     return open_embedded(settings, clock or ServiceClock(settings.results_dir))
 
 
-def open_jobs(settings: Settings, adapters: Adapters, threads: CpuThreads, disk: Disk | None = None) -> Jobs:
+def open_jobs(
+    settings: Settings,
+    adapters: Adapters,
+    threads: CpuThreads,
+    disk: Disk | None = None,
+    memory: Budget | None = None,
+) -> Jobs:
     """What callers do with jobs; `disk` is the one that they are kept on, if it is one of this machine."""
     limits = JobLimits(
         settings.jobs_ttl_s,
         settings.max_job_images,
         settings.max_image_pixels,
         settings.max_upload_bytes,
+        settings.max_job_bytes,
         Room(settings.max_queued_images_per_owner, settings.max_queued_images),
         math.inf if settings.jobs == "aws" else settings.storage_timeout_s,  # AWS has limits of its own
     )
-    return Jobs(adapters, limits, threads, None if settings.jobs == "aws" else disk)
+    return Jobs(adapters, limits, threads, None if settings.jobs == "aws" else disk, memory)
 
 
 def open_worker(core: Core, adapters: Adapters) -> Worker:

@@ -15,9 +15,12 @@ from frontend.http.shapes.job_shapes import (
     JobShape,
     JobsShape,
     JobSummaryShape,
+    LargestShape,
     ProgressShape,
+    SeriesShape,
 )
 from oncoserve.jobs.job import Job, JobFinding, JobImage, JobRecord, Outcome, State
+from oncoserve.jobs.series import SeriesFinding, series_of
 from oncoserve.jobs.service import Jobs
 
 FINDING: TypeAdapter[FindingShape] = TypeAdapter(FindingShape)
@@ -27,7 +30,9 @@ async def job_document(jobs: Jobs, job: Job, root: str) -> JobShape:
     """A job with its images; its addresses begin with `root`, see `links.root_of`."""
     images = [_image(image, root) for image in job.images]
     position = await jobs.position(job.record)
-    return JobShape(**_summary(job.record, jobs.state(job.record), position, root).model_dump(), images=images)
+    summary = _summary(job.record, jobs.state(job.record), position, root)
+    series = [_series(each) for each in series_of(job.images)]
+    return JobShape(**summary.model_dump(), images=images, series=series)
 
 
 async def page_document(jobs: Jobs, owner: str | None, cursor: str | None, limit: int, root: str) -> JobsShape:
@@ -84,6 +89,31 @@ def _of_all(finding: JobFinding | None) -> JobFindingShape | None:
     labels, undetermined = dict(finding.labels), dict(finding.undetermined)
     image = _finding(finding.image)
     return JobFindingShape(labels=labels, undetermined=undetermined, warned=finding.warned, image=image)
+
+
+def _series(series: SeriesFinding) -> SeriesShape:
+    largest, volume = series.largest, series.volume
+    return SeriesShape(
+        series=series.series,
+        plane=series.plane,
+        images=[each.image for each in series.slices],
+        found=[each.image for each in series.slices if each.found],
+        unanswered=[each.image for each in series.slices if not each.answered],
+        labels={name: list(places) for name, places in series.labels.items()},
+        largest=None
+        if largest is None
+        else LargestShape(
+            image=largest.image,
+            position_mm=largest.position_mm,
+            area_px=largest.area_px or 0,
+            area_mm2=largest.area_mm2,
+            longest_diameter_px=largest.longest_px,
+            longest_diameter_mm=largest.longest_mm,
+        ),
+        distance_mm=volume.distance_mm,
+        volume_mm3=volume.mm3,
+        no_volume=volume.why_not,
+    )
 
 
 def _finding(found: Mapping[str, Any] | None) -> FindingShape | None:

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 from frontend.routes.form_parser import described, text_for_file
 from frontend.routes.uploads import MAX_FIELDS, form_of, is_multipart
 from oncoserve.errors import InvalidParameter, MissingImages, TooManyFiles, TooManyImages
-from oncoserve.jobs.service import Submission
+from oncoserve.jobs.intake.submission import Submission
 
 EXAMPLE = "curl -F model=brain_tumour -F images=@a.png -F images=@b.png .../v1/jobs"
 IMAGES, UPLOADS, MODEL = "images", "uploads", "model"

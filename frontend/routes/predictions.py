@@ -16,7 +16,8 @@ from frontend.http.shapes.result_shapes import Result
 from frontend.routes.answers import JSON, draw, problems, query, send
 from frontend.routes.asking import ask, read_question
 from frontend.routes.jobs import accepted, prefers_async
-from oncoserve.jobs.service import Jobs, Submission
+from oncoserve.jobs.intake.submission import Submission
+from oncoserve.jobs.service import Jobs
 from oncoserve.prediction.catalogue import Catalogue
 from oncoserve.prediction.predict import Predict
 from oncoserve.results.gallery import Gallery

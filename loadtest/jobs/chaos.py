@@ -20,9 +20,10 @@ import psutil
 
 from loadtest.jobs.poisoned_worker import POISON
 from loadtest.shared.distinct_uploads import Pictures
+from oncoserve.jobs.intake.submission import JobLimits, Submission
 from oncoserve.jobs.job import Job, State
 from oncoserve.jobs.ports import Adapters, DeadLetter
-from oncoserve.jobs.service import JobLimits, Jobs, Submission
+from oncoserve.jobs.service import Jobs
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters

@@ -12,9 +12,10 @@ PlatformError
 │   ├── MethodNotAllowed 405, NotAcceptable 406, RequestTimeout 408
 │   ├── JobNotEnded 409, NothingToRetry 409
 │   ├── UploadTooLarge 413, ImageTooLarge 413, ImageTooComplex 413, AreaTooLarge 413, TooManyImages 413,
-│   │   AnswerTooLarge 413
+│   │   AnswerTooLarge 413, JobTooLarge 413
 │   ├── UnsupportedImage 415
-│   ├── CorruptImage 422, InvalidParameter 422, OutOfScope 422, TooManyRequests 429, TooManyQueuedImages 429
+│   ├── CorruptImage 422, InvalidParameter 422, OutOfScope 422, UnusableArchive 422, SeveralStudies 422
+│   ├── TooManyRequests 429, TooManyQueuedImages 429
 │   └── HeadTooLarge 431
 └── ServiceError (5xx: the caller can try again)
     ├── InternalError 500, AttemptsExhausted 500, ModelProcessEnded 500, UploadsNotSupported 501
@@ -32,11 +33,14 @@ takes domain words and builds the sentence. The page /errors and the OpenAPI doc
 from oncoserve.errors.job_errors import (
     JobNotEnded,
     JobNotFound,
+    JobTooLarge,
     MissingImages,
     NothingToRetry,
     PictureNotKept,
+    SeveralStudies,
     TooManyImages,
     TooManyQueuedImages,
+    UnusableArchive,
     UploadNotFound,
 )
 from oncoserve.errors.platform import PlatformError, RequestError, ServiceError, all_errors
@@ -119,6 +123,7 @@ __all__ = [
     "InvalidParameter",
     "JobNotEnded",
     "JobNotFound",
+    "JobTooLarge",
     "JobsUnavailable",
     "MalformedRequest",
     "MethodNotAllowed",
@@ -143,6 +148,7 @@ __all__ = [
     "RouteNotFound",
     "SampleNotFound",
     "ServiceError",
+    "SeveralStudies",
     "ShuttingDown",
     "SourceIncomplete",
     "SourceNotDicom",
@@ -159,6 +165,7 @@ __all__ = [
     "Unauthorised",
     "UnknownObjects",
     "UnsupportedImage",
+    "UnusableArchive",
     "UploadNotFound",
     "UploadTooLarge",
     "UploadsNotSupported",

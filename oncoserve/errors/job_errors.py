@@ -61,13 +61,44 @@ class PictureNotKept(RequestError):
 
 
 class TooManyImages(RequestError):
-    """The job has more images than ONCO_MAX_JOB_IMAGES."""
+    """The job has more images than ONCO_MAX_JOB_IMAGES; a ZIP archive counts its files, a DICOM file its frames."""
 
     status, code, title = 413, "too_many_images", "The job has too many images"
     advice = "Send the images in several jobs."
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The job has more than {limit} images, which is the limit.")
+    def __init__(self, limit: int, met: int | None = None) -> None:
+        at_least = limit + 1 if met is None else met
+        super().__init__(f"The job has at least {at_least} images; it may have {limit}.")
+
+
+class JobTooLarge(RequestError):
+    """Unpacked, and with each frame as a picture of its own, the job has more bytes than ONCO_MAX_JOB_BYTES."""
+
+    status, code, title = 413, "job_too_large", "The job's pictures are too large together"
+    advice = "Send them in several jobs."
+
+    def __init__(self, met_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"The job's pictures have at least {met_bytes} bytes; they may have {limit_bytes}.")
+
+
+class UnusableArchive(RequestError):
+    """The ZIP archive is damaged, encrypted, has no pictures, or is made in a way that honest programs do not use."""
+
+    status, code, title = 422, "unusable_archive", "The ZIP archive cannot be taken"
+    advice = "Pack the pictures again, as a plain ZIP archive without a password, or send them as they are."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The archive {reason}; nothing of the job was kept.")
+
+
+class SeveralStudies(RequestError):
+    """The DICOM files of one ZIP archive are of several studies: perhaps of several patients."""
+
+    status, code, title = 422, "several_studies", "The ZIP archive has more than one study"
+    advice = "Pack each study by itself, and send each as a job."
+
+    def __init__(self, met: int) -> None:
+        super().__init__(f"Its DICOM files are of at least {met} studies; an archive may have 1.")
 
 
 class TooManyQueuedImages(RequestError):

@@ -142,14 +142,14 @@ class RequestTimeout(RequestError):
 
 
 class UploadTooLarge(RequestError):
-    """The body has more bytes than ONCO_MAX_UPLOAD_BYTES."""
+    """The body, or a file in a ZIP archive, has more bytes than ONCO_MAX_UPLOAD_BYTES."""
 
     status, code, title = 413, "upload_too_large", "The upload is too large"
     advice = "Send a smaller file."
 
-    def __init__(self, met_bytes: int, limit_bytes: int, *, whole: bool = True) -> None:
+    def __init__(self, met_bytes: int, limit_bytes: int, *, whole: bool = True, what: str = "body") -> None:
         met = f"{met_bytes}" if whole else f"at least {met_bytes}"
-        super().__init__(f"The body has {met} bytes; the limit is {limit_bytes}.")
+        super().__init__(f"The {what} has {met} bytes; the limit is {limit_bytes}.")
 
 
 class ImageTooLarge(RequestError):

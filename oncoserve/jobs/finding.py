@@ -11,11 +11,13 @@ from oncoserve.tasks import task_of_kind
 # As JSON. The models here need less than 500; a job of 1,000 images is read as a whole, so each has to be small.
 MAX_BYTES = 4096
 
+OF_A_SLICE = ("series", "plane", "position_mm", "frame", "frames")
+
 log = logging.getLogger(__name__)
 
 
 def finding_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The numbers of a stored result that a list shows: those of its task, who answered, and codes of warnings.
+    """The numbers of a stored result that a list shows: of its task, who answered, which slice, and codes of warnings.
 
     Never an error: a list without a number is no reason to lose a result.
 
@@ -32,6 +34,7 @@ def finding_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
                 "task": document["task"],
                 "version": document["version"],
                 **(task.finding(document) if task else {}),
+                **_slice(document),
                 "warnings": sorted({each["code"] for each in document["warnings"]}),
             }
         )
@@ -53,6 +56,16 @@ def finding_in(outcome: str | None) -> Mapping[str, Any] | None:
     except (ValueError, AttributeError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _slice(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a slice lies in its series, and the size of the pixels that it was measured with; nothing of a picture."""
+    image = document.get("image") or {}
+    scan = image.get("dicom")
+    if not scan:
+        return {}
+    mm_per_px = document.get("mm_per_px") or image.get("mm_per_px")
+    return {"slice": {**{name: scan.get(name) for name in OF_A_SLICE}, "mm_per_px": mm_per_px}}
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import math
 import re
-import unicodedata
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -20,60 +18,27 @@ from oncoserve.errors import (
     NothingToRetry,
     PictureNotKept,
     RequestError,
-    TooManyImages,
     UploadNotFound,
     UploadsNotSupported,
     UploadTooLarge,
 )
+from oncoserve.jobs.intake.intake import Intake
+from oncoserve.jobs.intake.ordering import order_of
+from oncoserve.jobs.intake.pieces import Piece
+from oncoserve.jobs.intake.submission import Allowance, JobLimits, Submission, clean_name
 from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
-from oncoserve.jobs.queue_room import Room
-from oncoserve.pictures.decode import check, check_beginning
+from oncoserve.pictures.decode import check_beginning
+from oncoserve.pictures.dicom.standing import Standing
+from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
 
 UPLOAD_LIFE_S = 3600
-NAME_LIMIT = 200
 BACKLOG_S = 2.0  # who asks for it asks again soon
 HEADER_BYTES = 2**18  # of an upload that lies in the store: enough for the header of most pictures
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class JobLimits:
-    """What one job may be.
-
-    Attributes:
-        life_s: seconds after which it expires.
-        max_images: their number.
-        max_image_pixels: width times height of each.
-        max_upload_bytes: of each.
-        room: images that may wait.
-        timeout_s: seconds that a caller waits for each step of the storage.
-    """
-
-    life_s: int
-    max_images: int
-    max_image_pixels: int
-    max_upload_bytes: int
-    room: Room = field(default_factory=lambda: Room(10_000, 50_000))
-    timeout_s: float = math.inf
-
-
-@dataclass(frozen=True)
-class Submission:
-    """One picture as it was sent.
-
-    Attributes:
-        name: the caller's file name, any text.
-        read: gives the bytes; called once, when it is its turn.
-        upload: id of an upload, instead of bytes.
-    """
-
-    name: str
-    read: Callable[[], Awaitable[bytes]] | None = None
-    upload: str = ""
 
 
 class Jobs:
@@ -84,13 +49,22 @@ class Jobs:
         limits: what a job may be.
         threads: where pictures are looked at.
         disk: that pictures and records are kept on; None where they are elsewhere.
+        memory: for what is unpacked; None where nobody counts it.
     """
 
-    def __init__(self, adapters: Adapters, limits: JobLimits, threads: CpuThreads, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        adapters: Adapters,
+        limits: JobLimits,
+        threads: CpuThreads,
+        disk: Disk | None = None,
+        memory: Budget | None = None,
+    ) -> None:
         self._to = adapters
         self.limits = limits
         self._threads = threads
         self._disk = disk
+        self._intake = Intake(limits, threads, memory)
 
     async def check(self, owner: str | None) -> None:
         """Refuse a job early, before its pictures are read.
@@ -111,27 +85,30 @@ class Jobs:
         Args:
             owner: name of the API key.
             model: of a model that is known.
-            parameters: the task's, valid, as JSON values.
-            pictures: in order; read one at a time.
+            parameters: the task's, valid, as JSON values. Without a `frame` all frames of a file are asked about.
+            pictures: files in order, read one at a time: pictures, and archives of them. See `order_of`.
 
         Raises:
-            MissingImages, TooManyImages, JobsUnavailable: nothing of the job is left.
+            MissingImages, TooManyImages, JobTooLarge, UnusableArchive, SeveralStudies, NoRoom, JobsUnavailable: nothing
+                of the job is left.
         """
         if not pictures:
             raise MissingImages
-        if len(pictures) > self.limits.max_images:
-            raise TooManyImages(self.limits.max_images)
-        if self._disk is not None:
-            self._disk.check()
+        allowance = Allowance(self.limits, len(pictures))
         now = datetime.now(UTC)
         job_id = uuid4().hex
         kept: list[JobImage] = []
+        standings: list[Standing | None] = []
         try:
-            for index, picture in enumerate(pictures):
-                kept.append(await self._keep(picture, f"jobs/{job_id}/{index}", owner))
+            for picture in pictures:
+                async with contextlib.aclosing(self._pieces(owner, picture, allowance, parameters)) as pieces:
+                    async for piece in pieces:
+                        standings.append(piece.standing)
+                        kept.append(await self._keep(piece, f"jobs/{job_id}/{len(kept)}"))
+            images = tuple(kept[place] for place in order_of(standings))
             expires = datetime.fromtimestamp(self._to.clock.stamp() + self.limits.life_s, UTC)
-            progress = Progress.of(image.state for image in kept)
-            job = Job(JobRecord(job_id, owner, model, parameters, now, now, expires, progress), tuple(kept))
+            progress = Progress.of(image.state for image in images)
+            job = Job(JobRecord(job_id, owner, model, parameters, now, now, expires, progress), images)
             await self._wait(self._to.store.create(job, _messages(job), self.limits.room))
         except BaseException:
             with contextlib.suppress(JobsUnavailable):  # the sweep takes what stays
@@ -140,19 +117,32 @@ class Jobs:
             raise
         return job
 
-    async def _keep(self, picture: Submission, key: str, owner: str | None) -> JobImage:
-        name = clean_name(picture.name)
+    async def _pieces(
+        self, owner: str | None, sent: Submission, allowance: Allowance, parameters: Mapping[str, Any]
+    ) -> AsyncGenerator[Piece]:
+        if sent.read is not None:
+            taken_in = self._intake.pieces(sent, allowance, all_frames=parameters.get("frame") is None)
+            async with contextlib.aclosing(taken_in) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        name = clean_name(sent.name)
         try:
-            if picture.read is None:
-                key = _upload_key(owner, picture.upload)
-                await self._threads.run(self._check_header, await self._wait(self._to.objects.get(key, HEADER_BYTES)))
-            else:
-                data = await picture.read()
-                await self._threads.run(check, data, self.limits.max_image_pixels)
-                await self._wait(self._to.objects.put(key, data))
+            key = _upload_key(owner, sent.upload)
+            await self._threads.run(self._check_header, await self._wait(self._to.objects.get(key, HEADER_BYTES)))
+            yield Piece(name, upload=key)
         except RequestError as error:
-            return JobImage(name, "", State.FAILED, outcome=Outcome(fault=Fault.of(error)))
-        return JobImage(name, key)
+            yield Piece(name, fault=error)
+
+    async def _keep(self, piece: Piece, key: str) -> JobImage:
+        if piece.fault is not None:
+            return JobImage(piece.name, "", State.FAILED, outcome=Outcome(fault=Fault.of(piece.fault)))
+        if piece.upload:
+            return JobImage(piece.name, piece.upload)
+        if self._disk is not None:
+            self._disk.check()
+        await self._wait(self._to.objects.put(key, piece.data))
+        return JobImage(piece.name, key)
 
     def _check_header(self, beginning: bytes) -> None:
         check_beginning(beginning, self.limits.max_image_pixels)
@@ -267,13 +257,6 @@ class Jobs:
         if address is None:
             raise UploadsNotSupported
         return upload_id, address
-
-
-def clean_name(name: str) -> str:
-    """The last component of a file name as a browser or a script may send it, without control characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    shown = "".join(each for each in last if unicodedata.category(each)[0] != "C")
-    return shown[:NAME_LIMIT] or "image"
 
 
 def _upload_key(owner: str | None, upload_id: str) -> str:

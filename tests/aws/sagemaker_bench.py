@@ -7,9 +7,10 @@ import zipfile
 from contextlib import suppress
 
 from oncoserve.jobs.aws.aws_adapters import open_aws
+from oncoserve.jobs.intake.submission import JobLimits, Submission
 from oncoserve.jobs.sagemaker.halves import open_feeder, open_settler
 from oncoserve.jobs.sagemaker.tickets import FOLDER
-from oncoserve.jobs.service import JobLimits, Jobs, Submission
+from oncoserve.jobs.service import Jobs
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from testbed.encoded_pictures import encoded, noise

@@ -20,7 +20,9 @@ def tiny(embedded_triton, tmp_path_factory):
         def frontend(**settings):
             own = tmp_path_factory.mktemp("frontend")
             values = {"model_repository": folder / "repository", "results_dir": own / "results"}
-            return FrontendServer(triton.grpc_url, own, **values | settings)
+            server = FrontendServer(triton.grpc_url, own, **values | settings)
+            server.results = own / "results"
+            return server
 
         yield frontend
 

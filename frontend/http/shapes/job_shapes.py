@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from frontend.http.shapes.base_shapes import Shape
 from frontend.http.shapes.result_shapes import AreaShape
 from oncoserve.jobs.job import ID_PATTERN
+from oncoserve.jobs.series import NoVolume
 
 
 class FaultShape(Shape):
@@ -21,6 +22,24 @@ class FaultShape(Shape):
     retryable: bool
 
 
+class SliceShape(BaseModel):
+    """Where a slice of a DICOM series lies; what another version has noted beside it is left out.
+
+    `series` is the same for all slices of a series, and tells nothing else. `position_mm` is that of the plane along
+    its normal. `frame` is the number in the file that was sent, which has `frames`. `mm_per_px` is what was measured
+    with.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    series: str
+    plane: str
+    position_mm: float | None
+    frame: int
+    frames: int
+    mm_per_px: float | None
+
+
 class _Finding(BaseModel):
     """What another version has noted beside these is left out."""
 
@@ -30,6 +49,8 @@ class _Finding(BaseModel):
     """Of the model that answered."""
     warnings: list[str]
     """Codes of what makes the result doubtful; the result has the words."""
+    slice: SliceShape | None = None
+    """Null for PNG and JPEG."""
 
 
 class ClassificationFinding(_Finding):
@@ -142,10 +163,52 @@ class JobSummaryShape(Shape):
     links: dict[str, str]
 
 
+class LargestShape(Shape):
+    """The slice with the largest outlined area, and what was measured on it.
+
+    `image` is its place in `images`, from 0 on. The longest diameter is that of the region with the peak.
+    """
+
+    image: int
+    position_mm: float | None
+    area_px: float
+    area_mm2: float | None
+    longest_diameter_px: float | None
+    longest_diameter_mm: float | None
+
+
+class SeriesShape(Shape):
+    """What the slices of a DICOM series came to. Each is an answer by itself; nothing follows a lesion through them.
+
+    `images` are the slices with a result, `found` those with an outline or a box, `unanswered` those that the model
+    gave no answer about; all as places in the job's `images`, from 0 on. `labels`: the same by the class that was
+    named. `plane` is empty where slices differ or do not say it.
+
+    `volume_mm3` is the sum of the outlined areas times `distance_mm`, that of the slices; slices without an answer add
+    nothing to it. Where it is null `no_volume` says why.
+    """
+
+    series: str
+    plane: str
+    images: list[int]
+    found: list[int]
+    unanswered: list[int]
+    labels: dict[str, list[int]]
+    largest: LargestShape | None
+    distance_mm: float | None
+    volume_mm3: float | None
+    no_volume: NoVolume | None
+
+
 class JobShape(JobSummaryShape):
-    """A job with its images, in the order in which they were sent."""
+    """A job with its images: in the order in which they were sent, but for DICOM.
+
+    Of a DICOM file each frame is an image. Series come as their first files were sent, and the slices of a series as
+    they lie, along the normal of their planes.
+    """
 
     images: list[JobImageShape]
+    series: list[SeriesShape]
 
 
 class JobsShape(Shape):

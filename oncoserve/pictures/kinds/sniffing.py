@@ -109,7 +109,12 @@ IN_A_ZIP: Final = (
     (rb"[^/]*/data\.pkl|[^/]+\.npy", Unread("NumPy or PyTorch data", words=SAVE)),
 )
 UNKNOWN: Final = Unread("unknown binary data", words=SAVE)
-ZIP: Final = Unread("a ZIP archive", words=UNPACK.format("unzip in.zip"))
+ZIP: Final = Unread(
+    "a ZIP archive", words=UNPACK.format("unzip in.zip") + " A job takes it as it is, in a field 'images'."
+)
+
+PK: Final = (b"PK\3\4", b"PK\5\6")
+PROGRAMS: Final = (b"MZ", b"\x7fELF")
 
 # Bytes above 127, line ends or zeros of a PNG do not come through a transfer that takes it for text.
 CHANGED_PNG: Final = re.compile(rb"(?:\x89|\t|\xc2\x89|\xe2\x80\xb0|\xef\xbf\xbd|\?)PNG(?:\r\r?\n|\n|\r)?\x1a")
@@ -172,6 +177,32 @@ def name_of(data: bytes) -> str | None:
     return f"a {name}" if name else kind.name if (kind := _kind(data)) else None
 
 
+def is_zip(data: bytes) -> bool:
+    """Whether it is a ZIP archive of any files, and none of the kinds of file that are such archives inside.
+
+    Args:
+        data: the file, or its beginning.
+    """
+    return data.startswith(PK) and _packed(data) == ZIP
+
+
+def is_beside(name: str, data: bytes) -> bool:
+    """Whether it is what lies beside the pictures on a disc: its list of DICOM files, a text or a program.
+
+    What is named as a picture is none of it: somebody may miss that.
+
+    Args:
+        name: of the file.
+        data: the file, or its beginning.
+    """
+    if _is_dicom(data):
+        return _read(data) is None
+    named = name.lower().endswith((".png", ".jpg", ".jpeg", ".dcm"))
+    if named or not data:
+        return False
+    return data.startswith(PROGRAMS) or (_kind(data) is None and text_kind(data) is not None)
+
+
 def _kind(data: bytes) -> Unread | None:
     """What the first bytes say, of a file that is not packed."""
     # Lists of DICOM first: their preamble may be the beginning of a TIFF (DICOM PS3.10, section 7.1).
@@ -208,7 +239,7 @@ def _medical(data: bytes) -> Unread | None:
 
 def _packed(data: bytes) -> Unread | None:
     """An archive, by what is in it."""
-    if data.startswith((b"PK\3\4", b"PK\5\6")):
+    if data.startswith(PK):
         return next((kind for names, kind in IN_A_ZIP if re.match(names, data[30:200])), ZIP)
     if not data.startswith(b"\x1f\x8b"):
         return None

@@ -15,20 +15,26 @@ from oncoserve.wiring import open_adapters
 ROUNDS, AT_ONCE, IMAGES = 3, 4, 6
 SENDER = """
 import asyncio, sys
-from oncoserve.jobs.service import Submission
+from oncoserve.jobs.intake.submission import Submission
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters, open_jobs
 from testbed.encoded_pictures import encoded, noise
+from testbed.picture_files.zip_files import zipped
 
 async def main():
     settings = Settings(results_dir=sys.argv[1])
     jobs = open_jobs(settings, open_adapters(settings), CpuThreads(1))
     async def read():
         return encoded(noise())
+    images = int(sys.argv[2])
+    archive = zipped([(f"{number}.png", await read()) for number in range(images)])
+    async def read_archive():
+        return archive
     print("begun", flush=True)
     while True:
-        await jobs.submit(None, "tiny", {}, [Submission("a.png", read)] * int(sys.argv[2]))
+        await jobs.submit(None, "tiny", {}, [Submission("a.png", read)] * images)
+        await jobs.submit(None, "tiny", {}, [Submission("a.zip", read_archive)])
 
 asyncio.run(main())
 """

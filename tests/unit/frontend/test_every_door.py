@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from oncoserve.jobs.image import Handler, Rules
-from oncoserve.jobs.service import Submission
+from oncoserve.jobs.intake.submission import Submission
 from oncoserve.prediction.admission import Lane
 from oncoserve.results.store import ResultStore
 from oncoserve.wiring import frontend_core, open_adapters, open_jobs, open_worker, worker_core

@@ -24,7 +24,8 @@ def test_its_result_has_a_shape():
 def test_its_finding_has_a_shape(task):
     union, _ = get_args(FindingShape)
     (shape,) = [each for each in get_args(union) if get_args(each.model_fields["task"].annotation) == (task.kind,)]
-    assert {*task.finding({"warnings": []}), "task", "version", "warnings"} == shape.model_fields.keys()
+    of_every_task = {"task", "version", "warnings", "slice"}
+    assert {*task.finding({"warnings": []}), *of_every_task} == shape.model_fields.keys()
 
 
 def test_the_page_offers_its_models():

@@ -75,8 +75,8 @@ async def test_what_was_given_up_is_tried_again_as_a_job_of_its_own(service):
 
 
 FOUND = {"task": "classification", "version": "1", "label": "lesion", "probability": 0.75, "undetermined": None,
-         "warnings": ["small"]}  # fmt: skip
-AREAS = {"task": "segmentation", "version": "1", "um_per_px": 0.5, "threshold": 0.5, "warnings": [],
+         "warnings": ["small"], "slice": None}  # fmt: skip
+AREAS = {"task": "segmentation", "version": "1", "um_per_px": 0.5, "threshold": 0.5, "warnings": [], "slice": None,
          "areas": {"lumen": {"px": 7, "mm2": 0.5, "fraction": 1.0}}}  # fmt: skip
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from oncoserve.errors import UploadTooLarge
 from oncoserve.jobs.embedded.file_objects import FileObjectStore
+from oncoserve.jobs.intake.submission import JobLimits, Submission
 from oncoserve.jobs.job import State
 from oncoserve.jobs.ports import PresignedUpload
-from oncoserve.jobs.service import HEADER_BYTES, JobLimits, Jobs, Submission
+from oncoserve.jobs.service import HEADER_BYTES, Jobs
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from oncoserve.jobs.service import JobLimits, Jobs, Submission
+from oncoserve.jobs.intake.submission import JobLimits, Submission
+from oncoserve.jobs.service import Jobs
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters

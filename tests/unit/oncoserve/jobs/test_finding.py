@@ -93,6 +93,16 @@ def test_the_few_numbers_of_a_result(document, expected):
     assert TypeAdapter(Outcome).validate_json(kept).finding == found == finding_in(kept)
 
 
+def test_of_a_dicom_file_it_is_kept_which_slice_it_is_and_nothing_else():
+    dicom = {"series": "31d78bec5c70", "plane": "axial", "position_mm": 12.5, "frame": 2, "frames": 9}
+    image = {"width": 2, "height": 1, "mm_per_px": 0.5, "dicom": {**dicom, "modality": "MR", "window": None}}
+    document, _ = DOCUMENTS["delineation"]
+    found = finding_of({**COMMON, **document, "image": image})
+    assert found["slice"] == {**dicom, "mm_per_px": 0.5}
+    given = finding_of({**COMMON, **document, "image": image, "mm_per_px": 0.7})  # what it was measured with
+    assert given["slice"]["mm_per_px"] == 0.7
+
+
 def test_each_task_has_an_example_here():
     assert {document["task"] for document, _ in DOCUMENTS.values()} > {task.kind for task in TASKS}
 

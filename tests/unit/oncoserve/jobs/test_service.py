@@ -1,6 +1,6 @@
 import pytest
 
-from oncoserve.jobs.service import clean_name
+from oncoserve.jobs.intake.submission import clean_name
 
 
 @pytest.mark.parametrize(
