@@ -88,7 +88,7 @@ LABEL org.opencontainers.image.title="oncoserve-frontend" \
       org.opencontainers.image.description="Oncology imaging over HTTP, answered by Triton. Research use only. Not a medical device." \
       org.opencontainers.image.licenses="MIT"
 # A named volume takes its owner from here.
-RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve
+RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve /var/lib/oncoserve-pacs
 COPY --from=frontend-environment /opt/venv /opt/venv
 # By name: the package of brain_mri's labelled pictures states no licence, so they served the export and go no further.
 COPY --from=export /app/build/samples/brain_mri/template build/samples/brain_mri/template
@@ -100,6 +100,22 @@ COPY --chmod=755 oncoserve oncoserve
 COPY --chmod=755 frontend frontend
 USER 10001:10001
 CMD ["python", "-m", "frontend"]
+
+# A PACS to try `oncoserve pacs` with, for the profile of that name: docs/pacs.md.
+FROM base AS orthanc
+LABEL org.opencontainers.image.title="oncoserve-orthanc" \
+      org.opencontainers.image.description="Debian's Orthanc with its DICOMweb plugin, a PACS to try Oncoserve with." \
+      org.opencontainers.image.licenses="GPL-3.0-or-later"
+# Debian keeps one version of a package at a time: a pinned one would be gone with the next security update.
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends orthanc orthanc-dicomweb \
+    && rm -rf /var/lib/apt/lists/* \
+    && install --directory --owner=10001 --group=10001 /var/lib/oncoserve-orthanc
+COPY --chmod=644 deploy/pacs/orthanc.json /etc/oncoserve/orthanc.json
+USER 10001:10001
+# The password is a secret of Compose, and becomes a string of JSON.
+CMD ["sh", "-c", "ORTHANC_PASSWORD=$(sed 's/[\"\\\\]/\\\\&/g' /run/secrets/pacs_password) exec Orthanc /etc/oncoserve/orthanc.json"]
 
 # What works on jobs in AWS: the frontend with the packages that speak to it.
 FROM frontend-environment AS worker-environment

@@ -23,6 +23,7 @@ def pytest_addoption(parser):
         ("docker", "a Docker engine with Compose"),
         ("aws", "the emulator of AWS"),
         ("compiler", "a C compiler"),
+        ("orthanc", "Orthanc with its DICOMweb plugin, and DCMTK"),
         ("dicom3tools", "dciodvfy of dicom3tools"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")

@@ -24,6 +24,7 @@ SUITES = (
     "tests/load/test_chaos.py",  # late, when nothing is left beside it that has to be right again within a bound
     "tests/integration/observability/",
     "tests/integration/cli/",
+    "tests/integration/pacs/",
     "tests/compose/",
     "tests/meta/test_readme.py",
     "tests/unit/oncoserve/tasks/tissue/",

@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "ask a model about pictures, or about a whole folder of them",
     "jobs": "list your jobs at a service, look at one, take one back",
     "models": "list the models of a service, or export those of this machine",
+    "pacs": "carry images from a PACS to a service, and what comes out back into it",
     "keys": "make an API key for your service",
     "worker": "work on the jobs of a service that runs elsewhere, until stopped",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from oncoserve import NOTICE
 from oncoserve.cli.client.client_errors import UsageError
-from oncoserve.cli.client.connection import add_options, connect, positive
+from oncoserve.cli.client.connection import add_options, connect, parameter, positive
 from oncoserve.cli.client.folder_run import run_folder
 from oncoserve.cli.client.picture_files import find, named
 from oncoserve.cli.client.prediction_lines import ask
@@ -15,7 +15,6 @@ from oncoserve.cli.client.sending import Order
 
 FILES = ("overlay.png", "mask.png", "polygons.geojson")
 FRAMES = ("file", "upright")
-RESERVED = {"model", "image", "images", "uploads"}  # fields of the requests that are no parameters
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         action="extend",
         default=[],
-        type=_parameter,
+        type=parameter,
         metavar="NAME=VALUE",
         help="parameters of the model's task, such as threshold=0.5",
     )
@@ -98,10 +97,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_options(parser)
     return parser
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals) or name in RESERVED:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE of a parameter, got {text!r}")
-    return name, value

@@ -22,7 +22,7 @@ COMPOSE, GPU, NVIDIA = "docker-compose.yml", "docker-compose.gpu.yml", "docker-c
 OWN = "docker-compose.models.yml"
 DOCUMENT = (PROJECT / "docs" / "compose.md").read_text()
 TOOLS = Path(sys.executable).parent
-PROFILES = ([], ["--profile=observability"], ["--profile=models"])
+PROFILES = ([], ["--profile=observability"], ["--profile=models"], ["--profile=pacs"])
 ONCE = ("check-", "own-models", "models")  # what begins so does its work and ends
 every_combination = pytest.mark.parametrize(
     "files", [[COMPOSE], [COMPOSE, GPU], [COMPOSE, NVIDIA], [COMPOSE, OWN], [COMPOSE, GPU, OWN]], ids="+".join
@@ -90,7 +90,7 @@ def test_every_service_is_hardened_and_bounded(compose_command, files, profile):
 
 @every_combination
 def test_a_proxy_that_docker_gives_to_containers_is_not_asked_for_their_own_names(compose_command, files):
-    services = read(files, *PROFILES[1], NO_PROXY="hospital.example")["services"]
+    services = read(files, *PROFILES[1], *PROFILES[3], NO_PROXY="hospital.example")["services"]
     for name, service in services.items():
         if service.get("network_mode") == "none":
             continue

@@ -19,6 +19,8 @@ ROOMS = (
     "oncoserve.__main__",
     "client",
     "oncoserve.cli",
+    "oncoserve.cli.pacs",
+    "oncoserve.cli.client",
     "model_export",
     "frontend",  # app.py and __main__.py, which put the rooms below together
     "frontend.serverless",

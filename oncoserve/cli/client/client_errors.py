@@ -25,9 +25,18 @@ class Interrupted(ClientError):
 
 
 class Unreachable(ClientError):
-    """The service did not answer, or was busy, for longer than the patience given."""
+    """The service did not answer, or was busy, for longer than the patience given.
+
+    Args:
+        words: what happened.
+        status: of the last answer that put us off; None where there was none.
+    """
 
     exit_code = EXIT_UNREACHABLE
+
+    def __init__(self, words: str, status: int | None = None) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 class Refused(ClientError):

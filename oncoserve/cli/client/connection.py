@@ -10,13 +10,14 @@ from oncoserve.cli.client.printing import say
 from oncoserve.cli.client.service_client import ServiceClient
 
 KEY_VARIABLE = "ONCO_API_KEY"
+RESERVED = {"model", "image", "images", "uploads"}  # fields of the requests that are no parameters
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every command has that asks a service."""
     options = parser.add_argument_group("the service")
-    options.add_argument("--url", type=_url, default="http://localhost:5000", help="default: %(default)s")
+    options.add_argument("--url", type=address, default="http://localhost:5000", help="default: %(default)s")
     options.add_argument("--key-file", type=Path, help=f"with the API key in it; else the variable {KEY_VARIABLE}")
     options.add_argument(
         "--patience-s",
@@ -47,6 +48,26 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def parameter(text: str) -> tuple[str, str]:
+    """NAME=VALUE of a parameter of a model's task, as an argument."""
+    name, equals, value = text.partition("=")
+    if not (name and equals) or name in RESERVED:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE of a parameter, got {text!r}")
+    return name, value
+
+
+def address(text: str) -> str:
+    """The address of a service, as an argument."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        usable = False
+    if not usable or parts.username or parts.query:
+        raise argparse.ArgumentTypeError(f"expected an address like http://localhost:5000, got {text!r}")
+    return text.rstrip("/")
+
+
 def _key(path: Path | None) -> str | None:
     """The API key; never from the command line, which other users of the machine can read."""
     try:
@@ -59,14 +80,3 @@ def _key(path: Path | None) -> str | None:
     if not (key.isascii() and key.isprintable()):
         raise UsageError("The API key has characters that no key has.")
     return key or None
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, a bracket that is not closed
-        usable = False
-    if not usable or parts.username or parts.query:
-        raise argparse.ArgumentTypeError(f"expected an address like http://localhost:5000, got {text!r}")
-    return text.rstrip("/")

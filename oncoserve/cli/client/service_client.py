@@ -190,7 +190,8 @@ class ServiceClient:
                 patience_s = self.patience_s if self._answered else min(FIRST_PATIENCE_S, self.patience_s)
                 limited = again.status == TOO_MANY  # the service is well; it is us who have to wait
                 if not limited and time.monotonic() - failing_since > patience_s:
-                    raise Unreachable(f"No answer from {self.url} for {patience_s:g} s: {met}") from again
+                    words = f"No answer from {self.url} for {patience_s:g} s: {met}"
+                    raise Unreachable(words, again.status) from again
                 if attempt == 0 and not (self._answered or limited):
                     self._tell(f"{self.url} gives no answer yet ({met}); trying for {patience_s:g} s.")
                 self.sleep(again.wait_s or min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S))

@@ -55,6 +55,7 @@ class Stub:
             ("/store/{upload}", "PUT", self.put),
             ("/v1/results/{result}", "GET", self.result),
             ("/v1/results/{result}/overlay.png", "GET", self.overlay),
+            ("/v1/results/{result}/{kind}.dcm", "GET", self.evidence),
         ]
         app = Starlette(routes=[Route(path, self._with_faults(call), methods=[how]) for path, how, call in routes])
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="critical", lifespan="off")
@@ -97,6 +98,9 @@ class Stub:
         result = hashlib.sha256(data).hexdigest()[:32]
         self.bytes[result] = data
         return JSONResponse(self._document(result, **parameters))
+
+    async def evidence(self, request):
+        return problem(404, "nothing_to_segment", "There is nothing to segment.")
 
     async def create(self, request):
         body = await request.body()

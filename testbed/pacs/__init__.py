@@ -1,0 +1,1 @@
+"""A PACS for tests and trials."""
