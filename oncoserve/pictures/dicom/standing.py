@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from oncoserve.pictures.dicom.faults import reading
 from oncoserve.pictures.dicom.instance import Instance
+from oncoserve.pictures.dicom.library_faults import reading
 
 Vector = tuple[float, float, float]
 
