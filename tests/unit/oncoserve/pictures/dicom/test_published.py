@@ -27,8 +27,6 @@ def read(path, **chosen):
 
 
 def of_pydicom(path):
-    if path.name == NOTHING_FOR_PYDICOM:
-        pytest.skip("pydicom reads nothing of it")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(path, force=True)
@@ -41,28 +39,36 @@ def test_there_are_enough():
 
 
 @pytest.mark.parametrize("path", IMAGES.values(), ids=IMAGES)
-def test_the_pixels_are_those_of_pydicom(path):
-    instance, theirs = read_instance(path.read_bytes(), MOST_PIXELS), of_pydicom(path).pixel_array
-    frames = theirs if instance.frames > 1 else theirs[np.newaxis]
-    for number, expected in enumerate(frames, 1):
-        assert np.array_equal(pixels_of(instance, number), expected)
-
-
-@pytest.mark.parametrize("path", IMAGES.values(), ids=IMAGES)
-def test_the_brightness_is_that_of_pydicoms_tables_and_windows(path):
+def test_a_file(path):
+    """All of it in one test, since a file takes longest to be decoded."""
+    data = path.read_bytes()
+    instance, picture = read_instance(data, MOST_PIXELS), read(path)
+    check_frames_alone(path, instance)
+    stored = without_metadata(data, picture)
+    assert stored.startswith(b"\x89PNG")
+    assert np.array_equal(decode(stored, MOST_PIXELS, BLACK).pixels, picture.pixels)
+    if path.name == NOTHING_FOR_PYDICOM:
+        return
     dataset = of_pydicom(path)
-    picture = read(path)
-    pixels = dataset.pixel_array if picture.scan.frames == 1 else dataset.pixel_array[0]
+    theirs = dataset.pixel_array if instance.frames > 1 else dataset.pixel_array[np.newaxis]
+    for number, expected in enumerate(theirs, 1):
+        assert np.array_equal(pixels_of(instance, number), expected)
+    check_brightness(picture, dataset, theirs[0])
+    check_source(picture, dataset)
+
+
+def check_brightness(picture, dataset, pixels):
+    """Against pydicom's tables and windows, where it has an opinion."""
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         table = apply_color_lut(pixels, dataset)
         expected = table >> 8 if table.max() > 255 else table
     elif pixels.ndim == 3:
         expected = pixels >> (dataset.BitsStored - 8)
     elif picture.scan.window.kind not in {"file", "table"} or "PerFrameFunctionalGroupsSequence" in dataset:
-        pytest.skip("what pydicom has no opinion about")
+        return
     else:
         values = apply_voi_lut(apply_modality_lut(pixels, dataset), dataset).astype(float)
-        low, high = _range_of(values, dataset)
+        low, high = _range_of(dataset)
         expected = (values - low) * 255 / (high - low)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             expected = 255 - expected
@@ -70,18 +76,15 @@ def test_the_brightness_is_that_of_pydicoms_tables_and_windows(path):
     assert np.abs(picture.pixels.astype(float) - expected).max() <= 1
 
 
-def _range_of(values, dataset):
+def _range_of(dataset):
     """What is black and what is white, by the standard (PS3.3, C.11.2)."""
     if dataset.get("VOILUTSequence"):
         return 0, 2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1
-    span = np.array([-1e300, 1e300])
-    return apply_voi_lut(span, dataset)
+    return apply_voi_lut(np.array([-1e300, 1e300]), dataset)
 
 
-@pytest.mark.parametrize("path", IMAGES.values(), ids=IMAGES)
-def test_a_frame_alone_is_the_same_picture(path):
-    data = path.read_bytes()
-    instance = read_instance(data, MOST_PIXELS)
+def check_frames_alone(path, instance):
+    """A frame as a file of its own is the same picture."""
     for number in {1, instance.frames}:
         there, alone = read(path, frame=number), decode(frame_of(instance, number), MOST_PIXELS, BLACK)
         assert np.array_equal(there.pixels, alone.pixels)
@@ -90,25 +93,16 @@ def test_a_frame_alone_is_the_same_picture(path):
         assert alone.mm_per_px == there.mm_per_px
 
 
-@pytest.mark.parametrize("path", IMAGES.values(), ids=IMAGES)
-def test_what_is_stored_is_the_picture_alone(path):
-    picture = read(path)
-    stored = without_metadata(path.read_bytes(), picture)
-    assert stored.startswith(b"\x89PNG")
-    assert np.array_equal(decode(stored, MOST_PIXELS, BLACK).pixels, picture.pixels)
-
-
-@pytest.mark.parametrize("path", IMAGES.values(), ids=IMAGES)
-def test_the_source_that_is_kept_has_all_but_pixels(path):
-    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(read(path).source))
-    dataset = of_pydicom(path)
+def check_source(picture, dataset):
+    """What is kept for SEG and SR has all but pixels."""
+    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(picture.source))
     for name in ("PatientName", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PixelSpacing"):
         assert kept.get(name) == dataset.get(name)
     assert not {"PixelData", "FloatPixelData"} & {each.keyword for each in kept}
     assert not [each for each in kept if each.tag.group & 0xFF00 == 0x6000]
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED["415"] | {each for each in FILES if without_pixels(each)}))
+@pytest.mark.parametrize("name", sorted(REFUSED["415"] | set(sorted(filter(without_pixels, FILES))[:3])))
 def test_what_is_no_image_is_named(name):
     path = FILES.get(name) or next(each for known, each in FILES.items() if known.endswith("/" + name))
     with pytest.raises(UnsupportedImage) as refused:
