@@ -28,7 +28,7 @@ OURS = {
 
 @pytest.fixture(scope="session", autouse=True)
 def programs(unavailable):
-    missing = [Orthanc.missing(), *(name for name in ("storescu", "storescp") if shutil.which(name) is None)]
+    missing = [Orthanc.missing(), *(name for name in ("/usr/bin/storescu", "storescp") if shutil.which(name) is None)]
     if any(missing):
         unavailable("orthanc", f"not installed: {', '.join(filter(None, missing))}")
 

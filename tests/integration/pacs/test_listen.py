@@ -18,7 +18,7 @@ class Listening:
 
     def send(self, *paths, options=(), title="ONCOSERVE"):
         return subprocess.run(
-            ["storescu", *options, "-aec", title, "127.0.0.1", str(self.port), *map(str, paths)],
+            ["/usr/bin/storescu", *options, "-aec", title, "127.0.0.1", str(self.port), *map(str, paths)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -36,7 +36,7 @@ def listen(pacs, tmp_path):
     def start(*arguments, to, spool=tmp_path / "spool"):
         port = free_port()
         process = pacs("listen", "--port", port, "--spool", spool, *arguments, to=to)
-        while subprocess.run(["echoscu", "-aec", "ONCOSERVE", "127.0.0.1", str(port)], capture_output=True).returncode:
+        while subprocess.run(["/usr/bin/echoscu", "-aec", "ONCOSERVE", "127.0.0.1", str(port)], capture_output=True).returncode:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         return Listening(process, port)
@@ -121,7 +121,7 @@ def test_an_association_that_breaks_off_is_worked_on_as_far_as_it_came(orthanc, 
     listener = listen(to=orthanc.dicomweb)
     files = images(1)
     sender = subprocess.Popen(
-        ["storescu", "--repeat", "100000", "-aec", "ONCOSERVE", "127.0.0.1", str(listener.port), str(files[0])]
+        ["/usr/bin/storescu", "--repeat", "100000", "-aec", "ONCOSERVE", "127.0.0.1", str(listener.port), str(files[0])]
     )
     spool = tmp_path / "spool"
     wait_for(lambda: len(waiting(spool)) > 2)
@@ -156,7 +156,7 @@ def test_too_large_an_image_is_turned_away(orthanc, listen, tmp_path):
     path.write_bytes(source(Rows=1024, Columns=1024, PixelData=bytes(2 * 1024 * 1024)))
     assert listener.send(path).returncode != 0
     assert waiting(tmp_path / "spool") == []
-    assert subprocess.run(["echoscu", "-aec", "ONCOSERVE", "127.0.0.1", str(listener.port)]).returncode == 0
+    assert subprocess.run(["/usr/bin/echoscu", "-aec", "ONCOSERVE", "127.0.0.1", str(listener.port)]).returncode == 0
 
 
 def test_our_own_outputs_are_not_taken(orthanc, listen, pull, images, tmp_path):
