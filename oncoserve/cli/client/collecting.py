@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from oncoserve.cli.client.client_errors import ClientError, Refused, UsageError
+from oncoserve.cli.client.job_images import matched
+from oncoserve.cli.client.picture_files import sent_name
 from oncoserve.cli.client.run_state import Ending, RunState
 from oncoserve.cli.client.service_client import Document, ServiceClient
 from oncoserve.runtime.files import write_whole
@@ -13,6 +15,7 @@ from oncoserve.runtime.files import write_whole
 FOLDER, DOCUMENT = "images", "result.json"
 NOT_FOUND = 404
 ENDED = {"SUCCEEDED", "FAILED"}  # of an image
+EXPIRED = {"code": "job_expired", "detail": "The job expired before the result was fetched."}
 FETCHES_AT_ONCE = 4
 JOBS_AT_ONCE = 8  # looked at in turn, the oldest first: a queue ends them in that order
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
@@ -88,26 +91,45 @@ class Collector:
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
-            document = _gone(names, error)
-        images = document["images"]
-        if len(images) != len(names):
-            raise ClientError(f"Job {job} has {len(images)} images; {len(names)} were handed in.")
+            document = _gone(names, {"code": error.code, "detail": error.detail})
+        pairs = matched([*names], [image["name"] for image in document["images"]])
+        if pairs is None and document["state"] == "EXPIRED":  # its names are gone
+            document, pairs = _gone(names, EXPIRED), [(name, name) for name in names]
+        if pairs is None:
+            met = len(document["images"])
+            raise ClientError(f"Job {job} has {met} images; {len(names)} were handed in, of other names.")
         still_open = self._open(job)
         ended = {
-            name: image
-            for name, image in zip(names, images, strict=True)
-            if name in still_open and (image["state"] in ENDED or document["state"] == "EXPIRED")
+            key: image
+            for (name, key), image in zip(pairs, document["images"], strict=True)
+            if name in still_open and key not in self._state.done
+            if image["state"] in ENDED or document["state"] == "EXPIRED"
         }
         if ended:
             endings = pool.map(self._ending, ended.keys(), ended.values())
             self._state.note_done(dict(zip(ended, endings, strict=True)))
-            self._report(len(ended))
+            self._note_files_of_frames(still_open, pairs)
+            self._report(len(still_open) - len(self._open(job)))
         return not self._open(job)
+
+    def _note_files_of_frames(self, still_open: set[str], pairs: Iterable[tuple[str, str]]) -> None:
+        """A file has ended when all of its frames have, each of which has an ending of its own."""
+        frames: dict[str, list[str]] = {}
+        for name, key in pairs:
+            if name in still_open and key != name:
+                frames.setdefault(name, []).append(key)
+        done = self._state.done
+        for name, keys in frames.items():
+            if all(key in done for key in keys):
+                failed = sum(done[key].state == "FAILED" for key in keys)
+                words = f"{failed} of its {len(keys)} frames failed."
+                ending = Ending("FAILED", None, "frames_failed", words) if failed else Ending("SUCCEEDED")
+                self._state.note_done({name: ending})
 
     def _ending(self, name: str, image: Document) -> Ending:
         if image["state"] == "SUCCEEDED" and image["result"]:
             return self._fetch(name, image["result"])
-        error = image["error"] or {"code": "job_expired", "detail": "The job expired before the result was fetched."}
+        error = image["error"] or EXPIRED
         return Ending("FAILED", None, error["code"], error["detail"])
 
     def _fetch(self, name: str, result: str) -> Ending:
@@ -118,7 +140,8 @@ class Collector:
             return Ending("SUCCEEDED", result)
         try:
             document = self._service.result(result)
-            if document["provenance"]["input_sha256"] != self._sent[name]:
+            # A frame has no sum here: the service made its file.
+            if document["provenance"]["input_sha256"] != self._sent.get(name, document["provenance"]["input_sha256"]):
                 return Ending("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
             _check_offered(document, self._renderings)
             for each in wanted:
@@ -138,10 +161,10 @@ def _text(document: Document) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
 
-def _gone(names: Iterable[str], error: Refused) -> Document:
+def _gone(names: Iterable[str], reason: Mapping[str, str]) -> Document:
     """What a job that is no longer there comes to."""
-    reason = {"code": error.code, "detail": error.detail}
-    return {"state": "EXPIRED", "images": [{"name": name, "state": "FAILED", "error": reason} for name in names]}
+    images = [{"name": sent_name(name), "state": "FAILED", "error": reason} for name in names]
+    return {"state": "EXPIRED", "images": images}
 
 
 def _check_offered(document: Document, renderings: Sequence[str]) -> None:

@@ -57,7 +57,13 @@ def _run(given: argparse.Namespace, folder: Path, pictures: Sequence[PictureFile
             unsent = len(set(names) - state.sent().keys() - state.done.keys())
             with tqdm(total=unsent, desc="sent", unit="image", disable=None) as bar:
                 Sender(service, order, state, bar.update).send(pictures)
-            with tqdm(total=len(names), initial=len(state.done), desc="done", unit="image", disable=None) as bar:
+            with tqdm(
+                total=len(names),
+                initial=sum(each in state.done for each in names),
+                desc="done",
+                unit="image",
+                disable=None,
+            ) as bar:
 
                 def report(ended: int) -> None:
                     bar.set_postfix_str(_failures(state), refresh=False)
@@ -74,7 +80,9 @@ def _forget_failed(out: Path, state: RunState, names: Sequence[str]) -> None:
     failed = [name for name in names if name in state.done and state.done[name].state == "FAILED"]
     for name in failed:  # of another picture, or half of a result that is gone
         shutil.rmtree(result_folder(out, name), ignore_errors=True)
-    state.note_again(failed)
+    state.note_again(
+        [*failed, *(each for each in state.done if each.startswith(tuple(f"{name}, frame " for name in failed)))]
+    )
 
 
 def _failures(state: RunState) -> str:

@@ -131,6 +131,11 @@ def named(paths: Sequence[Path]) -> tuple[Path, list[PictureFile]]:
     return folder, [PictureFile(path.relative_to(folder).as_posix(), path, path.stat().st_size) for path in absolute]
 
 
+def stays_in_order(name: str) -> bool:
+    """Whether a file of that name keeps its place among a job's images: not, where it may be DICOM."""
+    return MEDIA_TYPES.get(Path(name).suffix.lower(), ANY_TYPE).startswith("image/")
+
+
 def sent_name(name: str) -> str:
     """The file's own name as the service keeps it: what it would change is changed before, so that both agree.
 

@@ -18,7 +18,11 @@ FIRST = ("file", "state", "result")
 LAST = ("warnings", "error", "detail")
 # What is the same for all pictures, or stands in a column of its own.
 NO_COLUMNS = {"id", "model", "version", "task", "warnings", "image", "timings_ms", "provenance", "links"}
-YET_A_COLUMN = "image.orientation"  # places are upright, and the picture's own pixels may lie otherwise
+YET_COLUMNS = {
+    "image.orientation",  # places are upright, and the picture's own pixels may lie otherwise
+    "image.mm_per_px",
+    *(f"image.dicom.{each}" for each in ("series", "position_mm", "frame")),  # which slice it is
+}
 # What spreadsheets take for a formula, with the full-width forms: OWASP, CSV injection.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -31,7 +35,7 @@ def write_table(out: Path, state: RunState) -> Counter[str]:
     """
     rows, unnamed = [], Counter[str]()
     for name, ending in sorted(state.done.items()):
-        document = _document(out, name) if ending.state == "SUCCEEDED" else {}
+        document = _document(out, name) if ending.state == "SUCCEEDED" and ending.result else {}
         rows.append(_row(name, ending, document))
         if document.get("label", "") is None and "labels" not in document:
             unnamed[_reason(document)] += 1
@@ -62,7 +66,7 @@ def _row(name: str, ending: Ending, document: dict[str, Any]) -> dict[str, objec
     row |= {
         column: value
         for column, value in _flat(document)
-        if column == YET_A_COLUMN or column.split(".", 1)[0] not in NO_COLUMNS
+        if column in YET_COLUMNS or column.split(".", 1)[0] not in NO_COLUMNS
     }
     return row
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from oncoserve.cli.client.client_errors import Lost, Refused, Unreachable
-from oncoserve.cli.client.picture_files import PictureFile, Upload, sent_name
+from oncoserve.cli.client.job_images import matched
+from oncoserve.cli.client.picture_files import PictureFile, Upload, sent_name, stays_in_order
 from oncoserve.cli.client.run_state import Attempt, Ending, RunState
 from oncoserve.cli.client.service_client import Document, ServiceClient
+from oncoserve.pictures.kinds.sniffing import is_zip
 
 TOO_LARGE, NOT_IMPLEMENTED = 413, 501
 OF_THE_PICTURE = {400, 413, 415, 422}  # another picture may be taken
@@ -88,6 +90,8 @@ class Sender:
         while self._waiting and len(chunk) < self._max_images:
             following = self._waiting[0]
             total += following.size
+            if any(_mixed_up(each, following) for each in chunk):
+                break
             if self._by_upload(following) != by_upload or (total > self._max_bytes and not by_upload):
                 break
             chunk.append(self._waiting.popleft())
@@ -139,10 +143,14 @@ class Sender:
             )
             return None
         try:
-            return picture.read()
+            found = picture.read()
         except OSError as error:
             self._fail(picture, "unreadable_file", f"{error.strerror or error}.")
             return None
+        if is_zip(found.data):  # nobody could say which result is of which file in it
+            self._fail(picture, "unsupported_image", "A ZIP archive, not sent: unpack it, and name its folder.")
+            return None
+        return found
 
     def _upload(self, picture: PictureFile, image: Upload, uploads: list[str]) -> bool:
         """Put the picture into the object store and its id on the list; False where that did not work."""
@@ -181,11 +189,11 @@ class Sender:
         return False
 
     def _is_of(self, attempt: Attempt, job: Document) -> bool:
-        same = job["model"] == self._order.model and job["progress"]["total"] == len(attempt.pictures)
+        same = job["model"] == self._order.model and job["progress"]["total"] >= len(attempt.pictures)
         if not same or (attempt.after is not None and job["id"] == attempt.after["id"]):
             return False
         names = [image["name"] for image in self._service.job(job["id"])["images"]]
-        return names == [sent_name(each) for each in attempt.pictures]
+        return matched([*attempt.pictures], names) is not None
 
     def _accept(self, job: str, hashes: dict[str, str]) -> None:
         self._state.note_job(job, hashes)
@@ -194,3 +202,8 @@ class Sender:
     def _fail(self, picture: PictureFile, code: str, detail: str) -> None:
         self._state.note_done({picture.name: Ending("FAILED", None, code, detail)})
         self._report(1)
+
+
+def _mixed_up(one: PictureFile, other: PictureFile) -> bool:
+    """Whether nobody could tell their images in a job apart, since the service puts slices into an order of its own."""
+    return sent_name(one.name) == sent_name(other.name) and not stays_in_order(one.name)

@@ -1,12 +1,18 @@
 """A DICOM series as a job: through the real frontend, its worker process and the real Triton."""
 
+import os
+import subprocess
+import sys
+
 import httpx
 import numpy as np
 
 from testbed.encoded_pictures import scan
 from testbed.picture_files.dicom_files import PLANTED, enhanced_mr, mr_series, mr_slice
 from testbed.picture_files.zip_files import zipped
-from tests.integration.jobs.test_jobs import ended, submit
+from testbed.servers import PROJECT
+from tests.integration.jobs.test_jobs import PATIENCE_S, ended, submit
+from tests.unit.oncoserve.cli.tables import rows
 
 SLICES = [np.asarray(scan((96, 80), seed)) for seed in range(6)]
 STUDY = "1.2.826.0.1.3680043.8.498.7"
@@ -61,3 +67,25 @@ def nobody_is_named(service, answer):
             assert PLANTED[keyword] not in what, keyword
         assert STUDY not in what
     assert PLANTED["PatientName"] not in service.output()
+
+
+def test_a_folder_of_series_by_the_command(server, start, tmp_path):
+    """Names say nothing of where slices lie, and are those of another folder, too."""
+    service = start(server.grpc_url)
+    series = mr_series(SLICES[:3])
+    placed = {"a/IM1": series[2], "a/IM2": series[0], "b/IM1": series[1], "b/stack.dcm": enhanced_mr(SLICES[3:5])}
+    for name, data in placed.items():
+        path = tmp_path / "scans" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    out = tmp_path / "out"
+    options = ["--model", "tiny", "--out", out, "--url", service.url, "--recursive"]
+    command = [sys.executable, "-m", "oncoserve", "predict", tmp_path / "scans", *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    found = rows(out)
+    positions = {name: row["image.dicom.position_mm"] for name, row in found.items()}
+    frames = {"b/stack.dcm, frame 1": "3.0", "b/stack.dcm, frame 2": "8.0", "b/stack.dcm": ""}
+    assert positions == {"a/IM1": "13.0", "a/IM2": "3.0", "b/IM1": "8.0", **frames}
+    assert len({found[name]["image.dicom.series"] for name in ("a/IM1", "a/IM2", "b/IM1")}) == 1

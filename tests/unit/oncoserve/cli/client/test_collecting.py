@@ -2,6 +2,7 @@ import pytest
 
 from oncoserve.cli.client import collecting
 from oncoserve.cli.client.collecting import Collector
+from oncoserve.cli.client.results_table import write_table
 from oncoserve.cli.client.run_state import FILE, RunState
 from oncoserve.cli.client.service_client import ServiceClient
 from tests.unit.oncoserve.cli.client.test_sending import send
@@ -70,3 +71,27 @@ def test_a_result_of_another_picture_is_not_taken_for_this_ones(stub, folder, ou
     done = collect(stub, state, out)
     assert [done[f"{n}.png"].code for n in range(5)] == [None, "other_picture", "other_picture", None, None]
     assert not (out / "images/1.png").exists()
+
+
+def test_images_in_another_order_are_those_of_their_names(stub, folder, out):
+    state = send(stub, folder, out)
+    next(iter(stub.jobs.values()))["images"].reverse()
+    done = collect(stub, state, out)
+    assert {each.state for each in done.values()} == {"SUCCEEDED"}  # each has the sum of what was sent
+
+
+@pytest.mark.parametrize("bad", [False, True], ids=["", "one fails"])
+def test_frames_of_a_file_have_results_of_their_own(stub, folder, out, bad):
+    state = send(stub, folder, out)
+    images = next(iter(stub.jobs.values()))["images"]
+    frames = [stub._image(f"2.png, frame {number}", b"bad" if bad and number == 2 else b"%d" % number)
+              for number in (1, 2, 3)]  # fmt: skip
+    images[2:3] = frames
+    done = collect(stub, state, out)
+    assert set(done) == {*(f"{n}.png" for n in range(5)), *(f"2.png, frame {n}" for n in (1, 2, 3))}
+    assert (done["2.png"].state, done["2.png"].code) == (("FAILED", "frames_failed") if bad else ("SUCCEEDED", None))
+    assert (out / "images/2.png, frame 3/result.json").exists()
+    assert collect(stub, state, out) == done
+    assert write_table(out, state) == {}
+    rows = (out / "results.csv").read_text("utf-8-sig").splitlines()
+    assert len(rows) == 1 + 8

@@ -2,10 +2,11 @@ import pytest
 
 from oncoserve.cli.client import sending
 from oncoserve.cli.client.client_errors import Refused, Unreachable
-from oncoserve.cli.client.picture_files import find
+from oncoserve.cli.client.picture_files import find, named
 from oncoserve.cli.client.run_state import FILE, Attempt, RunState, load
 from oncoserve.cli.client.sending import Order, Sender
 from oncoserve.cli.client.service_client import ServiceClient
+from testbed.picture_files.zip_files import zipped
 from tests.unit.oncoserve.cli.stub import Stub, answer, cut, cut_after, problem
 
 
@@ -140,3 +141,34 @@ def test_no_other_job_is_taken_for_the_one_that_was_not_made(stub, folder, out, 
     send(stub, folder, out, state)
     assert once_each(stub)
     assert list(state.jobs) == [list(stub.jobs)[-1]]
+
+
+def send_named(stub, out, files):
+    """Send files that are named one by one, by path below a folder."""
+    paths = []
+    for name, data in files:
+        path = out.parent / "series" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        paths.append(path)
+    state, service = RunState({}, out / FILE), ServiceClient(stub.url, None, 5, lambda _: None)
+    try:
+        Sender(service, Order("tiny", {}), state, lambda _: None).send(named(paths)[1])
+    finally:
+        service.close()
+    return state
+
+
+def test_slices_of_one_name_go_in_jobs_of_their_own(stub, out):
+    files = [(f"{folder}/IM{number}", f"{folder}{number}".encode()) for folder in "ab" for number in (1, 2)]
+    state = send_named(stub, out, files)
+    assert [[*names] for names in state.jobs.values()] == [["a/IM1", "a/IM2"], ["b/IM1", "b/IM2"]]
+    stub.jobs.clear()
+    state = send_named(stub, out, [(f"{name}.png", data) for name, data in files])  # these stay in order
+    assert len(state.jobs) == 1
+
+
+def test_an_archive_is_not_sent(stub, out):
+    state = send_named(stub, out, [("a.zip", zipped([("a.png", b"x")])), ("b.png", b"y")])
+    assert state.done["a.zip"].code == "unsupported_image"
+    assert stub.received == {b"y": 1}
