@@ -36,7 +36,8 @@ def listen(pacs, tmp_path):
     def start(*arguments, to, spool=tmp_path / "spool"):
         port = free_port()
         process = pacs("listen", "--port", port, "--spool", spool, *arguments, to=to)
-        while subprocess.run(["/usr/bin/echoscu", "-aec", "ONCOSERVE", "127.0.0.1", str(port)], capture_output=True).returncode:
+        echo = ["/usr/bin/echoscu", "-aec", "ONCOSERVE", "127.0.0.1", str(port)]
+        while subprocess.run(echo, capture_output=True).returncode:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         return Listening(process, port)
