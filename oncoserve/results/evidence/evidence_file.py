@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any, Final
@@ -84,6 +84,11 @@ class Output:
         """See `Asked.uid`."""
         return self.asked.uid(self.kind, *what)
 
+    @property
+    def series_uid(self) -> UID:
+        """The same for all images of a series, of which each has an instance in it."""
+        return replace(self.asked, instance=str(self.source.header.SeriesInstanceUID), frame=0).uid(self.kind, "series")
+
     @cached_property
     def created(self) -> datetime:
         """When the result was made, by the clock that the source's own times go by, if it says which."""
@@ -109,10 +114,10 @@ class Output:
             described: the series, in some words.
         """
         return {
-            "series_instance_uid": self.uid("series"),
+            "series_instance_uid": self.series_uid,
             "series_number": SERIES_NUMBERS[self.kind],
             "sop_instance_uid": self.uid(),
-            "instance_number": 1,
+            "instance_number": self.source.number,
             "manufacturer": MAKER,
             "manufacturer_model_name": self.made["model"],
             "software_versions": [self.made["version"], f"{MAKER} {self.made['code_version']}"],
@@ -146,7 +151,9 @@ class Output:
         """Whose it is, when it was made, and what it refers to: what the library cannot know, or makes up."""
         for element in self.source.identity:
             made.add(element)
-        for name in ("InstanceCreation", "Series", "Content"):
+        for name in ("SeriesDate", "SeriesTime"):  # a series is of many images, and these are of one
+            made.pop(name, None)
+        for name in ("InstanceCreation", "Content"):
             setattr(made, f"{name}Date", DA(self.created.date()))
             setattr(made, f"{name}Time", TM(self.created.time()))
         made.walk(self._refer, recursive=True)

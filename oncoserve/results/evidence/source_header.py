@@ -52,6 +52,8 @@ ZONE: Final = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 MODALITY: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 STANDINS: Final = {"MR": MRImageStorage, "CT": CTImageStorage}
 """SOP classes that the library builds on, whatever the source's is: of others it may refuse what the source lacks."""
+MOST_NUMBER: Final = 2**31 - 1
+"""Of an element of VR IS."""
 SQUARE: Final = 1e-2
 """How far a direction's length may be from 1, and the angle of two from a right one (its cosine from 0)."""
 
@@ -65,6 +67,7 @@ class Source:
         identity: elements of the patient and of the study, valid or empty.
         sop_class: the source's own, which references state.
         frame: from 1 on; None where the source has one frame only.
+        number: of the image among those of its series, as it says it, or else of the frame.
         located: whether it is known where in the patient the frame lies.
         spacing: height and width of a pixel, mm; None where they are not known.
         burned_in: what the source says of text in its pixels: YES, NO or empty.
@@ -75,6 +78,7 @@ class Source:
     identity: Dataset
     sop_class: str
     frame: int | None
+    number: int
     located: bool
     spacing: tuple[float, float] | None
     burned_in: str
@@ -125,6 +129,7 @@ def read_source(data: bytes, number: int, frames: int, size: tuple[int, int]) ->
             identity,
             str(whole.SOPClassUID),
             number if frames > 1 else None,
+            number if frames > 1 else _instance_number(whole),
             located,
             spacing,
             str(said.get("BurnedInAnnotation") or ""),
@@ -224,6 +229,11 @@ def _locate(said: Dataset, header: Dataset) -> bool:
         if value is not None and value[0] > 0:
             setattr(header, name, DS(value[0], auto_format=True))
     return True
+
+
+def _instance_number(whole: Dataset) -> int:
+    number = next(_numbers(whole, ("InstanceNumber",), 1), [1.0])[0]
+    return int(number) if 1 <= number <= MOST_NUMBER else 1
 
 
 def _numbers(said: Dataset, names: Sequence[str], count: int) -> Iterator[list[float]]:

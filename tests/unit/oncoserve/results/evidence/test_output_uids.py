@@ -3,10 +3,12 @@
 import io
 from dataclasses import replace
 
+import numpy as np
 import pydicom
 import pytest
 
 from oncoserve.results.evidence.output_uids import Asked
+from testbed.picture_files.dicom_files import mr_series, mr_slice
 from tests.unit.oncoserve.results.evidence.dicom_sources import SHA256, delineated, image_file, output, stored_of
 
 ASKED = Asked("1.2.3", 1, "tiny", "3", SHA256, {}, {})
@@ -27,7 +29,23 @@ def test_they_are_known_before_the_file_is_made(name):
     task, stored = stored_of(data, delineated)
     found = pydicom.dcmread(io.BytesIO(output(task, stored, f"{name}.dcm")))
     asked = replace(ASKED, instance=str(pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID))
-    assert (found.SOPInstanceUID, found.SeriesInstanceUID) == (asked.uid(name), asked.uid(name, "series"))
+    assert found.SOPInstanceUID == asked.uid(name)
+
+
+@pytest.mark.parametrize("deidentify", [False, True])
+@pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm", "sc.dcm"])
+def test_those_of_a_series_are_a_series(name, deidentify):
+    pixels = np.full((64, 64), 7, np.uint16)
+    slices = [*mr_series([pixels, pixels + 1]), mr_slice(pixels)]
+    made = [
+        pydicom.dcmread(io.BytesIO(output(*stored_of(data, delineated), name, deidentify=deidentify)))
+        for data in slices
+    ]
+    first, second, other = (each.SeriesInstanceUID for each in made)
+    assert first == second != other
+    assert len({each.SOPInstanceUID for each in made}) == 3
+    assert [each.InstanceNumber for each in made] == [2, 1, 1]
+    assert not any("SeriesTime" in each for each in made)
 
 
 @pytest.mark.parametrize("name", ["seg.dcm", "sr.dcm", "sc.dcm"])
