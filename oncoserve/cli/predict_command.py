@@ -13,7 +13,7 @@ from oncoserve.cli.client.prediction_lines import ask
 from oncoserve.cli.client.printing import say
 from oncoserve.cli.client.sending import Order
 
-FILES = ("overlay.png", "mask.png", "polygons.geojson")
+FILES = ("overlay.png", "mask.png", "polygons.geojson", "seg.dcm", "sr.dcm", "sc.dcm")
 FRAMES = ("file", "upright")
 
 

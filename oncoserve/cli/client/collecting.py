@@ -12,7 +12,7 @@ from oncoserve.cli.client.run_state import Ending, RunState
 from oncoserve.cli.client.service_client import Document, ServiceClient
 from oncoserve.runtime.files import write_whole
 
-FOLDER, DOCUMENT = "images", "result.json"
+FOLDER, DOCUMENT, DICOM = "images", "result.json", ".dcm"
 NOT_FOUND = 404
 ENDED = {"SUCCEEDED", "FAILED"}  # of an image
 EXPIRED = {"code": "job_expired", "detail": "The job expired before the result was fetched."}
@@ -143,10 +143,13 @@ class Collector:
             # A frame has no sum here: the service made its file.
             if document["provenance"]["input_sha256"] != self._sent.get(name, document["provenance"]["input_sha256"]):
                 return Ending("FAILED", result, "other_picture", "The result is not of the picture that was sent.")
-            _check_offered(document, self._renderings)
+            offered = _offered(document, self._renderings)
             for each in wanted:
-                data = _text(document) if each == DOCUMENT else self._service.rendering(result, each, self._options)
-                write_whole(folder / each, data, durable=True)
+                if each == DOCUMENT:
+                    write_whole(folder / each, _text(document), durable=True)
+                elif each in offered:
+                    options = {} if each.endswith(DICOM) else self._options
+                    write_whole(folder / each, self._service.rendering(result, each, options), durable=True)
         except Refused as error:  # of this picture alone: the result is gone, or cannot be drawn
             return Ending("FAILED", result, error.code, error.detail)
         return Ending("SUCCEEDED", result)
@@ -167,11 +170,17 @@ def _gone(names: Iterable[str], reason: Mapping[str, str]) -> Document:
     return {"state": "EXPIRED", "images": images}
 
 
-def _check_offered(document: Document, renderings: Sequence[str]) -> None:
+def _offered(document: Document, renderings: Sequence[str]) -> set[str]:
+    """The files that a result has.
+
+    Raises:
+        UsageError: none of the model's results has one that is wanted. DICOM files hang on the picture instead.
+    """
     offered = {
         str(link).rsplit("/", 1)[-1] for what, link in document["links"].items() if what not in {"self", "model"}
     }
     for name in renderings:
-        if name not in offered:
+        if name not in offered and not name.endswith(DICOM):
             there_is = ", ".join(sorted(offered)) or "none"
             raise UsageError(f"Results of model {document['model']!r} have no {name}; there is: {there_is}.")
+    return offered

@@ -30,6 +30,12 @@ def test_a_folder_becomes_results_and_a_table(run, stub, folder, tmp_path):
     assert len(row["result"]) == 32
 
 
+def test_dicom_files_are_fetched_of_those_that_have_them(run, stub, folder, tmp_path):
+    code, _ = run(stub, "--files", "overlay.png", "seg.dcm")
+    assert code == 0
+    assert {path.name for path in (tmp_path / "out/images/3.png").iterdir()} == {"overlay.png", "result.json"}
+
+
 def test_what_a_spreadsheet_would_run_is_text(run, stub, folder, tmp_path):
     (folder / "=cmd().png").write_bytes(b"picture with a formula for a name")
     (folder / "bad.png").write_bytes(BAD)
