@@ -131,7 +131,8 @@ def read_instance(data: bytes, max_pixels: int) -> Instance:
         if "Rows" not in dataset or "Columns" not in dataset or dataset.get("SOPClassUID") == SEGMENTATION:
             raise _without_pixels(dataset)
         rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
-        frames = _whole(dataset, "NumberOfFrames", 1)
+        none_said = dataset.get("NumberOfFrames") in (0, "0")  # by some that have one
+        frames = 1 if none_said else _whole(dataset, "NumberOfFrames", 1)
         colour = str(dataset.get("PhotometricInterpretation") or "nothing")
         samples = _whole(dataset, "SamplesPerPixel", COLOURS.get(colour, 1))
         bits = _whole(dataset, "BitsAllocated")
@@ -158,10 +159,10 @@ def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
         return int(default)
     try:
         number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1:  # what is no number may be anything, and is not repeated
-        raise CorruptImage(f"its {keyword} is {number or 'no number'}, and has to be 1 or more")
+    except (TypeError, ValueError) as error:  # it may be anything, and is not repeated
+        raise CorruptImage(f"its {keyword} is no number") from error
+    if number < 1:
+        raise CorruptImage(f"its {keyword} is {number}, and has to be 1 or more")
     return number
 
 
