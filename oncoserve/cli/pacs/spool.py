@@ -110,7 +110,7 @@ class Batch:
             self._spool.take_room(len(file))
             try:
                 if not self._count:
-                    self._folder.mkdir(mode=PRIVATE_FOLDER)
+                    self._folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)  # one that a full disk left empty
                     sync(self._folder)
                 path = self._folder / f"{self._count + 1:06}.dcm"
                 write_whole(path, file, durable=True, mode=PRIVATE_FILE)
