@@ -4,9 +4,10 @@ Numbers read as the modules of the tasks in static/ write them; a test holds the
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from oncoserve.results.how_taken import how_taken
 from oncoserve.tasks.card import Card, ModelClass
 
 GREY = "#808080"
@@ -38,6 +39,7 @@ class Report:
         columns: titles of the rows' numbers.
         rows: one per class, in the card's order.
         facts: where the result comes from, name and text.
+        taken: how the picture was, likewise, as a DICOM file says it.
     """
 
     title: str
@@ -47,6 +49,7 @@ class Report:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     facts: tuple[tuple[str, str], ...]
+    taken: tuple[tuple[str, str], ...] = ()
 
 
 def describe(document: Mapping[str, Any], card: Card | None) -> Report:
@@ -56,9 +59,13 @@ def describe(document: Mapping[str, Any], card: Card | None) -> Report:
         document: the result's JSON document.
         card: its model's; None when the model is served no more.
     """
+    return replace(_found(document, card), taken=how_taken(document["image"]))
+
+
+def _found(document: Mapping[str, Any], card: Card | None) -> Report:
     facts = tuple(_facts(document))
     if "counts" in document:
-        return _counts(document["counts"], card, facts)
+        return _counts(document, card, facts)
     if "areas" in document:
         return _areas(document["areas"], card, facts)
     probabilities = document["probabilities"] or {}
@@ -115,13 +122,16 @@ def _areas(areas: Mapping[str, Mapping[str, float]], card: Card | None, facts: t
     )
 
 
-def _counts(counts: Mapping[str, int], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
+def _counts(document: Mapping[str, Any], card: Card | None, facts: tuple[tuple[str, str], ...]) -> Report:
+    counts: Mapping[str, int] = document["counts"]
     total = sum(counts.values())
     named = [(_class(card, name), count) for name, count in counts.items()]
     rows = (Row(each.title, each.colour, count / max(total, 1), (str(count),)) for each, count in named)
     present = [f"{count} {each.title}" for each, count in named if count]
     title = "1 box" if total == 1 else f"{total} boxes" if total else "Nothing found"
-    return Report(title, "", ", ".join(present), "Boxes of each class", ("Boxes",), tuple(rows), facts)
+    return Report(
+        title, "", ", ".join(present) + _largest(document), "Boxes of each class", ("Boxes",), tuple(rows), facts
+    )
 
 
 def _area(area: Mapping[str, Any]) -> str:
@@ -141,7 +151,7 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Parameters", ", ".join(given) or "none"
     if document.get("localisation"):
         outlined = "area_px" in document["localisation"]
-        yield from _place(document["localisation"], "mask" if outlined else "heatmap")
+        yield from _place(document, "mask" if outlined else "heatmap")
         if outlined:
             yield from _sizes(document["localisation"])
     if "counts" in document:
@@ -153,9 +163,11 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Computed", f"{made['created']} in {sum(document['timings_ms'].values()):.0f} ms, code {made['code_version']}"
 
 
-def _place(found: Mapping[str, Any], shown: str) -> Iterator[tuple[str, str]]:
+def _place(document: Mapping[str, Any], shown: str) -> Iterator[tuple[str, str]]:
+    found = document["localisation"]
     box, peak = found["box"], _whole(found["peak"])
-    yield "Box", f"{box['width']:.0f} x {box['height']:.0f} pixels at {_whole(box)}" if box else "none"
+    size = f"{box['width']:.0f} x {box['height']:.0f} pixels{_in_mm(box, document)}" if box else ""
+    yield "Box", f"{size} at {_whole(box)}" if box else "none"
     yield f"Peak of the {shown}", f"{peak}, certainty {found['certainty']:g}"
 
 
@@ -166,6 +178,19 @@ def _sizes(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if found["longest_diameter_px"] is not None:  # nothing is outlined else
         in_mm = "" if longest_mm is None else f", {longest_mm:.1f} mm"
         yield "Longest diameter", f"{found['longest_diameter_px']:.1f} pixels{in_mm}"
+
+
+def _largest(document: Mapping[str, Any]) -> str:
+    """The largest box, where the size of a pixel is known."""
+    box = max(document["boxes"], key=lambda each: each["width"] * each["height"], default=None)
+    size = _in_mm(box, document) if box else ""
+    return f"; the largest{size}" if size else ""
+
+
+def _in_mm(size: Mapping[str, float], document: Mapping[str, Any]) -> str:
+    """A width and a height in millimetres, in brackets; nothing where the size of a pixel is not known."""
+    scale = document.get("mm_per_px") or document["image"].get("mm_per_px")  # the caller's, else the file's
+    return f" ({size['width'] * scale:.1f} x {size['height'] * scale:.1f} mm)" if scale else ""
 
 
 def _whole(place: Mapping[str, float]) -> str:

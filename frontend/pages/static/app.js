@@ -1,7 +1,7 @@
 // The page: what the user does, and which part is on show meanwhile.
 
 import { isReady, predict, readCard, readResult, readSample, remove, save, standIn } from "./api.js";
-import { sendAsJob } from "./batch.js";
+import { isArchive, sendAsJob } from "./batch.js";
 import { compareAnswers, withdrawComparison } from "./comparison.js";
 import {
   cards,
@@ -136,6 +136,7 @@ async function present(answer, signal, picture = null) {
   shownCard = card;
   asked = { model: result.model, parameters: result.provenance.parameters };
   selectModel(result.model);
+  offerFrames(result, picture);
   showProvenance(answer, task);
   showWords(result);
   const looking = showStored(result, shownCard, task, review);
@@ -190,11 +191,19 @@ function offerAnotherQuestion() {
     : "Ask again with this change";
 }
 
-function choose(chosen) {
-  file = chosen.length === 1 ? chosen[0] : null;
+async function choose(chosen) {
+  const one = chosen.length === 1 && !(await isArchive(chosen[0]).catch(() => false)); // what cannot be read fails later
+  file = one ? chosen[0] : null;
   if (file) return run(ask);
   asked = { model: null, parameters: {} };
   run((signal) => sendAsJob(chosen, signal, progress));
+}
+
+/** Of a file with several frames one was asked about; offer to ask about all of them. */
+function offerFrames({ image, warnings }, picture) {
+  const several = warnings.some(({ code }) => code === "one_of_several_frames");
+  at("frames").hidden = !(picture && several);
+  at("all-frames").textContent = `Ask about all ${image.dicom?.frames} frames`;
 }
 
 /** Delete the result on show, here and in the service. */
@@ -234,6 +243,10 @@ function openFromAddress() {
 }
 
 onPictures((chosen) => chosenModel() && choose(chosen));
+at("all-frames").addEventListener("click", () => {
+  const whole = file;
+  run((signal) => sendAsJob([whole], signal, progress));
+});
 at("delete").addEventListener("click", deleteShown);
 for (const button of document.querySelectorAll("[data-sample]")) {
   button.addEventListener("click", () =>

@@ -1,4 +1,4 @@
-// Several pictures at once: they become a job, which has a page of its own.
+// Several pictures at once, or a file that holds several: they become a job, which has a page of its own.
 
 import { sendJob } from "./api.js";
 import { checkParameters, chosenModel, parameters } from "./form.js";
@@ -6,7 +6,12 @@ import { Problem } from "./problem.js";
 import { rooted } from "./root.js";
 import { bytes, pictures } from "./wording.js";
 
+const ARCHIVE = "PK"; // the first bytes of a ZIP
+
 const at = (id) => document.getElementById(id);
+
+/** Whether a file is an archive, by its content. */
+export const isArchive = async (file) => (await file.slice(0, ARCHIVE.length).text()) === ARCHIVE;
 
 /**
  * Send the pictures and go to the page of their job.
@@ -16,11 +21,12 @@ const at = (id) => document.getElementById(id);
  */
 export async function sendAsJob(files, signal, progress) {
   const size = files.reduce((sum, { size }) => sum + size, 0);
-  at("chosen").textContent = `${pictures(files.length)}, ${bytes(size)}`;
+  const sent = files.length === 1 ? files[0].name : pictures(files.length); // one file may hold many
+  at("chosen").textContent = `${sent}, ${bytes(size)}`;
   at("chosen").hidden = false;
   check(files.length, size);
   checkParameters();
-  const stage = `Uploading ${pictures(files.length)}`;
+  const stage = `Uploading ${sent}`;
   progress(stage, 0);
   const { document: job } = await sendJob(chosenModel(), files, parameters(), signal, (part) =>
     part < 1 ? progress(stage, part) : progress("Checking the pictures"),

@@ -6,6 +6,7 @@ import { inShort, unnamedOf } from "./finding.js";
 import { attempt } from "./problem.js";
 import { rooted } from "./root.js";
 import { TASKS } from "./tasks.js";
+import { offerStack } from "./stack.js";
 import { jobBar, STATES, UNDER_WAY } from "./job_states.js";
 import { pictures, time } from "./wording.js";
 
@@ -42,6 +43,7 @@ function show() {
   at("job-actions").hidden = at("images").hidden = false;
   at("csv").disabled = succeeded === 0;
   job.images.forEach(update);
+  offerStack(job, card);
 }
 
 function showStatus() {

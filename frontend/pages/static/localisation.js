@@ -19,10 +19,17 @@ export function headline(result, card) {
   return { ...made, description: `${made.description} ${place(result.localisation)}`.trim() };
 }
 
-export function facts({ localisation }, shown = "heatmap") {
+/** A width and a height in millimetres, in brackets; nothing where the size of a pixel is not known. */
+export function inMm({ width, height }, { image, mm_per_px }) {
+  const scale = mm_per_px ?? image.mm_per_px; // the caller's, else the file's
+  return scale ? ` (${(width * scale).toFixed(1)} x ${(height * scale).toFixed(1)} mm)` : "";
+}
+
+export function facts(result, shown = "heatmap") {
+  const { localisation } = result;
   if (!localisation) return [];
   const { certainty, peak, box } = localisation;
-  const size = box && `${Math.round(box.width)} x ${Math.round(box.height)} pixels at ${whole(box)}`;
+  const size = box && `${Math.round(box.width)} x ${Math.round(box.height)} pixels${inMm(box, result)} at ${whole(box)}`;
   return [
     ["Box", size ?? "none"],
     [`Peak of the ${shown}`, `${whole(peak)}, certainty ${certainty}`],

@@ -9,6 +9,7 @@
 //   layer     (result, card) => { title, on, legend, caption, note }, see viewer.js; null where there is none
 
 import { address } from "./api.js";
+import { taken } from "./taken.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -43,8 +44,10 @@ export function showProvenance({ document: result, stored, hereMs, serverMs }, t
   at("timings").replaceChildren(
     ...Object.entries(result.timings_ms).map(([stage, ms]) => pair("tr", "th", stage, "td", `${ms.toFixed(1)} ms`)),
   );
-  const all = [...facts(result), ...task.facts(result)];
-  at("provenance").replaceChildren(...all.map(([name, text]) => pair("div", "dt", name, "dd", text)));
+  const list = (all) => all.map(([name, text]) => pair("div", "dt", name, "dd", text));
+  at("provenance").replaceChildren(...list([...facts(result), ...task.facts(result)]));
+  at("taken-facts").replaceChildren(...list(taken(result.image)));
+  at("taken").hidden = !result.image.dicom;
 }
 
 /** Offer the files that the service makes of this result, as it is on show. `opacity`: 0 to 1. */

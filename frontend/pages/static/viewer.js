@@ -69,7 +69,7 @@ export async function showPicture(source, alt, background = "") {
   if (!held) return;
   picture.hidden = !there;
   hint.hidden = there;
-  hint.textContent = "This browser cannot show the picture.";
+  hint.textContent = "This browser cannot show the file; the picture appears with its result.";
   if (there) frame(picture.naturalWidth, picture.naturalHeight, background);
 }
 

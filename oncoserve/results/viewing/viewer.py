@@ -109,8 +109,8 @@ def _pixels(overlay: Rendering, stored: Stored) -> NDArray[np.uint8]:
 
 def _um_per_px(document: Mapping[str, Any]) -> float | None:
     """Micrometres per pixel of the ORIGINAL, where the result knows them, in whichever unit."""
-    mm_per_px = document.get("mm_per_px")
-    return document.get("um_per_px") if mm_per_px is None else 1000 * mm_per_px
+    mm_per_px = document.get("mm_per_px") or document["image"].get("mm_per_px")  # the caller's, else the file's
+    return document.get("um_per_px") or (None if mm_per_px is None else 1000 * mm_per_px)
 
 
 def _overlay(entry: Entry) -> Rendering | None:
