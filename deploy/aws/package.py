@@ -20,9 +20,28 @@ from oncoserve.runtime.files import write_whole
 PROJECT = Path(__file__).resolve().parents[2]
 ROOMS = ("frontend", "oncoserve", "supervision")
 LOCKS = ("requirements-frontend.lock", "requirements-aws.lock")
-# Triton's client and the server process; nothing that the functions import asks for them, which a test tries.
+# Triton's client, the server process, what writes DICOM and speaks to a PACS, and the decoder of lossless JPEG; nothing
+# that the functions import asks for them, which a test tries.
 NOT_NEEDED = frozenset(
-    {"fastapi-offline", "grpcio", "httptools", "ml-dtypes", "python-rapidjson", "tritonclient", "uvicorn", "uvloop"}
+    {
+        "dicom-anonymizer",
+        "dicomweb-client",
+        "fastapi-offline",
+        "grpcio",
+        "highdicom",
+        "httpcore",
+        "httptools",
+        "httpx",
+        "imagecodecs",
+        "ml-dtypes",
+        "pynetdicom",
+        "python-rapidjson",
+        "retrying",
+        "tqdm",
+        "tritonclient",
+        "uvicorn",
+        "uvloop",
+    }
 )
 DEFAULT_PYTHON, DEFAULT_ARCHITECTURE = (3, 13), "x86_64"  # as in pipeline.yaml
 LIMIT_BYTES = 250 * 10**6

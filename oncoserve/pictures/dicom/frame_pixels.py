@@ -5,7 +5,6 @@ import struct
 from typing import Any, Final
 
 import numpy as np
-from imagecodecs import jpeg8_decode
 from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.pixels.processing import convert_color_space
@@ -108,6 +107,13 @@ def _code_stream(instance: Instance, number: int) -> bytes:
 
 def _lossless_jpeg(instance: Instance, number: int) -> NDArray[Any]:
     """A frame of lossless JPEG, by libjpeg-turbo: GDCM, which pydicom would ask, ends the process over damaged ones."""
+    try:
+        from imagecodecs import jpeg8_decode  # noqa: PLC0415 - 80 MB, which a Lambda function does without
+    except ImportError as error:
+        words = "Send it to the service itself, or its frames one by one."
+        raise UnsupportedImage(
+            "a DICOM file of lossless JPEG, whose frames are not told apart here", "", words
+        ) from error
     found = np.asarray(jpeg8_decode(_code_stream(instance, number)))
     said = instance.dataset
     if said.PhotometricInterpretation == "YBR_FULL":
