@@ -51,6 +51,7 @@ export function offerStack(newJob, newCard) {
 
 const titleOf = ({ plane, images }, number) => `Series ${number + 1}: ${slices(images.length)}${plane && `, ${plane}`}`;
 const slices = (count) => (count === 1 ? "1 slice" : `${count} slices`);
+const mm2 = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3 });
 const number = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 1 });
 
 function take(series) {
@@ -78,7 +79,7 @@ function summary({ images, plane, found, unanswered, labels, largest, volume_mm3
 }
 
 function largestWords({ image, position_mm, area_px, area_mm2, longest_diameter_px, longest_diameter_mm }, images) {
-  const area = area_mm2 === null ? `${number(area_px)} pixels` : `${number(area_mm2)} mm²`;
+  const area = area_mm2 === null ? `${number(area_px)} pixels` : `${mm2.format(area_mm2)} mm²`;
   const longest = longest_diameter_mm === null ? [longest_diameter_px, "pixels"] : [longest_diameter_mm, "mm"];
   const diameter = longest[0] === null ? "" : `, ${number(longest[0])} ${longest[1]} at the longest`;
   return `${area}${diameter}, on slice ${images.indexOf(image) + 1}${positionWords(position_mm)}`;
@@ -106,13 +107,12 @@ function mark({ images, largest }, image) {
 /** Say what the slice is, at once, and show it as soon as it is there. */
 function show() {
   const place = slider.valueAsNumber - 1;
-  const { finding, result, name } = job.images[shown.images[place]];
+  const { finding, result } = job.images[shown.images[place]];
   const where = `Slice ${place + 1} of ${shown.images.length}${positionWords(finding?.slice?.position_mm)}`;
   const said = finding ? inShort(finding, card) : "";
   slider.setAttribute("aria-valuetext", `${where}: ${said}`);
   at("stack-words").textContent = `${where}: ${said}`;
   at("stack-open").href = rooted(`/#result=${result}`);
-  at("stack-open").setAttribute("aria-label", `Open ${name} in the viewer`);
   clearTimeout(resting);
   resting = setTimeout(() => draw(place), pictures.has(addressOf(place)) ? 0 : REST_MS);
 }
