@@ -13,9 +13,9 @@ from oncoserve.pictures.kinds.sniffing import SEARCHED_BYTES, is_beside, sniff
 
 METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """Others have no bound on what comes out of a piece, or are not known to Python."""
-ENTRY_BYTES: Final = 1024
+ENTRY_BYTES: Final = 512
 """Of the directory, for each image that a job may have: an entry has 46 bytes, a name, and some times."""
-OTHER_ENTRIES_BYTES: Final = 2**19
+OTHER_ENTRIES_BYTES: Final = 2**18
 """Beside them: of hidden files and folders."""
 PIECE_BYTES: Final = 2**20
 ENCRYPTED: Final = 0x1
