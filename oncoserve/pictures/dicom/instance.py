@@ -93,17 +93,27 @@ class Instance:
         Args:
             number: of the frame, from 1 on.
         """
-        flat = Dataset()
-        flat.set_original_encoding(*self.dataset.original_encoding)
-        for tag in self.dataset.keys():  # noqa: SIM118 - an element that nobody needs may be no sense
-            if keyword_for_tag(tag) not in {*PIXELS, *GROUPS}:
-                flat[tag] = self.dataset.get_item(tag)
-        own = self.dataset.get("PerFrameFunctionalGroupsSequence") or []
-        for groups in (*(self.dataset.get("SharedFunctionalGroupsSequence") or []), *own[number - 1 : number]):
-            for group in groups:
-                if group.VR == "SQ" and group.value:
-                    flat.update(group.value[0])
-        return flat
+        return flattened(self.dataset, number)
+
+
+def flattened(dataset: Dataset, number: int) -> Dataset:
+    """What is said of a frame, in one level, without pixels.
+
+    Args:
+        dataset: of an image; what it says by frame is in functional groups (PS3.3, C.7.6.16).
+        number: of the item that is the frame's, from 1 on.
+    """
+    flat = Dataset()
+    flat.set_original_encoding(*dataset.original_encoding)
+    for tag in dataset.keys():  # noqa: SIM118 - an element that nobody needs may be no sense
+        if keyword_for_tag(tag) not in {*PIXELS, *GROUPS}:
+            flat[tag] = dataset.get_item(tag)
+    shared, own = (dataset.get(name) or [] for name in GROUPS)
+    for groups in (*shared, *own[number - 1 : number]):
+        for group in groups:
+            if group.VR == "SQ" and group.value:
+                flat.update(group.value[0])
+    return flat
 
 
 def read_instance(data: bytes, max_pixels: int) -> Instance:

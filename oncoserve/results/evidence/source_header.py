@@ -20,7 +20,9 @@ from pydicom.uid import CTImageStorage, MRImageStorage, SecondaryCaptureImageSto
 from pydicom.valuerep import DS, validate_value
 
 from oncoserve.errors import SourceIncomplete
+from oncoserve.pictures.dicom.instance import flattened
 from oncoserve.pictures.dicom.library_faults import reading
+from oncoserve.pictures.dicom.spacing import STATED_BY
 from oncoserve.results.evidence.output_uids import uid_of
 
 REQUIRED: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -100,7 +102,7 @@ def read_source(data: bytes, number: int, frames: int, size: tuple[int, int]) ->
     """
     with reading("header"):
         whole = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True)
-        said = _of_frame(whole)
+        said = flattened(whole, 1)  # `one_frame.header_of` keeps no other frame's
         if missing := _missing(whole):
             raise SourceIncomplete(missing)
         identity = Dataset()
@@ -151,20 +153,6 @@ def _missing(whole: Dataset) -> list[str]:
     return [name for name in REQUIRED if not OWN_UID.fullmatch(str(whole.get(name) or ""))]
 
 
-def _of_frame(whole: Dataset) -> Dataset:
-    """The elements of the frame beside those of all frames: `one_frame.header_of` keeps no other."""
-    flat = Dataset()
-    for element in whole:
-        if element.keyword not in {"SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}:
-            flat.add(element)
-    own = whole.get("PerFrameFunctionalGroupsSequence") or []
-    for groups in (*(whole.get("SharedFunctionalGroupsSequence") or []), *own[:1]):
-        for group in groups:
-            if group.VR == "SQ" and group.value:
-                flat.update(group.value[0])
-    return flat
-
-
 def _header(whole: Dataset, size: tuple[int, int]) -> Dataset:
     """One frame's, as the library asks for it; the patient and the study are empty."""
     header = Dataset()
@@ -199,7 +187,7 @@ def _valid(said: Dataset, name: str) -> Any:  # noqa: ANN401 - pydicom's
 
 
 def _spacing(said: Dataset) -> tuple[float, float] | None:
-    found = next(_numbers(said, ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"), 2), None)
+    found = next(_numbers(said, STATED_BY, 2), None)
     return None if found is None or min(found) <= 0 else (found[0], found[1])
 
 
