@@ -193,7 +193,7 @@ def _told(request: Request, error: Exception) -> Response:
 async def _read(request: Request, parameters: PictureParameters) -> tuple[bytes, PictureParameters]:
     data, fields = await read_upload(request)
     if fields:
-        raise InvalidParameter(f"PictureParameters are given in {ATTRIBUTES} here, not in a form.")
+        raise InvalidParameter(f"Parameters are given in {ATTRIBUTES} here, not in a form.")
     return data, parameters
 
 
