@@ -121,6 +121,13 @@ async def test_an_unexpected_error_is_in_the_log_though_the_status_is_200(contai
     assert record.request_id == answer.headers["x-request-id"]
 
 
+async def test_parameters_in_a_form_are_told_where_they_belong(container):
+    form = {"files": {"image": PNG}, "data": {"window": "1"}}
+    headers = {ATTRIBUTES: "model=tiny", "Accept": ZIP}
+    refused = opened(await container.http.post("/invocations", headers=headers, **form))
+    assert f"Parameters are given in {ATTRIBUTES} here, not in a form." in refused["problem.json"].decode()
+
+
 async def test_who_names_no_model_never_gets_that_of_the_other_that_is_away(of_two):
     assert problem_in(await invoke(of_two, None)) == (422, "invalid_parameter")
     await lost(of_two, "tiny")
