@@ -125,7 +125,8 @@ async def test_parameters_in_a_form_are_told_where_they_belong(container):
     form = {"files": {"image": PNG}, "data": {"window": "1"}}
     headers = {ATTRIBUTES: "model=tiny", "Accept": ZIP}
     refused = opened(await container.http.post("/invocations", headers=headers, **form))
-    assert f"Parameters are given in {ATTRIBUTES} here, not in a form." in refused["problem.json"].decode()
+    detail = json.loads(refused["problem.json"])["detail"]
+    assert detail.startswith(f"Parameters are given in {ATTRIBUTES} here, not in a form.")
 
 
 async def test_who_names_no_model_never_gets_that_of_the_other_that_is_away(of_two):
