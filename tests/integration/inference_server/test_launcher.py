@@ -30,9 +30,15 @@ def ended(processes, timeout_s=60):
     """Whether all end; a zombie has."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in processes):
+        if not any(map(runs, processes)):
             return True
         time.sleep(0.05)
+    return False
+
+
+def runs(process):
+    with suppress(psutil.NoSuchProcess):  # it may end between two looks
+        return process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
