@@ -38,7 +38,7 @@ def ended(processes, timeout_s=60):
 
 def runs(process):
     with suppress(psutil.NoSuchProcess):  # it may end between two looks
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
