@@ -17,6 +17,7 @@ from oncoserve.pictures.resize import resize
 from testbed.encoded_pictures import encoded
 from testbed.picture_files.raw_png import raw_png
 from testbed.servers import FrontendServer
+from tests.integration.inference_server.calls import statistics, statistics_after
 
 PREDICT = "/v1/models/brain_mri/predict"
 
@@ -66,12 +67,7 @@ def test_a_slice_of_twelve_bits_gets_its_class(http, samples, channels, low, top
 def test_batching_is_real(triton, samples, tmp_path):
     """Concurrent uploads are executed together: Triton counts fewer executions than inferences."""
     client = tritonclient.grpc.InferenceServerClient(triton.grpc_url)
-
-    def counts():
-        (stats,) = client.get_inference_statistics("brain_mri").model_stats
-        return stats.inference_count, stats.execution_count
-
-    before = counts()
+    before = statistics(client, "brain_mri")
     with (
         FrontendServer(triton.grpc_url, tmp_path, results_dir=tmp_path / "results") as fresh,
         httpx.Client(base_url=fresh.url, timeout=60) as http,
@@ -79,7 +75,7 @@ def test_batching_is_real(triton, samples, tmp_path):
     ):
         answers = list(pool.map(lambda row: (row[0], http.post(PREDICT, content=row[1].read_bytes())), samples[:12]))
     assert all(response.json()["label"] == label for label, response in answers)
-    inferences, executions = np.subtract(counts(), before)
+    inferences, executions = statistics_after(client, "brain_mri", before, 12)
     canaries = inferences - 12  # each of them perhaps executed alone
     assert canaries >= 0
     assert executions - canaries <= 6

@@ -1,5 +1,7 @@
 """Short forms of what tests say to Triton."""
 
+import time
+
 import numpy as np
 import tritonclient.grpc as grpcclient
 from tritonclient.utils import np_to_triton_dtype
@@ -21,3 +23,13 @@ def statistics(client, model):
     """(inferences, executions) of a model since it was loaded."""
     stats = client.get_inference_statistics(model).model_stats[0]
     return stats.inference_count, stats.execution_count
+
+
+def statistics_after(client, model, before, sent):
+    """What was added to `before` by `sent` inferences and perhaps others: Triton counts one after its answer went out."""
+    until = time.monotonic() + 10
+    while True:
+        added = np.subtract(statistics(client, model), before)
+        if added[0] >= sent or time.monotonic() > until:
+            return added
+        time.sleep(0.01)
