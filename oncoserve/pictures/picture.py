@@ -44,6 +44,7 @@ class Picture:
         dpi: pixels per inch along x and y, if the file states them.
         scan: where, how and how large it was taken, as a DICOM file says it.
         source: a DICOM file with all that it said and no pixels, patient and all: for what has to refer to it.
+        values: a PNG of a grey DICOM file's numbers; see `grey_values`.
         width: of the upright picture.
         height: of the upright picture.
 
@@ -61,6 +62,7 @@ class Picture:
         dpi: tuple[float, float] | None = None,
         scan: Scan | None = None,
         source: bytes | None = None,
+        values: bytes | None = None,
     ) -> None:
         self._image: Image.Image | None = image
         self.format = format
@@ -70,6 +72,7 @@ class Picture:
         self.dpi = dpi
         self.scan = scan
         self.source = source
+        self.values = values
         self.width, self.height = image.size
 
     @property

@@ -11,7 +11,7 @@ from oncoserve.pictures.picture import Header, Picture
 from oncoserve.prediction.scope import check_scope, outside
 from oncoserve.results.evidence.evidence_renderings import evidence_files
 from oncoserve.results.identity import result_id
-from oncoserve.results.store import SOURCE
+from oncoserve.results.store import SOURCE, VALUES
 from oncoserve.tasks.base import ServedModel, TaskResult
 from oncoserve.tasks.parameters import PictureParameters
 
@@ -88,7 +88,8 @@ class Question:
 
     def files(self, found: TaskResult, picture: Picture) -> dict[str, bytes]:
         """What is stored beside the document and the picture."""
-        return found.artefacts if picture.source is None else {**found.artefacts, SOURCE: picture.source}
+        more = {SOURCE: picture.source, VALUES: picture.values}
+        return {**found.artefacts, **{name: data for name, data in more.items() if data is not None}}
 
     def _provenance(self, picture: Picture) -> dict[str, Any]:
         weights = self.model.weights

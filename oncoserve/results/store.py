@@ -20,6 +20,8 @@ from oncoserve.runtime.service_clock import Clock, ServiceClock
 PICTURE = "picture"
 SOURCE = "source.dcm"
 """What a DICOM file said beside its pixels, patient and all: for the files that refer to it, and never sent itself."""
+VALUES = "values.png"
+"""The numbers of a grey DICOM file, for a viewer; see `pictures.grey_values`."""
 PSEUDONYMS = ".pseudonyms"
 OWNERS = "keys"
 RESULT_ID = re.compile(r"[0-9a-f]{32}")

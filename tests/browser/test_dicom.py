@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from testbed.picture_files.dicom_files import PLANTED, enhanced_mr, mr_series, mr_slice
 from tests.browser import axe
 from tests.browser.jobs import wait_until_done
-from tests.browser.reading import result_id, settle, wait_for_answer
+from tests.browser.reading import difference, result_id, settle, viewport, wait_for_answer
 
 SLICES = 4
 SAID = {"PixelSpacing": [0.5, 0.5], "ContrastBolusAgent": "Gd", "WindowCenter": 2040, "WindowWidth": 4080}
@@ -165,3 +165,48 @@ def test_axe_finds_nothing(visitor, frontend, slices, unavailable, width):
         page.emulate_media(color_scheme=scheme)
         assert axe.violations(page) == [], scheme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_another_window_is_made_of_the_files_own_numbers_and_the_result_stays(visit, slices):
+    page, _ = visit
+    pixels = np.tile(np.linspace(0, 4000, 256).astype(np.uint16), (256, 1))  # below 16 levels are one in the picture
+    drop(page, IM1=mr_slice(pixels, **SAID))
+    wait_for_answer(page)
+    before, group = viewport(page), page.get_by_role("group", name="Window")
+    document = page.request.get(f"/v1/results/{result_id(page)}").json()
+    expect(page.locator("#window-centre-value")).to_have_text("2040")
+    expect(page.locator("#window-width-value")).to_have_text("4080")
+    expect(group).to_contain_text("The model saw what Reset shows")
+    centre, width = (group.get_by_role("slider", name=name) for name in ("Centre", "Width"))
+    width.fill("400")
+    centre.fill("1000")
+    middle = viewport(page)[viewport(page).shape[0] // 2, :, 0]
+    found = np.flatnonzero((middle > 10) & (middle < 245))  # grey from 800 to 1200 of 4000
+    box = page.locator("#pane").bounding_box()
+    assert len(found) / min(box["width"], box["height"]) == pytest.approx(0.1, abs=0.02)
+    centre.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#window-centre-value")).to_have_text("1001")
+    page.get_by_role("radio", name="Side by side").check()
+    halves = np.array_split(viewport(page), 2, axis=1)
+    assert all(np.mean((half < 10) | (half > 245)) > 0.8 for half in halves)
+    page.get_by_role("radio", name="Overlay").check()
+    page.get_by_role("button", name="Auto").click()
+    expect(page.locator("#window-width-value")).not_to_have_text("400")
+    page.get_by_role("button", name="Reset").click()
+    assert difference(viewport(page), before) < 0.05
+    assert page.request.get(f"/v1/results/{result_id(page)}").json() == document
+
+
+def test_a_window_of_a_files_numbers_is_the_services(visit):
+    page, _ = visit
+    tables = page.evaluate(
+        """async () => {
+            const { valueTable } = await import("/static/viewer/window.js");
+            const values = { low: -10, step: 0.5, steps: 100, inverted: false };
+            const view = { centre: 10, width: 20 };
+            return [[...valueTable(values, view)], [...valueTable({ ...values, inverted: true }, view)]];
+        }"""
+    )
+    expected = np.clip((-10 + 0.5 * np.arange(101)) / 20 * 255, 0, 255)
+    np.testing.assert_allclose(tables, [expected, 255 - expected], atol=0.51)

@@ -26,6 +26,21 @@ class WindowShape(Shape):
     high: float | None
 
 
+class GreyShape(Shape):
+    """How the numbers of a grey file are kept for a viewer: each is `low + step * number`, in the modality's units.
+
+    `steps`: the largest number. Between `dark` and `bright` are all but a hundredth of the values on either side.
+    `inverted`: small numbers are bright.
+    """
+
+    low: float
+    step: float
+    steps: int
+    dark: float
+    bright: float
+    inverted: bool
+
+
 class ScanShape(Shape):
     """What a DICOM file says of its picture; nothing that names a patient, a place or a day. Empty: it does not say."""
 
@@ -45,6 +60,7 @@ class ScanShape(Shape):
     series: str = Field(description="The same for all slices of a series; tells nothing else.")
     position_mm: float | None = Field(description="Of its plane, along the plane's normal.")
     window: WindowShape | None = Field(description="Null for colours.")
+    values: GreyShape | None = Field(default=None, description="Null for colours, and in results of older versions.")
 
 
 class ImageShape(Shape):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from frontend.http.shapes.base_shapes import Shape
+from frontend.http.shapes.result_shapes import GreyShape
 
 
 class CorrectionsShape(Shape):
@@ -27,14 +28,16 @@ class LayerShape(Shape):
     `classes`: a channel each; the first that is over 255 times the threshold gives the colour. `strongest`: the number
     of a class, its strength, and the number of the class where that is not over 255 times the threshold; 1 is the first
     class, 0 none. `heat`: one channel; its strength gives the opacity and the colour, between those from none to full.
-    `picture` and `drawn`: in colour.
+    `picture` and `drawn`: in colour. `values`: the numbers of a grey DICOM file, the higher byte in the first channel,
+    the lower one in the second; the smaller levels have every second pixel.
     """
 
     name: str
-    kind: Literal["picture", "classes", "strongest", "heat", "drawn"]
+    kind: Literal["picture", "classes", "strongest", "heat", "drawn", "values"]
     classes: list[LayerClass] | None = None
     threshold: float | None = None
     colours: list[str] | None = None
+    values: GreyShape | None = None
 
 
 class TilesShape(Shape):

@@ -100,6 +100,7 @@ export async function showStored(result, card, task, tell) {
     mine.umPerPx = described.um_per_px;
     frame(described.width, described.height, card?.preprocessing.background ?? "");
     const address = `${result.links.self}/tiles`;
+    mine.window = result.image.dicom?.window;
     stage = new Stage(pane, at("pane-plain"), described, address, "The picture of this result");
     await setStage(described);
     if (shown === mine) loadObjects();
@@ -125,7 +126,7 @@ async function setStage(described) {
   await made.open(drawn);
   if (stage !== made) return;
   made.main.addHandler("canvas-click", clicked);
-  const layer = described.layers.find(({ kind }) => kind !== "picture");
+  const layer = described.layers.find(({ name }) => name === "overlay");
   if (shown.layer && layer) {
     await made.addLayer(layer.name, colourOf(layer), cutExcluded, layerOpacity() ?? 0);
   }
@@ -217,7 +218,7 @@ function drawn() {
   if (stage.complete) {
     viewport.removeAttribute("aria-busy");
     picture.hidden = true;
-    offerWindow(stage);
+    offerWindow(stage, shown.window);
   } else viewport.setAttribute("aria-busy", "true");
 }
 

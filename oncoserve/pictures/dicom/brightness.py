@@ -13,6 +13,7 @@ from oncoserve.pictures.dicom.library_faults import reading
 
 ROBUST: Final = (1.0, 99.0)
 """Percentiles that become black and white where nobody says a window."""
+INVERTED: Final = "MONOCHROME1"
 BYTE: Final = 255
 FURTHEST: Final = 1e300
 """Beyond every window."""
@@ -35,7 +36,9 @@ class Window:
     unusable: str = ""
 
 
-def brightness(stored: NDArray[Any], said: Dataset, wanted: str | None) -> tuple[NDArray[np.uint8], Window | None]:
+def brightness(
+    stored: NDArray[Any], said: Dataset, wanted: str | None
+) -> tuple[NDArray[np.uint8], Window | None, NDArray[Any] | None]:
     """What a screen would show of a frame.
 
     Args:
@@ -45,7 +48,8 @@ def brightness(stored: NDArray[Any], said: Dataset, wanted: str | None) -> tuple
             the robust one, or None for the first of the file's.
 
     Returns:
-        (rows, columns) or (rows, columns, 3) uint8, and the window; None for colours, which have none.
+        (rows, columns) or (rows, columns, 3) uint8, the window, and the numbers (rows, columns) in the modality's
+        units; None and None for colours, which have neither.
 
     Raises:
         InvalidParameter: the file has no such window, or no window at all.
@@ -57,13 +61,13 @@ def brightness(stored: NDArray[Any], said: Dataset, wanted: str | None) -> tuple
             if wanted is not None:
                 raise InvalidParameter(f"Parameter 'window' is {wanted!r}; the file has colours, which have no window.")
             if colour != "PALETTE COLOR":
-                return _top_bits(stored, int(said.BitsStored)), None
+                return _top_bits(stored, int(said.BitsStored)), None, None
             table = apply_color_lut(stored, said)
             # Some files keep eight bits in entries of sixteen.
-            return _top_bits(table, 8 if table.max(initial=0) <= BYTE else 16), None
+            return _top_bits(table, 8 if table.max(initial=0) <= BYTE else 16), None, None
         values = apply_modality_lut(stored, said)
     shown, window = _Windowing(stored, values, said).shown(wanted)
-    return (BYTE - shown if colour == "MONOCHROME1" else shown), window
+    return (BYTE - shown if colour == INVERTED else shown), window, values
 
 
 class _Windowing:

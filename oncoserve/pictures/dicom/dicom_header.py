@@ -6,18 +6,20 @@ from typing import Final
 from PIL import Image
 
 from oncoserve.errors import InvalidParameter
-from oncoserve.pictures.dicom.brightness import brightness
+from oncoserve.pictures.dicom.brightness import INVERTED, brightness
 from oncoserve.pictures.dicom.frame_pixels import pixels_of
 from oncoserve.pictures.dicom.instance import read_instance
 from oncoserve.pictures.dicom.library_faults import reading
 from oncoserve.pictures.dicom.one_frame import header_of
 from oncoserve.pictures.dicom.scan import Scan, scan_of
 from oncoserve.pictures.dicom.transfer_syntaxes import syntax_of
+from oncoserve.pictures.grey_values import kept
 from oncoserve.pictures.picture import AS_IT_COMES, Chosen, Picture
 from oncoserve.pictures.rgb import Reading
 
-GREY_BYTES: Final = 48
-"""Of a grey pixel while its number becomes brightness: some five arrays of eight bytes, and what Pillow makes of it."""
+GREY_BYTES: Final = 50
+"""Of a grey pixel while its number becomes brightness: some five arrays of eight bytes, what Pillow makes of it,
+and the numbers as they are kept."""
 
 
 class DicomHeader:
@@ -53,10 +55,14 @@ class DicomHeader:
             said = instance.of_frame(number)
             bits = int(said.get("BitsStored") or instance.dataset.BitsAllocated)
         with reading("pixels"):
-            shown, window = brightness(pixels_of(instance, number), said, self._window)
+            shown, window, values = brightness(pixels_of(instance, number), said, self._window)
         image = Image.fromarray(shown).convert("RGB")
-        scan = replace(self._scan, window=window)
-        return Picture(image, "DICOM", reading=Reading(bits), scan=scan, source=header_of(instance, number))
+        png, grey = (
+            (None, None) if values is None else kept(values, inverted=said.PhotometricInterpretation == INVERTED)
+        )
+        scan = replace(self._scan, window=window, grey=grey)
+        source = header_of(instance, number)
+        return Picture(image, "DICOM", reading=Reading(bits), scan=scan, source=source, values=png)
 
 
 def check_syntax(beginning: bytes) -> None:

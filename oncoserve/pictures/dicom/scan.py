@@ -1,7 +1,7 @@
 """What an instance says of the picture in it, beside its pixels: all that results, warnings and outputs need."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from oncoserve.pictures.dicom.brightness import Window
 from oncoserve.pictures.dicom.facts import Facts, facts_of
 from oncoserve.pictures.dicom.instance import Instance
 from oncoserve.pictures.dicom.spacing import Spacing, spacing_of
+from oncoserve.pictures.grey_values import GreyValues
 from oncoserve.pictures.rgb import Warn
 
 PSEUDONYM_DIGITS: Final = 12
@@ -31,6 +32,7 @@ class Scan:
         position_mm: of its plane, along the normal of the plane; None where it does not say how it lies.
         chosen: whether the caller said which frame.
         window: what became black and white; None before it was decoded, and for colours.
+        grey: how its numbers are kept; likewise.
     """
 
     facts: Facts
@@ -41,6 +43,7 @@ class Scan:
     position_mm: float | None = None
     chosen: bool = False
     window: Window | None = None
+    grey: GreyValues | None = None
 
     @property
     def warnings(self) -> tuple[Warn, ...]:
@@ -84,6 +87,7 @@ class Scan:
             "series": self.series,
             "position_mm": self.position_mm,
             "window": window and {"kind": window.kind, "low": window.low, "high": window.high},
+            "values": self.grey and asdict(self.grey),
         }
 
 

@@ -20,13 +20,16 @@ class Pyramid:
     Args:
         pixels: (h, w) or (h, w, channels) uint8.
         levels: of the ORIGINAL.
+        averaged: whether a smaller level has the means of a larger one; else it has every second pixel, for channels
+            that are no brightness.
     """
 
-    def __init__(self, pixels: Pixels, levels: Levels) -> None:
+    def __init__(self, pixels: Pixels, levels: Levels, *, averaged: bool = True) -> None:
         self._levels = levels
         self._reduced = [pixels]
         while max(self._reduced[-1].shape[:2]) > TILE:
-            self._reduced.append(_halved(self._reduced[-1]))
+            finer = self._reduced[-1]
+            self._reduced.append(_halved(finer) if averaged else np.ascontiguousarray(finer[::2, ::2]))
 
     @property
     def nbytes(self) -> int:

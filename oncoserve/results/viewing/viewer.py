@@ -11,8 +11,10 @@ from PIL import Image
 
 from oncoserve.errors import ResultNotFound, TileNotFound
 from oncoserve.pictures.decode import to_png
+from oncoserve.pictures.grey_values import read
 from oncoserve.results.entry import Entry
 from oncoserve.results.gallery import Gallery
+from oncoserve.results.store import VALUES as VALUES_FILE
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.levels import TILE, Levels
 from oncoserve.results.viewing.pyramid import Pyramid
@@ -20,6 +22,7 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.tasks.base import OverlayOptions, Rendering, Stored
 
 IMAGE: Final = "image"
+VALUES: Final = "values"
 OVERLAY: Final = "overlay"
 
 MAX_DRAWN_SIDE: Final = 4096
@@ -53,6 +56,8 @@ class Viewer:
         levels = _levels(entry)
         overlay = _overlay(entry)
         layers = [] if overlay is None else [_description(entry, overlay)]
+        if values := _values(entry):
+            layers.append({"name": VALUES, "kind": "values", "values": values})
         return {
             "width": levels.width,
             "height": levels.height,
@@ -85,13 +90,19 @@ class Viewer:
             raise
         overlay = _overlay(entry) if layer == OVERLAY else None
         box = _box(_levels(entry), level, tile)
-        if box is None or (layer != IMAGE and overlay is None):
+        values = layer == VALUES and _values(entry) is not None
+        if box is None or (layer != IMAGE and overlay is None and not values):
             raise TileNotFound(layer, level, tile)
-        make = partial(self._gallery.with_room, entry.drawing_bytes(), partial(self._make, entry, overlay))
+        make = partial(
+            self._gallery.with_room, entry.drawing_bytes(), partial(self._make, entry, overlay, values=values)
+        )
         pyramid = await self._cache.get(key, make)
         return await self._threads.run(lambda: to_png(pyramid.tile(int(level), box), {}))
 
-    def _make(self, entry: Entry, overlay: Rendering | None) -> Pyramid:
+    def _make(self, entry: Entry, overlay: Rendering | None, *, values: bool) -> Pyramid:
+        if values:
+            kept = entry.results.files(entry.document["id"])[VALUES_FILE]
+            return Pyramid(read(kept), _levels(entry), averaged=False)
         stored = self._gallery.stored(entry)
         pixels = stored.picture().pixels if overlay is None else _pixels(overlay, stored)
         return Pyramid(pixels, _levels(entry))
@@ -111,6 +122,12 @@ def _um_per_px(document: Mapping[str, Any]) -> float | None:
     """Micrometres per pixel of the ORIGINAL, where the result knows them, in whichever unit."""
     mm_per_px = document.get("mm_per_px") or document["image"].get("mm_per_px")  # the caller's, else the file's
     return document.get("um_per_px") or (None if mm_per_px is None else 1000 * mm_per_px)
+
+
+def _values(entry: Entry) -> dict[str, Any] | None:
+    """How the numbers of its file are kept, if they are: results of older versions have none."""
+    found: dict[str, Any] | None = (entry.document["image"].get("dicom") or {}).get("values")
+    return found
 
 
 def _overlay(entry: Entry) -> Rendering | None:

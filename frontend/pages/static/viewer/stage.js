@@ -84,6 +84,11 @@ export class Stage {
     Object.assign(this, { pane, plainPane, described, address, name, greys: new Greys(), onDrag: () => false });
   }
 
+  /** How the numbers are kept that the picture was made of, where they are. */
+  get values() {
+    return this.described.layers.find(({ kind }) => kind === "values")?.values;
+  }
+
   /** Show the picture; call `onDraw` whenever something moved or was drawn. */
   async open(onDraw) {
     this.onDraw = onDraw;
@@ -107,15 +112,21 @@ export class Stage {
       });
     }
     const look = (bitmap) => this.greys.look(bitmap);
-    await add(viewer, new Tiles(this.described, `${this.address}/image`, this.#window, null, look));
+    await add(viewer, new Tiles(this.described, `${this.address}/image`, this.values ? null : this.#window, null, look));
+    if (this.values) {
+      const source = new Tiles(this.described, `${this.address}/values`, this.#window);
+      await add(viewer, source, this.#window ? 1 : 0); // at 0 its tiles are not fetched
+    }
     return viewer;
   }
 
-  /** Colour the picture itself; see Tiles. */
+  /** Colour the picture itself, or the numbers it was made of, where they are kept; see Tiles. null: as it is. */
   colourPicture(colour) {
     this.#window = colour;
     for (const viewer of this.#viewers) {
-      viewer.world.getItemAt(0)?.source.colourAgain(colour);
+      const item = viewer.world.getItemAt(this.values ? 1 : 0);
+      item?.source.colourAgain(colour);
+      if (this.values) item?.setOpacity(colour ? 1 : 0);
       viewer.forceRedraw();
     }
   }
