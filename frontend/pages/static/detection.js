@@ -12,7 +12,7 @@ function largest(result) {
   const boxes = result.boxes ?? []; // a job's finding has none
   if (!boxes.length) return "";
   const size = inMm(boxes.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one)), result);
-  return size && `; the largest ${size.trim()}`;
+  return size && `; the largest${size}`;
 }
 
 export function headline(result, card) {

@@ -146,3 +146,14 @@ def test_a_model_that_is_gone_leaves_bare_names():
 )  # fmt: skip
 def test_numbers_read_well(write, value, text):
     assert write(value) == text
+
+
+@pytest.mark.parametrize(("own", "size"), [({}, "15.3 x 20.1 mm"), ({"mm_per_px": 2.0}, "61.2 x 80.4 mm")])
+def test_boxes_are_in_millimetres_where_the_file_or_the_caller_says_the_size_of_a_pixel(own, size):
+    box = {"x": 10.4, "y": 20.0, "width": 30.6, "height": 40.2}
+    known = {"image": COMMON["image"] | {"mm_per_px": 0.5}, **own}
+    place = {"certainty": 0.91, "peak": {"x": 24.6, "y": 41.0}, "box": box}
+    facts = dict(describe(CLASSIFIED | known | {"localisation": place}, None).facts)
+    assert facts["Box"] == f"31 x 40 pixels ({size}) at 10, 20"
+    found = COMMON | known | {"threshold": 0.5, "counts": {"mitosis": 1}, "boxes": [box]}
+    assert describe(found, None).description == f"1 mitosis; the largest ({size})"

@@ -56,3 +56,11 @@ def test_a_coarse_layer_stays_in_register_at_every_level():
 def test_memory_is_a_third_more_than_the_pixels():
     pixels = noise(2048, 2048, 3)
     assert Pyramid(pixels, Levels(2048, 2048)).nbytes == pytest.approx(pixels.nbytes * 4 / 3, rel=0.05)
+
+
+def test_channels_that_are_no_brightness_are_never_averaged():
+    pixels, levels = noise(700, 1300, 3), Levels(1300, 700)
+    pyramid = Pyramid(pixels, levels, averaged=False)
+    assert np.array_equal(whole(pyramid, levels, levels.last), pixels)
+    known = {tuple(each) for each in pixels.reshape(-1, 3).tolist()}
+    assert {tuple(each) for each in whole(pyramid, levels, 0).reshape(-1, 3).tolist()} <= known

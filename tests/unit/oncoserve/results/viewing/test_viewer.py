@@ -11,6 +11,7 @@ from oncoserve.keys import new_key
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, classifier
 from testbed.in_process import PREDICT, Service, assert_problem
+from testbed.picture_files.dicom_files import mr_slice
 
 PICTURE = noise((600, 520))
 
@@ -96,3 +97,30 @@ async def test_other_owners_see_nothing_of_it(tmp_path):
 async def test_results_of_a_classifier_have_nothing_to_correct(service):
     answer = await service.http.put(f"{await ask(service)}/corrections", json={"excluded": []})
     assert_problem(answer, 404, "corrections_not_available")
+
+
+@pytest.mark.parametrize("colour", ["MONOCHROME2", "MONOCHROME1"])
+async def test_of_a_dicom_file_the_numbers_are_there_and_how_large_a_pixel_is(service, colour):
+    numbers = np.random.default_rng(0).integers(7, 4000, (600, 520)).astype(np.uint16)
+    data = mr_slice(numbers, PhotometricInterpretation=colour, PixelSpacing=[0.5, 0.5])
+    result = (await service.http.post(PREDICT, content=data)).json()["links"]["self"]
+    described = (await service.http.get(f"{result}/tiles")).json()
+    TilesShape.model_validate(described)
+    assert described["um_per_px"] == 500
+    (values,) = [each["values"] for each in described["layers"] if each["kind"] == "values"]
+    assert values["inverted"] == (colour == "MONOCHROME1")
+    assert values["dark"] == pytest.approx(np.percentile(numbers, 1))
+    found = np.zeros(numbers.shape)
+    for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        address = f"{result}/tiles/values/1/{x}_{y}"
+        response = await service.http.get(address)
+        if response.status_code == 404:
+            continue
+        tile = np.asarray(opened(response)).astype(int)
+        rows, columns = slice(512 * y, 512 * y + tile.shape[0]), slice(512 * x, 512 * x + tile.shape[1])
+        found[rows, columns] = values["low"] + values["step"] * (256 * tile[..., 0] + tile[..., 1])
+    np.testing.assert_array_equal(found, numbers)
+
+
+async def test_a_picture_that_is_no_dicom_file_has_no_numbers(service):
+    assert_problem(await service.http.get(f"{await ask(service)}/tiles/values/0/0_0"), 404, "tile_not_found")
