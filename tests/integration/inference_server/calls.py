@@ -26,7 +26,7 @@ def statistics(client, model):
 
 
 def statistics_after(client, model, before, sent):
-    """What was added to `before` by `sent` inferences and perhaps others: Triton counts one after its answer went out."""
+    """What `sent` inferences and perhaps others added to `before`: Triton counts one after its answer went out."""
     until = time.monotonic() + 10
     while True:
         added = np.subtract(statistics(client, model), before)
