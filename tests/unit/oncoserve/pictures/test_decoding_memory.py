@@ -11,6 +11,7 @@ from PIL import Image
 from oncoserve.pictures.decode import decode, read_header
 from oncoserve.runtime.memory import return_large_buffers
 from testbed.encoded_pictures import encoded
+from testbed.picture_files.dicom_files import mr_slice
 from testbed.picture_files.icc_profiles import P3_XY, rgb_profile, srgb_curve
 from testbed.picture_files.raw_png import raw_png
 
@@ -33,6 +34,8 @@ files = {
     "cmyk": encoded(rgb.convert("CMYK"), "JPEG", exif=turned),
     "progressive": encoded(rgb, "JPEG", progressive=True, subsampling=0),
     "progressive cmyk": encoded(rgb.convert("CMYK"), "JPEG", progressive=True, subsampling=0),
+    "dicom": mr_slice(levels[..., 0].astype(np.uint16) * 5),
+    "dicom with a slope": mr_slice(levels[..., 0].astype(np.uint16) * 5, RescaleSlope="0.37", RescaleIntercept="-1"),
 }
 del rgb, levels
 
@@ -57,7 +60,7 @@ def test_no_kind_takes_more_than_its_header_says():
         name: (float(peak), float(array))
         for name, peak, array in (line.split(",") for line in done.stdout.split("\n") if line)
     }
-    assert len(met) == 11
+    assert len(met) == 13
     # Bands of rows come on top: of a picture as small as this, a twelfth.
     assert {name: each for name, each in met.items() if max(each) > 1.15} == {}
     assert met["progressive cmyk"][0] > 0.8  # it is measured at all
