@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import zipfile
 
 import numpy as np
@@ -34,9 +35,9 @@ def slices(samples):
     return [np.asarray(each).astype(np.uint16) * 16 for each in found]
 
 
-def drop(page: Page, **files: bytes) -> None:
-    """Drop files anywhere on the page, for the model that outlines."""
-    page.get_by_role("radio", name="Brain MRI tumour delineation").check()
+def drop(page: Page, model: str = "delineation", **files: bytes) -> None:
+    """Drop files anywhere on the page; without a model for the one that outlines."""
+    page.get_by_role("radio", name=f"Brain MRI tumour {model}").check()
     page.evaluate(READ_DROPPED, [[name, base64.b64encode(data).decode()] for name, data in files.items()])
 
 
@@ -148,6 +149,21 @@ def test_a_stack_scrolls_and_is_summed_up(visit, slices):
     fetched = [each.url for each in seen.requests if "side=768" in each.url]
     assert len(fetched) == len(set(fetched))  # a slice that was seen is kept
     unnamed(page)
+
+
+def test_a_model_that_points_at_nothing_sums_up_its_classes(visit, slices):
+    page, _ = visit
+    drop(page, "classification", **{f"IM{number}": each for number, each in enumerate(mr_series(slices, **SAID))})
+    page.wait_for_url("**/jobs/*")
+    wait_until_done(page)
+    told = said(page, "#stack-summary")
+    assert "Something found on" not in told
+    assert re.search(r"Glioma on \d \(\d", told["Classes"])
+
+
+def test_a_dialog_hides_no_file_whose_name_has_no_ending(visit):
+    page, _ = visit
+    assert page.locator("#file").get_attribute("accept") is None
 
 
 @pytest.mark.parametrize("width", [1200, 390])

@@ -6,6 +6,8 @@ export function onPictures(listener) {
   const zone = document.getElementById("drop");
   const pick = (files) => files?.length && listener([...files]);
   input.multiple = true; // a form without scripts sends one
+  // Scanners name files IM000001: a dialog that goes by endings hides them. A phone's has pictures, and converts some.
+  if (matchMedia("(pointer: fine)").matches) input.removeAttribute("accept");
   input.addEventListener("change", () => {
     pick(input.files);
     input.value = ""; // so that the same file can be chosen again

@@ -67,10 +67,12 @@ function take(series) {
 }
 
 function summary({ images, plane, found, unanswered, labels, largest, volume_mm3, no_volume }) {
-  const named = Object.entries(labels).map(([name, { length }]) => `${classOf(card, name).title} on ${length}`);
+  const where = (some) => ranges(some.map((each) => images.indexOf(each) + 1));
+  const named = Object.entries(labels).map(([name, some]) => `${classOf(card, name).title} on ${some.length} (${where(some)})`);
+  const points = card?.task !== "classification"; // that one says what is on a slice, not where
   return [
     ["Slices", `${images.length}${plane && `, ${plane}`}`],
-    ["Something found on", found.length ? `${slices(found.length)}: ${ranges(found.map((each) => images.indexOf(each) + 1))}` : "none"],
+    ["Something found on", points ? (found.length ? `${slices(found.length)}: ${where(found)}` : "none") : ""],
     ["Classes", named.join(", ") || "none"],
     ["Without an answer", unanswered.length ? slices(unanswered.length) : ""],
     ["Largest on one slice", largest ? largestWords(largest, images) : ""],
