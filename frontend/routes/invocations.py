@@ -29,6 +29,7 @@ from frontend.routes.asking import ask
 from frontend.routes.uploads import parse_parameters, read_upload
 from oncoserve.errors import AnswerTooLarge, InferenceUnavailable, InternalError, InvalidParameter, ShuttingDown
 from oncoserve.jobs.sagemaker.answer_format import MAX_BYTES, MEDIA_TYPE, PROBLEM
+from oncoserve.jobs.sagemaker.attributes import ATTRIBUTES, read_attributes
 from oncoserve.prediction.catalogue import SERVER, Catalogue
 from oncoserve.prediction.predict import Predict
 from oncoserve.results.archive import DOCUMENT, PIECE_BYTES, pack
@@ -39,7 +40,6 @@ from oncoserve.runtime.draining import Draining
 from oncoserve.tasks.base import ServedModel
 from oncoserve.tasks.parameters import PictureParameters
 
-ATTRIBUTES: Final = "X-Amzn-SageMaker-Custom-Attributes"
 IN_MEMORY_BYTES: Final = 2**23  # of an archive; what is larger is put together on the disk
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class Invocations:
                     raise AnswerTooLarge(file.tell(), MAX_BYTES)
 
     async def _ask(self, request: Request) -> Entry:
-        given = attributes(request.headers.get(ATTRIBUTES, ""))
+        given = read_attributes(request.headers.get(ATTRIBUTES, ""))
         model = self._model([value for name, value in given if name == "model"])
         parameters = parse_parameters(model.task.parameters, [each for each in given if each[0] != "model"])
         caller = caller_headers.read(request)
@@ -195,21 +195,6 @@ async def _read(request: Request, parameters: PictureParameters) -> tuple[bytes,
     if fields:
         raise InvalidParameter(f"Parameters are given in {ATTRIBUTES} here, not in a form.")
     return data, parameters
-
-
-def attributes(text: str) -> list[tuple[str, str]]:
-    """What the header says, such as "model=brain_tumour,mm_per_px=0.5".
-
-    Raises:
-        InvalidParameter: It is no list of names with a value each.
-    """
-    found = []
-    for part in filter(None, (each.strip() for each in text.split(","))):
-        name, separator, value = part.partition("=")
-        if not separator or not name.strip():
-            raise InvalidParameter(f"{ATTRIBUTES} has {part[:64]!r}; it is a list such as model=NAME,mm_per_px=0.5.")
-        found.append((name.strip(), value.strip()))
-    return found
 
 
 def router(invocations: Invocations, draining: Draining, disk: Disk) -> APIRouter:
