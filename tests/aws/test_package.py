@@ -64,6 +64,7 @@ def built(tmp_path_factory):
     return folder / "task", words
 
 
+@pytest.mark.long
 def test_the_deployed_package_is_checked_for_its_python_and_processor(built):
     task, words = built
     compiled = int(re.search(r"(\d+) compiled libraries", words)[1])

@@ -108,6 +108,7 @@ async def test_a_message_of_an_image_that_has_not_ended_goes_back(operator, adap
     assert (queues.bodies(MODEL), queues.bodies(f"{MODEL}-dead")) == (waiting, [])
 
 
+@pytest.mark.long
 async def test_of_what_was_given_up_its_owner_gets_a_new_job(operator, adapters, queues):
     """The message alone would have a worker delete the pictures: the images have ended."""
     first = await job(adapters, images=2)

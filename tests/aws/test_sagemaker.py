@@ -106,6 +106,7 @@ def real_container(endpoints, triton, tmp_path, monkeypatch):
         yield server
 
 
+@pytest.mark.long
 def test_from_the_api_to_the_result_of_the_real_container(ward, real_container, samples):
     job = ended(ward, submit(ward, samples[0], samples[1][:2000]))
     good, bad = job["images"]

@@ -86,7 +86,7 @@ def test_another_tab_has_to_enter_it_again(visitor, locked, keys, samples):
     wait_for_answer(other)
 
 
-@pytest.mark.parametrize("which", ["locked", "frontend"])
+@pytest.mark.parametrize("which", ["locked", pytest.param("frontend", marks=pytest.mark.long)])
 def test_the_api_document_works_under_its_policy(visitor, which, request):
     server = request.getfixturevalue(which)
     page, _ = visitor.open(server, "/docs")

@@ -46,7 +46,7 @@ def refused():
     return []
 
 
-@pytest.fixture(params=["url", "stripping_url"])
+@pytest.fixture(params=[pytest.param("url", marks=pytest.mark.long), "stripping_url"])
 def published(request, nginx, visitor, refused):
     """An address of nginx, and an empty page."""
     server = Published(getattr(nginx, request.param))

@@ -2,15 +2,18 @@
 
 import itertools
 
+import pytest
+
 from loadtest.fuzz.fuzzing import fuzz
 from loadtest.fuzz.mutants import mutants
 
-FILES, SEED = 1500, 20261122
+SEED = 20261122
 
 
-def test_damaged_files_are_answered_and_leave_nothing_behind(tiny):
+@pytest.mark.parametrize("files", [500, pytest.param(1500, marks=pytest.mark.long)])
+def test_damaged_files_are_answered_and_leave_nothing_behind(tiny, files):
     with tiny() as service:
-        report = fuzz(service, SEED, FILES)
+        report = fuzz(service, SEED, files)
     assert [(mutant.number, mutant.name, answer) for mutant, answer in report.bad] == []
     assert report.unchanged
     assert report.good(), f"{report.start_mib:.0f} MiB after the warm-up, {report.end_mib:.0f} MiB at the end"

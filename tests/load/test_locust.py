@@ -38,6 +38,7 @@ def test_impossible_limits_exit_1(tiny_url, locust):
     assert (done.code, done.broken) == (1, {"p95", "answered"}), done.stderr
 
 
+@pytest.mark.long
 def test_a_service_that_answers_errors_exits_1(start_frontend, locust):
     """No picture fits into a kilobyte: 413 for all."""
     done = locust(start_frontend(max_upload_bytes=1024), *FEW, "Uploader")

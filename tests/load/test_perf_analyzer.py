@@ -25,6 +25,7 @@ def perf_analyzer(unavailable):
     return run
 
 
+@pytest.mark.long
 def test_it_measures_a_model_by_its_own_configuration(perf_analyzer, tiny_triton):
     code, output = perf_analyzer("-m tiny -u", tiny_triton.grpc_url, "--concurrency-range 2")
     assert code == 0, output

@@ -32,6 +32,7 @@ def test_versions_are_measured_beside_each_other(embedded_triton, tmp_path, caps
     assert "settings: ONCO_CPU_THREADS=1" in printed
 
 
+@pytest.mark.long
 def test_the_code_of_the_checkout_is_what_runs(embedded_triton, tmp_path, capsys):
     (tmp_path / "broken").mkdir()
     assert versions.main([str(broken(tmp_path / "broken")), *QUICK, "--out", str(tmp_path / "out")]) == 1

@@ -71,6 +71,7 @@ def until(look):
     return found
 
 
+@pytest.mark.long
 def test_models_come_and_go_beside_callers(embedded_triton, tmp_path):
     repository = tmp_path / "model_repository"
     models(tmp_path, "add", classifier(tmp_path / "first.onnx"), "--name", "first", *CLASSES)

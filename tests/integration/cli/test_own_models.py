@@ -110,6 +110,7 @@ def test_what_is_missing_is_asked_for_by_name(call, embedded_triton, tmp_path):
     assert (code, "--classes, or a line of --toml" in told) == (2, True), told
 
 
+@pytest.mark.long
 def test_a_file_says_what_options_do_not(call, embedded_triton, tmp_path):
     (tmp_path / "theirs.toml").write_text(
         'name = "theirs"\ntask = "classification"\nclasses = ["a", "b", "c"]\nmean = [0.5, 0.5, 0.5]\n'

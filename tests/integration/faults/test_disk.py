@@ -165,7 +165,14 @@ def test_a_disk_that_stalls_is_not_waited_for_and_used_when_it_is_back(server, s
         service.stop()
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK", bytes(5000)], ids=["empty", "cut", "zeros"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(b"", id="empty", marks=pytest.mark.long),
+        pytest.param(b"PK", id="cut", marks=pytest.mark.long),
+        pytest.param(bytes(5000), id="zeros"),
+    ],
+)
 def test_a_damaged_result_is_computed_anew_by_an_upload_and_by_a_job(server, start, tmp_path, http, damage):
     service = start(server.grpc_url, job_workers=1)
     links = predict(http, service).json()["links"]

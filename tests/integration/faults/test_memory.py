@@ -106,6 +106,7 @@ def small(start, server, watch):
     return watch(service, 640)
 
 
+@pytest.mark.long
 async def test_flat_pictures_of_many_pixels(small):
     """16 of 12 megapixels took more than a gigabyte at once."""
     picture = flat_png(4000, 3000, HALF_CLEAR)

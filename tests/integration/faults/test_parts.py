@@ -101,6 +101,7 @@ async def test_a_parent_without_descriptors_brings_its_worker_back_when_it_has_s
     await job_is_done(service)
 
 
+@pytest.mark.long
 async def test_a_killed_parent_leaves_no_process_and_no_folder_for_long(server, start):
     service = start(server.grpc_url, workers=2, job_workers=1)
     family = service.family()

@@ -94,6 +94,7 @@ async def lose_two(triton, service):
         assert 'oncoserve_canary_failures_total{model="killed"} 0.0' not in metrics
 
 
+@pytest.mark.long
 async def test_a_model_that_answers_nonsense(start, only_tiny):
     with Wire() as wire:
         service = start(wire.grpc_url, ready_url="/livez", model_repository=only_tiny)
@@ -120,6 +121,7 @@ async def test_nonsense_under_load(start, only_tiny):
         assert {each.code for each in callers.answers[-1:]} <= {"inference_failed", "model_not_ready"}
 
 
+@pytest.mark.long
 async def test_a_model_that_hangs_and_goes_on(embedded_triton, tmp_path, start):
     models, gate = tmp_path / "models", Gate(tmp_path)
     write_sleeper(models, "hanging", 0.01, gate=gate, longest_s=0.01)

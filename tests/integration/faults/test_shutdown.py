@@ -59,6 +59,7 @@ async def test_a_second_signal_does_not_wait(server, start):
     assert time.monotonic() - told < 30
 
 
+@pytest.mark.long
 async def test_a_rolling_restart_loses_nothing(server, start):
     services = await start_side_by_side(start, [{}, {}], server.grpc_url, drain_s=1)
     stop = asyncio.Event()
@@ -86,7 +87,7 @@ async def test_a_rolling_restart_loses_nothing(server, start):
     assert len(quick.answers) > 50
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 3])
 async def test_who_was_let_in_is_answered(server, start, workers):
     """Callers who keep their connection, callers who come anew, and slow answers, all over the moment of the stop."""
     service = start(server.grpc_url, workers=workers)

@@ -50,7 +50,7 @@ async def test_killed_under_load_and_back(embedded_triton, repository, tmp_path,
         assert max(each.ended for each in hit) - killed < 10  # the deadline is 30 s
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("signum", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)])
 async def test_a_backend_lost_under_load_and_back(embedded_triton, repository, tmp_path, start, signum):
     """Its callers get 503 until it is back; those of the other models notice nothing."""
     with TritonServer(repository, tmp_path) as triton:
@@ -116,6 +116,7 @@ async def test_garbage_is_502_and_the_service_lives(wire, start, only_tiny):
         assert (await callers.ask()).status == 200
 
 
+@pytest.mark.long
 async def test_slow_answers_end_at_the_deadline(wire, start, only_tiny):
     service = start(wire.grpc_url, model_repository=only_tiny, infer_timeout_s=1)
     async with Callers(service.url, "tiny") as callers:

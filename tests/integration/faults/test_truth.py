@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 
+import pytest
+
 from testbed.http_callers import Callers, until
 from testbed.model_folder import CLASSES, card, write_card
 from testbed.servers import TritonServer
@@ -24,6 +26,7 @@ async def stated_sha256(callers):
     return json.loads(answer.text)["provenance"]["model_sha256"]
 
 
+@pytest.mark.long
 async def test_a_graph_that_is_swapped_on_the_disk(embedded_triton, tmp_path, start):
     """Of two frontends one has the models' folder, the other, as in Compose, one with the records and no graph."""
     models, records = tmp_path / "models", tmp_path / "records"

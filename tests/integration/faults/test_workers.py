@@ -31,6 +31,7 @@ async def come(callers, count):
     return tasks
 
 
+@pytest.mark.long
 async def test_places_are_counted_over_all_workers(start, server, gate):
     service = start(server.grpc_url, workers=WORKERS)
     async with Callers(service.url, "gated") as callers:

@@ -190,6 +190,7 @@ def test_a_model_that_cannot_be_loaded_any_more_leaves_the_others_serving(tmp_pa
         assert ask(server, "garbage") == "answered"
 
 
+@pytest.mark.long
 def test_what_cannot_start_any_more_ends_the_launcher_with_its_last_words(tmp_path):
     """Triton finds its port taken, another launcher's command is broken; side by side, for the sake of time."""
     tiny_models.write_classifier(tmp_path / "models", "tiny")

@@ -119,6 +119,7 @@ def test_processes_that_end(server, start, gate):
     side_by_side(kill_the_worker, kill_the_frontend, stop_the_frontend)
 
 
+@pytest.mark.long
 def test_what_is_away_for_a_while_only_makes_it_take_longer(embedded_triton, repository, tmp_path, server, start, gate):
     """Triton, the database, which is locked for longer than its busy timeout, and the results' folder; side by side."""
 

@@ -72,6 +72,7 @@ def test_ping_is_answered_in_time_while_triton_hangs_and_is_well_when_it_is_back
     assert "result.json" in whole_result(container, "tiny")
 
 
+@pytest.mark.long
 def test_what_is_under_way_ends_or_is_told_before_it_is_killed(container, gate):
     """The image that takes 17 s has its result; the one that never ends is given back, not held against it."""
     gate.close()

@@ -178,11 +178,10 @@ def test_nothing_of_the_patient_is_logged(caplog, capsys):
 
 
 @pytest.mark.slow
-def test_no_image_of_pydicom_is_an_unexpected_error():
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_no_image_of_pydicom_is_an_unexpected_error(every):
     made = 0
-    for path in sorted(FOLDER.glob("test_files/*")):
-        if not path.is_file():
-            continue
+    for path in [each for each in sorted(FOLDER.glob("test_files/*")) if each.is_file()][::every]:
         data = path.read_bytes()
         try:
             read_instance(data, 10**9)
@@ -192,4 +191,4 @@ def test_no_image_of_pydicom_is_an_unexpected_error():
         for each in ("seg.dcm", "sr.dcm"):
             with contextlib.suppress(SourceIncomplete, NothingToSegment):
                 made += bool(output(*found, each))
-    assert made > 50
+    assert made > 50 / every
