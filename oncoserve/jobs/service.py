@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from oncoserve.errors import (
@@ -29,10 +29,12 @@ from oncoserve.jobs.intake.submission import Allowance, JobLimits, Submission, c
 from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
 from oncoserve.pictures.decode import check_beginning
-from oncoserve.pictures.dicom.standing import Standing
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
+
+if TYPE_CHECKING:
+    from oncoserve.pictures.dicom.standing import Standing
 
 UPLOAD_LIFE_S = 3600
 BACKLOG_S = 2.0  # who asks for it asks again soon

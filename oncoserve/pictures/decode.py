@@ -1,4 +1,8 @@
-"""Untrusted bytes to pixels: which files are taken, and the door to how each kind becomes 8-bit RGB."""
+"""Untrusted bytes to pixels: which files are taken, and the door to how each kind becomes 8-bit RGB.
+
+What reads DICOM is imported with the first such file: the library takes half a second of every start, and memory of
+every process.
+"""
 
 import io
 import zlib
@@ -8,7 +12,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from oncoserve.errors import CorruptImage, InvalidParameter
-from oncoserve.pictures.dicom.dicom_header import DicomHeader, check_syntax
 from oncoserve.pictures.kinds.sniffing import DICOM, sniff
 from oncoserve.pictures.picture import AS_IT_COMES, Chosen, Header, Picture
 from oncoserve.pictures.png_jpeg import structure
@@ -28,9 +31,15 @@ def read_header(data: bytes, max_pixels: int, chosen: Chosen = AS_IT_COMES) -> H
     """
     name = sniff(data)
     if name == DICOM:
-        return DicomHeader(data, max_pixels, chosen)
+        return _dicom_header(data, max_pixels, chosen)
     _refuse_choice(name, chosen)
     return open_header(data, name, max_pixels)
+
+
+def _dicom_header(data: bytes, max_pixels: int, chosen: Chosen) -> Header:
+    from oncoserve.pictures.dicom.dicom_header import DicomHeader  # noqa: PLC0415 - see above
+
+    return DicomHeader(data, max_pixels, chosen)
 
 
 def _refuse_choice(name: str, chosen: Chosen) -> None:
@@ -70,7 +79,7 @@ def check(data: bytes, max_pixels: int) -> None:
     """
     name = sniff(data)
     if name == DICOM:
-        DicomHeader(data, max_pixels)
+        _dicom_header(data, max_pixels, AS_IT_COMES)
         return
     structure.check(data, name)
     check_header(data, name, max_pixels)
@@ -86,6 +95,8 @@ def check_beginning(data: bytes, max_pixels: int) -> None:
     name = sniff(data)
     with suppress(CorruptImage):
         if name == DICOM:
+            from oncoserve.pictures.dicom.dicom_header import check_syntax  # noqa: PLC0415 - see above
+
             check_syntax(data)
         else:
             check_header(data, name, max_pixels)

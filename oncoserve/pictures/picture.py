@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from oncoserve.pictures.bands import bands
-from oncoserve.pictures.dicom.scan import Scan
 from oncoserve.pictures.orientation import AS_IT_LIES
 from oncoserve.pictures.rgb import Reading, Warn
+
+if TYPE_CHECKING:
+    from oncoserve.pictures.dicom.scan import Scan
 
 BYTES_PER_PIXEL = 8  # while a picture is decoded or drawn: Pillow takes four, and a second copy comes of most changes
 DEEP_BYTES_PER_PIXEL = 12  # with colours of 16 bits: two pictures of Pillow's, and what is made of them a third
@@ -60,7 +62,7 @@ class Picture:
         orientation: int = AS_IT_LIES,
         reading: Reading | None = None,
         dpi: tuple[float, float] | None = None,
-        scan: Scan | None = None,
+        scan: "Scan | None" = None,
         source: bytes | None = None,
         values: bytes | None = None,
     ) -> None:
@@ -125,7 +127,7 @@ class Header(Protocol):
     width: int
     height: int
     dpi: tuple[float, float] | None
-    scan: Scan | None
+    scan: "Scan | None"
     data: bytes
     decoding_bytes: int
 

@@ -1,12 +1,14 @@
 """Whether a scan is of the kind that a model's card names: another body part or sequence is told, or refused."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from oncoserve.errors import OutOfScope
-from oncoserve.pictures.dicom.scan import Scan
 from oncoserve.pictures.rgb import Warn
 from oncoserve.tasks.card import Card, ScopeRule
+
+if TYPE_CHECKING:
+    from oncoserve.pictures.dicom.scan import Scan
 
 WORDS: Final = {
     "modality": "modality",
@@ -18,7 +20,7 @@ WORDS: Final = {
 }
 
 
-def check_scope(card: Card, scan: Scan | None) -> None:
+def check_scope(card: Card, scan: "Scan | None") -> None:
     """Refuse a scan that the model is not for, where its card says that such are refused.
 
     What a file does not say is not held against it.
@@ -35,7 +37,7 @@ def check_scope(card: Card, scan: Scan | None) -> None:
             raise OutOfScope(card.name, WORDS[rule.fact], met, rule.expected)
 
 
-def outside(card: Card, scan: Scan | None) -> tuple[Warn, ...]:
+def outside(card: Card, scan: "Scan | None") -> tuple[Warn, ...]:
     """What a scan is that the model's card does not name; see `check_scope`."""
     return tuple(
         Warn(
@@ -47,7 +49,7 @@ def outside(card: Card, scan: Scan | None) -> tuple[Warn, ...]:
     )
 
 
-def _broken(card: Card, scan: Scan | None) -> Iterator[tuple[ScopeRule, str]]:
+def _broken(card: Card, scan: "Scan | None") -> Iterator[tuple[ScopeRule, str]]:
     """The rules that a scan does not keep, each with what it says instead."""
     for rule in card.scope if scan else ():
         met = scan.facts.said(rule.fact) if scan else ""

@@ -1,11 +1,12 @@
 """The order of a job's images: series one after the other, the slices of each by where they lie."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from oncoserve.pictures.dicom.standing import Standing, Vector
+if TYPE_CHECKING:
+    from oncoserve.pictures.dicom.standing import Standing, Vector
 
 PARALLEL: Final = 0.99
 """Cosine between two normals, above which slices are of one stack: 8 degrees."""
@@ -14,7 +15,7 @@ SAME_DIGITS: Final = 3  # of positions in millimetres
 Key = tuple[int | float, ...]
 
 
-def order_of(standings: Sequence[Standing | None]) -> list[int]:
+def order_of(standings: "Sequence[Standing | None]") -> list[int]:
     """The places, from 0 on, in the order that the images get.
 
     Series come as the first file of each came, and what is of no series stays where it came. In a series stacks that
@@ -40,7 +41,7 @@ def order_of(standings: Sequence[Standing | None]) -> list[int]:
     return sorted(range(len(standings)), key=[key(came) for came in range(len(standings))].__getitem__)
 
 
-def _lies(standing: Standing, stacks: list[Vector]) -> Key:
+def _lies(standing: "Standing", stacks: "list[Vector]") -> Key:
     """The number of a slice's stack, and its position along the normal of that stack's first slice."""
     if standing.normal is None or standing.corner is None:
         return (np.inf, 0)

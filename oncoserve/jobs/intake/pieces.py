@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zipfile import ZipInfo
 
 from oncoserve.errors import RequestError, SeveralStudies, UnusableArchive
 from oncoserve.jobs.intake.submission import NAME_LIMIT, Allowance, JobLimits, clean_name
 from oncoserve.jobs.intake.zip_archive import Archive
 from oncoserve.pictures.decode import check
-from oncoserve.pictures.dicom.instance import Instance, read_instance
-from oncoserve.pictures.dicom.one_frame import frame_of
-from oncoserve.pictures.dicom.standing import Standing, standing_of
 from oncoserve.pictures.kinds.sniffing import DICOM, sniff
+
+if TYPE_CHECKING:
+    from oncoserve.pictures.dicom.instance import Instance
+    from oncoserve.pictures.dicom.standing import Standing
 
 COPIES: Final = 4
 """Of a frame's pixels at most, while it becomes a file."""
@@ -32,7 +33,7 @@ class Piece:
 
     name: str
     data: bytes = b""
-    standing: Standing | None = None
+    standing: "Standing | None" = None
     fault: RequestError | None = None
     upload: str = ""
 
@@ -92,8 +93,8 @@ class Pieces:
         whole = Piece(clean_name(name), data)
         try:
             if sniff(data) == DICOM:
-                instance = read_instance(data, self._limits.max_image_pixels)
-                whole = replace(whole, standing=standing_of(instance, 1))
+                instance, standing = _read(data, self._limits.max_image_pixels)
+                whole = replace(whole, standing=standing)
             else:
                 instance = None
                 check(data, self._limits.max_image_pixels)
@@ -106,7 +107,10 @@ class Pieces:
         self._allowance.take_bytes(len(data))
         yield whole
 
-    def _frames(self, name: str, instance: Instance) -> Iterator[Piece]:
+    def _frames(self, name: str, instance: "Instance") -> Iterator[Piece]:
+        from oncoserve.pictures.dicom.one_frame import frame_of  # noqa: PLC0415 - see `_read`
+        from oncoserve.pictures.dicom.standing import standing_of  # noqa: PLC0415
+
         pixel_bytes = (
             instance.rows * instance.columns * instance.samples * max(1, int(instance.dataset.BitsAllocated) // 8)
         )
@@ -124,3 +128,12 @@ class Pieces:
                 continue
             self._allowance.take_bytes(len(piece.data))
             yield piece
+
+
+def _read(data: bytes, max_pixels: int) -> "tuple[Instance, Standing]":
+    """A DICOM file, and where its first frame stands; what reads it is imported with the first one: see `decode`."""
+    from oncoserve.pictures.dicom.instance import read_instance  # noqa: PLC0415
+    from oncoserve.pictures.dicom.standing import standing_of  # noqa: PLC0415
+
+    instance = read_instance(data, max_pixels)
+    return instance, standing_of(instance, 1)

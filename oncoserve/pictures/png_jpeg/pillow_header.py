@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
 from oncoserve.errors import CorruptImage, ImageTooComplex, ImageTooLarge
-from oncoserve.pictures.dicom.scan import Scan
 from oncoserve.pictures.orientation import AS_IT_LIES, TAG, TURNS, orientation_of
 from oncoserve.pictures.picture import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL, Picture
 from oncoserve.pictures.png_jpeg import structure
@@ -23,6 +23,9 @@ from oncoserve.pictures.png_jpeg.parts import png_chunk
 from oncoserve.pictures.png_jpeg.sixteen_bits import COLOURS
 from oncoserve.pictures.png_jpeg.stated import load, raw_mode
 from oncoserve.pictures.rgb import to_rgb
+
+if TYPE_CHECKING:
+    from oncoserve.pictures.dicom.scan import Scan
 
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None

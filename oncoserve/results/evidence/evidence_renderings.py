@@ -12,7 +12,6 @@ from pydantic import create_model
 
 from oncoserve.errors import SourceNotDicom
 from oncoserve.results.evidence.evidence_options import EvidenceOptions
-from oncoserve.results.evidence.source_header import can_be_referred_to
 from oncoserve.results.store import SOURCE
 from oncoserve.tasks.base import Rendering, Stored, Task
 from oncoserve.tasks.card import Card
@@ -53,7 +52,11 @@ def evidence_files(task: Task, card: Card, document: Mapping[str, Any], source: 
         document: what the task found.
         source: `source.dcm`; None where the picture was no DICOM image.
     """
-    if source is None or not can_be_referred_to(source):
+    if source is None:
+        return {}
+    from oncoserve.results.evidence.source_header import can_be_referred_to  # noqa: PLC0415 - see above
+
+    if not can_be_referred_to(source):
         return {}
     outlined = (document.get("localisation") or {}).get("outline")
     there = bool(outlined) or any(area["px"] for area in document.get("areas", {}).values())

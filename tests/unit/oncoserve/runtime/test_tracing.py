@@ -51,7 +51,10 @@ def traced(tmp_path, collector):
 
 
 def test_off_loads_no_exporter_and_passes_no_metadata():
-    """FastAPI itself imports the OpenTelemetry API; what costs memory and threads is the SDK and the exporter."""
+    """FastAPI itself imports the OpenTelemetry API; what costs memory and threads is the SDK and the exporter.
+
+    Nor is anything loaded that only DICOM needs.
+    """
     code = (
         "import sys, json; from frontend.app import create_app; from oncoserve.settings import Settings\n"
         "create_app(Settings()); print(json.dumps(sorted(sys.modules)))"
@@ -59,7 +62,8 @@ def test_off_loads_no_exporter_and_passes_no_metadata():
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     loaded = json.loads(done.stdout)
     assert "oncoserve.runtime.tracing" in loaded
-    assert not [name for name in loaded if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))]
+    dear = ("opentelemetry.sdk", "opentelemetry.exporter", "pydicom", "highdicom", "imagecodecs")
+    assert not [name for name in loaded if name.startswith(dear)]
     with Traces().call("service/method", "tiny") as metadata:
         assert metadata is None
 
