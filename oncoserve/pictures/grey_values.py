@@ -10,6 +10,7 @@ from PIL import Image
 
 HIGHEST: Final = 2**16 - 1
 NEARLY_ALL: Final = (1.0, 99.0)  # percentiles
+FURTHEST: Final = 1e300  # the distance of two numbers is still one
 COMPRESSION: Final = 1  # of zlib's nine: somebody waits
 
 
@@ -36,15 +37,18 @@ def kept(values: NDArray[Any], *, inverted: bool) -> tuple[bytes, GreyValues]:
     """A PNG of the numbers, and how it is read.
 
     Args:
-        values: (rows, columns), in the modality's units. What is no number counts as the smallest.
+        values: (rows, columns), in the modality's units. What is no number counts as the smallest, what lies beyond
+            `FURTHEST` as that.
         inverted: see `GreyValues`.
     """
     there = np.isfinite(values)
+    if values.dtype.kind == "f":
+        values = np.clip(values, -FURTHEST, FURTHEST)
     seen = values[there] if there.any() else np.zeros(1)
     low, high = float(seen.min()), float(seen.max())
     dark, bright = np.percentile(seen, NEARLY_ALL).tolist()
     whole = high - low <= HIGHEST and bool((values == np.rint(values)).all())
-    step = 1.0 if whole or high == low else (high - low) / HIGHEST
+    step = 1.0 if whole else (high - low) / HIGHEST or 1.0  # numbers may be so close that it is no number
     numbers = np.rint((np.where(there, values, low) - low) / step).astype(np.uint16)
     buffer = io.BytesIO()
     Image.fromarray(numbers).save(buffer, "PNG", compress_level=COMPRESSION)

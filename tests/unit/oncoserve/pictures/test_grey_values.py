@@ -1,5 +1,8 @@
 """The numbers of a grey frame, kept and read again."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -36,6 +39,14 @@ def test_others_are_kept_to_a_65536th():
     np.testing.assert_allclose(found, values, atol=np.ptp(values) / 65535)
     assert grey.dark == pytest.approx(np.percentile(values, 1))
     assert grey.bright == pytest.approx(np.percentile(values, 99))
+
+
+@pytest.mark.parametrize("values", [[1e308, -1e308], [5e-324, 0.0], [1e-320, 3e-320], [np.inf, 1e308], [7.5, 7.5]])
+def test_what_is_said_of_extreme_numbers_is_numbers(values):
+    data, grey = kept(np.array([values]), inverted=False)
+    json.dumps(asdict(grey), allow_nan=False)
+    assert grey.step > 0
+    assert read(data).shape == (1, 2, 3)
 
 
 def test_what_is_no_number_is_the_smallest():
