@@ -10,6 +10,7 @@ from collections.abc import Callable
 from inference_server import runtime
 from inference_server.devices import gpu_instances
 from inference_server.launch_errors import LaunchError
+from inference_server.models.backend_processes import reap_orphans
 from inference_server.models.served_models import ServedModels
 from inference_server.restarts import TRITON, Restarts
 from inference_server.triton_control import ControlFailed, TritonControl, new_secret
@@ -133,6 +134,7 @@ class TritonKeeper:
     def _start(self) -> Child:
         self._answers = False
         runtime.remove_own_shared_memory()  # of one that was killed
+        reap_orphans()
         try:
             command, env = self._command(), runtime.environment(self._settings)
         except LaunchError as error:

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 STUB = "triton_python_backend_stub"
+MOST_COMM = 15  # characters of a command's name that the kernel keeps
 # Counted from the field after the command's name in /proc/<pid>/stat.
 _STATE, _STARTED, _EXIT_STATUS = 0, 19, 49
 
@@ -71,6 +72,17 @@ def of_model(triton_pid: int, folder: Path) -> Sequence[BackendProcess]:
             if runs and fields is not None and fields[_STATE] not in "ZX":
                 found.append(BackendProcess(pid, fields[_STARTED]))
     return found
+
+
+def reap_orphans() -> None:
+    """Let go of those whose Triton was killed, where they became this process's children.
+
+    The first process of a container inherits what others leave behind, and Kubernetes puts no init before it.
+    """
+    for pid in _children(os.getpid()):
+        with contextlib.suppress(OSError):  # it has just ended
+            if Path(f"/proc/{pid}/comm").read_text().strip() == STUB[:MOST_COMM]:
+                os.waitpid(pid, os.WNOHANG)
 
 
 def _children(pid: int) -> list[int]:
