@@ -25,8 +25,9 @@ from frontend.routes import health, invocations, models, predictions, results, v
 from frontend.routes import jobs as job_routes
 from oncoserve import NOTICE, __version__
 from oncoserve.inference.backend import InferenceBackend
+from oncoserve.jobs.job_watch import JobWatch
 from oncoserve.keys import KeyFile
-from oncoserve.results.expiry import Sweeper, sweeping
+from oncoserve.results.expiry import sweeping
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.viewer import Viewer
 from oncoserve.runtime import logs, memory
@@ -55,15 +56,16 @@ def create_app(
     """
     draining = draining or Draining()
     core = frontend_core(settings, backend, shared)
-    jobs = open_jobs(settings, open_adapters(settings, clock=core.clock), core.threads, core.disk, core.memory.pictures)
-    sweeper = Sweeper(core.store, settings.results_max_bytes, jobs.results_in_use)
+    adapters = open_adapters(settings, clock=core.clock)
+    jobs = open_jobs(settings, adapters, core.threads, core.storage, core.memory.pictures)
+    watch = JobWatch(jobs if settings.jobs == "postgres" else None)
     address = static_files.base_address()
     pages = Pages(settings, address)
     pictures = samples.Samples(settings.samples_dir, settings.model_repository, core.catalogue)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, str]]:
-        async with core.running(), sweeping(sweeper, settings.results_dir):
+        async with core.running(), sweeping(core.results.sweeper(jobs.results_in_use)), watch.watched():
             yield {ROOT: settings.root_path}  # for what a connection refuses before there is a request
             await jobs.close()
 
@@ -77,7 +79,7 @@ def create_app(
         models.router(core.catalogue),
         results.router(core.gallery),
         viewing.router(core.gallery, viewer),
-        health.router(core.catalogue, core.metrics, draining, jobs, core.disk),
+        health.router(core, draining, jobs, watch),
         start.router(core.catalogue, core.predict, pictures, pages),
         samples.router(pictures),
         result_pages.router(core.gallery, core.catalogue, pages),
@@ -86,7 +88,7 @@ def create_app(
     if settings.sagemaker:
         only, folder = sorted(settings.only_models), settings.results_dir
         asked = invocations.Invocations(core.catalogue, core.predict, core.gallery, only, draining, folder)
-        app.include_router(invocations.router(asked, draining, core.disk))
+        app.include_router(invocations.router(asked, draining, core.storage))
     return app
 
 

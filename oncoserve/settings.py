@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from oncoserve.runtime import addresses
+from oncoserve.storage_settings import StorageSettings
 
 PREFIX = "ONCO_"
 LAUNCHER_PREFIX = "ONCO_TRITON_"  # read by inference_server, which refuses unknown names itself
 CLIENT_KEY = "ONCO_API_KEY"  # read by the command-line client, which may share a shell with the service
 
 
-class Settings(BaseSettings):
+class Settings(StorageSettings):
     """The frontend's settings. Field `x` is read from `ONCO_X`; a value out of bounds aborts start-up."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -57,26 +58,11 @@ class Settings(BaseSettings):
     inference_url: str = Field(default="127.0.0.1:8001", pattern=r"^[^/\s]+:\d+$")
     """host:port of Triton's gRPC service."""
 
+    inference_metrics_url: str = Field(default="", pattern=r"^([^/\s]+:\d+)?$")
+    """host:port of Triton's metrics, of which /metrics passes on how many requests wait; empty: none."""
+
     model_repository: Path = Path("model_repository")
     """Folder with a `card.json` per model."""
-
-    results_dir: Path = Path("results")
-    """Folder that keeps the results."""
-
-    results_ttl_s: int = Field(default=7 * 24 * 3600, ge=0)
-    """Seconds that a result is kept; 0 is for ever."""
-
-    results_max_bytes: int = Field(default=100 * 2**30, ge=0)
-    """Bytes that results may take; the oldest unused ones make room, unless a running job needs them; 0 is no limit."""
-
-    min_free_bytes: int = Field(default=512 * 2**20, ge=0)
-    """Bytes that stay free where results are kept; with less, new work is refused."""
-
-    min_free_inodes: int = Field(default=1000, ge=0)
-    """Files that can still be made where results are kept; with less, new work is refused."""
-
-    storage_timeout_s: float = Field(default=10.0, ge=0.1, le=300)
-    """Longest wait for the disk, in seconds, per file or transaction that a caller waits for."""
 
     job_workers: int = Field(default=1, ge=0, le=64)
     """Processes beside the frontend that work on jobs; 0 where they run elsewhere."""
@@ -108,8 +94,20 @@ class Settings(BaseSettings):
     job_models: str = Field(default="", pattern=r"^([\w.-]+(,[\w.-]+)*)?$")
     """Models whose jobs a worker does, comma-separated; empty means all."""
 
-    jobs: Literal["embedded", "aws"] = "embedded"
-    """Where jobs are kept: embedded, in ONCO_RESULTS_DIR, or aws, see docs/aws.md."""
+    jobs: Literal["embedded", "postgres", "aws"] = "embedded"
+    """Where jobs are kept: embedded, in ONCO_RESULTS_DIR; postgres, see docs/scale_out.md; or aws, see docs/aws.md."""
+
+    postgres_url: str = Field(default="", pattern=r"^(postgresql://[^\s:/@]+@[^\s/@]+/[^\s/?]+)?$")
+    """Database of the jobs, such as postgresql://oncoserve@db.hospital.example:5432/oncoserve; without the password."""
+
+    postgres_password_file: Path | None = None
+    """File with the password; read with each connection."""
+
+    postgres_tls: bool = False
+    """Whether PostgreSQL has to show a certificate of its name."""
+
+    postgres_ca_file: Path | None = None
+    """File with the certificates, PEM, that vouch for PostgreSQL; empty means those of the system."""
 
     aws_bucket: str = ""
     """S3 bucket of the pictures and results of jobs."""
@@ -218,6 +216,15 @@ class Settings(BaseSettings):
         ]
         if self.jobs == "aws" and missing:
             raise ValueError(f"{PREFIX}JOBS=aws needs {', '.join(PREFIX + name.upper() for name in missing)} too")
+        return self
+
+    @model_validator(mode="after")
+    def _postgres_is_named(self) -> "Settings":
+        if self.jobs == "postgres" and not self.postgres_url:
+            raise ValueError(f"{PREFIX}JOBS=postgres needs {PREFIX}POSTGRES_URL too")
+        for each in (self.postgres_password_file, self.postgres_ca_file):
+            if self.jobs == "postgres" and each is not None and not each.is_file():
+                raise ValueError(f"there is no file {each}, which is to be read to ask PostgreSQL")
         return self
 
     @property

@@ -11,7 +11,6 @@ from pathlib import Path
 from oncoserve.inference.backend import InferenceBackend
 from oncoserve.inference.canary import Canaries
 from oncoserve.inference.coalescing import CoalescingBackend
-from oncoserve.jobs.embedded.embedded_adapters import open_embedded
 from oncoserve.jobs.image import Handler, Rules
 from oncoserve.jobs.intake.submission import JobLimits
 from oncoserve.jobs.ports import Adapters, Show
@@ -23,9 +22,10 @@ from oncoserve.prediction.catalogue import SERVER, Catalogue, Snapshot
 from oncoserve.prediction.predict import Limits, Predict
 from oncoserve.results.damage import Damage
 from oncoserve.results.gallery import Gallery
-from oncoserve.results.store import ResultStore
+from oncoserve.results.in_files.file_expiry import FileSweeper
+from oncoserve.results.in_files.file_results import FileResults
+from oncoserve.results.result_store import Keeping
 from oncoserve.runtime.budget import Budget
-from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.memory import given_back_when_quiet
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.service_clock import Clock, ServiceClock
@@ -33,6 +33,8 @@ from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.tracing import Traces
 from oncoserve.settings import Settings
+from oncoserve.storage.disk import Disk
+from oncoserve.storage.storage import AllOf, Storage
 
 MANY_BATCHES = 1024
 
@@ -85,8 +87,8 @@ class Core:
     threads: CpuThreads
     memory: Memory
     catalogue: Catalogue
-    store: ResultStore
-    disk: Disk
+    results: Keeping
+    storage: Storage
     clock: Clock
     gallery: Gallery
     predict: Predict
@@ -95,7 +97,7 @@ class Core:
     async def running(self) -> AsyncIterator[None]:
         """The length of the process: the models are watched, and at the end everything is let go of."""
         try:
-            with self.disk.watched():
+            with self.storage.watched():
                 async with (
                     self.catalogue.watch(self.settings.poll_interval_s),
                     given_back_when_quiet(self.memory.used_bytes),
@@ -147,14 +149,10 @@ def _core(
     server = CoalescingBackend(canaries)
     threads = CpuThreads(settings.cpu_threads)
     catalogue = Catalogue(server, settings.model_repository, partial(_show, metrics), canaries)
-    disk = Disk(
-        settings.results_dir,
-        settings.min_free_bytes,
-        settings.min_free_inodes,
-        settings.storage_timeout_s,
-        clock.tick,
-    )
-    store = ResultStore(settings.results_dir, settings.results_ttl_s, disk, clock, Damage(metrics.damaged.inc))
+    free = settings.min_free_bytes, settings.min_free_inodes
+    disk = Disk(settings.results_dir, *free, settings.storage_timeout_s, clock.tick)
+    kept = _open_results(settings, disk, clock, metrics)
+    store = kept.store
     limits = Limits(settings.max_image_pixels, settings.infer_timeout_s, settings.max_tiles_in_flight)
     return Core(
         settings,
@@ -164,12 +162,23 @@ def _core(
         threads,
         memory,
         catalogue,
-        store,
-        disk,
+        kept,
+        disk if store.storage is disk else AllOf(disk, store.storage),
         clock,
         Gallery(store, catalogue.get, threads, memory.drawings, memory.pictures, settings.max_image_pixels),
         Predict(server, catalogue.successor, store, admission, memory.pictures, threads, metrics, limits),
     )
+
+
+def _open_results(settings: Settings, disk: Disk, clock: Clock, metrics: Metrics) -> Keeping:
+    """Where results are kept, as the settings say; nothing is opened or made before it is needed."""
+    damage = Damage(metrics.damaged.inc)
+    if settings.object_store == "s3":
+        from oncoserve.results.in_bucket.bucket_opening import open_bucket  # noqa: PLC0415 - not installed everywhere
+
+        return open_bucket(settings, damage)
+    store = FileResults(settings.results_dir, settings.results_ttl_s, disk, clock, damage)
+    return Keeping(store, partial(FileSweeper, store, settings.results_max_bytes))
 
 
 def _show(metrics: Metrics, found: Snapshot) -> None:
@@ -196,17 +205,24 @@ def open_adapters(settings: Settings, show: Show = dict, clock: Clock | None = N
         from oncoserve.jobs.aws.aws_adapters import open_aws  # noqa: PLC0415 - its packages are not installed everywhere
 
         return open_aws(settings, show)
-    return open_embedded(settings, clock or ServiceClock(settings.results_dir))
+    clock = clock or ServiceClock(settings.results_dir)
+    if settings.jobs == "postgres":
+        from oncoserve.jobs.postgres.postgres_adapters import open_postgres  # noqa: PLC0415 - likewise
+
+        return open_postgres(settings, clock)
+    from oncoserve.jobs.embedded.embedded_adapters import open_embedded  # noqa: PLC0415 - functions go without SQLAlchemy
+
+    return open_embedded(settings, clock)
 
 
 def open_jobs(
     settings: Settings,
     adapters: Adapters,
     threads: CpuThreads,
-    disk: Disk | None = None,
+    storage: Storage | None = None,
     memory: Budget | None = None,
 ) -> Jobs:
-    """What callers do with jobs; `disk` is the one that they are kept on, if it is one of this machine."""
+    """What callers do with jobs; `storage` is where they are kept, unless it is AWS."""
     limits = JobLimits(
         settings.jobs_ttl_s,
         settings.max_job_images,
@@ -216,7 +232,7 @@ def open_jobs(
         Room(settings.max_queued_images_per_owner, settings.max_queued_images),
         math.inf if settings.jobs == "aws" else settings.storage_timeout_s,  # AWS has limits of its own
     )
-    return Jobs(adapters, limits, threads, None if settings.jobs == "aws" else disk, memory)
+    return Jobs(adapters, limits, threads, None if settings.jobs == "aws" else storage, memory)
 
 
 def open_worker(core: Core, adapters: Adapters) -> Worker:
@@ -230,4 +246,4 @@ def open_worker(core: Core, adapters: Adapters) -> Worker:
         settings.only_models,
     )
     handler = Handler(adapters, core.catalogue, core.predict, core.gallery, rules, core.metrics)
-    return Worker(adapters, core.catalogue, handler, rules, core.disk)
+    return Worker(adapters, core.catalogue, handler, rules, core.storage)

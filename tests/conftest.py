@@ -10,9 +10,11 @@ import pytest
 from inference_server import runtime
 from inference_server.launch_errors import LaunchError
 from testbed.servers import PROJECT, FrontendServer, TritonServer
+from testbed.storage.postgres import Postgres
+from testbed.storage.seaweed import Seaweed
 from tests.distribution import Suites, place, turn
 
-SERVERS = {"embedded_triton", "emulator"}  # fixtures of tests that start servers
+SERVERS = {"embedded_triton", "emulator", "seaweed", "postgres"}  # fixtures of tests that start servers
 
 
 def pytest_addoption(parser):
@@ -22,9 +24,12 @@ def pytest_addoption(parser):
         ("prometheus", "prometheus and promtool"),
         ("docker", "a Docker engine with Compose"),
         ("aws", "the emulator of AWS"),
+        ("seaweed", "SeaweedFS"),
+        ("postgres", "Debian's PostgreSQL"),
         ("compiler", "a C compiler"),
         ("orthanc", "Orthanc with its DICOMweb plugin, and DCMTK"),
         ("dicom3tools", "dciodvfy of dicom3tools"),
+        ("schemas", "the packages with KEDA's and KServe's schemas"),
     ):
         parser.addoption(f"--require-{name}", action="store_true", help=f"fail, instead of skip, without {what}")
     parser.addoption("--gpu-image", action="store_true", help="build the image for a GPU too, a download of 1.5 GB")
@@ -103,6 +108,24 @@ def emulator(unavailable, tmp_path_factory):
         yield server
     os.environ.clear()
     os.environ |= before
+
+
+@pytest.fixture(scope="session")
+def seaweed(unavailable, tmp_path_factory) -> Seaweed:
+    """An S3-compatible store, one for the whole run: use a prefix of your own, and leave it running."""
+    if missing := Seaweed.missing():
+        unavailable("seaweed", f"not installed: {missing}")
+    with Seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(unavailable, tmp_path_factory) -> Postgres:
+    """A PostgreSQL, one for the whole run: use a database of your own, and leave it running."""
+    if missing := Postgres.missing():
+        unavailable("postgres", f"not installed: {missing}")
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

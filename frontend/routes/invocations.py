@@ -35,8 +35,8 @@ from oncoserve.prediction.predict import Predict
 from oncoserve.results.archive import DOCUMENT, PIECE_BYTES, pack
 from oncoserve.results.entry import Entry
 from oncoserve.results.gallery import Gallery
-from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.draining import Draining
+from oncoserve.storage.storage import Storage
 from oncoserve.tasks.base import ServedModel
 from oncoserve.tasks.parameters import PictureParameters
 
@@ -197,14 +197,14 @@ async def _read(request: Request, parameters: PictureParameters) -> tuple[bytes,
     return data, parameters
 
 
-def router(invocations: Invocations, draining: Draining, disk: Disk) -> APIRouter:
+def router(invocations: Invocations, draining: Draining, storage: Storage) -> APIRouter:
     """The routes of this module."""
     routes = APIRouter(tags=["sagemaker"], include_in_schema=False)
 
     @routes.get("/ping", response_class=Response)
     async def ping() -> Response:
         """200 where the models answer, within the two seconds that SageMaker waits."""
-        fine = not draining.active and disk.error is None and invocations.well()
+        fine = not draining.active and storage.error is None and invocations.well()
         return Response(status_code=200 if fine else 503)
 
     @routes.post("/invocations", responses=problems(400, 406, 413, 415, 422, 503))

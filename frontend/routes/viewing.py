@@ -49,7 +49,7 @@ def router(gallery: Gallery, viewer: Viewer) -> APIRouter:
         """
         entry = await gallery.open(result, request.state.owner)
         view = parse_parameters(entry.model.task.view, request.query_params.multi_items())
-        document = await gallery.correct(entry, view, frozenset(corrections.excluded))
+        document = await gallery.correct(entry, request.state.owner, view, frozenset(corrections.excluded))
         return send(shown(document, root_of(request.scope)))
 
     return routes

@@ -90,11 +90,12 @@ class StorageUnavailable(ServiceError):
     """The result could not be written or read."""
 
     status, code, title = 503, "storage_unavailable", "Results cannot be stored"
-    advice = "Try again later; the operator has to look at the results folder."
+    advice = "Try again later; the operator has to look at the results folder, or the bucket."
     retry_after_s = 30
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The results folder failed: {reason}.")
+        super().__init__(f"The storage of results failed: {reason}.")
+        self.reason = reason
 
 
 class StorageFull(StorageUnavailable):
@@ -105,7 +106,8 @@ class StorageFull(StorageUnavailable):
     retry_after_s = 60
 
     def __init__(self, what: str, free: int, limit: int) -> None:
-        ServiceError.__init__(self, f"{free} {what} are free where results are kept; {limit} are kept free.")
+        self.reason = f"{free} {what} are free where results are kept; {limit} are kept free"
+        ServiceError.__init__(self, f"{self.reason}.")
 
 
 class JobsUnavailable(ServiceError):

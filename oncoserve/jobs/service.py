@@ -30,8 +30,8 @@ from oncoserve.jobs.job import ID_PATTERN, Fault, ImageMessage, Job, JobImage, J
 from oncoserve.jobs.ports import Adapters, Backlog, Page, PresignedUpload
 from oncoserve.pictures.decode import check_beginning
 from oncoserve.runtime.budget import Budget
-from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.threads import CpuThreads
+from oncoserve.storage.storage import Storage
 
 if TYPE_CHECKING:
     from oncoserve.pictures.dicom.standing import Standing
@@ -50,7 +50,7 @@ class Jobs:
         adapters: queue, records, pictures.
         limits: what a job may be.
         threads: where pictures are looked at.
-        disk: that pictures and records are kept on; None where they are elsewhere.
+        storage: where pictures and records are kept; None where it sees to itself.
         memory: for what is unpacked; None where nobody counts it.
     """
 
@@ -59,24 +59,24 @@ class Jobs:
         adapters: Adapters,
         limits: JobLimits,
         threads: CpuThreads,
-        disk: Disk | None = None,
+        storage: Storage | None = None,
         memory: Budget | None = None,
     ) -> None:
         self._to = adapters
         self.limits = limits
         self._threads = threads
-        self._disk = disk
+        self._storage = storage
         self._intake = Intake(limits, threads, memory)
 
     async def check(self, owner: str | None) -> None:
         """Refuse a job early, before its pictures are read.
 
         Raises:
-            StorageFull, StorageUnavailable: the disk has no room, or does not answer.
+            StorageFull, StorageUnavailable: it has no room, or does not answer.
             TooManyQueuedImages, QueueFull, JobsUnavailable
         """
-        if self._disk is not None:
-            self._disk.check()
+        if self._storage is not None:
+            self._storage.check()
         self.limits.room.check(await self._wait(self._to.store.queued(owner)), 1)
 
     async def submit(
@@ -141,8 +141,8 @@ class Jobs:
             return JobImage(piece.name, "", State.FAILED, outcome=Outcome(fault=Fault.of(piece.fault)))
         if piece.upload:
             return JobImage(piece.name, piece.upload)
-        if self._disk is not None:
-            self._disk.check()
+        if self._storage is not None:
+            self._storage.check()
         await self._wait(self._to.objects.put(key, piece.data))
         return JobImage(piece.name, key)
 

@@ -12,7 +12,7 @@ from oncoserve.jobs.job import RECORD_KEPT
 from oncoserve.jobs.patience import Patience
 from oncoserve.jobs.ports import Adapters
 from oncoserve.prediction.catalogue import Catalogue
-from oncoserve.runtime.disk import Disk
+from oncoserve.storage.storage import Storage
 
 POLL_S = 0.2  # between two looks at what is in memory
 RECEIVE_S = 1.0  # longest wait in one call of the queue; also how soon a quiet worker stops
@@ -29,15 +29,17 @@ class Worker:
         catalogue: the models; somebody else watches them.
         handler: works on one lease.
         rules: limits.
-        disk: that results are kept on.
+        storage: where results are kept.
     """
 
-    def __init__(self, adapters: Adapters, catalogue: Catalogue, handler: Handler, rules: Rules, disk: Disk) -> None:
+    def __init__(
+        self, adapters: Adapters, catalogue: Catalogue, handler: Handler, rules: Rules, storage: Storage
+    ) -> None:
         self._to = adapters
         self._catalogue = catalogue
         self._handler = handler
         self._rules = rules
-        self._disk = disk
+        self._storage = storage
         self._handling: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,7 +73,7 @@ class Worker:
         while not stop.is_set():
             # While the server is away, or the model in it, or there is no room for results, messages stay in the queue,
             # where they cost no attempts.
-            if not self._catalogue.answers(model) or self._disk.error is not None:
+            if not self._catalogue.answers(model) or self._storage.error is not None:
                 await asyncio.sleep(POLL_S)
                 continue
             room = self._rules.images_in_flight - len(own)

@@ -17,7 +17,7 @@ from oncoserve.prediction.admission import Admission, Lane, Place
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.question import Question
 from oncoserve.results.entry import Entry
-from oncoserve.results.store import PICTURE, ResultStore
+from oncoserve.results.result_store import PICTURE, ResultStore
 from oncoserve.runtime.budget import Budget, Share
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.threads import CpuThreads
@@ -131,7 +131,7 @@ class Predict:
         caller = caller or Caller()
         async with caller.deadline.enforce(model.name):
             self._admission.check(model, caller.lane, caller.deadline.remaining_s())
-            self._store.disk.check()
+            self._store.storage.check()
             data, parameters = await read()
             timings.lap("receive")
             try:
@@ -171,22 +171,22 @@ class Predict:
         fresh = await self._threads.run(self._finish, work, results, opened)
         timings.lap("store")
         size = len(opened.clean) + sum(map(len, fresh.files.values()))
-        return Answer(Entry(fresh.document, model, results, size, fresh), "inference" if count else "none")
+        return Answer(Entry(fresh.document, model, results, size, fresh=fresh), "inference" if count else "none")
 
     def _open(self, work: "_Work", results: ResultStore) -> "Entry | _Sized | _Opened":
         """The stored result; or else everything up to the inference, if nothing has to be waited for.
 
         Does CPU work; called from a thread.
         """
-        question, timings = work.question, work.timings
+        question, model, timings = work.question, work.question.model, work.timings
         timings.lap("queue")
         stored = results.find(question.id)
         timings.lap("lookup")
         if stored is not None:
-            return Entry(json.loads(stored), question.model, results, results.size(question.id))
+            document = json.loads(stored.document)
+            return Entry(document, model, results, stored.file_bytes, lambda: results.read(question.id).notes)
         header = question.header(self._limits.max_image_pixels)
-        demand = question.model.task.demand(header, question.model, question.parameters)
-        sized = _Sized(header, demand, len(question.data))
+        sized = _Sized(header, question.model.task.demand(header, model, question.parameters), len(question.data))
         if sized.demand.requests > 1 or not work.share.take(sized.bytes):
             return sized
         return self._prepare(work, sized)

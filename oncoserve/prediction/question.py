@@ -11,7 +11,7 @@ from oncoserve.pictures.picture import Header, Picture
 from oncoserve.prediction.scope import check_scope, outside
 from oncoserve.results.evidence.evidence_renderings import evidence_files
 from oncoserve.results.identity import result_id
-from oncoserve.results.store import SOURCE, VALUES
+from oncoserve.results.result_store import SOURCE, VALUES
 from oncoserve.tasks.base import ServedModel, TaskResult
 from oncoserve.tasks.parameters import PictureParameters
 

@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from oncoserve.errors import TooManyCorrections
+from oncoserve.tasks import task_of_kind
 from oncoserve.tasks.parameters import Parameters
 
 MAX_VIEWS: Final = 100
@@ -11,6 +12,16 @@ MAX_VIEWS: Final = 100
 
 Corrections = dict[str, list[str]]
 """Ids of the excluded objects, by the view's parameters as JSON: objects are others at another threshold."""
+
+
+def possible(document: bytes) -> bool:
+    """Whether a result may have notes: of most tasks nothing can be excluded.
+
+    Args:
+        document: the result's; one without its task, as older versions wrote it, may.
+    """
+    task = task_of_kind(json.loads(document).get("task", ""))
+    return task is None or any(each.objects is not None for each in task.all_renderings)
 
 
 def parse(notes: bytes | None) -> Corrections:

@@ -1,10 +1,8 @@
 """Tells of stored files that are damaged: once each, however often they are met."""
 
 import logging
-import os
 from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Hashable
 from typing import Final
 
 REMEMBERED: Final = 10_000
@@ -21,15 +19,14 @@ class Damage:
 
     def __init__(self, count: Callable[[], object] = lambda: None) -> None:
         self._count = count
-        self._told: OrderedDict[tuple[Path, int, int], None] = OrderedDict()
+        self._told: OrderedDict[Hashable, None] = OrderedDict()
 
-    def tell(self, path: Path, status: os.stat_result) -> None:
-        """Log and count this file as it is, unless that was done before."""
-        version = (path, status.st_ino, status.st_mtime_ns)
+    def tell(self, name: str, size_bytes: int, version: Hashable) -> None:
+        """Log and count a file, unless that was done before for this version of it."""
         if version in self._told:
             return
         self._told[version] = None
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
         self._count()
-        log.error("a stored file is damaged and counts as absent", extra={"file": path.name, "bytes": status.st_size})
+        log.error("a stored file is damaged and counts as absent", extra={"file": name, "bytes": size_bytes})

@@ -1,12 +1,12 @@
 """A stored result beside the model that made it: what can be made of it, and what that takes in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from oncoserve.errors import CorrectionsNotAvailable, RenderingNotAvailable
 from oncoserve.pictures.picture import BYTES_PER_PIXEL, DEEP_BYTES_PER_PIXEL
 from oncoserve.results.evidence.evidence_renderings import evidence
-from oncoserve.results.store import ResultStore
+from oncoserve.results.result_store import ResultStore
 from oncoserve.tasks.base import Rendering, ServedModel, Stored
 from oncoserve.tasks.parameters import Parameters
 
@@ -26,6 +26,7 @@ class Entry:
         model: whose answer it is.
         results: where its files are.
         file_bytes: of its files.
+        notes: reads what was added to it; called from threads.
         fresh: what was stored, where it is in memory still.
     """
 
@@ -35,12 +36,14 @@ class Entry:
         model: ServedModel,
         results: ResultStore,
         file_bytes: int,
+        notes: Callable[[], bytes | None] = lambda: None,
         fresh: Stored | None = None,
     ) -> None:
         self.document = document
         self.model = model
         self.results = results
         self.file_bytes = file_bytes
+        self.notes = notes
         self.fresh = fresh
 
     @property

@@ -19,7 +19,7 @@ from oncoserve.results.drawing import Drawing
 from oncoserve.results.entry import HEADER_BYTES, Entry
 from oncoserve.results.evidence.evidence_renderings import DICOM
 from oncoserve.results.maker import maker
-from oncoserve.results.store import PICTURE, ResultStore
+from oncoserve.results.result_store import PICTURE, Kept, ResultStore
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.tasks.base import Rendering, RenderingOptions, ServedModel, Stored
@@ -76,8 +76,9 @@ class Gallery:
             ResultNotFound, StorageUnavailable
         """
         results = self._store.of(owner)
-        document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
-        if await self._threads.run(results.notes, result) is None:
+        kept = await self._threads.run(results.read, result)
+        if kept.notes is None:
+            document: dict[str, Any] = json.loads(kept.document)
             return document
         entry = await self.open(result, owner)
         return await self.review(entry, entry.model.task.view())
@@ -90,13 +91,13 @@ class Gallery:
                 what `Catalogue.get` raises.
         """
         results = self._store.of(owner)
-        document: dict[str, Any] = json.loads(await self._threads.run(results.document, result))
+        document: dict[str, Any] = json.loads((await self._threads.run(results.read, result)).document)
         card = maker(document, self._model_of).card
         other = None if card.compare_with is None else self._model_of(card.compare_with, None)
         if other is None or not comparable(document, card, other.card):
             raise RenderingNotAvailable(card.name, "comparison")
         found = await self._threads.run(results.find, counterpart(document, other))
-        return compare(document, card, other.card, None if found is None else json.loads(found))
+        return compare(document, card, other.card, None if found is None else json.loads(found.document))
 
     async def delete(self, result: str, owner: str | None) -> None:
         """Remove a result with all its files.
@@ -114,11 +115,12 @@ class Gallery:
         """
         results = self._store.of(owner)
 
-        def read() -> tuple[dict[str, Any], int]:
-            return json.loads(results.document(result)), results.size(result)
+        def read() -> tuple[dict[str, Any], Kept]:
+            kept = results.read(result)
+            return json.loads(kept.document), kept
 
-        document, size = await self._threads.run(read)
-        return Entry(document, maker(document, self._model_of), results, size)
+        document, kept = await self._threads.run(read)
+        return Entry(document, maker(document, self._model_of), results, kept.file_bytes, lambda: kept.notes)
 
     async def review(self, entry: Entry, view: Parameters) -> dict[str, Any]:
         """The JSON document as it is with `view`."""
@@ -200,7 +202,9 @@ class Gallery:
 
         return await self.with_room(entry.drawing_bytes(), work)
 
-    async def correct(self, entry: Entry, view: Parameters, excluded: frozenset[str]) -> dict[str, Any]:
+    async def correct(
+        self, entry: Entry, owner: str | None, view: Parameters, excluded: frozenset[str]
+    ) -> dict[str, Any]:
         """Exclude these objects and no others from what is counted and drawn with `view`.
 
         Returns:
@@ -218,7 +222,7 @@ class Gallery:
             entry.results.add_notes(entry.document["id"], partial(corrections.changed, view=view, excluded=excluded))
 
         await self.with_room(entry.reading_bytes(text=True), work)
-        return await self.review(entry, view)
+        return await self.review(await self.open(entry.document["id"], owner), view)
 
     def stored(self, entry: Entry) -> Stored:
         """All that is kept of a result. Reads files, unless it was made just now; called from threads.
@@ -236,6 +240,6 @@ class Gallery:
             files,
             card,
             lambda: decode(data, self._max_image_pixels, card.preprocessing.background),
-            corrections.parse(entry.results.notes(entry.document["id"])),
+            corrections.parse(entry.notes()),
             entry.results.secret,
         )

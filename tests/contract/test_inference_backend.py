@@ -13,6 +13,7 @@ from grpc.aio import AioRpcError, Metadata
 from tritonclient.grpc import service_pb2 as messages
 
 from oncoserve.errors import DeadlineExceeded, InferenceFailed, InferenceUnavailable, ModelNotReady
+from oncoserve.inference.pending import read_pending
 from oncoserve.inference.triton import TritonBackend, translate
 from testbed.fakes import FakeBackend, classifier
 from testbed.servers import TritonServer, free_port
@@ -256,6 +257,20 @@ async def test_an_answer_that_is_not_what_it_says(given):
     finally:
         await backend.close()
         await server.stop(None)
+
+
+async def test_how_many_requests_wait(server, triton):
+    """Of a model that takes one after the other: those that Triton has not begun with."""
+    seed = {"seed": np.ones((1, 1), np.float32)}
+    asked = [asyncio.create_task(triton.infer("slow", "1", seed, ["result"], 60.0)) for _ in range(4)]
+    waiting = 'nv_inference_pending_request_count{model="slow",version="1"} '
+    seen = 0
+    while not all(each.done() for each in asked):
+        text = (await read_pending(f"127.0.0.1:{server.metrics_port}")).decode()
+        seen = max([seen, *(int(float(line.removeprefix(waiting))) for line in text.splitlines() if waiting in line)])
+        await asyncio.sleep(0.02)
+    await asyncio.gather(*asked)
+    assert 2 <= seen <= 4
 
 
 @pytest.mark.parametrize(

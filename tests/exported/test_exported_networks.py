@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oncoserve.results.store import ResultStore
+from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.tasks.card import Preprocessing
 from oncoserve.tasks.picture_fit import Fit
 from testbed.servers import PROJECT, WholeService
@@ -70,7 +70,7 @@ def served(exported, embedded_triton, tmp_path_factory):
         WholeService(data / "model_repository", data / "service") as service,
         httpx.Client(base_url=service.url, timeout=60) as http,
     ):
-        yield SimpleNamespace(http=http, results=ResultStore(data / "service/results"))
+        yield SimpleNamespace(http=http, results=FileResults(data / "service/results"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -31,6 +31,7 @@ ROOMS = (
     "oncoserve.wiring",
     "oncoserve.jobs.sagemaker",
     "oncoserve.jobs.aws",
+    "oncoserve.jobs.postgres",
     "oncoserve.jobs.embedded",
     "oncoserve.jobs",
     "oncoserve.prediction",
@@ -38,8 +39,10 @@ ROOMS = (
     "oncoserve.tasks",
     "oncoserve.pictures",
     "oncoserve.inference",
+    "oncoserve.objects",
     "oncoserve.settings",
     "oncoserve.keys",
+    "oncoserve.storage",
     "oncoserve.runtime",
     "oncoserve.errors",
     "oncoserve",  # the version, and the notice

@@ -14,7 +14,7 @@ from oncoserve.jobs.job import Fault
 from oncoserve.jobs.sagemaker.answer_format import MAX_BYTES, MAX_CONTENT_BYTES, MAX_FILES, PROBLEM
 from oncoserve.jobs.sagemaker.setting_back import Setback
 from oncoserve.results.archive import DOCUMENT, SIGNS
-from oncoserve.results.store import RESULT_ID
+from oncoserve.results.result_store import RESULT_ID
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.[A-Za-z0-9_-]{1,20}){0,3}")
 CODE = re.compile(r"[a-z0-9_]{1,64}")

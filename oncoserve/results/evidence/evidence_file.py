@@ -22,7 +22,7 @@ from oncoserve.results.evidence.deidentifying import Pseudonyms, deidentify
 from oncoserve.results.evidence.evidence_options import EvidenceOptions
 from oncoserve.results.evidence.output_uids import Asked
 from oncoserve.results.evidence.source_header import Source, read_source
-from oncoserve.results.store import SOURCE
+from oncoserve.results.result_store import SOURCE
 from oncoserve.tasks.base import Stored
 
 MAKER: Final = "Oncoserve"

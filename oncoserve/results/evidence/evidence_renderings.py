@@ -12,7 +12,7 @@ from pydantic import create_model
 
 from oncoserve.errors import SourceNotDicom
 from oncoserve.results.evidence.evidence_options import EvidenceOptions
-from oncoserve.results.store import SOURCE
+from oncoserve.results.result_store import SOURCE
 from oncoserve.tasks.base import Rendering, Stored, Task
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.parameters import Parameters

@@ -14,7 +14,7 @@ from oncoserve.pictures.decode import to_png
 from oncoserve.pictures.grey_values import read
 from oncoserve.results.entry import Entry
 from oncoserve.results.gallery import Gallery
-from oncoserve.results.store import VALUES as VALUES_FILE
+from oncoserve.results.result_store import VALUES as VALUES_FILE
 from oncoserve.results.viewing.cache import PyramidCache
 from oncoserve.results.viewing.levels import TILE, Levels
 from oncoserve.results.viewing.pyramid import Pyramid

@@ -13,7 +13,7 @@ from frontend.http.shapes.model_shapes import ModelsShape
 from frontend.http.shapes.result_shapes import ClassificationResult
 from oncoserve.pictures.rgb import READING_RULES
 from oncoserve.results import identity
-from oncoserve.results.store import ResultStore
+from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.runtime.draining import Draining
 from testbed.encoded_pictures import encoded, noise, quarters
 from testbed.fakes import FakeBackend, classifier
@@ -257,8 +257,8 @@ async def test_a_process_that_is_about_to_stop_is_not_ready_and_closes_connectio
 
 async def test_a_picture_is_drawn_from_what_is_in_memory_as_from_what_is_stored(service, monkeypatch):
     reads = []
-    files = ResultStore.files
-    monkeypatch.setattr(ResultStore, "files", lambda store, result: reads.append(result) or files(store, result))
+    files = FileResults.files
+    monkeypatch.setattr(FileResults, "files", lambda store, result: reads.append(result) or files(store, result))
     drawn = await service.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"})
     assert reads == []
     again = await service.http.post(PREDICT, content=PNG, headers={"Accept": "image/png"})
@@ -269,7 +269,7 @@ async def test_a_picture_is_drawn_from_what_is_in_memory_as_from_what_is_stored(
 async def test_a_result_stored_with_addresses_in_it_still_opens(service):
     """Earlier versions wrote the links into the stored document."""
     shown = (await service.http.post(PREDICT, content=PNG)).json()
-    store = ResultStore(service.settings.results_dir)
+    store = FileResults(service.settings.results_dir)
     links = {"self": f"/v1/results/{shown['id']}", "overlay": f"/v1/results/{shown['id']}/overlay.png"}
     store.save(shown["id"], json.dumps(shown | {"links": links}).encode(), store.files(shown["id"]))
     assert (await service.http.get(links["self"])).json()["links"] == links
@@ -280,7 +280,7 @@ async def test_a_result_stored_with_addresses_in_it_still_opens(service):
 
 async def test_what_is_stored_knows_no_addresses(service):
     shown = (await service.http.post(PREDICT, content=PNG)).json()
-    document = ResultStore(service.settings.results_dir).document(shown["id"])
+    document = FileResults(service.settings.results_dir).read(shown["id"]).document
     assert b"/v1/" not in document
     assert json.loads(document)["files"] == {"overlay": "overlay.png"}
     assert "files" not in shown

@@ -10,7 +10,7 @@ import pytest
 from oncoserve.jobs.image import Handler, Rules
 from oncoserve.jobs.intake.submission import Submission
 from oncoserve.prediction.admission import Lane
-from oncoserve.results.store import ResultStore
+from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.wiring import frontend_core, open_adapters, open_jobs, open_worker, worker_core
 from testbed.encoded_pictures import encoded, noise
 from testbed.fakes import FakeBackend, classifier, let_others_run
@@ -70,11 +70,11 @@ async def predictions(service):
 
 def stored(settings):
     (file,) = settings.results_dir.glob("??/*.zip")
-    return ResultStore(settings.results_dir), file.stem
+    return FileResults(settings.results_dir), file.stem
 
 
 def timings(results, result):
-    return list(json.loads(results.document(result))["timings_ms"])
+    return list(json.loads(results.read(result).document)["timings_ms"])
 
 
 @pytest.mark.parametrize("door", DOORS)

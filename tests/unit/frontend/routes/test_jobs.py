@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from frontend.http.shapes.job_shapes import JobShape, JobsShape
 from frontend.routes.jobs import prefers_async
 from oncoserve.errors import AttemptsExhausted
-from oncoserve.jobs.embedded.database import FILE
+from oncoserve.jobs.embedded.sqlite_database import FILE
 from oncoserve.jobs.job import Fault, Outcome
 from oncoserve.keys import new_key
 from oncoserve.wiring import open_adapters
@@ -294,7 +294,7 @@ async def test_a_storage_that_fails_is_told_and_leaves_nothing(service, tmp_path
 
 
 async def test_a_locked_database_is_told(service, tmp_path, monkeypatch):
-    monkeypatch.setattr("oncoserve.jobs.embedded.database.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("oncoserve.jobs.embedded.sqlite_database.BUSY_TIMEOUT_S", 0.1)
     (tmp_path / "results/jobs").mkdir(parents=True)
     holder = sqlite3.connect(tmp_path / "results/jobs" / FILE, isolation_level=None)
     holder.execute("PRAGMA journal_mode = WAL")

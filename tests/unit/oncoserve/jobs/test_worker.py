@@ -8,7 +8,7 @@ import pytest
 from oncoserve.errors import DeadlineExceeded, InferenceFailed
 from oncoserve.jobs.job import State
 from oncoserve.prediction.admission import FIELDS, Lane
-from oncoserve.results.store import ResultStore
+from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.runtime.sharing import FOLDER_VARIABLE, SharedCounts
 from testbed.encoded_pictures import encoded, noise
 from testbed.http_callers import FOREIGN_WORDS
@@ -27,7 +27,7 @@ async def test_a_job_from_queue_to_result(desk):
     assert job.record.progress.succeeded == 3
     assert {image.attempts for image in job.images} == {1}
     for image in job.images:
-        document = json.loads(ResultStore(desk.settings.results_dir).document(image.outcome.result))
+        document = json.loads(FileResults(desk.settings.results_dir).read(image.outcome.result).document)
         assert document["id"] == image.outcome.result
         found = image.outcome.finding
         assert (found["label"], found["probability"]) == (label := document["label"], document["probabilities"][label])
@@ -51,8 +51,8 @@ class Noting:
 
 
 async def test_a_result_is_on_the_disk_before_its_picture_is_deleted_also_where_an_upload_made_it(desk, monkeypatch):
-    steps, sync = [], ResultStore.sync
-    monkeypatch.setattr(ResultStore, "sync", lambda *args: steps.append("sync") or sync(*args))
+    steps, sync = [], FileResults.sync
+    monkeypatch.setattr(FileResults, "sync", lambda *args: steps.append("sync") or sync(*args))
     for _ in range(2):  # the second finds the result of the first
         job_id = await desk.send()
         async with desk.worker(objects=Noting(desk.objects, steps)):

@@ -11,7 +11,7 @@ from oncoserve.errors import DeadlineExceeded, ModelNotReady, TooBusy
 from oncoserve.prediction.admission import FIELDS, Admission
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.predict import Limits, Predict
-from oncoserve.results.store import ResultStore
+from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.sharing import SharedCounts
@@ -73,7 +73,7 @@ class Asker:
         self.admission = Admission(1, 30.0, SharedCounts(None, FIELDS))
         self.memory = Budget("pictures", 2**30, SharedCounts(None, 2).of("pictures"), 30.0)
         self.use_case = Predict(
-            backend, successor, ResultStore(folder), self.admission, self.memory, threads, Metrics(), limits
+            backend, successor, FileResults(folder), self.admission, self.memory, threads, Metrics(), limits
         )
 
     async def predict(self, model, data, parameters, timings, caller=None):

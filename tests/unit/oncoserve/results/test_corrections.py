@@ -3,7 +3,7 @@ import json
 import pytest
 
 from oncoserve.errors import TooManyCorrections
-from oncoserve.results.corrections import MAX_VIEWS, changed, parse
+from oncoserve.results.corrections import MAX_VIEWS, changed, parse, possible
 from oncoserve.tasks.maps.map_renderings import View
 
 
@@ -22,3 +22,9 @@ def test_there_is_an_end_to_it():
     with pytest.raises(TooManyCorrections):
         changed(full, View(threshold=0.123), frozenset({"lumen-1"}))
     changed(full, View(threshold=0.123), frozenset())
+
+
+@pytest.mark.parametrize(("task", "may"), [("segmentation", True), ("classification", False), (None, True)])
+def test_what_may_have_notes(task, may):
+    document = {"id": "f" * 32} if task is None else {"task": task}
+    assert possible(json.dumps(document).encode()) is may

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from oncoserve.jobs.embedded.database import FILE
+from oncoserve.jobs.embedded.sqlite_database import FILE
 from oncoserve.jobs.job import JobFinding, Outcome
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters

@@ -20,10 +20,10 @@ from oncoserve.jobs.intake.submission import JobLimits, Submission
 from oncoserve.jobs.service import Jobs
 from oncoserve.pictures.decode import read_header
 from oncoserve.runtime.budget import Budget
-from oncoserve.runtime.disk import Disk
 from oncoserve.runtime.sharing import SharedCounts
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
+from oncoserve.storage.disk import Disk
 from oncoserve.wiring import open_adapters
 from testbed.encoded_pictures import encoded, noise, scan
 from testbed.picture_files.dicom_files import PLANTED, enhanced_mr, mr_series, mr_slice
@@ -261,7 +261,7 @@ async def test_a_caller_who_goes_while_an_archive_is_unpacked_leaves_nothing(cou
 
 async def test_a_disk_that_fills_up_meanwhile_is_told_and_nothing_is_left(open_counter, tmp_path):
     disk = Disk(tmp_path)
-    counter = open_counter(disk=disk)
+    counter = open_counter(storage=disk)
 
     async def fill():
         disk._error = StorageFull("bytes", 1, 2)

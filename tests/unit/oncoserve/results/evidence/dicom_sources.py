@@ -12,7 +12,7 @@ from oncoserve.pictures.dicom.instance import read_instance
 from oncoserve.pictures.dicom.one_frame import header_of
 from oncoserve.pictures.picture import Picture
 from oncoserve.results.evidence.evidence_renderings import evidence
-from oncoserve.results.store import SOURCE
+from oncoserve.results.result_store import SOURCE
 from oncoserve.tasks.base import ServedModel, Stored
 from oncoserve.tasks.card import Card
 from oncoserve.tasks.classification import Classification

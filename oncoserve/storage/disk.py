@@ -33,11 +33,13 @@ class FileThreads:
     Args:
         timeout_s: seconds that a caller waits.
         count: number of threads, and so of calls that can be stuck.
+        what: does not answer then.
     """
 
-    def __init__(self, timeout_s: float, count: int = THREADS) -> None:
+    def __init__(self, timeout_s: float, count: int = THREADS, what: str = "disk") -> None:
+        self._what = what
         self._timeout_s = timeout_s
-        self._count = count
+        self.count = count
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._starting = threading.Lock()
         self._started = False
@@ -73,13 +75,13 @@ class FileThreads:
 
     @property
     def _too_slow(self) -> str:
-        return f"the disk did not answer within {self._timeout_s:g} s"
+        return f"the {self._what} did not answer within {self._timeout_s:g} s"
 
     def _put(self, function: Callable[[], T]) -> "Future[T]":
         if not self._started:
             with self._starting:
                 if not self._started:
-                    for number in range(self._count):  # daemons: a disk that never answers must not keep a process
+                    for number in range(self.count):  # daemons: a disk that never answers must not keep a process
                         threading.Thread(target=self._work, name=f"files_{number}", daemon=True).start()
                     self._started = True
         call: Future[T] = Future()

@@ -5,8 +5,8 @@ import weakref
 import pytest
 
 from oncoserve.errors import StorageFull, StorageUnavailable
-from oncoserve.runtime import disk as module
-from oncoserve.runtime.disk import Disk, FileThreads
+from oncoserve.storage import disk as module
+from oncoserve.storage.disk import Disk, FileThreads
 
 PATIENCE_S = 60
 

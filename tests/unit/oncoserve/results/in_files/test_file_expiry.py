@@ -10,8 +10,10 @@ import time
 import pytest
 
 from oncoserve.results import expiry
-from oncoserve.results.expiry import Sweeper, sweeping
-from oncoserve.results.store import ResultStore
+from oncoserve.results.expiry import sweeping
+from oncoserve.results.in_files import file_expiry
+from oncoserve.results.in_files.file_expiry import FileSweeper
+from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.runtime.threads import CpuThreads
 from testbed.fakes import FakeBackend
 from testbed.in_process import PNG, PREDICT, Service, assert_problem
@@ -29,7 +31,7 @@ def threads():
 
 @pytest.fixture
 def store(tmp_path):
-    return ResultStore(tmp_path / "results", LIFE_S)
+    return FileResults(tmp_path / "results", LIFE_S)
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ async def nothing():
 
 
 def sweeper(store, max_bytes=0, in_use=nothing):
-    return Sweeper(store, max_bytes, in_use)
+    return FileSweeper(store, max_bytes, in_use)
 
 
 async def gone(file):
@@ -70,7 +72,7 @@ async def gone(file):
 
 async def test_it_sweeps_now_and_again(store, swift, caplog):
     caplog.set_level("INFO")
-    async with sweeping(sweeper(store), store.folder):  # before there is a folder
+    async with sweeping(sweeper(store)):  # before there is a folder
         for owner in (None, "ward"):
             await gone(save_expired(store.of(owner)))
     assert {record.count for record in caplog.records} == {1}
@@ -94,7 +96,7 @@ async def test_half_a_file_is_removed_when_it_was_watched_for_long_whatever_its_
     sweeping = sweeper(store)
     await sweeping.sweep(threads)
     assert left.exists()
-    monkeypatch.setattr(expiry, "LEFT_S", 0.0)
+    monkeypatch.setattr(file_expiry, "LEFT_S", 0.0)
     await sweeping.sweep(threads)
     assert not left.exists()
 
@@ -120,7 +122,7 @@ async def test_the_oldest_unused_make_room_but_not_what_is_new_or_of_a_running_j
 async def test_what_was_read_is_not_removed(store, threads):
     store.ttl_s = 0
     files = [save(store, result, 10_000 - number, EACH) for number, result in enumerate(IDS[:3])]
-    store.document(IDS[0])
+    store.read(IDS[0])
     async with asyncio.timeout(60):
         while time.time() - files[0].stat().st_atime > 100:
             await asyncio.sleep(0.01)
@@ -150,11 +152,11 @@ async def test_of_several_processes_one_sweeps_and_another_takes_over(store, swi
     first, second = sweeper(store), sweeper(store)
     swept = []
     for each in (first, second):
-        each.sweep = lambda threads, each=each: swept.append(each) or Sweeper.sweep(each, threads)
+        each.sweep = lambda threads, each=each: swept.append(each) or FileSweeper.sweep(each, threads)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(sweeping(first, store.folder))
+        await stack.enter_async_context(sweeping(first))
         await gone(save_expired(store))
-        async with sweeping(second, store.folder):
+        async with sweeping(second):
             await gone(save_expired(store))
             assert set(map(id, swept)) == {id(first)}
             await stack.aclose()
@@ -172,7 +174,7 @@ async def test_an_end_while_the_lock_is_being_taken_lets_it_go(store, monkeypatc
         answer.wait(60)
         take(file, how)
 
-    taken = expiry._Lock.take
+    taken = file_expiry._Lock.take
 
     def told(lock):
         try:
@@ -180,21 +182,21 @@ async def test_an_end_while_the_lock_is_being_taken_lets_it_go(store, monkeypatc
         finally:
             done.set()
 
-    monkeypatch.setattr(expiry.fcntl, "flock", slow)
-    monkeypatch.setattr(expiry._Lock, "take", told)
-    async with sweeping(sweeper(store), store.folder):
+    monkeypatch.setattr(file_expiry.fcntl, "flock", slow)
+    monkeypatch.setattr(file_expiry._Lock, "take", told)
+    async with sweeping(sweeper(store)):
         assert await asyncio.to_thread(asked.wait, 60)
     answer.set()
     assert await asyncio.to_thread(done.wait, 60)
     monkeypatch.undo()
-    with contextlib.closing(expiry._Lock(store.folder)) as another:
+    with contextlib.closing(file_expiry._Lock(store.folder)) as another:
         assert another.take()
     gc.collect()  # a file that nobody closed would be told, and is an error here
 
 
 async def test_nothing_runs_when_results_stay_for_ever(tmp_path):
     before = asyncio.all_tasks()
-    async with sweeping(sweeper(ResultStore(tmp_path)), tmp_path):
+    async with sweeping(sweeper(FileResults(tmp_path))):
         assert asyncio.all_tasks() == before
 
 
@@ -202,7 +204,7 @@ async def test_a_folder_that_fails_is_told_and_tried_again(store, swift, caplog)
     store.folder.mkdir(parents=True)
     blocked = store.folder / "01"
     blocked.write_text("a file where a folder has to be")
-    async with sweeping(sweeper(store), store.folder):
+    async with sweeping(sweeper(store)):
         async with asyncio.timeout(60):
             while "could not be removed" not in caplog.text:
                 await asyncio.sleep(0.01)

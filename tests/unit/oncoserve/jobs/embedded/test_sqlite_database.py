@@ -5,12 +5,13 @@ import pytest
 from sqlalchemy import text
 
 from oncoserve.errors import JobsUnavailable
-from oncoserve.jobs.embedded.database import FILE, Database
+from oncoserve.jobs.embedded.sqlite_database import FILE, SqliteDatabase
+from oncoserve.runtime.service_clock import WallClock
 
 
 async def test_many_that_come_first_at_once_find_the_tables(tmp_path):
     """As processes do that are started together; each has an engine of its own."""
-    databases = [Database(tmp_path / "jobs") for _ in range(6)]
+    databases = [SqliteDatabase(tmp_path / "jobs", WallClock()) for _ in range(6)]
     count = text("SELECT count(*) FROM messages")
     found = await asyncio.gather(*(each.write(lambda c: c.execute(count).scalar_one()) for each in databases))
     assert found == [0] * 6
@@ -19,7 +20,7 @@ async def test_many_that_come_first_at_once_find_the_tables(tmp_path):
 
 
 async def test_what_a_failing_transaction_wrote_is_not_there(tmp_path):
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path, WallClock())
 
     def work(connection):
         connection.execute(text("INSERT INTO dead_letters VALUES (1, 'm', 'b', 'r', 0)"))
@@ -32,7 +33,7 @@ async def test_what_a_failing_transaction_wrote_is_not_there(tmp_path):
 
 
 async def test_a_database_that_is_removed_is_made_anew(tmp_path):
-    database = Database(tmp_path / "jobs")
+    database = SqliteDatabase(tmp_path / "jobs", WallClock())
     row = text("INSERT INTO dead_letters VALUES (1, 'm', 'b', 'r', 0)")
     await database.write(lambda c: c.execute(row))
     shutil.rmtree(tmp_path / "jobs")
@@ -42,7 +43,7 @@ async def test_a_database_that_is_removed_is_made_anew(tmp_path):
 
 
 async def test_the_settings_that_the_promises_rest_on(tmp_path):
-    database = Database(tmp_path)
+    database = SqliteDatabase(tmp_path, WallClock())
 
     def pragma(name):
         return database.read(lambda c: c.exec_driver_sql(f"PRAGMA {name}").scalar_one())

@@ -1,0 +1,1 @@
+"""Results in a bucket, which any number of machines share."""

@@ -1,0 +1,1 @@
+"""What results and jobs lie on: how it is, and waiting for it no longer than one can."""

@@ -1,0 +1,1 @@
+"""The servers that several machines keep results and jobs in."""
