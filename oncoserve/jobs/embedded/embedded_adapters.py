@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from oncoserve.jobs.embedded.database import Database
 from oncoserve.jobs.embedded.file_objects import FileObjectStore
-from oncoserve.jobs.embedded.sqlite_queue import SqliteQueue
-from oncoserve.jobs.embedded.sqlite_store import SqliteStore
+from oncoserve.jobs.embedded.sqlite_database import SqliteDatabase
 from oncoserve.jobs.ports import Adapters
+from oncoserve.jobs.sql.sql_queue import SqlQueue
+from oncoserve.jobs.sql.sql_store import SqlStore
 from oncoserve.runtime.service_clock import Clock
 from oncoserve.settings import Settings
 
@@ -32,12 +32,12 @@ def open_embedded(settings: Settings, clock: Clock) -> Adapters:
         settings: where things are.
         clock: of the process.
     """
-    database = Database(settings.jobs_dir)
+    database = SqliteDatabase(settings.jobs_dir, clock)
     objects = FileObjectStore(settings.jobs_dir / "objects")
 
     async def close() -> None:
         await objects.close()
         database.close()
 
-    queue = SqliteQueue(database, settings.job_lease_s, clock)
-    return Adapters(objects, queue, SqliteStore(database, queue, clock), NothingToPublish(), clock, close)
+    queue = SqlQueue(database, settings.job_lease_s)
+    return Adapters(objects, queue, SqlStore(database, queue), NothingToPublish(), clock, close)

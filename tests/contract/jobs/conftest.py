@@ -6,13 +6,14 @@ import pytest
 
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
+from testbed.storage.shared_storage import shared_settings
 
 LONG_S = 60  # a lease: longer than anything takes between its begin and its end, on a busy machine too
 BRIEF_S = 1  # a lease whose end a test waits for; SQS counts whole seconds
 MODELS = {"Tiny": "tiny", "Other": "other"}
 
 
-@pytest.fixture(params=["embedded", "aws"])
+@pytest.fixture(params=["embedded", "postgres", "aws"])
 async def opened(request, tmp_path):
     """Opens adapters on one storage, as `opened(seconds of a lease)`."""
     settings = {"results_dir": tmp_path, "job_models": ",".join(MODELS.values())}
@@ -21,6 +22,8 @@ async def opened(request, tmp_path):
 
         emulator = request.getfixturevalue("emulator")
         settings |= Stack(emulator, f"contract-{uuid4().hex[:8]}", MODELS, storage_only=True).settings
+    if request.param == "postgres":
+        settings |= shared_settings(request.getfixturevalue("postgres"), request.getfixturevalue("seaweed"))
     made = []
 
     def adapters(lease_s):

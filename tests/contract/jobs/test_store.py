@@ -226,6 +226,14 @@ async def test_of_many_images_the_classes_are_counted(store):
         assert (await store.get(f"{number:032x}")).record.finding == finding
 
 
+async def test_words_of_a_file_with_a_nul_in_them_are_kept_and_listed(store):
+    await finish(store, job(1, images=1), Outcome(fault=Fault("out_of_scope", "Refused", "Its Modality is M\0R.")))
+    (listed,) = (await store.page("ward", None, 3)).jobs
+    assert listed.finding is None
+    kept = (await store.get(job(1).record.id)).images[0].outcome
+    assert kept.fault.detail in {"Its Modality is M\0R.", "Its Modality is M\ufffdR."}
+
+
 async def test_findings_go_with_their_job_and_are_no_concern_of_others(store):
     await finish(store, job(1, images=1), GLIOMA)
     await finish(store, job(2, images=1, owner="lab"), UNLIKE)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from frontend.http.shapes.job_shapes import JobShape
-from oncoserve.jobs.embedded.database import BUSY_TIMEOUT_S
+from oncoserve.jobs.embedded.sqlite_database import BUSY_TIMEOUT_S
 from testbed.encoded_pictures import encoded, noise
 from testbed.servers import TritonServer
 

@@ -8,7 +8,8 @@ import sys
 from sqlalchemy import text
 
 from oncoserve.jobs.embedded import file_objects
-from oncoserve.jobs.embedded.database import Database
+from oncoserve.jobs.embedded.sqlite_database import SqliteDatabase
+from oncoserve.runtime.service_clock import WallClock
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
 
@@ -57,7 +58,7 @@ async def test_no_job_is_half_made_and_what_was_left_behind_is_swept(tmp_path, m
             each.wait()
             each.stdout.close()
     settings = Settings(results_dir=tmp_path)
-    database, adapters = Database(settings.jobs_dir), open_adapters(settings)
+    database, adapters = SqliteDatabase(settings.jobs_dir, WallClock()), open_adapters(settings)
     assert await database.read(lambda connection: connection.execute(text("SELECT count(*) FROM jobs")).scalar_one())
     assert await database.read(lambda connection: connection.execute(HALF_MADE).scalar_one()) == 0
 

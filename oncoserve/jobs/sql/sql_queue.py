@@ -1,4 +1,4 @@
-"""The queue of jobs as a lease table in SQLite."""
+"""The queue of jobs as a table of leases."""
 
 import asyncio
 import secrets
@@ -8,28 +8,26 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, and_, delete, func, insert, select, tuple_, update
 
-from oncoserve.jobs.embedded.database import Database, dead_letters, messages
 from oncoserve.jobs.job import ImageMessage
 from oncoserve.jobs.ports import Backlog, DeadLetter, Lease
-from oncoserve.runtime.service_clock import Clock
+from oncoserve.jobs.sql.job_tables import dead_letters, messages
+from oncoserve.jobs.sql.sql_database import SqlDatabase
 
 LONGEST_DELAY_S = 120.0  # longer than any delay that a message is released with
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5  # between two checks of an empty queue
 
 
-class SqliteQueue:
-    """The JobQueue of one machine.
+class SqlQueue:
+    """A JobQueue in a database.
 
     Args:
         database: shared with the records.
         visibility_s: how long a lease lasts that is not extended.
-        clock: tells when a message may be received.
     """
 
-    def __init__(self, database: Database, visibility_s: float, clock: Clock) -> None:
+    def __init__(self, database: SqlDatabase, visibility_s: float) -> None:
         self._database = database
         self._visibility_s = visibility_s
-        self._clock = clock
 
     async def send(self, messages: Sequence[ImageMessage]) -> None:
         """See the port."""
@@ -45,14 +43,13 @@ class SqliteQueue:
         await self._database.write(lambda connection: self._add(connection, bodies))
 
     def _add(self, connection: Connection, bodies: Sequence[tuple[str, str, str]]) -> None:
-        now = self._clock.steady()
-        rows = [{"model": model, "job_id": job, "body": body, "visible": now} for model, job, body in bodies]
+        rows = [{"model": model, "job_id": job, "body": body} for model, job, body in bodies]
         if rows:
-            connection.execute(insert(messages), rows)
+            connection.execute(insert(messages).values(visible=self._database.steady()), rows)
 
     async def tidy(self) -> None:
         """See the port. Such messages are there after a crash in which the clock's file was damaged, too."""
-        now = self._clock.steady()
+        now = self._database.steady()
         late = messages.c.visible > now + 2 * self._visibility_s + LONGEST_DELAY_S
         statement = update(messages).where(late).values(visible=now)
         if await self._database.read(lambda connection: connection.execute(select(messages.c.id).where(late)).first()):
@@ -75,13 +72,14 @@ class SqliteQueue:
 
     def _lease(self, connection: Connection, model: str, limit: int) -> list[Lease]:
         leases = []
-        for row in connection.execute(self._ready(model).limit(limit)).all():
+        # Rows that another is leasing at this moment are passed over; SQLite has one that writes at a time.
+        for row in connection.execute(self._ready(model).limit(limit).with_for_update(skip_locked=True)).all():
             receipt = f"{row.id}.{secrets.token_hex(8)}"
             deliveries = row.deliveries + 1
             values = {
                 "receipt": receipt,
                 "deliveries": deliveries,
-                "visible": self._clock.steady() + self._visibility_s,
+                "visible": self._database.steady() + self._visibility_s,
             }
             connection.execute(update(messages).where(messages.c.id == row.id).values(values))
             leases.append(Lease(row.model, row.body, receipt, deliveries))
@@ -90,16 +88,16 @@ class SqliteQueue:
     def _ready(self, model: str) -> Any:  # noqa: ANN401 - Select has no useful type arguments here
         """The messages of a model that may be received now, in the order in which they became so."""
         order = (messages.c.visible, messages.c.id)
-        now = self._clock.steady()
+        now = self._database.steady()
         return select(messages).where(messages.c.model == model, messages.c.visible <= now).order_by(*order)
 
     async def extend(self, lease: Lease, seconds: float) -> None:
         """See the port."""
-        await self._change(lease, update(messages).values(visible=self._clock.steady() + seconds))
+        await self._change(lease, update(messages).values(visible=self._database.steady() + seconds))
 
     async def release(self, lease: Lease, delay_s: float) -> None:
         """See the port."""
-        await self._change(lease, update(messages).values(visible=self._clock.steady() + delay_s, receipt=None))
+        await self._change(lease, update(messages).values(visible=self._database.steady() + delay_s, receipt=None))
 
     async def _change(self, lease: Lease, statement: Update) -> None:
         await self._database.write(lambda connection: connection.execute(statement.where(_held(lease))))
@@ -120,7 +118,7 @@ class SqliteQueue:
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """See the port."""
-        leased = and_(messages.c.receipt.is_not(None), messages.c.visible > self._clock.steady())
+        leased = and_(messages.c.receipt.is_not(None), messages.c.visible > self._database.steady())
         alive = select(messages.c.model, func.count(), func.count().filter(leased)).group_by(messages.c.model)
         dead = select(dead_letters.c.model, func.count()).group_by(dead_letters.c.model)
 

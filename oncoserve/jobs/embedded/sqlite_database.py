@@ -5,27 +5,17 @@ one that began by reading could find, too late to wait, that another had written
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    text,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, case, create_engine, event, func, literal, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from oncoserve.errors import JobsUnavailable
+from oncoserve.jobs.sql.job_tables import images, metadata
+from oncoserve.runtime.service_clock import Clock
 from oncoserve.runtime.threads import CpuThreads
 
 FILE = "jobs.sqlite"
@@ -34,77 +24,46 @@ THREADS = 4
 
 T = TypeVar("T")
 
-metadata = MetaData()
 
-# Times are seconds since 1970, UTC. `swept`: names and results of an expired job are gone.
-jobs = Table(
-    "jobs",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("owner", String, nullable=False),
-    Column("model", String, nullable=False),
-    Column("parameters", String, nullable=False),
-    Column("created", Float, nullable=False),
-    Column("updated", Float, nullable=False),
-    Column("expires", Float, nullable=False),
-    Column("swept", Integer, nullable=False, default=0),
-    Index("jobs_of_owner", "owner", "created", "id"),
-    Index("jobs_by_expiry", "swept", "expires"),
-)
-
-images = Table(
-    "images",
-    metadata,
-    Column("job_id", String, primary_key=True),
-    Column("place", Integer, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("object", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("outcome", String),
-    Index("images_by_state", "job_id", "state"),
-)
-
-# A message may be received from `visible` on, whether it was leased before or not; `receipt` proves the newest lease.
-messages = Table(
-    "messages",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("job_id", String, nullable=False),
-    Column("body", String, nullable=False),
-    Column("visible", Float, nullable=False),
-    Column("deliveries", Integer, nullable=False, default=0),
-    Column("receipt", String),
-    Index("messages_to_receive", "model", "visible", "id"),
-    Index("messages_of_job", "job_id"),
-)
-
-dead_letters = Table(
-    "dead_letters",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("body", String, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("buried", Float, nullable=False),
-    Index("dead_letters_by_time", "buried"),
-)
-
-
-class Database:
+class SqliteDatabase:
     """Runs transactions in threads of its own, so that one that waits for the lock delays nothing else.
 
     Args:
         folder: where the database's files are; made with the first transaction.
+        clock: of the machine.
     """
 
-    def __init__(self, folder: Path) -> None:
+    finding = func.json_extract(
+        case((func.json_valid(images.c.outcome) == 1, images.c.outcome)),
+        "$.finding.task",
+        "$.finding.label",
+        "$.finding.undetermined",
+        "$.finding.warnings",
+    )
+    """See `SqlDatabase`; null where there is no outcome, or a damaged one."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
+        self._clock = clock
         self._threads = CpuThreads(THREADS)
         self._making = threading.Lock()
         self._made: Engine | None = None
         self._opened: int | None = None
+
+    def steady(self) -> ColumnElement[float]:
+        """See `SqlDatabase`."""
+        return literal(self._clock.steady())
+
+    def now(self) -> ColumnElement[float]:
+        """See `SqlDatabase`."""
+        return literal(self._clock.now())
+
+    def wall(self) -> ColumnElement[float]:
+        """See `SqlDatabase`."""
+        return literal(time.time())
+
+    def alone(self, connection: Connection, what: str) -> None:
+        """See `SqlDatabase`: here whoever writes is alone anyhow."""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction that only reads.

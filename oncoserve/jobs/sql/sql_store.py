@@ -1,9 +1,8 @@
-"""The records of jobs in SQLite."""
+"""The records of jobs in tables."""
 
 import contextlib
 import json
 import re
-import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,39 +11,32 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, select, tuple_, update
 
 from oncoserve.errors import InvalidParameter, JobsUnavailable
-from oncoserve.jobs.embedded.database import Database, images, jobs
-from oncoserve.jobs.embedded.database import messages as waiting
-from oncoserve.jobs.embedded.sqlite_queue import SqliteQueue
 from oncoserve.jobs.finding import finding_in
 from oncoserve.jobs.job import ImageMessage, Job, JobFinding, JobImage, JobRecord, Outcome, Progress, State
 from oncoserve.jobs.ports import Page
 from oncoserve.jobs.queue_room import Queued, Room
-from oncoserve.runtime.service_clock import Clock
+from oncoserve.jobs.sql.job_tables import images, jobs
+from oncoserve.jobs.sql.job_tables import messages as waiting
+from oncoserve.jobs.sql.sql_database import SqlDatabase
+from oncoserve.jobs.sql.sql_queue import SqlQueue
 
 CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})_([0-9a-f]{32})", re.ASCII)
 OUTCOME = TypeAdapter(Outcome)
 OPEN = images.c.state.in_([State.QUEUED, State.RUNNING])
-# What images of a job are counted by; null where there is no outcome, or a damaged one.
-READABLE = case((func.json_valid(images.c.outcome) == 1, images.c.outcome))
-FINDING = func.json_extract(
-    READABLE, "$.finding.task", "$.finding.label", "$.finding.undetermined", "$.finding.warnings"
-)
 SWEPT_AT_ONCE = 200  # jobs per transaction, so that other transactions get a turn
 
 
-class SqliteStore:
-    """The JobStore of one machine.
+class SqlStore:
+    """A JobStore in a database.
 
     Args:
         database: shared with the queue.
         queue: gets a job's messages.
-        clock: tells what has expired.
     """
 
-    def __init__(self, database: Database, queue: SqliteQueue, clock: Clock) -> None:
+    def __init__(self, database: SqlDatabase, queue: SqlQueue) -> None:
         self._database = database
         self._queue = queue
-        self._clock = clock
 
     async def create(self, job: Job, messages: Sequence[ImageMessage] = (), room: Room | None = None) -> None:
         """See the port. Record and messages are one transaction."""
@@ -66,13 +58,14 @@ class SqliteStore:
                 "object": image.object,
                 "state": image.state,
                 "attempts": image.attempts,
-                "outcome": None if image.outcome is None else OUTCOME.dump_json(image.outcome).decode(),
+                "outcome": None if image.outcome is None else _written(image.outcome),
             }
             for place, image in enumerate(job.images)
         ]
 
         def work(connection: Connection) -> None:
             if room is not None:
+                self._database.alone(connection, "room")  # or two would both find the last of it
                 room.check(_queued(connection, record.owner), len(messages))
             connection.execute(insert(jobs).values(row))
             if rows:
@@ -135,15 +128,31 @@ class SqliteStore:
             rows = connection.execute(newest).all()
             more = len(rows) > limit
             last = rows[limit - 1] if more else None
-            summaries = _summaries(connection, [row.id for row in rows[:limit]])
+            summaries = self._summaries(connection, [row.id for row in rows[:limit]])
             records = [_record(row, *summaries[row.id]) for row in rows[:limit]]
             return Page(records, None if last is None else f"{last.created:.6f}_{last.id}")
 
         return await self._database.read(work)
 
+    def _summaries(
+        self, connection: Connection, job_ids: Sequence[str]
+    ) -> dict[str, tuple[Sequence[State], JobFinding | None]]:
+        """The states of all images of these jobs, and what they came to.
+
+        The database counts: a list may be of jobs with a hundred thousand images, and the page asks for it often.
+        """
+        alike = images.c.job_id, images.c.state, self._database.finding
+        counts = select(*alike[:2], func.count(), func.max(images.c.outcome)).where(images.c.job_id.in_(job_ids))
+        states: dict[str, list[State]] = {each: [] for each in job_ids}
+        findings: dict[str, list[tuple[Mapping[str, Any] | None, int]]] = {each: [] for each in job_ids}
+        for job_id, state, count, outcome in connection.execute(counts.group_by(*alike)):
+            states[job_id] += count * [State(state)]
+            findings[job_id].append((finding_in(outcome), count))
+        return {each: (states[each], JobFinding.of(findings[each])) for each in job_ids}
+
     async def begin(self, job_id: str, index: int) -> int | None:
         """See the port."""
-        alive = exists().where(jobs.c.id == job_id, jobs.c.expires > self._clock.now())
+        alive = exists().where(jobs.c.id == job_id, jobs.c.expires > self._database.now())
         statement = (
             update(images)
             .where(_at(job_id, index), OPEN, alive)
@@ -154,30 +163,33 @@ class SqliteStore:
         def work(connection: Connection) -> int | None:
             attempts = connection.execute(statement).scalar_one_or_none()
             if attempts is not None:
-                _touch(connection, job_id)
+                self._touch(connection, job_id)
             return attempts
 
         return await self._database.write(work)
 
     async def withdraw(self, job_id: str, index: int, *, counted: bool) -> None:
         """See the port."""
-        attempts = images.c.attempts - (0 if counted else 1)
+        attempts = case((images.c.attempts > 0, images.c.attempts - (0 if counted else 1)), else_=0)
         running = and_(_at(job_id, index), images.c.state == State.RUNNING)
-        statement = update(images).where(running).values(state=State.QUEUED, attempts=func.max(attempts, 0))
+        statement = update(images).where(running).values(state=State.QUEUED, attempts=attempts)
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def finish(self, job_id: str, index: int, outcome: Outcome) -> bool:
         """See the port."""
-        text = OUTCOME.dump_json(outcome).decode()
+        text = _written(outcome)
         statement = update(images).where(_at(job_id, index), OPEN).values(state=outcome.state, outcome=text)
 
         def work(connection: Connection) -> bool:
             first = bool(connection.execute(statement).rowcount)
             if first:
-                _touch(connection, job_id)
+                self._touch(connection, job_id)
             return first
 
         return await self._database.write(work)
+
+    def _touch(self, connection: Connection, job_id: str) -> None:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(updated=self._database.wall()))
 
     async def delete(self, job_id: str) -> None:
         """See the port."""
@@ -207,12 +219,13 @@ class SqliteStore:
         return objects
 
 
+def _written(outcome: Outcome) -> str:
+    """JSON without NUL, which a file's own words may have and PostgreSQL's JSON may not."""
+    return OUTCOME.dump_json(outcome).decode().replace("\\u0000", "\\ufffd")
+
+
 def _at(job_id: str, index: int) -> Any:  # noqa: ANN401 - a column's truth, whose type is SQLAlchemy's own
     return and_(images.c.job_id == job_id, images.c.place == index)
-
-
-def _touch(connection: Connection, job_id: str) -> None:
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(updated=time.time()))
 
 
 def _queued(connection: Connection, owner: str | None) -> Queued:
@@ -225,21 +238,6 @@ def _remove(connection: Connection, job_ids: Sequence[str]) -> None:
     connection.execute(delete(waiting).where(waiting.c.job_id.in_(job_ids)))  # they would count as images that wait
     connection.execute(delete(images).where(images.c.job_id.in_(job_ids)))
     connection.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
-
-
-def _summaries(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[Sequence[State], JobFinding | None]]:
-    """The states of all images of these jobs, and what they came to.
-
-    The database counts: a list may be of jobs with a hundred thousand images, and the page asks for it again and again.
-    """
-    alike = images.c.job_id, images.c.state, FINDING
-    counts = select(*alike[:2], func.count(), func.max(images.c.outcome)).where(images.c.job_id.in_(job_ids))
-    states: dict[str, list[State]] = {each: [] for each in job_ids}
-    findings: dict[str, list[tuple[Mapping[str, Any] | None, int]]] = {each: [] for each in job_ids}
-    for job_id, state, count, outcome in connection.execute(counts.group_by(*alike)):
-        states[job_id] += count * [State(state)]
-        findings[job_id].append((finding_in(outcome), count))
-    return {each: (states[each], JobFinding.of(findings[each])) for each in job_ids}
 
 
 def _record(row: Row[Any], states: Sequence[State], finding: JobFinding | None) -> JobRecord:

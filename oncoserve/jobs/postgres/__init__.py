@@ -1,0 +1,1 @@
+"""Jobs that several machines share: queue and records in PostgreSQL, pictures in a bucket."""

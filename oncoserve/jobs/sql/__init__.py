@@ -1,0 +1,1 @@
+"""Queue and records of jobs in tables, whichever database they are in."""
