@@ -20,10 +20,12 @@ from oncoserve.runtime.files import write_whole
 PROJECT = Path(__file__).resolve().parents[2]
 ROOMS = ("frontend", "oncoserve", "supervision")
 LOCKS = ("requirements-frontend.lock", "requirements-aws.lock")
-# Triton's client, the server process, what writes DICOM and speaks to a PACS, and the decoder of lossless JPEG; nothing
-# that the functions import asks for them, which a test tries.
+# Triton's client, the server process, what writes DICOM and speaks to a PACS, the decoder of lossless JPEG, SQL;
+# nothing that the functions import asks for them, which a test tries.
 NOT_NEEDED = frozenset(
     {
+        "alembic",
+        "asn1crypto",
         "dicom-anonymizer",
         "dicomweb-client",
         "fastapi-offline",
@@ -33,10 +35,14 @@ NOT_NEEDED = frozenset(
         "httptools",
         "httpx",
         "imagecodecs",
+        "mako",
         "ml-dtypes",
+        "pg8000",
         "pynetdicom",
         "python-rapidjson",
         "retrying",
+        "scramp",
+        "sqlalchemy",
         "tqdm",
         "tritonclient",
         "uvicorn",

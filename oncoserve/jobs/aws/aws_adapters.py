@@ -35,6 +35,11 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
     cards, _ = read_cards(settings.model_repository)
     models = sorted(settings.only_models or cards)
     objects = S3Objects(connection, settings.aws_bucket, settings.aws_results_host, settings.aws_cdn_key_id)
+
+    async def close() -> None:
+        await objects.close()
+        await connection.close()
+
     queue = SnsSqsQueue(connection, settings.aws_topic, settings.aws_queue_prefix, models, settings.job_lease_s)
     return AwsAdapters(
         objects,
@@ -42,6 +47,6 @@ def open_aws(settings: Settings, show: Show) -> AwsAdapters:
         DynamoStore(connection, settings.aws_table, RECORD_KEPT.total_seconds(), queue),
         S3Publisher(objects, show),
         WallClock(),
-        connection.close,
+        close,
         connection,
     )

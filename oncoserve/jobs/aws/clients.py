@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import botocore.session
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError, ProxyConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProxyConnectionError
+from botocore.session import Session
 
 from oncoserve.errors import JobsUnavailable
+from oncoserve.objects.bucket import Bucket, Keys, Place
 from oncoserve.runtime.nearby import is_near
 
 if TYPE_CHECKING:
@@ -68,6 +71,17 @@ class Connection:
         make = partial(self._session.create_client, "s3", endpoint_url=self._endpoint_url, config=config)
         return await self._once("s3", make)
 
+    def bucket(self, name: str, timeout_s: float) -> Bucket:
+        """What keeps the objects of a bucket, with the region and the credentials of the other clients.
+
+        Args:
+            name: the bucket's.
+            timeout_s: seconds that one request may take.
+        """
+        session = botocore.session.get_session()
+        region = session.get_config_variable("region") or ""
+        return Bucket(Place(name, self._endpoint_url or "", region), timeout_s, partial(_keys, session))
+
     async def sns(self) -> "SNSClient":
         """The client of SNS."""
         make = partial(self._session.create_client, "sns", endpoint_url=self._endpoint_url, config=self._config)
@@ -99,6 +113,15 @@ class Connection:
                 self._clients[service] = await self._open.enter_async_context(make())
             client: C = self._clients[service]
             return client
+
+
+def _keys(session: Session) -> Keys:
+    """What the SDK's chain finds now; it renews what expires."""
+    found = session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    now = found.get_frozen_credentials()
+    return Keys(now.access_key or "", now.secret_key or "", now.token)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from oncoserve.errors import ResultNotFound
 from oncoserve.jobs.aws.s3_objects import CONTENT_TYPE, S3Objects
 from oncoserve.jobs.ports import Show
 from oncoserve.results.archive import DOCUMENT
-from oncoserve.results.store import RESULT_ID
+from oncoserve.results.result_store import RESULT_ID
 
 LINK_LIFE_S = 300  # of an address that a caller is redirected to at once
 MEDIA_TYPES = {
@@ -67,7 +67,7 @@ class S3Publisher:
             ResultNotFound: this owner has no such result.
             JobsUnavailable
         """
-        if not RESULT_ID.fullmatch(result) or not await self._objects.delete_folder(_key(owner, result, "")):
+        if not RESULT_ID.fullmatch(result) or not await self._objects.delete_folder(_folder(owner, result)):
             raise ResultNotFound(result)
 
     async def _put(self, key: str, data: bytes) -> None:
@@ -75,5 +75,9 @@ class S3Publisher:
 
 
 def _key(owner: str | None, result: str, name: str) -> str:
-    """An owner's own folder, so that nobody can read the results of another."""
-    return f"results/{result}/{name}" if owner is None else f"results/keys/{owner}/{result}/{name}"
+    return f"{_folder(owner, result)}/{name}"
+
+
+def _folder(owner: str | None, result: str) -> str:
+    """An owner's own, so that nobody can read the results of another."""
+    return f"results/{result}" if owner is None else f"results/keys/{owner}/{result}"
