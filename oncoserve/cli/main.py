@@ -23,6 +23,7 @@ COMMANDS = {
     "models": "list the models of a service, or export those of this machine",
     "pacs": "carry images from a PACS to a service, and what comes out back into it",
     "keys": "make an API key for your service",
+    "storage": "copy results and jobs from where a service keeps them to where another will, models from a bucket",
     "worker": "work on the jobs of a service that runs elsewhere, until stopped",
 }
 OWN = {"frontend", "inference_server", "model_export", "oncoserve"}  # a module that is missing there is our fault
