@@ -88,7 +88,7 @@ LABEL org.opencontainers.image.title="oncoserve-frontend" \
       org.opencontainers.image.description="Oncology imaging over HTTP, answered by Triton. Research use only. Not a medical device." \
       org.opencontainers.image.licenses="MIT"
 # A named volume takes its owner from here.
-RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve /var/lib/oncoserve-pacs
+RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve /var/lib/oncoserve-pacs /secrets
 COPY --from=frontend-environment /opt/venv /opt/venv
 # By name: the package of brain_mri's labelled pictures states no licence, so they served the export and go no further.
 COPY --from=export /app/build/samples/brain_mri/template build/samples/brain_mri/template
@@ -116,6 +116,49 @@ COPY --chmod=644 deploy/pacs/orthanc.json /etc/oncoserve/orthanc.json
 USER 10001:10001
 # The password is a secret of Compose, and becomes a string of JSON.
 CMD ["sh", "-c", "ORTHANC_PASSWORD=$(sed 's/[\"\\\\]/\\\\&/g' /run/secrets/pacs_password) exec Orthanc /etc/oncoserve/orthanc.json"]
+
+# The parts that the frontends of docker-compose.cluster.yml share: docs/scale_out.md. Debian's packages, as above.
+FROM base AS postgres
+LABEL org.opencontainers.image.title="oncoserve-postgres" \
+      org.opencontainers.image.description="Debian's PostgreSQL with the database of Oncoserve's jobs." \
+      org.opencontainers.image.licenses="PostgreSQL"
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && mkdir -p /etc/postgresql-common \
+    && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
+    && apt-get install -y -qq --no-install-recommends postgresql \
+    && rm -rf /var/lib/apt/lists/* \
+    && install --directory --owner=10001 --group=10001 /var/lib/oncoserve-postgres
+COPY --chmod=755 deploy/cluster/postgres.sh /usr/local/bin/
+USER 10001:10001
+CMD ["postgres.sh"]
+
+FROM environment AS seaweed-environment
+COPY deploy/cluster/seaweed.lock .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r seaweed.lock
+
+FROM base AS seaweed
+LABEL org.opencontainers.image.title="oncoserve-seaweed" \
+      org.opencontainers.image.description="SeaweedFS with the bucket of Oncoserve's results." \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN install --directory --owner=10001 --group=10001 /var/lib/oncoserve-seaweed
+COPY --from=seaweed-environment /opt/venv /opt/venv
+COPY --chmod=755 deploy/cluster/seaweed.sh /usr/local/bin/
+USER 10001:10001
+CMD ["seaweed.sh"]
+
+FROM base AS balancer
+LABEL org.opencontainers.image.title="oncoserve-balancer" \
+      org.opencontainers.image.description="Debian's HAProxy before the frontends of Oncoserve." \
+      org.opencontainers.image.licenses="GPL-2.0-or-later"
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends haproxy \
+    && rm -rf /var/lib/apt/lists/*
+COPY --chmod=644 deploy/cluster/haproxy.cfg /etc/oncoserve/haproxy.cfg
+USER 10001:10001
+CMD ["haproxy", "-W", "-f", "/etc/oncoserve/haproxy.cfg"]
 
 # What works on jobs in AWS: the frontend with the packages that speak to it.
 FROM frontend-environment AS worker-environment

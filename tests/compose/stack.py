@@ -26,10 +26,12 @@ class Stack:
     """A Compose project, a context manager: entering builds its images, leaving removes everything that it made.
 
     Args:
+        file: Which of the project's.
         variables: What a user would write into .env.
     """
 
-    def __init__(self, **variables: object):
+    def __init__(self, file: str = "docker-compose.yml", **variables: object):
+        self.file = file
         self.project = f"oncoserve-test-{secrets.token_hex(4)}"
         self.port, self.grpc_port, self.metrics_port = free_port(), free_port(), free_port()
         ports = {"PORT": self.port, "GRPC_PORT": self.grpc_port, "METRICS_PORT": self.metrics_port}
@@ -56,7 +58,7 @@ class Stack:
         self, *arguments: str, files: Sequence[Path] = (), timeout_s: float = 90, **variables: object
     ) -> tuple[int, str]:
         """Run `docker compose ...`, return its exit code and what it printed; fails when it does not end."""
-        named = [f"--file={file}" for file in (PROJECT / "docker-compose.yml", *files)]
+        named = [f"--file={file}" for file in (PROJECT / self.file, *files)]
         done = subprocess.run(
             ["docker", "compose", f"--project-name={self.project}", *named, *arguments],
             cwd=PROJECT,

@@ -19,13 +19,15 @@ from testbed.servers import PROJECT
 from tests.code_blocks import code_blocks
 
 COMPOSE, GPU, NVIDIA = "docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.nvidia.yml"
-OWN = "docker-compose.models.yml"
+OWN, CLUSTER = "docker-compose.models.yml", "docker-compose.cluster.yml"
 DOCUMENT = (PROJECT / "docs" / "compose.md").read_text()
 TOOLS = Path(sys.executable).parent
 PROFILES = ([], ["--profile=observability"], ["--profile=models"], ["--profile=pacs"])
-ONCE = ("check-", "own-models", "models")  # what begins so does its work and ends
+ONCE = ("check-", "own-models", "models", "secrets")  # what begins so does its work and ends
 every_combination = pytest.mark.parametrize(
-    "files", [[COMPOSE], [COMPOSE, GPU], [COMPOSE, NVIDIA], [COMPOSE, OWN], [COMPOSE, GPU, OWN]], ids="+".join
+    "files",
+    [[COMPOSE], [COMPOSE, GPU], [COMPOSE, NVIDIA], [COMPOSE, OWN], [COMPOSE, GPU, OWN], [CLUSTER]],
+    ids="+".join,
 )
 
 
@@ -54,7 +56,7 @@ def test_hadolint():
 
 
 def test_yamllint():
-    check("yamllint", "--strict", COMPOSE, GPU, NVIDIA, OWN)
+    check("yamllint", "--strict", COMPOSE, GPU, NVIDIA, OWN, CLUSTER)
 
 
 def test_the_file_follows_the_compose_specification():
@@ -101,7 +103,8 @@ def test_a_proxy_that_docker_gives_to_containers_is_not_asked_for_their_own_name
             direct = service["environment"][variable].split(",")
             assert {"localhost", "127.0.0.1", "::1", "hospital.example"} <= set(direct), name
             assert {other for other in services if not other.startswith(ONCE)} <= set(direct), name
-    assert not read(files)["services"]["frontend"]["environment"]["NO_PROXY"].endswith(",")
+    for service in read(files)["services"].values():
+        assert not service.get("environment", {}).get("NO_PROXY", "").endswith(",")
 
 
 @pytest.mark.parametrize(
