@@ -15,7 +15,8 @@ from pathlib import Path
 
 from loadtest.jobs.chaos import MODEL, chaos
 from testbed.aws_emulator import storage
-from testbed.servers import TritonServer
+from testbed.servers import Server, TritonServer
+from testbed.storage.shared_storage import shared_settings, shared_storage
 from testbed.tiny_models import write_classifier
 
 
@@ -27,6 +28,9 @@ def main() -> int:
     parser.add_argument("--kill-every", type=float, default=4.0, metavar="S", help="mean seconds between two kills")
     parser.add_argument("--lease", type=float, default=5.0, metavar="S", help="ONCO_JOB_LEASE_S")
     parser.add_argument("--aws", action="store_true", help="on S3, SQS and DynamoDB, as an emulator has them")
+    parser.add_argument(
+        "--postgres", action="store_true", help="on PostgreSQL and SeaweedFS, which are killed in turn with the workers"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oncoserve-jobs-") as name:
         folder = Path(name)
@@ -40,7 +44,12 @@ def main() -> int:
                 "ONCO_JOB_LEASE_S": str(given.lease),
                 **(stack.enter_context(storage(folder, MODEL)) if given.aws else {}),
             }
-            report = asyncio.run(chaos(settings, folder, given.jobs, given.workers, given.kill_every))
+            servers: tuple[Server, ...] = ()
+            if given.postgres:
+                postgres, seaweed = stack.enter_context(shared_storage(folder))
+                servers, shared = (postgres, seaweed), shared_settings(postgres, seaweed)
+                settings |= {f"ONCO_{name.upper()}": str(value) for name, value in shared.items()}
+            report = asyncio.run(chaos(settings, folder, given.jobs, given.workers, given.kill_every, storage=servers))
     for key, value in asdict(report).items():
         print(f"{key:12} {value:.1f}" if isinstance(value, float) else f"{key:12} {value}")
     print("sound" if report.sound else "NOT SOUND")

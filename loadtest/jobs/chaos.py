@@ -5,21 +5,22 @@ import contextlib
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import psutil
 
+from loadtest.jobs.kept_workers import Workers
 from loadtest.jobs.poisoned_worker import POISON
 from loadtest.shared.distinct_uploads import Pictures
+from oncoserve.errors import JobsUnavailable
 from oncoserve.jobs.intake.submission import JobLimits, Submission
 from oncoserve.jobs.job import Job, State
 from oncoserve.jobs.ports import Adapters, DeadLetter
@@ -28,11 +29,13 @@ from oncoserve.runtime.threads import CpuThreads
 from oncoserve.settings import Settings
 from oncoserve.wiring import open_adapters
 from testbed.encoded_pictures import bright, encoded
+from testbed.servers import Server
 
 POLL_S: Final = 0.25
-STOP_S: Final = 60.0
 SENDERS: Final = 16
 MODEL: Final = "tiny"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class ChaosReport:
         killed: workers killed at random.
         died: workers that died of the poison.
         models_killed: processes of the model killed at random.
+        storage_killed: servers of the storage killed in turn.
         poisons: pictures that end a process, the worker's or the model's.
         sending_s, working_s: wall time.
     """
@@ -64,6 +68,7 @@ class ChaosReport:
     killed: int
     died: int
     models_killed: int
+    storage_killed: int
     poisons: int
     sending_s: float
     working_s: float
@@ -79,54 +84,6 @@ class ChaosReport:
             bad,
             0,
         )
-
-
-class Workers:
-    """Processes that are started again whenever they end.
-
-    Args:
-        count: how many.
-        environment: ONCO_* for them.
-        log: the file that gets their output.
-    """
-
-    def __init__(self, count: int, environment: Mapping[str, str], log: Path) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONCO_")}
-        self._environment = {**inherited, **environment}
-        self._log = log
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._count = count
-        self.killed = self.died = 0
-
-    def keep(self) -> None:
-        """Start what is missing."""
-        alive = [process for process in self._running if process.poll() is None]
-        self.died += len(self._running) - len(alive)
-        with self._log.open("ab") as log:
-            while len(alive) < self._count:
-                command = [sys.executable, "-m", "loadtest.jobs.poisoned_worker"]
-                alive.append(subprocess.Popen(command, env=self._environment, stdout=log, stderr=log))  # noqa: S603 - ours
-        self._running = alive
-
-    def kill(self, chance: random.Random) -> None:
-        """SIGKILL to one of them."""
-        self.keep()
-        victim = chance.choice(self._running)
-        victim.kill()
-        victim.wait()
-        self._running.remove(victim)
-        self.killed += 1
-
-    def stop(self) -> None:
-        """SIGTERM to all, and wait; SIGKILL to who does not end."""
-        for process in self._running:
-            process.terminate()
-        for process in self._running:
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @contextmanager
@@ -160,6 +117,7 @@ async def chaos(
     workers: int,
     kill_every_s: float,
     model_processes: ModelProcesses | None = None,
+    storage: Sequence[Server] = (),
 ) -> ChaosReport:
     """Run it.
 
@@ -171,6 +129,7 @@ async def chaos(
         kill_every_s: mean time between two kills; longer when nothing has ended since the one before.
         model_processes: who may be killed in turn with a worker. Somebody else brings them back; and the model's
             process ends on a picture without a dark pixel (`testbed.timed_model`), which is sent too.
+        storage: servers that are killed in turn with the others, and started again at once.
     """
     log = folder / "workers.log"
     with _in_environment(settings):
@@ -182,10 +141,10 @@ async def chaos(
             sent = await _send(adapters, made, count, deadly=model_processes is not None)
             sending_s = time.monotonic() - started
             with _kept(Workers(workers, settings, log)) as running:
-                killer = _Killer(running, model_processes)
+                killer = _Killer(running, model_processes, storage)
                 working_s = await _kill_until_done(adapters, killer, count, kill_every_s)
-            jobs = [await adapters.store.get(job_id) for job_id in sent]
-            dead = list(await adapters.queue.dead(count))
+            jobs = [await _answered(partial(adapters.store.get, job_id)) for job_id in sent]
+            dead = list(await _answered(partial(adapters.queue.dead, count)))
     return ChaosReport(
         jobs=count,
         **_count(jobs),
@@ -195,6 +154,7 @@ async def chaos(
         killed=running.killed,
         died=running.died,
         models_killed=killer.models_killed,
+        storage_killed=killer.storage_killed,
         poisons=1 if model_processes is None else 2,
         sending_s=sending_s,
         working_s=working_s,
@@ -202,17 +162,24 @@ async def chaos(
 
 
 class _Killer:
-    """Kills a worker, or the model's process, in turn."""
+    """Kills a worker, the model's process, or a server of the storage, in turn."""
 
-    def __init__(self, workers: Workers, model_processes: ModelProcesses | None) -> None:
+    def __init__(self, workers: Workers, model_processes: ModelProcesses | None, storage: Sequence[Server]) -> None:
         self.workers = workers
-        self.models_killed = 0
+        self.models_killed = self.storage_killed = 0
         self._model_processes = model_processes
+        self._storage = storage
         self._turns = 0
 
     def kill(self, chance: random.Random) -> None:
         """SIGKILL to one of them."""
         self._turns += 1
+        if self._storage and self._turns % 3 == 0:
+            server = self._storage[self._turns // 3 % len(self._storage)]
+            server.kill()
+            server.start()
+            self.storage_killed += 1
+            return
         victims = self._model_processes() if self._model_processes and self._turns % 2 == 0 else []
         if victims:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -262,8 +229,17 @@ async def _send(adapters: Adapters, settings: Settings, count: int, *, deadly: b
         threads.close()
 
 
+async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """The storage's answer, as soon as it gives one: it may be one that was killed."""
+    while True:
+        try:
+            return await ask()
+        except JobsUnavailable:
+            await asyncio.sleep(POLL_S)
+
+
 async def _left(adapters: Adapters) -> int:
-    backlog = (await adapters.queue.backlog()).get(MODEL)
+    backlog = (await _answered(adapters.queue.backlog)).get(MODEL)
     return backlog.waiting + backlog.in_flight if backlog else 0
 
 

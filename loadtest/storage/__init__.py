@@ -1,0 +1,1 @@
+"""What it costs to keep results in a bucket, against files."""
