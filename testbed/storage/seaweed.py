@@ -20,15 +20,17 @@ class Seaweed(Server):
 
     Args:
         folder: gets its data, its configuration, its log, and files with the keys.
+        certificate, key: PEM; None for a store that speaks no TLS.
 
     Attributes:
         endpoint: of its S3.
         access_key_file, secret_key_file: for who is to ask it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path | None = None, key: Path | None = None) -> None:
         ports = free_ports(8)
-        self.endpoint = f"http://127.0.0.1:{ports[0]}"
+        self.endpoint = f"{'https' if certificate else 'http'}://127.0.0.1:{ports[0]}"
+        self._certificate = certificate
         self.access_key_file, self.secret_key_file = folder / "access_key", folder / "secret_key"
         self.access_key_file.write_text(f"{ACCESS_KEY}\n")
         self.secret_key_file.write_text(f"{SECRET_KEY}\n")
@@ -61,16 +63,20 @@ class Seaweed(Server):
             "-volume.max=100",
             *(f"-{name}={port}" for name, port in zip(names, ports[2:], strict=True)),
         ]
+        if certificate and key:
+            argv += [f"-s3.cert.file={certificate}", f"-s3.key.file={key}"]
         super().__init__(argv, f"{self.endpoint}/healthz", {}, folder / "seaweed.log", cwd=folder)
 
     def is_ready(self) -> bool:
         """Ask once, for a bucket; it is made when it is missing."""
-        if not super().is_ready():
+        if self._certificate is None and not super().is_ready():
             return False
         config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, proxies={})
         session = get_session()
         session.set_credentials(ACCESS_KEY, SECRET_KEY)
-        s3: Any = session.create_client("s3", "us-east-1", endpoint_url=self.endpoint, config=config)
+        s3: Any = session.create_client(
+            "s3", "us-east-1", endpoint_url=self.endpoint, config=config, verify=str(self._certificate or "") or None
+        )
         try:
             if BUCKET not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
                 s3.create_bucket(Bucket=BUCKET)

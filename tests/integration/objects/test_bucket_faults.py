@@ -19,6 +19,7 @@ from oncoserve.errors import StorageUnavailable
 from oncoserve.objects.bucket import Bucket, Place
 from oncoserve.objects.bucket_watch import BucketWatch
 from testbed.servers import PROJECT, free_port
+from testbed.storage.certificate import write_certificate
 from testbed.storage.seaweed import BUCKET, Seaweed
 
 SOON_S = 2.0
@@ -89,6 +90,22 @@ def test_one_that_says_nothing_is_waited_for_so_long_and_no_longer(place):
         with pytest.raises(StorageUnavailable, match="it did not answer in time"):
             bucket.get("results/x")
         assert time.monotonic() - began < 3 * SOON_S
+
+
+def test_a_store_has_to_show_who_it_is(tmp_path, unavailable):
+    if missing := Seaweed.missing():
+        unavailable("seaweed", f"not installed: {missing}")
+    certificate, key = write_certificate(tmp_path)
+    with Seaweed(tmp_path, certificate, key) as own:
+        keys = own.access_key_file, own.secret_key_file
+        known = Place(BUCKET, own.endpoint, "us-east-1", "x", *keys, certificate)
+        Bucket(known, 60).put("kept", b"1")
+        for stranger in (
+            replace(known, ca_file=None),
+            replace(known, endpoint=own.endpoint.replace("127.0.0.1", "localhost")),
+        ):
+            with pytest.raises(StorageUnavailable, match="its certificate is not one that is trusted here"):
+                Bucket(stranger, SOON_S).get("kept")
 
 
 def test_a_clock_that_is_far_off_is_told(place, unavailable):

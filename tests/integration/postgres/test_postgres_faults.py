@@ -17,6 +17,7 @@ from oncoserve.errors import JobsUnavailable
 from oncoserve.jobs.postgres.postgres_database import Server
 from oncoserve.jobs.postgres.schema import revision
 from testbed.servers import free_port
+from testbed.storage.certificate import write_certificate
 from testbed.storage.postgres import UNPRIVILEGED, USER, Postgres
 
 SOON_S = 2.0
@@ -136,6 +137,22 @@ async def test_a_standby_is_told(opened, place, postgres):
         connection.cursor().execute(f"ALTER DATABASE {place.database} SET default_transaction_read_only = on")
     with pytest.raises(JobsUnavailable, match="it takes no writes: it is a standby"):
         await opened(place).read(revision)
+
+
+async def test_a_server_has_to_show_who_it_is(opened, unavailable, tmp_path):
+    if missing := Postgres.missing():
+        unavailable("postgres", f"not installed: {missing}")
+    certificate, key = write_certificate(tmp_path)
+    if os.getuid() == 0:
+        shutil.chown(key, UNPRIVILEGED)
+    with Postgres(tmp_path, ssl="on", ssl_cert_file=str(certificate), ssl_key_file=str(key)) as server:
+        server.create("jobs")
+        known = replace(server_of(server), tls=True, ca_file=certificate)
+        encrypted = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        assert await opened(known).read(lambda connection: connection.execute(encrypted).scalar()) is True
+        for stranger in (replace(known, ca_file=None), replace(known, host="localhost")):
+            with pytest.raises(JobsUnavailable, match="its certificate is not one that is trusted here"):
+                await opened(stranger).read(revision)
 
 
 @pytest.fixture
