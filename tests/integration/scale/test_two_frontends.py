@@ -3,6 +3,7 @@
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import psutil
@@ -31,6 +32,11 @@ def wait_for(address, condition):
 
 def ended(address):
     return wait_for(address, lambda job: job["state"] not in {"QUEUED", "RUNNING"})
+
+
+def resume(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.resume()
 
 
 def ready(service):
@@ -135,7 +141,7 @@ def test_storage_that_goes_away_under_a_job_is_told_and_loses_nothing(request, s
         frozen = [psutil.Process(victim.pid), *victim.family()]
         for process in frozen:
             process.suspend()
-            request.addfinalizer(process.resume)
+            request.addfinalizer(partial(resume, process))
     time.sleep(3)
     answer = httpx.post(services[0].url + PREDICT, content=encoded(noise(seed=99)), timeout=60)
     jobs = httpx.get(f"{services[0].url}/v1/jobs", timeout=60)
@@ -155,7 +161,7 @@ def test_storage_that_goes_away_under_a_job_is_told_and_loses_nothing(request, s
         victim.wait_ready()
     else:
         for process in frozen:
-            process.resume()
+            resume(process)
     for service in services:
         ready(service)
     job = ended(address)
