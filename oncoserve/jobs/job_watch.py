@@ -47,7 +47,7 @@ class JobWatch:
         while True:
             trouble = ""
             try:
-                await jobs.backlog()
+                await jobs.look()
             except JobsUnavailable as error:
                 trouble = str(error.args[0])
             if trouble and trouble != self.trouble:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 UPLOAD_LIFE_S = 3600
 BACKLOG_S = 2.0  # who asks for it asks again soon
+NOBODYS = "0" * 32  # a job's id
 HEADER_BYTES = 2**18  # of an upload that lies in the store: enough for the header of most pictures
 
 T = TypeVar("T")
@@ -206,6 +207,14 @@ class Jobs:
         with contextlib.suppress(UploadNotFound):
             return await self._wait(self._to.objects.get(key))
         raise PictureNotKept
+
+    async def look(self) -> None:
+        """Ask the storage something that it need not search for.
+
+        Raises:
+            JobsUnavailable: it does not answer.
+        """
+        await self._wait(self._to.store.get(NOBODYS), BACKLOG_S)
 
     async def backlog(self) -> Mapping[str, Backlog]:
         """What waits for the workers; see the port."""

@@ -134,7 +134,8 @@ class Bucket:
         with self._asking():
             try:
                 found = obstore.get(self._store, key, options=options)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                _need_bucket(error)
                 return None
             except BaseError as error:
                 if code_in(str(error)) == "InvalidRange":  # it is empty
@@ -147,7 +148,8 @@ class Bucket:
         with self._asking():
             try:
                 found = obstore.get(self._store, key)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                _need_bucket(error)
                 return False
             for piece in found.stream(min_chunk_size=PIECE_BYTES):
                 file.write(piece)
@@ -188,6 +190,12 @@ class Bucket:
             yield
         except (BaseError, FileNotFoundError) as error:
             raise StorageUnavailable(said_by(str(error), self._name)) from None  # its text has addresses and requests
+
+
+def _need_bucket(error: FileNotFoundError) -> None:
+    """An object that is missing is an answer; that all of them are, because their bucket is, is a fault."""
+    if code_in(str(error)) == "NoSuchBucket":
+        raise error
 
 
 def _stat(found: "ObjectMeta") -> Stat:

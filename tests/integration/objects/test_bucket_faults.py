@@ -83,6 +83,16 @@ def test_the_cause_is_told(place, tmp_path, change, words):
     assert "\n" not in said
 
 
+def test_a_bucket_that_is_gone_is_not_taken_for_one_without_the_object(place, tmp_path):
+    """Else a worker would end an image for good whose picture is only out of reach."""
+    gone = Bucket(replace(place, bucket="nobodys"), SOON_S)
+    with (tmp_path / "copy").open("wb") as file:
+        for ask in (lambda: gone.get("x"), lambda: gone.get("x", 10), lambda: gone.download("x", file)):
+            with pytest.raises(StorageUnavailable, match="the bucket 'nobodys' does not exist"):
+                ask()
+    assert Bucket(place, SOON_S).get("x") is None
+
+
 def test_one_that_says_nothing_is_waited_for_so_long_and_no_longer(place):
     with silent() as port:
         bucket = Bucket(replace(place, endpoint=f"http://127.0.0.1:{port}"), SOON_S)
