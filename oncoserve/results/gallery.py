@@ -19,7 +19,7 @@ from oncoserve.results.drawing import Drawing
 from oncoserve.results.entry import HEADER_BYTES, Entry
 from oncoserve.results.evidence.evidence_renderings import DICOM
 from oncoserve.results.maker import maker
-from oncoserve.results.result_store import PICTURE, Kept, ResultStore
+from oncoserve.results.result_store import PICTURE, Kept, ResultStore, secret_of
 from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.tasks.base import Rendering, RenderingOptions, ServedModel, Stored
@@ -231,7 +231,7 @@ class Gallery:
             ResultNotFound, StorageUnavailable
         """
         if entry.fresh is not None:
-            return replace(entry.fresh, secret=entry.results.secret)
+            return replace(entry.fresh, secret=partial(secret_of, entry.results))
         files = entry.results.files(entry.document["id"])
         data = files.pop(PICTURE)
         card = entry.model.card
@@ -241,5 +241,5 @@ class Gallery:
             card,
             lambda: decode(data, self._max_image_pixels, card.preprocessing.background),
             corrections.parse(entry.notes()),
-            entry.results.secret,
+            partial(secret_of, entry.results),
         )

@@ -1,10 +1,12 @@
 """What results need from outside: a place that keeps them. `in_files/` and `in_bucket/` are such places."""
 
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from oncoserve.errors import StorageUnavailable
 from oncoserve.results.expiry import InUse, Sweeper
 from oncoserve.storage.storage import Storage
 
@@ -131,16 +133,8 @@ class ResultStore(Protocol):
         """
         ...
 
-    def secret(self) -> bytes:
-        """What the pseudonyms in its owner's deidentified files are keyed with: made when it is first asked for.
-
-        Raises:
-            StorageUnavailable
-        """
-        ...
-
     def known_secret(self) -> bytes | None:
-        """The same, if it was made.
+        """What the pseudonyms in its owner's deidentified files are keyed with, if it was made; see `secret_of`.
 
         Raises:
             StorageUnavailable
@@ -167,3 +161,21 @@ class Keeping:
 
     store: ResultStore
     sweeper: Callable[[InUse], Sweeper]
+
+
+def secret_of(results: ResultStore) -> bytes:
+    """What the pseudonyms in an owner's deidentified files are keyed with: made when it is first asked for.
+
+    Args:
+        results: of the owner.
+
+    Raises:
+        StorageUnavailable
+    """
+    found = results.known_secret()
+    if found is None:
+        results.adopt_secret(secrets.token_bytes(32))  # or another's was there first
+        found = results.known_secret()
+    if found is None:
+        raise StorageUnavailable("what was written is not there")
+    return found

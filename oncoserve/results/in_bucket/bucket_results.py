@@ -141,16 +141,6 @@ class BucketResults:
         self._ask(self._bucket.delete, stat.key)
         self._cache.forget(stat.key, stat.etag)
 
-    def secret(self) -> bytes:
-        """See the port."""
-        found = self.known_secret()
-        if found is None:
-            self.adopt_secret(secrets.token_bytes(32))  # or another's was there first
-            found = self.known_secret()
-        if found is None:
-            raise StorageUnavailable("the object store: it does not have what it took")
-        return found
-
     def known_secret(self) -> bytes | None:
         """See the port."""
         found = self._ask(self._bucket.get, self._secret_key)

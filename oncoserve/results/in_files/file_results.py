@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
@@ -149,16 +148,6 @@ class FileResults:
             _ask(self.disk.writing, add)
         except FileNotFoundError as error:
             raise ResultNotFound(result) from error
-
-    def secret(self) -> bytes:
-        """See the port."""
-        found = self.known_secret()
-        if found is None:
-            self.adopt_secret(secrets.token_bytes(32))  # or another's was there first
-            found = self.known_secret()
-        if found is None:
-            raise StorageUnavailable("what was written is not there")
-        return found
 
     def known_secret(self) -> bytes | None:
         """See the port."""

@@ -10,6 +10,7 @@ import pytest
 from oncoserve.errors import StorageUnavailable
 from oncoserve.results.copying_results import copy
 from oncoserve.results.in_files.file_results import FileResults
+from oncoserve.results.result_store import secret_of
 from oncoserve.settings import PREFIX
 from testbed.servers import PROJECT
 from tests.contract.results.test_result_store import appended, named, noted
@@ -23,7 +24,7 @@ def filled(store):
         for number, result in enumerate(IDS[:count]):
             store.of(owner).save(result, named(result, of=owner), {"picture": bytes([number]) * 100})
     store.of("ward").add_notes(IDS[1], appended("a"))
-    return store, store.secret(), store.of("ward").secret()
+    return store, secret_of(store), secret_of(store.of("ward"))
 
 
 def assert_copied(source, target):
@@ -74,11 +75,11 @@ def test_what_is_damaged_is_counted_and_what_the_target_has_stays(kept_in, tmp_p
     file.write_bytes(b"PK")
     target = kept_in.store()
     target.save(IDS[2], named(IDS[2], of="another"), {})
-    own = target.secret()
+    own = secret_of(target)
     done = copy(source, target)
     assert (done.results, done.there, done.gone, done.other_secrets) == (7, 1, 1, 1)
     assert json.loads(target.read(IDS[2]).document)["of"] == "another"
-    assert target.secret() == own
+    assert secret_of(target) == own
 
 
 def run(*arguments, **settings):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from oncoserve.errors import ResultNotFound
+from oncoserve.results.result_store import secret_of
 
 ID = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
@@ -190,13 +191,13 @@ def test_damaged_notes_count_as_none(kept_in, caplog, content):
 
 def test_pseudonyms_have_a_secret_of_each_owner(kept_in):
     store = kept_in.store()
-    secret = store.secret()
+    secret = secret_of(store)
     assert len(secret) == 32
-    assert kept_in.store().secret() == secret
-    assert store.of("one").secret() not in {secret, store.of("two").secret()}
+    assert secret_of(kept_in.store()) == secret
+    assert secret_of(store.of("one")) not in {secret, secret_of(store.of("two"))}
 
 
 def test_of_many_who_ask_first_one_makes_the_secret(kept_in):
     stores = [kept_in.store() for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        assert len(set(threads.map(lambda store: store.secret(), stores))) == 1
+        assert len(set(threads.map(secret_of, stores))) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from oncoserve.errors import ResultNotFound, StorageUnavailable
 from oncoserve.results.in_files.file_results import FileResults
+from oncoserve.results.result_store import secret_of
 
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -120,5 +121,5 @@ def test_notes_make_no_result_live_longer_and_expire_with_it(tmp_path):
 
 
 def test_the_secret_is_its_owners_alone(tmp_path):
-    FileResults(tmp_path).secret()
+    secret_of(FileResults(tmp_path))
     assert (tmp_path / ".pseudonyms").stat().st_mode & 0o077 == 0
