@@ -29,6 +29,7 @@ from oncoserve.jobs.job_watch import JobWatch
 from oncoserve.keys import KeyFile
 from oncoserve.results.expiry import sweeping
 from oncoserve.results.viewing.cache import PyramidCache
+from oncoserve.results.viewing.pyramid_files import PyramidFiles
 from oncoserve.results.viewing.viewer import Viewer
 from oncoserve.runtime import logs, memory
 from oncoserve.runtime.draining import Draining
@@ -71,7 +72,7 @@ def create_app(
 
     app = _application(lifespan, core.traces)
     _wrap(app, core, draining, address, shared)
-    viewer = Viewer(core.gallery, core.threads, PyramidCache(settings.viewer_cache_bytes // settings.workers))
+    viewer = Viewer(core.gallery, core.threads, PyramidCache(PyramidFiles(shared, settings.viewer_cache_bytes)))
     _include(
         app,
         predictions.router(core.catalogue, core.predict, core.gallery, jobs),

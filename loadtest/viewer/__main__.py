@@ -25,6 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.viewer", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--megapixels", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1, help="processes of the frontend")
     given = parser.parse_args()
     path = chromium.find()
     if path is None:
@@ -33,7 +34,9 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         TritonServer(PROJECT / "model_repository", Path(folder)) as triton,
-        FrontendServer(triton.grpc_url, Path(folder), results_dir=Path(folder) / "results") as frontend,
+        FrontendServer(
+            triton.grpc_url, Path(folder), results_dir=Path(folder) / "results", workers=given.workers
+        ) as frontend,
         sync_playwright() as playwright,
     ):
         browser = chromium.launch(playwright.chromium, path)

@@ -4,15 +4,18 @@ import itertools
 import math
 import statistics
 import time
+from pathlib import Path
 from typing import Final
 
 import httpx
 import numpy as np
+import psutil
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
 
-from loadtest.shared.process_family import peak_mib, resident_mib
+from loadtest.shared.process_family import Family, MemoryWatch
 from loadtest.shared.slide_pictures import UM_PER_PX, quick_png, tiled
+from oncoserve.runtime.sharing import FOLDER_VARIABLE
 from testbed.servers import PROJECT, FrontendServer
 
 MRI: Final = PROJECT / "build/samples/brain_mri/glioma"
@@ -100,31 +103,42 @@ def sliders(browser: Browser, frontend: FrontendServer, rounds: int) -> None:
 
 
 def large(browser: Browser, frontend: FrontendServer, megapixels: int) -> None:
-    """Print times and memory for a large picture."""
+    """Print times and memory for a large picture; each tile comes by a connection of its own, to any process."""
     result = tissue(frontend, tiled(megapixels, "JPEG", quality=_QUALITY), 0.1)
     tiles = f"{frontend.url}/v1/results/{result}/tiles/image"
-    before_mib = resident_mib(frontend.serving_pid)
-    with httpx.Client(timeout=120) as http:
-        described = http.get(f"{frontend.url}/v1/results/{result}/tiles").raise_for_status().json()
-        columns, rows = (min(count, math.ceil(described[side] / described["tile"])) for side, count in _FOLLOWING)
+    before_mib = memory_mib(frontend)
+    described = httpx.get(f"{frontend.url}/v1/results/{result}/tiles", timeout=120).raise_for_status().json()
+    columns, rows = (min(count, math.ceil(described[side] / described["tile"])) for side, count in _FOLLOWING)
+    with MemoryWatch(Family(frontend.pid)) as watch:
         start = time.perf_counter()
-        http.get(f"{tiles}/0/0_0").raise_for_status()
+        httpx.get(f"{tiles}/0/0_0", timeout=120).raise_for_status()
         print(f"{megapixels} megapixels, first tile: {time.perf_counter() - start:.2f} s")
         times = []
         for place in itertools.product(range(columns), range(rows)):
             start = time.perf_counter()
-            http.get(f"{tiles}/{described['levels'] - 1}/{place[0]}_{place[1]}").raise_for_status()
+            httpx.get(f"{tiles}/{described['levels'] - 1}/{place[0]}_{place[1]}", timeout=120).raise_for_status()
             times.append(1000 * (time.perf_counter() - start))
         tell(f"{megapixels} megapixels, following tiles", times)
-    page = opened(browser, frontend, f"/#result={result}")
-    wait_until_drawn(page)
-    start = time.perf_counter()
-    page.get_by_role("button", name="1:1").click()
-    wait_until_drawn(page)
-    print(f"{megapixels} megapixels, whole picture to its pixels: {time.perf_counter() - start:.2f} s")
-    after_mib, most_mib = resident_mib(frontend.serving_pid), peak_mib(frontend.serving_pid)
+        page = opened(browser, frontend, f"/#result={result}")
+        wait_until_drawn(page)
+        start = time.perf_counter()
+        page.get_by_role("button", name="1:1").click()
+        wait_until_drawn(page)
+        print(f"{megapixels} megapixels, whole picture to its pixels: {time.perf_counter() - start:.2f} s")
+    after_mib, most_mib = memory_mib(frontend), watch.peak_mib + shared_mib(frontend)
     print(f"frontend's memory: {before_mib:.0f} MiB before, {after_mib:.0f} after, {most_mib:.0f} at most")
     page.close()
+
+
+def memory_mib(frontend: FrontendServer) -> float:
+    """Of all processes of a frontend, with what they share in memory, in MiB."""
+    return Family(frontend.pid).memory_mib() + shared_mib(frontend)
+
+
+def shared_mib(frontend: FrontendServer) -> float:
+    """Files in memory that the processes of a frontend share, in MiB."""
+    folder = Path(psutil.Process(frontend.serving_pid).environ()[FOLDER_VARIABLE])
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
 
 
 def tissue(frontend: FrontendServer, picture: bytes, um_per_px: float) -> str:

@@ -1,57 +1,58 @@
-"""The pictures that are being looked at, decoded, in bounded memory."""
+"""The pictures that are being looked at, decoded, in bounded memory that the processes share."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
 
+from oncoserve.results.viewing.levels import Levels
 from oncoserve.results.viewing.pyramid import Pyramid
+from oncoserve.results.viewing.pyramid_files import PyramidFiles
 
 IDLE_S: Final = 600.0
 """Seconds after which a picture that nobody asks for leaves the memory."""
 
+AGAIN_S: Final = 0.02
+"""Seconds between two looks at what another process makes."""
+
 
 class PyramidCache:
-    """Keeps the pyramids used last. Belongs to one event loop.
-
-    The newest is kept even when it alone is larger than the limit: each of its tiles would need it decoded again.
+    """Has each pyramid made once, however many callers and processes ask at the same time. Belongs to one event loop.
 
     Args:
-        max_bytes: of all pyramids together.
+        files: what is kept.
         idle_s: seconds that an unused pyramid stays.
     """
 
-    def __init__(self, max_bytes: int, idle_s: float = IDLE_S) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, files: PyramidFiles, idle_s: float = IDLE_S) -> None:
+        self.files = files
         self._idle_s = idle_s
-        self._kept: OrderedDict[Hashable, Pyramid] = OrderedDict()
-        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._pruning: asyncio.TimerHandle | None = None
         self._making: dict[Hashable, asyncio.Future[Pyramid]] = {}
         self._waiting: Counter[asyncio.Future[Pyramid]] = Counter()
 
-    @property
-    def nbytes(self) -> int:
-        """What is kept, bytes."""
-        return sum(each.nbytes for each in self._kept.values())
+    async def get(self, key: Hashable, levels: Levels, make: Callable[[], Awaitable[Pyramid]]) -> Pyramid:
+        """The pyramid of that key.
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[Pyramid]]) -> Pyramid:
-        """The pyramid of that key, made once however many ask at the same time."""
-        found = self._kept.get(key)
-        if found is None:
-            return await self._made(key, make)
-        self._kept.move_to_end(key)
-        self._wait_again(key)
+        Args:
+            key: names it in all processes.
+            levels: of the ORIGINAL.
+            make: calls `PyramidFiles.make` with that key.
+        """
+        if (found := self.files.open(key, levels)) is None:
+            found = await self._made(key, levels, make)
+        self._prune_later(self._idle_s)
         return found
 
     def drop(self, key: Hashable) -> None:
         """Forget a pyramid, if it is kept."""
-        self._kept.pop(key, None)
-        if timer := self._timers.pop(key, None):
-            timer.cancel()
+        self.files.drop(key)
 
-    async def _made(self, key: Hashable, make: Callable[[], Awaitable[Pyramid]]) -> Pyramid:
+    async def _made(self, key: Hashable, levels: Levels, make: Callable[[], Awaitable[Pyramid]]) -> Pyramid:
         """Whoever hangs up leaves the others their answer; when nobody is left, what has not begun is not done."""
-        making = self._make(key, make)
+        if key not in self._making:
+            self._making[key] = asyncio.ensure_future(self._make(key, levels, make))
+        making = self._making[key]
         self._waiting[making] += 1
         try:
             return await asyncio.shield(making)
@@ -61,27 +62,23 @@ class PyramidCache:
                 del self._waiting[making]
                 making.cancel()
 
-    def _make(self, key: Hashable, make: Callable[[], Awaitable[Pyramid]]) -> "asyncio.Future[Pyramid]":
-        if key not in self._making:
+    async def _make(self, key: Hashable, levels: Levels, make: Callable[[], Awaitable[Pyramid]]) -> Pyramid:
+        try:
+            while True:
+                with self.files.lock(key) as alone:
+                    if (found := self.files.open(key, levels)) is not None:
+                        return found
+                    if alone:
+                        return await make()
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            del self._making[key]
 
-            async def work() -> Pyramid:
-                try:
-                    made = await make()
-                finally:
-                    del self._making[key]
-                self._keep(key, made)
-                return made
+    def _prune_later(self, after_s: float) -> None:
+        if self._pruning is None:
+            self._pruning = asyncio.get_running_loop().call_later(after_s, self._prune)
 
-            self._making[key] = asyncio.ensure_future(work())
-        return self._making[key]
-
-    def _keep(self, key: Hashable, made: Pyramid) -> None:
-        self._kept[key] = made
-        self._wait_again(key)
-        while self.nbytes > self._max_bytes and len(self._kept) > 1:
-            self.drop(next(iter(self._kept)))
-
-    def _wait_again(self, key: Hashable) -> None:
-        if timer := self._timers.get(key):
-            timer.cancel()
-        self._timers[key] = asyncio.get_running_loop().call_later(self._idle_s, self.drop, key)
+    def _prune(self) -> None:
+        self._pruning = None
+        if (due_s := self.files.prune(self._idle_s)) is not None:
+            self._prune_later(due_s)

@@ -1,5 +1,9 @@
 """A decoded picture in all its levels, or a layer that lies over one, ready to be cut into tiles."""
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,26 +19,17 @@ class Pyramid:
     """Pixels on a grid of their own, and the tiles of the ORIGINAL's grid that show them.
 
     A layer may be coarser than the picture: each pixel of a tile takes the value that its centre lies in, so layer and
-    picture are in register at every level. Averages are made once, here; `tile` only copies.
+    picture are in register at every level. Averages are made once, by `fill`; `tile` only copies.
 
     Args:
-        pixels: (h, w) or (h, w, channels) uint8.
+        memory: what `fill` filled, `size_of(shape)` bytes.
+        shape: of the pixels: (h, w) or (h, w, channels).
         levels: of the ORIGINAL.
-        averaged: whether a smaller level has the means of a larger one; else it has every second pixel, for channels
-            that are no brightness.
     """
 
-    def __init__(self, pixels: Pixels, levels: Levels, *, averaged: bool = True) -> None:
+    def __init__(self, memory: Pixels, shape: Sequence[int], levels: Levels) -> None:
         self._levels = levels
-        self._reduced = [pixels]
-        while max(self._reduced[-1].shape[:2]) > TILE:
-            finer = self._reduced[-1]
-            self._reduced.append(_halved(finer) if averaged else np.ascontiguousarray(finer[::2, ::2]))
-
-    @property
-    def nbytes(self) -> int:
-        """What it holds in memory, bytes."""
-        return sum(each.nbytes for each in self._reduced)
+        self._reduced = [*_grids(memory, shape)]
 
     def tile(self, level: int, box: tuple[int, int, int, int]) -> Image.Image:
         """Cut a tile.
@@ -56,17 +51,52 @@ class Pyramid:
         return Image.fromarray(part[rows - rows[0]][:, columns - columns[0]])
 
 
+def size_of(shape: Sequence[int]) -> int:
+    """Bytes of all levels of pixels of that shape."""
+    return sum(prod(each) for each in _shapes(shape))
+
+
+def fill(memory: Pixels, pixels: Pixels, *, averaged: bool = True) -> None:
+    """Write pixels and their smaller levels.
+
+    Args:
+        memory: gets them, `size_of(pixels.shape)` bytes.
+        pixels: (h, w) or (h, w, channels) uint8.
+        averaged: whether a smaller level has the means of a larger one; else it has every second pixel, for channels
+            that are no brightness.
+    """
+    grids = [*_grids(memory, pixels.shape)]
+    grids[0][...] = pixels
+    for finer, half in pairwise(grids):
+        if averaged:
+            _halve(finer, half)
+        else:
+            half[...] = finer[::2, ::2]
+
+
+def _shapes(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    height, width, *channels = shape
+    yield height, width, *channels
+    while max(height, width) > TILE:
+        height, width = (height + 1) // 2, (width + 1) // 2
+        yield height, width, *channels
+
+
+def _grids(memory: Pixels, shape: Sequence[int]) -> Iterator[Pixels]:
+    at = 0
+    for each in _shapes(shape):
+        yield memory[at : at + prod(each)].reshape(each)
+        at += prod(each)
+
+
 def _nearest(first: int, last: int, halvings: int, own: int, source: int, target: int) -> NDArray[np.int64]:
     """For pixels first to last of a side of `target`, halved so often, those of `source`, halved `own` times."""
     centres = (2 * np.arange(first, last) + 1) << halvings
     return centres * source // (2 * target << own)
 
 
-def _halved(pixels: Pixels) -> Pixels:
+def _halve(pixels: Pixels, half: Pixels) -> None:
     """Half the size, rounded up; the average of each two by two pixels."""
-    height, width = pixels.shape[:2]
-    half = np.empty(((height + 1) // 2, (width + 1) // 2, *pixels.shape[2:]), np.uint8)
-    for top in range(0, height, _BAND_ROWS):
+    for top in range(0, pixels.shape[0], _BAND_ROWS):
         band = Image.fromarray(pixels[top : top + _BAND_ROWS])
         half[top // 2 : (top + _BAND_ROWS) // 2] = np.asarray(band.reduce(2))
-    return half

@@ -1,7 +1,7 @@
 """A result's picture and the layer over it, described, and tile by tile."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -93,19 +93,17 @@ class Viewer:
         values = layer == VALUES and _values(entry) is not None
         if box is None or (layer != IMAGE and overlay is None and not values):
             raise TileNotFound(layer, level, tile)
-        make = partial(
-            self._gallery.with_room, entry.drawing_bytes(), partial(self._make, entry, overlay, values=values)
-        )
-        pyramid = await self._cache.get(key, make)
+        work = partial(self._make, key, entry, overlay, values=values)
+        make = partial(self._gallery.with_room, entry.drawing_bytes(), work)
+        pyramid = await self._cache.get(key, _levels(entry), make)
         return await self._threads.run(lambda: to_png(pyramid.tile(int(level), box), {}))
 
-    def _make(self, entry: Entry, overlay: Rendering | None, *, values: bool) -> Pyramid:
+    def _make(self, key: Hashable, entry: Entry, overlay: Rendering | None, *, values: bool) -> Pyramid:
+        make = partial(self._cache.files.make, key, _levels(entry))
         if values:
-            kept = entry.results.files(entry.document["id"])[VALUES_FILE]
-            return Pyramid(read(kept), _levels(entry), averaged=False)
+            return make(read(entry.results.files(entry.document["id"])[VALUES_FILE]), averaged=False)
         stored = self._gallery.stored(entry)
-        pixels = stored.picture().pixels if overlay is None else _pixels(overlay, stored)
-        return Pyramid(pixels, _levels(entry))
+        return make(stored.picture().pixels if overlay is None else _pixels(overlay, stored))
 
 
 def _pixels(overlay: Rendering, stored: Stored) -> NDArray[np.uint8]:

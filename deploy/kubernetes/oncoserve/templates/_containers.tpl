@@ -137,7 +137,7 @@ volumeMounts:
   "ONCO_INFERENCE_METRICS_URL" "127.0.0.1:8002"
   "ONCO_JOB_WORKERS" (ternary 0 1 (gt (len $values.workers) 0))
   "ONCO_PORT" 5000
-  "ONCO_WORKERS" (int $values.frontend.processes)) (include "oncoserve.serviceEnv" . | fromYaml) -}}
+  "ONCO_WORKERS" (toString $values.frontend.processes)) (include "oncoserve.serviceEnv" . | fromYaml) -}}
 {{- if $values.access.keysSecret }}{{ $_ := set $env "ONCO_API_KEYS_FILE" "/keys/keys" }}{{ end -}}
 name: frontend
 image: {{ include "oncoserve.image" (dict "root" . "which" "frontend") | quote }}

@@ -64,7 +64,8 @@
 {{- define "oncoserve.volumes" -}}
 {{- $values := .root.Values -}}
 - {name: tmp, emptyDir: {medium: Memory, sizeLimit: 64Mi}}
-- {name: shm, emptyDir: {medium: Memory, sizeLimit: 128Mi}}
+# Of a frontend also the pictures that are looked at (ONCO_VIEWER_CACHE_BYTES).
+- {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ ternary "640Mi" "128Mi" (eq .component "frontend") }}}}
 # The launcher assembles Triton's backends there, one of which is a shared library: it has to be executable.
 - {name: triton-tmp, emptyDir: {medium: Memory, sizeLimit: 64Mi}}
 - {name: triton-shm, emptyDir: {medium: Memory, sizeLimit: {{ ternary $values.gpu.shmSize $values.triton.shmSize .gpu }}}}
