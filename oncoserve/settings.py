@@ -4,17 +4,22 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from oncoserve.runtime import addresses
+from oncoserve.runtime.machine import processes
 from oncoserve.storage_settings import StorageSettings
 
 PREFIX = "ONCO_"
 LAUNCHER_PREFIX = "ONCO_TRITON_"  # read by inference_server, which refuses unknown names itself
 CLIENT_KEY = "ONCO_API_KEY"  # read by the command-line client, which may share a shell with the service
+
+
+def _counted(text: object) -> object:
+    return processes() if text == "auto" else text
 
 
 class Settings(StorageSettings):
@@ -28,8 +33,8 @@ class Settings(StorageSettings):
     port: int = Field(default=5000, ge=1, le=65535)
     """Port that the frontend listens on."""
 
-    workers: int = Field(default=1, ge=1, le=64)
-    """Number of frontend processes."""
+    workers: Annotated[int, BeforeValidator(_counted)] = Field(default_factory=processes, ge=1, le=64)
+    """Number of frontend processes; auto is one for each core, at most 4, fewer where memory is short."""
 
     published_host: str = ""
     """Address that the port is published on, where that is not ONCO_HOST, as with a container."""
@@ -164,7 +169,7 @@ class Settings(StorageSettings):
     """Bytes for uploads, pictures being decoded and drawings, over all worker processes; who finds no room waits."""
 
     viewer_cache_bytes: int = Field(default=512 * 2**20, ge=0, le=2**40)
-    """Bytes of decoded pictures on view, in equal parts for the worker processes; each keeps its last one."""
+    """Bytes of decoded pictures on view, over all worker processes; the last one is kept even when it is larger."""
 
     poll_interval_s: float = Field(default=1.0, ge=0.05, le=60)
     """Seconds between two checks of Triton's readiness."""

@@ -251,8 +251,8 @@ class FrontendServer(Server):
     def __init__(self, grpc_url: str, folder: Path, **settings: object) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        values = {"host": "127.0.0.1", "port": self.port, "inference_url": grpc_url, "job_workers": 0, **settings}
-        super().__init__(FRONTEND, f"{self.url}/readyz", _variables(values), folder / "frontend.log")
+        own = {"host": "127.0.0.1", "port": self.port, "inference_url": grpc_url, "job_workers": 0, "workers": 1}
+        super().__init__(FRONTEND, f"{self.url}/readyz", _variables({**own, **settings}), folder / "frontend.log")
 
     def processes(self, module: str) -> list[psutil.Process]:
         """Those of its processes that run a module, such as `frontend.serving`, at this moment."""
@@ -287,6 +287,7 @@ class WholeService(TritonServer):
             "host": "127.0.0.1",
             "port": self.port,
             "job_workers": 0,
+            "workers": 1,
             "model_repository": repository,
             "results_dir": folder / "results",
             **settings,
