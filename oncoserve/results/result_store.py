@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from oncoserve.errors import StorageUnavailable
 from oncoserve.results.expiry import InUse, Sweeper
+from oncoserve.storage.disk import FileThreads
 from oncoserve.storage.storage import Storage
 
 PICTURE: Final = "picture"
@@ -41,6 +42,16 @@ class ResultStore(Protocol):
     @property
     def storage(self) -> Storage:
         """How the place is."""
+        ...
+
+    @property
+    def reading(self) -> FileThreads:
+        """Where a coroutine has it read: `await store.reading.ask(store.find, id)`."""
+        ...
+
+    @property
+    def writing(self) -> FileThreads:
+        """Where a coroutine has it written, in the same way."""
         ...
 
     def of(self, owner: str | None) -> "ResultStore":

@@ -24,13 +24,13 @@ class CpuThreads:
     def __init__(self, count: int) -> None:
         self._count = count
         self._threads: list[Thread] = []
-        self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Awaited | None] = SimpleQueue()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run blocking work in one of the threads, when one is free."""
         if not self._threads:
             self._start()
-        call = _Call(lambda: function(*args, **kwargs))
+        call = Awaited(lambda: function(*args, **kwargs))
         self._waiting.put(call)
         try:
             answer: T = await call.answer
@@ -60,7 +60,7 @@ class CpuThreads:
             del call  # and its picture, which would stay in memory until the next call comes
 
 
-class _Call:
+class Awaited:
     """One piece of work, and the future that its caller awaits."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -68,18 +68,20 @@ class _Call:
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Any] = self._loop.create_future()
 
-    def do(self) -> None:
-        """Do it in the calling thread, unless the caller has stopped waiting."""
+    def do(self) -> bool:
+        """Do it in the calling thread, unless the caller has stopped waiting; whether it was done."""
         function = self._function
         if function is None or self.answer.cancelled():
-            return
+            return False
         try:
             settle, outcome = self.answer.set_result, function()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
             settle, outcome = self.answer.set_exception, error
         with contextlib.suppress(RuntimeError):  # the loop was closed
             self._loop.call_soon_threadsafe(self._settle, settle, outcome)
-        del self, settle, outcome  # an error's traceback has this frame, which must not lead back to the error
+        # An error's traceback has this frame, which must not lead back to the error.
+        del self, function, settle, outcome
+        return True
 
     def drop(self) -> None:
         """Nobody waits: if it has not begun it is not done, and its picture leaves the memory now."""

@@ -1,5 +1,6 @@
 """The disk that results and jobs lie on: whether it has room, whether it answers, and threads that may wait for it."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -7,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from oncoserve.errors import StorageFull, StorageUnavailable
+from oncoserve.runtime.threads import Awaited
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +31,7 @@ class FileThreads:
     """Threads that may wait for a disk for ever; whoever asks them waits for a limited time.
 
     While a call is late, the next is refused at once, but for one in `timeout_s` that finds out whether the disk is
-    back.
+    back. Who asks from one of these threads is in the right place: the call is done there, in the time of the first.
 
     Args:
         timeout_s: seconds that a caller waits.
@@ -40,7 +43,8 @@ class FileThreads:
         self._what = what
         self._timeout_s = timeout_s
         self.count = count
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._calls: SimpleQueue[Callable[[], bool]] = SimpleQueue()
+        self._here = threading.local()
         self._starting = threading.Lock()
         self._started = False
         self._late = False
@@ -52,52 +56,85 @@ class FileThreads:
         Raises:
             StorageUnavailable: it took too long; it may still be done when the disk answers.
         """
-        if self._late:
-            if time.monotonic() < self._next_try_s:
-                raise StorageUnavailable(self._too_slow)
-            self._next_try_s = time.monotonic() + self._timeout_s
-        call: Future[T] = self._put(lambda: function(*args, **kwargs))
+        if getattr(self._here, "works", False):
+            return function(*args, **kwargs)
+        self._refuse_while_late()
+        call: Future[T] = Future()
+        self._put(partial(_do, call, partial(function, *args, **kwargs)))
         try:
             return call.result(self._timeout_s)
         except TimeoutError:
             if call.done() and not call.cancelled():
                 raise  # the function's own
             call.cancel()  # if no thread has taken it yet
-            self._late, self._next_try_s = True, time.monotonic() + self._timeout_s
-            raise StorageUnavailable(self._too_slow) from None
+            raise self._too_late() from None
         finally:
             del call  # it has the error, whose traceback has this frame: such a circle would keep the caller's picture
+
+    async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a coroutine, which holds no thread while it waits; see `run`."""
+        self._refuse_while_late()
+        call = Awaited(partial(function, *args, **kwargs))
+        self._put(call.do)
+        try:
+            async with asyncio.timeout(self._timeout_s) as patience:
+                answer: T = await call.answer
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise self._too_late() from None
+        finally:
+            call.drop()
+            del call  # see `run`
+        return answer
 
     def later(self, function: Callable[[], object]) -> None:
         """Run something that nobody waits for and that may be left out."""
         if not self._late:
-            self._put(function)
+            self._put(partial(_do, Future(), function))
+
+    def _refuse_while_late(self) -> None:
+        if self._late:
+            if time.monotonic() < self._next_try_s:
+                raise StorageUnavailable(self._too_slow)
+            self._next_try_s = time.monotonic() + self._timeout_s
+
+    def _too_late(self) -> StorageUnavailable:
+        self._late, self._next_try_s = True, time.monotonic() + self._timeout_s
+        return StorageUnavailable(self._too_slow)
 
     @property
     def _too_slow(self) -> str:
         return f"the {self._what} did not answer within {self._timeout_s:g} s"
 
-    def _put(self, function: Callable[[], T]) -> "Future[T]":
+    def _put(self, call: Callable[[], bool]) -> None:
         if not self._started:
             with self._starting:
                 if not self._started:
                     for number in range(self.count):  # daemons: a disk that never answers must not keep a process
                         threading.Thread(target=self._work, name=f"files_{number}", daemon=True).start()
                     self._started = True
-        call: Future[T] = Future()
-        self._calls.put((call, function))
-        return call
+        self._calls.put(call)
 
     def _work(self) -> None:
+        self._here.works = True
         while True:
-            call, function = self._calls.get()
-            if call.set_running_or_notify_cancel():
-                try:
-                    call.set_result(function())
-                except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
-                    call.set_exception(error)
+            call = self._calls.get()
+            if call():
                 self._late = False
-            del call, function  # and the picture in them, which would stay in memory until the next call comes
+            del call  # and the picture in it, which would stay in memory until the next call comes
+
+
+def _do(call: "Future[T]", function: Callable[[], T]) -> bool:
+    """Do it in the calling thread, unless nobody waits for it any more; whether it was done."""
+    if not call.set_running_or_notify_cancel():
+        return False
+    try:
+        call.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
+        call.set_exception(error)
+    del call, function  # an error's traceback has this frame, which must not lead back to the error
+    return True
 
 
 class Disk:

@@ -14,6 +14,7 @@ from oncoserve.results import archive, corrections
 from oncoserve.results.archive import DOCUMENT, DamagedError
 from oncoserve.results.damage import Damage
 from oncoserve.results.result_store import OWNERS, RESULT_ID, Kept
+from oncoserve.storage.disk import FileThreads
 
 FOLDER: Final = "results"
 ARCHIVE, NOTES, PSEUDONYMS = "result.zip", "notes.json", ".pseudonyms"
@@ -61,6 +62,16 @@ class BucketResults:
     def storage(self) -> BucketWatch:
         """See the port."""
         return self.watch
+
+    @property
+    def reading(self) -> FileThreads:
+        """See the port."""
+        return self.watch.threads
+
+    @property
+    def writing(self) -> FileThreads:
+        """See the port."""
+        return self.watch.threads
 
     def of(self, owner: str | None) -> "BucketResults":
         """See the port."""

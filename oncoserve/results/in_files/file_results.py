@@ -63,6 +63,16 @@ class FileResults:
         """See the port."""
         return self.disk
 
+    @property
+    def reading(self) -> FileThreads:
+        """See the port."""
+        return self.disk.reading
+
+    @property
+    def writing(self) -> FileThreads:
+        """See the port."""
+        return self.disk.writing
+
     def of(self, owner: str | None) -> "FileResults":
         """See the port."""
         if owner is None:

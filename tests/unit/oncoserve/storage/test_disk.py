@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 import weakref
@@ -107,3 +108,50 @@ def test_a_look_that_does_not_end_is_an_error_until_it_ends(tmp_path, monkeypatc
         assert "has not answered" in disk.error.detail
         back.set()
         until(lambda: disk.error is None)
+
+
+async def test_a_coroutine_waits_without_a_thread_and_gets_what_the_call_gives_and_raises():
+    threads = FileThreads(PATIENCE_S)
+    assert await threads.ask(divmod, 7, 2) == (3, 1)
+    for error in (OSError, TimeoutError):
+        with pytest.raises(error):
+            await threads.ask(fail_with, error)
+
+
+async def test_who_asks_from_one_of_the_threads_needs_no_other():
+    threads = FileThreads(1.0, count=1)
+    assert await threads.ask(threads.run, threading.current_thread) is not threading.current_thread()
+    assert threads.run(threads.run, divmod, 7, 2) == (3, 1)
+
+
+async def test_a_coroutine_is_told_of_a_disk_that_stalls_and_what_nobody_waits_for_is_not_done():
+    threads, back, done = FileThreads(0.2, count=1), threading.Event(), []
+    with pytest.raises(StorageUnavailable, match=r"within 0\.2 s"):
+        await threads.ask(back.wait)
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable):
+        await threads.ask(done.append, 1)
+    assert time.monotonic() - began < 0.1
+    threads._next_try_s = 0.0
+    asking = asyncio.create_task(threads.ask(done.append, 2))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    await asyncio.wait({asking})
+    back.set()
+    until(lambda: not threads._late)
+    assert await threads.ask(lambda: "back") == "back"
+    assert done == []
+
+
+async def test_an_error_of_an_awaited_call_keeps_nothing_of_whoever_caught_it(without_collector):
+    threads = FileThreads(PATIENCE_S)
+
+    async def ask_and_catch():
+        thing = Thing()
+        with pytest.raises(FileNotFoundError):
+            await threads.ask(fail_with, FileNotFoundError)
+        return weakref.ref(thing)
+
+    gone = await ask_and_catch()
+    await asyncio.sleep(0)  # the step that woke this task has the answer
+    until(lambda: gone() is None)
