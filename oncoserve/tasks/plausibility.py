@@ -52,7 +52,7 @@ GUTTER_SIDE: Final = 512
 def doubts(picture: Picture, expected: Pictures) -> tuple[Warn, ...]:
     """Why the picture is nothing that the model can answer about; empty if it may be.
 
-    Does CPU work: 1.4 ms for 512 x 512 pixels, 3 ms for a megapixel.
+    Does CPU work; for 512 x 512 pixels half a millisecond, and two where one object on dark is expected.
 
     Args:
         picture: the upload, its pixels not released.
@@ -64,14 +64,12 @@ def doubts(picture: Picture, expected: Pictures) -> tuple[Warn, ...]:
             "there is too little to see."
         )
         return (Warn("picture_too_small", message),)
-    image = picture.image()
-    reduced = image.reduce(max(1, max(image.size) // GUTTER_SIDE))
+    reduced = _reduced(picture.image())
     size = max(1, reduced.width // CELLS), max(1, reduced.height // CELLS)
     cells = np.moveaxis(np.asarray(reduced.reduce(size)), 2, 0).astype(np.int16, order="C")  # so numpy is faster
-    grey = reduced.convert("L")
-    if _contrast(cells) <= LEAST_CONTRAST and ImageStat.Stat(grey).stddev[0] <= LEAST_TEXTURE:
+    if _contrast(cells) <= LEAST_CONTRAST and ImageStat.Stat(reduced.convert("L")).stddev[0] <= LEAST_TEXTURE:
         return (Warn("blank_picture", "The picture is blank: all of it has the same shade, so nothing can be seen."),)
-    found = _one_object(cells.max(axis=0), grey) if expected.one_object_on_dark else []
+    found = _one_object(cells.max(axis=0), reduced.convert("L")) if expected.one_object_on_dark else []
     if expected.colour == "grey" and (coloured := _coloured(cells)) > MOST_COLOURED:
         message = (
             f"The picture is coloured, {max(coloured, 0.01):.0%} of it; the model knows grey pictures only. "
@@ -79,6 +77,12 @@ def doubts(picture: Picture, expected: Pictures) -> tuple[Warn, ...]:
         )
         found.append(Warn("not_grey", message))
     return tuple(found)
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """The picture with its longer side at about `GUTTER_SIDE`; itself where it is that small: Pillow would copy."""
+    factor = max(image.size) // GUTTER_SIDE
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _one_object(cells: NDArray[np.int16], grey: Image.Image) -> list[Warn]:

@@ -34,9 +34,12 @@ def polygons(mask: Mask) -> Iterator[Polygon]:
     Diagonal neighbours are apart. A ring that meets itself in a point is cut there in two, so every region comes out
     as valid geometry: the inside is connected and no ring crosses or touches itself.
     """
-    regions = components(mask)
-    if not regions.count:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
         return
+    corner = np.array([columns[0], rows[0]])  # most regions are a small part of a picture, and only that is looked at
+    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    regions = components(mask)
     width = mask.shape[1] + 1
     vertices, after = _corners(mask)
     rings = [ring for loop in _loops(after.tolist(), vertices.tolist()) for ring in _simple(loop)]
@@ -50,7 +53,7 @@ def polygons(mask: Mask) -> Iterator[Polygon]:
     # The pixel inside the region at a ring's upper left corner lies below an outline, and above a hole.
     upper, left = np.divmod(np.minimum.reduceat(y * width + x, firsts), width)
     owner = regions.at(upper - is_hole, left)
-    points = np.split(np.stack([x, y], axis=1), stops[:-1])
+    points = np.split(np.stack([x, y], axis=1) + corner, stops[:-1])
     order = np.lexsort((is_hole, owner)).tolist()
     bounds = [*np.flatnonzero(~is_hole[order]).tolist(), len(order)]
     for begin, end in pairwise(bounds):
