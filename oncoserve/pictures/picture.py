@@ -122,6 +122,7 @@ class Header(Protocol):
         scan: see `Picture`.
         data: the file as it is decoded.
         decoding_bytes: what decoding takes at most, the picture itself among it, the file not.
+        quick: whether decoding takes a few milliseconds: a small JPEG in one scan, with no colours to convert.
     """
 
     width: int
@@ -130,6 +131,7 @@ class Header(Protocol):
     scan: "Scan | None"
     data: bytes
     decoding_bytes: int
+    quick: bool
 
     def decode(self, background: str, at_least: int | None = None) -> Picture:
         """Decode, once; see `decode.decode`.

@@ -6,28 +6,31 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 from oncoserve.errors import ModelNotReady
 from oncoserve.inference.backend import InferenceBackend, ModelConfiguration, Tensors
 from oncoserve.pictures.decode import decode
-from oncoserve.pictures.picture import Header, Picture
 from oncoserve.pictures.png_jpeg.scrub import without_metadata
-from oncoserve.prediction.admission import Admission, Lane, Place
+from oncoserve.prediction.admission import Admission, Lane
 from oncoserve.prediction.caller import Caller
 from oncoserve.prediction.question import Question
+from oncoserve.prediction.work import Opened, Sized, Work
 from oncoserve.results.entry import Entry
 from oncoserve.results.result_store import PICTURE, ResultStore
-from oncoserve.runtime.budget import Budget, Share
+from oncoserve.runtime.budget import Budget
 from oncoserve.runtime.metrics import Metrics
 from oncoserve.runtime.threads import CpuThreads
 from oncoserve.runtime.timings import Timings
-from oncoserve.tasks.base import Demand, Plan, ServedModel, Stored
+from oncoserve.tasks.base import Plan, ServedModel, Stored
 from oncoserve.tasks.parameters import PictureParameters
 
 LEAST_TILES = 4  # so that a model that takes tiles one by one never waits for the next
+QUICK_TO_HASH_BYTES = 2**20
 SMALL_BYTES = 8 * 2**20  # what a picture may take whose pixels are kept for drawing: a megapixel
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Read = Callable[[], Awaitable[tuple[bytes, PictureParameters]]]
 """Fetches the picture, encoded, and the parameters of the model's task. Called once, when the model has room."""
 
@@ -149,49 +152,60 @@ class Predict:
         with self._admission.place(question.model, caller.lane, caller.deadline.remaining_s()) as place:
             await self._admission.give_way(question.model, caller.lane)
             with self._memory.share() as share:
-                answer = await self._answer(_Work(question, caller, place, share, timings))
+                answer = await self._answer(Work(question, caller, place, share, timings))
             if caller.lane is Lane.BACKGROUND:  # a job's picture is deleted next, so its result has to stay
-                await self._threads.run(self._store.of(caller.owner).sync, answer.id)
+                results = self._store.of(caller.owner)
+                await results.writing.ask(results.sync, answer.id)
         return answer
 
-    async def _answer(self, work: "_Work") -> Answer:
-        question, timings = work.question, work.timings
-        model, results = question.model, self._store.of(work.caller.owner)
-        opened = await self._threads.run(self._open, work, results)
-        if isinstance(opened, Entry):
-            return Answer(opened, "store")
-        if isinstance(opened, _Sized):
+    async def _answer(self, work: Work) -> Answer:
+        question, model, timings = work.question, work.question.model, work.timings
+        results = self._store.of(work.caller.owner)
+        if len(question.data) > QUICK_TO_HASH_BYTES:
+            await self._threads.run(question.hash)
+        stored = await results.reading.ask(self._find, work, results)
+        if stored is not None:
+            return Answer(stored, "store")
+        opened = await (_here if work.quick else self._threads.run)(self._open, work)
+        if isinstance(opened, Sized):
             opened = await self._wait(work, opened)
         count = opened.plan.count
         work.place.count(count)
         if count:
-            at_once = self._limits.tiles_in_flight(work.question.model.configuration)
+            at_once = self._limits.tiles_in_flight(model.configuration)
             await self._infer(opened.plan, opened.requests, partial(self._ask, work, opened.plan.outputs), at_once)
             timings.lap("infer")
-        fresh = await self._threads.run(self._finish, work, results, opened)
+        fresh = await (_here if model.task.quick else self._threads.run)(self._finish, work, opened)
+        await results.writing.ask(self._save, work, results, opened, fresh)
         timings.lap("store")
         size = len(opened.clean) + sum(map(len, fresh.files.values()))
         return Answer(Entry(fresh.document, model, results, size, fresh=fresh), "inference" if count else "none")
 
-    def _open(self, work: "_Work", results: ResultStore) -> "Entry | _Sized | _Opened":
-        """The stored result; or else everything up to the inference, if nothing has to be waited for.
-
-        Does CPU work; called from a thread.
-        """
-        question, model, timings = work.question, work.question.model, work.timings
+    def _find(self, work: Work, results: ResultStore) -> Entry | None:
+        """The stored result, if there is one. Waits for the place; called from one of its threads."""
+        question, timings = work.question, work.timings
         timings.lap("queue")
         stored = results.find(question.id)
         timings.lap("lookup")
-        if stored is not None:
-            document = json.loads(stored.document)
-            return Entry(document, model, results, stored.file_bytes, lambda: results.read(question.id).notes)
+        if stored is None:
+            return None
+        document = json.loads(stored.document)
+        return Entry(document, question.model, results, stored.file_bytes, lambda: results.read(question.id).notes)
+
+    def _open(self, work: Work) -> Sized | Opened:
+        """Everything up to the inference, if nothing has to be waited for. Does CPU work."""
+        question = work.question
+        work.timings.lap("queue")
         header = question.header(self._limits.max_image_pixels)
-        sized = _Sized(header, question.model.task.demand(header, model, question.parameters), len(question.data))
-        if sized.demand.requests > 1 or not work.share.take(sized.bytes):
+        sized = Sized(
+            header, question.model.task.demand(header, question.model, question.parameters), len(question.data)
+        )
+        slow = work.quick and not header.quick  # told by its size alone it was quick
+        if slow or sized.demand.requests > 1 or not work.share.take(sized.bytes):
             return sized
         return self._prepare(work, sized)
 
-    async def _wait(self, work: "_Work", sized: "_Sized") -> "_Opened":
+    async def _wait(self, work: Work, sized: Sized) -> Opened:
         """A large picture's turn, and room in the memory; then everything up to the inference."""
         deadline, model = work.caller.deadline, work.question.model
         await self._admission.fit(model, work.place, sized.demand.requests, deadline.remaining_s())
@@ -200,7 +214,7 @@ class Predict:
         work.timings.lap("queue")
         return await self._threads.run(self._prepare, work, sized)
 
-    def _prepare(self, work: "_Work", sized: "_Sized") -> "_Opened":
+    def _prepare(self, work: Work, sized: Sized) -> Opened:
         """Decode and plan. Does CPU work; called from a thread."""
         question, timings = work.question, work.timings
         with work.share.in_use():
@@ -215,7 +229,7 @@ class Predict:
                 picture.release()
                 work.share.keep(sized.demand.bytes + 2 * len(clean))  # a second time on its way to the store
             timings.lap("preprocess")
-        return _Opened(picture, clean, plan, itertools.chain(first, requests), sized)
+        return Opened(picture, clean, plan, itertools.chain(first, requests), sized)
 
     async def _infer(
         self, plan: Plan, requests: Iterator[Tensors], ask: Callable[[Tensors], Awaitable[Tensors]], at_once: int
@@ -243,58 +257,31 @@ class Predict:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # one answer can carry one error; the others were cancelled
 
-    async def _ask(self, work: "_Work", outputs: Sequence[str], tensors: Tensors) -> Tensors:
+    async def _ask(self, work: Work, outputs: Sequence[str], tensors: Tensors) -> Tensors:
         model, caller = work.question.model, work.caller
         async with self._admission.inference(model, caller.lane, work.place):
             timeout_s = min(self._limits.infer_timeout_s, caller.deadline.remaining_s())
             return await self._backend.infer(model.name, model.version, tensors, outputs, timeout_s)
 
-    def _finish(self, work: "_Work", results: ResultStore, opened: "_Opened") -> Stored:
-        """Store the result. What was stored stays in memory, for whoever wants it drawn at once."""
-        question, picture, clean = work.question, opened.picture, opened.clean
+    def _finish(self, work: Work, opened: Opened) -> Stored:
+        """What the answers say. It stays in memory, for whoever wants it drawn at once. Does CPU work."""
+        question, picture = work.question, opened.picture
         with work.share.in_use():
             found = opened.plan.result()
             work.timings.lap("postprocess")
             document = question.document(found, picture, work.timings.rounded())
-            files = question.files(found, picture)
-            results.save(question.id, json.dumps(document).encode(), {**files, PICTURE: clean})
-        again = partial(decode, clean, self._limits.max_image_pixels, question.background)
+        again = partial(decode, opened.clean, self._limits.max_image_pixels, question.background)
         small = opened.sized.bytes <= SMALL_BYTES
+        files = question.files(found, picture)
         return Stored(document, files, question.model.card, (lambda: picture) if small else again)
 
-
-@dataclass(frozen=True)
-class _Work:
-    """One picture under way: what is asked, by whom, and what it takes of the service."""
-
-    question: Question
-    caller: Caller
-    place: Place
-    share: Share
-    timings: Timings
+    def _save(self, work: Work, results: ResultStore, opened: Opened, fresh: Stored) -> None:
+        """Store the result. Waits for the place; called from one of its threads."""
+        with work.share.in_use():
+            content = json.dumps(fresh.document).encode()
+            results.save(work.question.id, content, {**fresh.files, PICTURE: opened.clean})
 
 
-@dataclass(frozen=True)
-class _Sized:
-    """A picture that is not decoded yet, and what it will take."""
-
-    header: Header
-    demand: Demand
-    file_bytes: int
-
-    @property
-    def bytes(self) -> int:
-        """Memory until the first inference request is made: the cleaned file among it."""
-        pixels = 3 * self.header.width * self.header.height  # once it is an array
-        return max(self.header.decoding_bytes, pixels + self.demand.planning_bytes) + self.file_bytes
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A picture that is ready for inference."""
-
-    picture: Picture
-    clean: bytes
-    plan: Plan
-    requests: Iterator[Tensors]
-    sized: _Sized
+async def _here(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do on the event loop what takes it no longer than to hand it to a thread, and everybody else a few ms."""
+    return function(*args, **kwargs)

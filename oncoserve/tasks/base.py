@@ -231,6 +231,9 @@ class Task(Protocol):
     """What the caller may give when a stored result is read; costs no inference."""
     all_renderings: ClassVar[tuple[Rendering, ...]]
 
+    quick: ClassVar[bool]
+    """Whether its own work takes a few milliseconds: to plan for a small picture, and to read any answer."""
+
     parts: ClassVar[frozenset[str]]
     """The card's parts that it reads, of those that only some tasks do."""
 

@@ -46,6 +46,7 @@ class Classification(OneRequest):
 
     kind: ClassVar[str] = "classification"
     parameters: ClassVar[type[PictureParameters]] = PictureParameters
+    quick: ClassVar[bool] = True
     parts: ClassVar[frozenset[str]] = frozenset({"classification", "saliency", "resemblance"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(

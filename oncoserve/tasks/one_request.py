@@ -18,6 +18,7 @@ class OneRequest:
 
     view: ClassVar[type[Parameters]] = Parameters
     all_renderings: ClassVar[tuple[Rendering, ...]]
+    quick: ClassVar[bool] = False
     located: ClassVar[tuple[str, ...]] = ()
     """Numbers of the document's `localisation` that belong to the finding."""
 

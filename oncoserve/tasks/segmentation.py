@@ -69,6 +69,7 @@ class Segmentation:
     kind: ClassVar[str] = "segmentation"
     parameters: ClassVar[type[PictureParameters]] = SegmentationParameters
     view: ClassVar[type[Parameters]] = View
+    quick: ClassVar[bool] = False
     parts: ClassVar[frozenset[str]] = frozenset({"segmentation"})
     all_renderings: ClassVar[tuple[Rendering, ...]] = (
         Rendering(

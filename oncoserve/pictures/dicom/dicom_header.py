@@ -45,6 +45,7 @@ class DicomHeader:
         with reading("header"):
             self._scan = scan_of(self._instance, self._number, chosen=chosen.frame is not None)
         self.scan: Scan | None = self._scan
+        self.quick = False
         self.decoding_bytes = self.width * self.height * GREY_BYTES + len(data)
 
     def decode(self, background: str, at_least: int | None = None) -> Picture:

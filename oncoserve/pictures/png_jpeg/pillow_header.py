@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # Our own limit is checked on the header before any decoding, and says which limit was met.
 Image.MAX_IMAGE_PIXELS = None
 
+QUICK_PIXELS = 2**19
+QUICK_MODES = {"RGB", "L"}
+
 PILLOW_GIVES_UP = (
     OSError,
     SyntaxError,
@@ -67,6 +70,9 @@ class PillowHeader:
         self.dpi: tuple[float, float] | None = image.info.get("dpi")
         # A JPEG in several scans is put together from coefficients of two bytes each.
         coefficients = 2 * len(image.getbands()) if image.info.get("progressive") else 0
+        one_scan = format == "JPEG" and "progressive" not in image.info
+        plain = image.mode in QUICK_MODES and "icc_profile" not in image.info
+        self.quick = one_scan and plain and self.width * self.height <= QUICK_PIXELS
         least = DEEP_BYTES_PER_PIXEL if raw_mode(image) in COLOURS else BYTES_PER_PIXEL
         self.decoding_bytes = self.width * self.height * max(least, 4 + coefficients)
 
