@@ -84,7 +84,7 @@ $(PERF)/.installed: loadtest/perf_analyzer.lock
 	  { echo "perf_analyzer needs libb64.so.0d: apt-get update && apt-get install libb64-0d" >&2; exit 1; }
 	@touch $@
 
-compare: $(VENV)/.dev  ## This service against FastAPI alone, LitServe and BentoML; DEVICE=gpu: batching on against off, and the limit; docs/performance.md.
+compare: $(VENV)/.dev models  ## This service against FastAPI alone, LitServe, BentoML, Ray Serve and MLServer; DEVICE=gpu: batching on against off, and the limit; docs/performance.md.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m loadtest.$(if $(GPU),batching,compare) $(COMPARE_ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format.

@@ -21,8 +21,7 @@ from pathlib import Path
 import uvloop
 
 from loadtest.compare import contenders, scenarios, tables
-from loadtest.compare.contenders import Contender
-from loadtest.compare.drivers import Running
+from loadtest.compare.contenders import Contender, Running
 from loadtest.compare.runner import WARM_UP_S, DifferentAnswers, Point, RunPlan, check_answers, measure
 from loadtest.compare.window import Window
 from loadtest.shared.process_family import Family
@@ -31,6 +30,7 @@ from testbed.servers import PROJECT
 
 OUT = PROJECT / "build/versions"
 PACKAGES = ("inference_server", "frontend")  # what a checkout has to have: both are started with `python -m`
+PICTURES = "noisy"
 CANNOT_MEASURE = 1
 
 
@@ -116,7 +116,7 @@ def _subfolder(folder: Path) -> Path:
 async def _round(started: Sequence[tuple[Contender, Running]], plan: RunPlan, turn: int) -> Sitting:
     for version, running in started:
         await check_answers(version, running)
-        await running.load(max(plan.connections), Window(WARM_UP_S))
+        await running.asking[PICTURES].closed_loop(max(plan.connections), Window(WARM_UP_S))
     points: list[Point] = []
     idle_share = 0.0
     for connections in plan.connections:
@@ -124,7 +124,7 @@ async def _round(started: Sequence[tuple[Contender, Running]], plan: RunPlan, tu
         for version, running in started:
             others = [other for _, other in started if other is not running]
             began, cpu_s = time.perf_counter(), _cpu_s(others)
-            point = await measure(version, running, connections, plan.seconds, turn)
+            point = await measure(version, running, PICTURES, connections, plan.seconds, turn)
             share = (_cpu_s(others) - cpu_s) / (time.perf_counter() - began)
             idle_share = max(idle_share, share)
             points.append(point)

@@ -26,6 +26,7 @@ import onnxruntime
 from inference_server.backends.onnxruntime.cuda_libraries import CUDA
 from inference_server.triton_settings import TritonSettings
 from loadtest.batching import bare, batching_tables, repositories
+from loadtest.batching.client_processes import asked_by
 from loadtest.batching.repositories import FILES, MODELS, Variant
 from loadtest.compare import contenders
 from loadtest.compare.contenders import Contender
@@ -91,7 +92,7 @@ def _of_one_model(given: argparse.Namespace, folder: Path, name: str) -> Iterato
     if "grpc" in given.doors:
         for variant, each in served.items():
             way = f"{name} grpc {_words(variant)}"
-            yield contenders.triton_grpc(each, way, given.clients, _device(variant, cpu=given.cpu))
+            yield asked_by(contenders.triton_grpc(each, way, _device(variant, cpu=given.cpu)), given.clients)
     if "http" in given.doors and model != "he_tissue":  # it answers with areas, not with a tile's probabilities
         for variant, workers in [
             *((on[0], count) for count in given.workers),
@@ -99,7 +100,7 @@ def _of_one_model(given: argparse.Namespace, folder: Path, name: str) -> Iterato
         ]:
             settings = {**AS_MANY, "ONCO_WORKERS": str(workers), **_device(variant, cpu=given.cpu)}
             way = f"{name} http {_words(variant)} w{workers}"
-            yield contenders.ours(served[variant], settings, way, clients=given.clients)
+            yield asked_by(contenders.ours(served[variant], settings, way), given.clients)
 
 
 def _words(variant: Variant) -> str:

@@ -17,9 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from inference_server.backends.onnxruntime.cuda_libraries import CUDA
-from loadtest.compare.client_processes import ClientProcesses
-from loadtest.compare.contenders import Contender
-from loadtest.compare.drivers import Running
+from loadtest.batching.client_processes import ClientProcesses
+from loadtest.compare.contenders import Contender, Running
 from loadtest.compare.served import Served, class_means
 from loadtest.compare.window import Window
 from loadtest.gpu_options.executions import load_libraries
@@ -73,14 +72,24 @@ class AskingNobody:
 
     Args:
         graph: Which.
+        labels: Class names in the order of the output.
         sizes: Batch sizes. Each has a session of its own, as in the backend: one that sees another size plans anew.
     """
 
-    def __init__(self, graph: Graph, sizes: Sequence[int]) -> None:
-        self._graph, self._sizes = graph, sizes
+    def __init__(self, graph: Graph, labels: Sequence[str], sizes: Sequence[int]) -> None:
+        self._graph, self._labels, self._sizes = graph, labels, sizes
         self._batches: dict[int, list[NDArray[np.uint8]]] = {}
         self._sessions: dict[int, onnxruntime.InferenceSession] = {}
         self._failed: dict[int, str] = {}
+
+    async def answers(self, count: int) -> list[dict[str, float]]:
+        """See `Asking`; in a process that gives the GPU's memory back."""
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            try:
+                rows = await asyncio.wrap_future(pool.submit(self._graph.answers, count))
+            except Exception as error:  # ONNX Runtime's share no base
+                raise ValueError(str(error)) from error
+        return [dict(zip(self._labels, row, strict=True)) for row in rows]
 
     async def closed_loop(self, connections: int, window: Window) -> None:
         """Execute batches of that size until the window closes; the first call opens all sessions.
@@ -112,30 +121,6 @@ class AskingNobody:
             self._graph.run(self._sessions[size], self._batches[size][0])
 
 
-class _Alone:
-    """See `Running`."""
-
-    metrics_url = ""
-
-    def __init__(self, graph: Graph, labels: Sequence[str], processes: ClientProcesses) -> None:
-        self._graph, self._labels, self._processes = graph, labels, processes
-        self.pid: int | None = processes.pids[0]
-        self.clients: ClientProcesses | None = None
-
-    async def answers(self, count: int) -> list[dict[str, float]]:
-        """See `Running`; in a process that gives the GPU's memory back."""
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            try:
-                rows = await asyncio.wrap_future(pool.submit(self._graph.answers, count))
-            except Exception as error:  # ONNX Runtime's share no base
-                raise ValueError(str(error)) from error
-        return [dict(zip(self._labels, row, strict=True)) for row in rows]
-
-    async def load(self, connections: int, window: Window) -> None:
-        """See `Running`."""
-        await self._processes.closed_loop(connections, window)
-
-
 def contender(served: Served, name: str, sizes: Sequence[int], options: Mapping[str, str] | None) -> Contender:
     """ONNX Runtime alone in a process of its own.
 
@@ -149,8 +134,9 @@ def contender(served: Served, name: str, sizes: Sequence[int], options: Mapping[
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
         del folder
-        graph = Graph(served.graph, options, served.pixels)
-        with ClientProcesses(AskingNobody(graph, sizes), 1) as processes:
-            yield _Alone(graph, served.labels, processes)
+        ((kind, pixels),) = served.pixels.items()
+        graph = Graph(served.graph, options, pixels)
+        with ClientProcesses(AskingNobody(graph, served.labels, sizes), 1) as processes:
+            yield Running(processes.pids[0], {kind: processes})
 
     return Contender(name, served, start, sizes)

@@ -8,9 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
+
 from loadtest.compare import tiny_cnn
-from loadtest.compare.photographs import base_pictures, slice_pictures
+from loadtest.compare.photographs import BASE_PICTURES, SIDE, base_pictures, encode, photograph
 from loadtest.compare.served import Served, one_at_a_time, without_file_name
+from loadtest.shared.distinct_uploads import ellipse
 from model_export.export_files import newest_version
 from testbed.servers import PROJECT
 
@@ -88,8 +91,15 @@ def configured(configuration: str, variant: Variant) -> str:
 
 def _served(variant: Variant, repository: Path, folder: Path) -> Served:
     newest = newest_version(folder, FILES["fp32"], FILES[variant.precision])
-    pictures = slice_pictures() if variant.model not in _ANY_PICTURE else base_pictures(_ANY_PICTURE[variant.model])
-    return Served(repository, variant.model, pictures, TOLERANCE, reference=newest / FILES["fp32"])
+    pictures = _slices() if variant.model not in _ANY_PICTURE else base_pictures(_ANY_PICTURE[variant.model])
+    return Served(repository, variant.model, {"": pictures}, TOLERANCE, reference=newest / FILES["fp32"])
+
+
+def _slices() -> list[bytes]:
+    """Photographs in grey, in an ellipse on black: the models for slices answer about no other picture."""
+    shown = ellipse(SIDE, SIDE)
+    greys = ((photograph(seed).mean(axis=2) * shown).astype(np.uint8) for seed in range(BASE_PICTURES))
+    return [encode(np.repeat(grey[..., np.newaxis], 3, axis=2)) for grey in greys]
 
 
 def _halve(folder: Path) -> None:

@@ -1,22 +1,58 @@
-"""Who is compared, and how each server is started."""
+"""Who is compared, how each server is started, and how it is asked."""
 
-import sys
+import itertools
+import math
+import os
+import time
+from asyncio import to_thread
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Protocol
 
-from loadtest.compare.drivers import Bare, OverGrpc, OverHttp, Running
-from loadtest.compare.environments import LOCKS, environment
-from loadtest.compare.http_load import Target
-from loadtest.compare.peer_server import Peer
+import numpy as np
+
+from loadtest.compare.grpc_load import OverGrpc
+from loadtest.compare.http_load import OverHttp
+from loadtest.compare.peer_server import PEERS, Peer
 from loadtest.compare.served import Served
-from testbed.servers import PROJECT, TritonServer, WholeService, free_port
+from loadtest.compare.window import Window
+from testbed.servers import PROJECT, TritonServer, WholeService
 
-# No server may talk to anybody but the client: usage statistics are off.
-QUIET: Final = MappingProxyType({"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1"})
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class Asking(Protocol):
+    """Something that asks about one kind of picture; where it is to run in other processes, it can be sent there."""
+
+    async def answers(self, count: int) -> list[dict[str, float]]:
+        """Ask about the first pictures, one after the other: probabilities by class name; none of an undetermined one.
+
+        Raises:
+            ValueError: An answer is no prediction.
+        """
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """Keep that many requests under way until the window closes; the next leaves when the last was answered."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that is up.
+
+    Attributes:
+        pid: The process at the top of its family; None for the measuring process itself.
+        asking: How it is asked, by the kind of picture.
+        metrics_url: Triton's metrics, "" without Triton.
+        clients_busy: Of the last load, where other processes ask; see `Point`.
+    """
+
+    pid: int | None
+    asking: Mapping[str, Asking] = field(repr=False)
+    metrics_url: str = ""
+    clients_busy: Callable[[], float] = lambda: math.nan
 
 
 @dataclass(frozen=True)
@@ -36,17 +72,10 @@ class Contender:
     connections: Sequence[int] = ()
 
 
-def ours(
-    served: Served, settings: Mapping[str, str], name: str = "ours", checkout: Path = PROJECT, clients: int = 0
-) -> Contender:
-    """This service: the launcher, the embedded Triton and the frontend, as `make run` starts them.
+def ours(served: Served, settings: Mapping[str, str], name: str = "ours", checkout: Path = PROJECT) -> Contender:
+    """This service: the launcher, the embedded Triton and the frontend, as `make run` starts them from a checkout.
 
-    Args:
-        served: What it serves.
-        settings: More ONCO_* variables.
-        name: For several of them with other settings.
-        checkout: The folder whose code is run.
-        clients: Processes that ask; 0: this one.
+    The settings are more ONCO_* variables.
     """
 
     @contextmanager
@@ -55,34 +84,33 @@ def ours(
         server.cwd = checkout
         server.env |= settings
         with server:
-            target = Target(server.port, f"/v1/models/{served.model}/predict")
-            with OverHttp(server.pid, target, served, _metrics_url(server), clients) as running:
-                yield running
+            asking = _over_http(server.port, f"/v1/models/{served.model}/predict", served)
+            yield Running(server.pid, asking, _metrics_url(server))
 
     return Contender(name, served, start)
 
 
-def triton_grpc(
-    served: Served, name: str = "triton_grpc", clients: int = 0, settings: Mapping[str, str] = MappingProxyType({})
-) -> Contender:
-    """The embedded Triton without the frontend; preprocessing is the client's, done beforehand.
-
-    Args:
-        served: What it serves.
-        name: For several of them.
-        clients: Processes that ask; 0: this one.
-        settings: More ONCO_* variables.
-    """
+def triton_grpc(served: Served, name: str = "triton_grpc", settings: Mapping[str, str] = _NONE) -> Contender:
+    """The embedded Triton without the frontend; preprocessing is the client's, done beforehand."""
 
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
         server = TritonServer(served.repository, folder)
         server.env |= settings
-        with (
-            server,
-            OverGrpc(server.pid, server.grpc_url, served, _metrics_url(server), clients) as running,
-        ):
-            yield running
+        asking = {kind: OverGrpc(server.grpc_url, served, kind) for kind in served.pictures}
+        with server:
+            yield Running(server.pid, asking, _metrics_url(server))
+
+    return Contender(name, served, start)
+
+
+def peer(name: str, served: Served) -> Contender:
+    """The server of somebody else, one of `PEERS`."""
+
+    @contextmanager
+    def start(folder: Path) -> Iterator[Running]:
+        with Peer(PEERS[name], served, folder) as server:
+            yield Running(server.pid, _over_http(server.port, "/predict", served))
 
     return Contender(name, served, start)
 
@@ -93,57 +121,39 @@ def onnxruntime_alone(served: Served, name: str) -> Contender:
     @contextmanager
     def start(folder: Path) -> Iterator[Running]:
         del folder
-        yield Bare(served)
+        yield Running(None, {kind: _Bare(served, kind) for kind in served.pictures})
 
     return Contender(name, served, start)
 
 
-def plain_fastapi(served: Served, workers: int) -> Contender:
-    """FastAPI and ONNX Runtime in one process or several."""
-    app = "loadtest.compare.peers.plain_fastapi:app"
+class _Bare:
+    """ONNX Runtime in this process, one picture after the other with all cores, whatever the number of connections."""
 
-    def command(port: int) -> list[str]:
-        options = ["--workers", str(workers), "--no-access-log", "--log-level", "warning"]
-        return [sys.executable, "-m", "uvicorn", app, "--app-dir", str(PROJECT), "--port", str(port), *options]
+    def __init__(self, served: Served, kind: str) -> None:
+        self._served, self._kind = served, kind
+        self._session = served.session(threads=len(os.sched_getaffinity(0)))
 
-    return _peer(f"plain_fastapi_{workers}", served, command, "/health")
+    async def answers(self, count: int) -> list[dict[str, float]]:
+        """See `Asking`."""
+        rows = self._served.expected(self._kind, count)
+        return [dict(zip(self._served.labels, row, strict=True)) for row in rows]
 
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """See `Asking`."""
+        del connections
+        await to_thread(self._run, window)
 
-def litserve(served: Served) -> Contender:
-    """LitServe, see peers/litserve_server.py."""
-
-    def command(port: int) -> list[str]:
-        return [str(environment("litserve") / "python"), str(LOCKS / "litserve_server.py"), str(port)]
-
-    return _peer("litserve", served, command, "/health")
-
-
-def bentoml(served: Served) -> Contender:
-    """BentoML, see peers/bento_service.py."""
-
-    def command(port: int) -> list[str]:
-        service = ["bento_service:Classifier", "--working-dir", str(LOCKS)]
-        return [str(environment("bentoml") / "bentoml"), "serve", *service, "--host", "127.0.0.1", "--port", str(port)]
-
-    return _peer("bentoml", served, command, "/readyz", form_field="images")
+    def _run(self, window: Window) -> None:
+        for pixels in itertools.cycle(self._served.pixels[self._kind]):
+            if not window.running():
+                return
+            sent = time.perf_counter()
+            self._session.run(None, {"image": pixels[np.newaxis]})
+            window.record(sent)
 
 
-def _peer(
-    name: str, served: Served, command: Callable[[int], list[str]], ready_path: str, form_field: str = "image"
-) -> Contender:
-    @contextmanager
-    def start(folder: Path) -> Iterator[Running]:
-        port = free_port()
-        env = {
-            **QUIET,
-            "PEER_MODEL": str(served.graph),
-            "PEER_LABELS": ",".join(served.labels),
-            "BENTOML_HOME": str(folder),
-        }
-        with Peer(command(port), f"http://127.0.0.1:{port}{ready_path}", env, folder) as server:
-            yield OverHttp(server.pid, Target(port, "/predict", form_field), served)
-
-    return Contender(name, served, start)
+def _over_http(port: int, path: str, served: Served) -> dict[str, OverHttp]:
+    return {kind: OverHttp(port, path, files, served.distinct) for kind, files in served.pictures.items()}
 
 
 def _metrics_url(triton: TritonServer) -> str:

@@ -6,7 +6,7 @@ Requests are serialised beforehand, and one HTTP/2 connection carries them all, 
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from types import MappingProxyType
 from typing import Final
 
@@ -15,26 +15,45 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
-from loadtest.compare.served import class_means
+from loadtest.compare.served import Served, class_means
 from loadtest.compare.window import Window
 
 _METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
 _UNLIMITED: Final = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
-
 _TYPES: Final = MappingProxyType({"FP32": np.float32, "UINT8": np.uint8})
 
 Infer = Callable[[bytes], Awaitable[service_pb2.ModelInferResponse]]
 """Sends one serialised request."""
 
 
-def serialise(model: str, pixels: NDArray[np.uint8], name: str = "image") -> bytes:
-    """A request for all outputs of one picture.
+class OverGrpc:
+    """Serialised requests in turn, for all outputs of one picture each.
 
     Args:
-        model: The model's name.
-        pixels: (H, W, 3) uint8 RGB at the model's size.
-        name: Of the input.
+        url: host:port of Triton's gRPC service.
+        served: The model.
+        kind: Of the pictures.
     """
+
+    def __init__(self, url: str, served: Served, kind: str) -> None:
+        self._url, self._labels = url, served.labels
+        self._requests = [_serialise(served.model, served.input_name, pixels) for pixels in served.pixels[kind]]
+
+    async def answers(self, count: int) -> list[dict[str, float]]:
+        """Ask about the first pictures, one after the other; see `Asking`."""
+        async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel:
+            found = [await _method(channel)(request) for request in self._requests[:count]]
+        return [dict(zip(self._labels, _probabilities(answer), strict=True)) for answer in found]
+
+    async def closed_loop(self, connections: int, window: Window) -> None:
+        """Keep that many calls under way; see `Asking`."""
+        turns = itertools.cycle(self._requests)
+        async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel, asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(_keep_asking(_method(channel), turns, window))
+
+
+def _serialise(model: str, name: str, pixels: NDArray[np.uint8]) -> bytes:
     request = service_pb2.ModelInferRequest(model_name=model)
     tensor = request.inputs.add(name=name, datatype="UINT8")
     tensor.shape.extend([1, *pixels.shape])
@@ -42,31 +61,11 @@ def serialise(model: str, pixels: NDArray[np.uint8], name: str = "image") -> byt
     return bytes(request.SerializeToString())
 
 
-class TritonCalls:
-    """A model of one Triton, asked over gRPC.
-
-    Args:
-        url: host:port of the gRPC service.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    async def probabilities(self, request: bytes) -> list[float]:
-        """The model's answer to one serialised request, class by class."""
-        async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel:
-            answer = await _method(channel)(request)
-        place = [output.name for output in answer.outputs].index("probabilities")
-        output = answer.outputs[place]
-        values = np.frombuffer(answer.raw_output_contents[place], _TYPES[output.datatype])
-        return class_means(values.reshape(output.shape[1:]))
-
-    async def closed_loop(self, requests: Sequence[bytes], connections: int, window: Window) -> None:
-        """Keep `connections` requests under way until the window closes."""
-        turns = itertools.cycle(requests)
-        async with grpc.aio.insecure_channel(self._url, options=_UNLIMITED) as channel, asyncio.TaskGroup() as group:
-            for _ in range(connections):
-                group.create_task(_keep_asking(_method(channel), turns, window))
+def _probabilities(answer: service_pb2.ModelInferResponse) -> list[float]:
+    place = [output.name for output in answer.outputs].index("probabilities")
+    output = answer.outputs[place]
+    values = np.frombuffer(answer.raw_output_contents[place], _TYPES[output.datatype])
+    return class_means(values.reshape(output.shape[1:]))
 
 
 def _method(channel: grpc.aio.Channel) -> Infer:

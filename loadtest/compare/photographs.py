@@ -1,4 +1,4 @@
-"""Pictures to upload: photograph-like JPEGs with seeded pixels, and never the same file twice.
+"""Pictures to upload: photograph-like JPEGs with seeded pixels or MRI slices, and never the same file twice.
 
 A service that keeps its answers would reply to a repeated file from its store. So each upload of a base picture carries
 a comment segment (COM, ITU-T T.81 B.2.4.5) with a random series and a number: other bytes, same pixels, same cost.
@@ -15,49 +15,51 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from loadtest.shared.distinct_uploads import ellipse
+from testbed.picture_files.raw_jpeg import segment
+from testbed.servers import PROJECT
 
 SIDE = 512
 BASE_PICTURES = 64
 QUALITY = 85
-_SOI, _COM = b"\xff\xd8", b"\xff\xfe"
+SLICES = PROJECT / "build/samples/brain_mri"
+_SOI, _COM = b"\xff\xd8", 0xFE
 _SERIES_BYTES, _NUMBER_BYTES = 8, 8
 
 
-def photograph(seed: int, width: int = SIDE, height: int = SIDE) -> NDArray[np.uint8]:
-    """Colour noise whose amplitude falls with its frequency, as in photographs.
-
-    Returns:
-        (height, width, 3) uint8 RGB.
-    """
+def photograph(seed: int, side: int = SIDE) -> NDArray[np.uint8]:
+    """Colour noise whose amplitude falls with its frequency, as in photographs; (side, side, 3) uint8 RGB."""
     random = np.random.default_rng(seed)
-    pixels = np.full((height, width, 3), random.uniform(60, 190, 3), np.float32)
+    pixels = np.full((side, side, 3), random.uniform(60, 190, 3), np.float32)
     for cells in (2, 8, 32, 128, 512):
         noise = random.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
-        layer = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+        layer = Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC)
         pixels += (np.asarray(layer, dtype=np.float32) - 127.5) * (1.5 / math.sqrt(cells))
     return pixels.clip(0, 255).astype(np.uint8)
 
 
 def encode(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 RGB as a baseline JPEG."""
+    """(H, W, 3) uint8 RGB as a baseline JPEG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 
 @functools.cache
-def base_pictures(count: int = BASE_PICTURES, width: int = SIDE, height: int = SIDE) -> tuple[bytes, ...]:
-    """Encoded pictures, each of other pixels; the same at every call."""
-    return tuple(encode(photograph(seed, width, height)) for seed in range(count))
+def base_pictures(count: int = BASE_PICTURES, side: int = SIDE) -> tuple[bytes, ...]:
+    """Encoded photographs, each of other pixels; the same at every call."""
+    return tuple(encode(photograph(seed, side)) for seed in range(count))
 
 
-@functools.cache
-def slice_pictures(count: int = BASE_PICTURES, side: int = SIDE) -> tuple[bytes, ...]:
-    """The same as slices: grey, in an ellipse on black. The models for slices answer about no photograph."""
-    shown = ellipse(side, side)
-    greys = (photograph(seed, side, side).mean(axis=2) * shown for seed in range(count))
-    return tuple(encode(np.repeat(grey.astype(np.uint8)[..., np.newaxis], 3, axis=2)) for grey in greys)
+def mri_slices() -> tuple[bytes, ...]:
+    """The slices that came with `brain_mri`, as they are: 12 to 68 kB, 227 to 674 pixels a side.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    files = sorted(SLICES.glob("*/*.jpg"))
+    if not files:
+        raise FileNotFoundError(f"no MRI slices in {SLICES}: `make models` fetches them")
+    return tuple(path.read_bytes() for path in files)
 
 
 class Uploads:
@@ -79,5 +81,4 @@ class Uploads:
         if not self._distinct:
             return _SOI, next(self._rests)
         comment = self._series + next(self._numbers).to_bytes(_NUMBER_BYTES, "big")
-        length = (2 + len(comment)).to_bytes(2, "big")  # the length counts itself
-        return _SOI + _COM + length + comment, next(self._rests)
+        return _SOI + segment(_COM, comment), next(self._rests)

@@ -2,20 +2,21 @@
 
 import asyncio
 import csv
+import itertools
 import math
 import re
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import uvloop
 
-from loadtest.compare.contenders import Contender
-from loadtest.compare.drivers import Running
+from loadtest.compare.contenders import Contender, Running
+from loadtest.compare.served import Served
 from loadtest.compare.window import Window
 from loadtest.shared.gpu_watch import GpuWatch
 from loadtest.shared.process_family import Family, MemoryWatch
@@ -30,13 +31,7 @@ class DifferentAnswers(Exception):
 
 @dataclass(frozen=True)
 class RunPlan:
-    """How long and how often.
-
-    Attributes:
-        connections: Requests under way at once, one point each.
-        rounds: Times that every contender has its turn.
-        seconds: Length of a point.
-    """
+    """How long and how often: a point for each number of connections, of that many seconds, in every round."""
 
     connections: Sequence[int]
     rounds: int
@@ -55,10 +50,11 @@ class Point:
         memory_mib: The most memory of the server's processes in that time, sum of their PSS, in MiB.
         mean_batch: Requests that Triton computed together, on average; NaN without Triton.
         first_error: One of the errors, in words.
-        gpu_busy: The share of the time in which the first GPU computed, 0 to 1; NaN without one.
-        gpu_mib: The most memory that was taken on it, in MiB; NaN without one.
+        gpu_busy, gpu_mib: The share of the time in which the first GPU computed, 0 to 1, and the most memory that was
+            taken on it, in MiB; NaN without one.
         clients_busy: The share of the time in which the busiest process that asks computed, 0 to 1; near 1 the clients
             are the limit. NaN where the measuring process asks.
+        pictures: Their kind.
     """
 
     round: int
@@ -76,6 +72,7 @@ class Point:
     gpu_busy: float = math.nan
     gpu_mib: float = math.nan
     clients_busy: float = math.nan
+    pictures: str = ""
 
 
 def run(
@@ -83,11 +80,7 @@ def run(
 ) -> list[Point]:
     """Measure everything; every point is written to the file `raw` as soon as it is there.
 
-    Args:
-        contenders: Whom, in this order.
-        plan: How long and how often.
-        raw: A CSV file.
-        failures: Gets the contenders that could not be measured, with the reason, which then end nothing.
+    Contenders that cannot be measured end nothing where there are `failures`, which get their names and the reasons.
 
     Raises:
         DifferentAnswers: Answers differ from those of the graph.
@@ -97,74 +90,83 @@ def run(
     points: list[Point] = []
     # One folder until the end: where many files were removed, ext4 makes the next ones ten times as slowly for some
     # minutes, which would charge one round with the results of the round before.
-    with tempfile.TemporaryDirectory(prefix="oncoserve-compare-") as folder, raw.open("w", newline="") as file:
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder, raw.open("w", newline="") as file:
         writer = csv.DictWriter(file, [each.name for each in fields(Point)])
         writer.writeheader()
-        for turn in range(1, plan.rounds + 1):
-            for contender in contenders:
-                if failures and contender.name in failures:
-                    continue
 
-                def keep(point: Point) -> None:
-                    points.append(point)
-                    writer.writerow(asdict(point))
-                    file.flush()
+        def keep(point: Point) -> None:
+            points.append(point)
+            writer.writerow(asdict(point))
+            file.flush()
 
-                try:
-                    _turn(contender, plan, turn, Path(tempfile.mkdtemp(dir=folder)), keep)
-                except Exception as error:  # whatever it was, the others can be measured
-                    if failures is None:
-                        raise
-                    failures[contender.name] = f"{type(error).__name__}: {error}"
-                    print(f"not measured: {error}", file=sys.stderr)
+        for turn, contender in itertools.product(range(1, plan.rounds + 1), contenders):
+            if failures and contender.name in failures:
+                continue
+            print(f"\nround {turn}/{plan.rounds}, {contender.name}:", end=" ", file=sys.stderr, flush=True)
+            try:
+                _turn(contender, plan, turn, Path(tempfile.mkdtemp(dir=folder)), keep)
+            except Exception as error:  # whatever it was, the others can be measured
+                if failures is None:
+                    raise
+                failures[contender.name] = f"{type(error).__name__}: {error}"
+                print(f"not measured: {error}", file=sys.stderr)
     return points
 
 
 def _turn(contender: Contender, plan: RunPlan, turn: int, folder: Path, keep: Callable[[Point], None]) -> None:
-    print(f"round {turn}/{plan.rounds}, {contender.name}:", end=" ", file=sys.stderr, flush=True)
     with contender.start(folder) as running:
         uvloop.run(_measure_all(contender, running, plan, turn, keep))
-    print(file=sys.stderr)
 
 
 async def _measure_all(
     contender: Contender, running: Running, plan: RunPlan, turn: int, keep: Callable[[Point], None]
 ) -> None:
     await check_answers(contender, running)
-    points = contender.connections or plan.connections
-    await running.load(max(points), Window(min(WARM_UP_S, plan.seconds)))
-    for connections in points:
-        point = await measure(contender, running, connections, plan.seconds, turn)
-        keep(point)
-        print(f"{connections}: {point.throughput:.1f}/s", end="  ", file=sys.stderr, flush=True)
+    numbers = contender.connections or plan.connections
+    kinds = list(contender.served.pictures)
+    await running.asking[kinds[0]].closed_loop(max(numbers), Window(min(WARM_UP_S, plan.seconds)))
+    for kind in kinds:
+        for connections in numbers:
+            point = await measure(contender, running, kind, connections, plan.seconds, turn)
+            keep(point)
+            print(f"{kind} {connections}: {point.throughput:.1f}/s", end="  ", file=sys.stderr, flush=True)
 
 
 async def check_answers(contender: Contender, running: Running) -> None:
-    """Refuse what is not measured against the same work.
+    """Refuse what is not measured against the same work, with each kind of picture.
 
     Raises:
         DifferentAnswers: A label or a probability differs from ONNX Runtime's on the same picture.
     """
-    names = contender.served.labels
-    expected = contender.served.expected(CHECKED_PICTURES)
-    try:
-        answers = await running.answers(CHECKED_PICTURES)
-    except ValueError as error:
-        raise DifferentAnswers(f"{contender.name} gives no answer: {error}") from error
-    for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
-        got = [answer.get(name, float("nan")) for name in names]
-        # Two classes that are as likely but for the tolerance may change places.
-        best = max(answer, key=lambda name: answer[name])
-        same_label = best in names and right[names.index(best)] >= max(right) - contender.served.tolerance
-        if not same_label or not all(abs(a - b) <= contender.served.tolerance for a, b in zip(right, got, strict=True)):
-            raise DifferentAnswers(f"{contender.name}, picture {number}: expected {right}, got {got} ({names})")
+    for kind, asking in running.asking.items():
+        expected = contender.served.expected(kind, CHECKED_PICTURES)
+        try:
+            answers = await asking.answers(CHECKED_PICTURES)
+        except ValueError as error:
+            raise DifferentAnswers(f"{contender.name} gives no answer about {kind}: {error}") from error
+        if not any(answers):
+            raise DifferentAnswers(f"{contender.name} leaves all pictures of {kind} undetermined")
+        for number, (right, answer) in enumerate(zip(expected, answers, strict=True)):
+            if answer and not _is_right(contender.served, right, answer):
+                raise DifferentAnswers(f"{contender.name}, {kind}, picture {number}: expected {right}, got {answer}")
 
 
-async def measure(contender: Contender, running: Running, connections: int, seconds: float, turn: int) -> Point:
+def _is_right(served: Served, right: Sequence[float], answer: Mapping[str, float]) -> bool:
+    names = served.labels
+    best = max(answer, key=lambda name: answer[name])
+    # Two classes that are as likely but for the tolerance may change places.
+    same_label = best in names and right[names.index(best)] >= max(right) - served.tolerance
+    got = [answer.get(name, math.nan) for name in names]
+    return same_label and all(abs(a - b) <= served.tolerance for a, b in zip(right, got, strict=True))
+
+
+async def measure(
+    contender: Contender, running: Running, kind: str, connections: int, seconds: float, turn: int
+) -> Point:
     """Load a server that is up for `seconds`, beside a ramp before; see `Point`."""
     family = Family(running.pid) if running.pid is not None else None
     window = Window(seconds)
-    load = asyncio.create_task(running.load(connections, window))
+    load = asyncio.create_task(running.asking[kind].closed_loop(connections, window))
     await asyncio.sleep(window.opens - time.perf_counter())
     before = await asyncio.to_thread(_probe, family, running.metrics_url)
     with MemoryWatch(family) as memory, GpuWatch() as gpu:
@@ -182,21 +184,22 @@ async def measure(contender: Contender, running: Running, connections: int, seco
         p95_ms=window.percentile_ms(95),
         p99_ms=window.percentile_ms(99),
         errors=window.errors.total(),
-        cpu_s=cpu_s / good * 1e3 if good else float("nan"),
+        cpu_s=cpu_s / good * 1e3 if good else math.nan,
         memory_mib=memory.peak_mib,
-        mean_batch=requests / executions if executions else float("nan"),
+        mean_batch=requests / executions if executions else math.nan,
         first_error=next(iter(window.errors), ""),
         gpu_busy=gpu.busy,
         gpu_mib=gpu.memory_mib,
-        clients_busy=running.clients.busy if running.clients else math.nan,
+        clients_busy=running.clients_busy(),
+        pictures=kind,
     )
 
 
 def _probe(family: Family | None, metrics_url: str) -> tuple[float, float, float]:
     """Processor seconds, requests computed and executions so far; NaN for what there is not."""
-    cpu_s = family.cpu_s() if family else float("nan")
+    cpu_s = family.cpu_s() if family else math.nan
     if not metrics_url:
-        return cpu_s, float("nan"), float("nan")
+        return cpu_s, math.nan, math.nan
     with urllib.request.urlopen(metrics_url, timeout=5) as answer:  # noqa: S310 - our own Triton
         text = answer.read().decode()
     return cpu_s, _counter(text, "nv_inference_count"), _counter(text, "nv_inference_exec_count")

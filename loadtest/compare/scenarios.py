@@ -1,138 +1,151 @@
-"""What can be measured: the peers, the real model, and one setting at a time."""
+"""What can be measured: this service beside its peers, the real models, and one setting at a time."""
 
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-from loadtest.compare import contenders, tiny_cnn
-from loadtest.compare.contenders import Contender
-from loadtest.compare.photographs import base_pictures, slice_pictures
+from loadtest.compare import tiny_cnn
+from loadtest.compare.contenders import Contender, onnxruntime_alone, ours, peer, triton_grpc
+from loadtest.compare.peer_server import PEERS
+from loadtest.compare.photographs import base_pictures, mri_slices
 from loadtest.compare.served import Served, one_at_a_time, two_instances, without_file_name
 from testbed.servers import PROJECT
 
 Settings = Mapping[str, str]
+Pictures = Mapping[str, Sequence[bytes]]
 
+KINDS: Final[Mapping[str, Callable[[], Sequence[bytes]]]] = MappingProxyType(
+    {"mri": mri_slices, "noisy": base_pictures}
+)
+DEFAULTS: Final[Settings] = MappingProxyType({"ONCO_WORKERS": "auto"})
+"""What `make run` has and the servers of tests have not."""
 REAL_MODEL = "brain_mri"
 TUMOUR_MODEL = "brain_tumour"
 # Single values of the resized picture one level apart move its probabilities by up to 3e-4 in FP32 and by 8e-3 in INT8,
 # where they tip activations over to the next step.
 REAL_TOLERANCE = 3e-2
 MEGAPIXELS = (0.26, 1, 4, 12)
-WORKERS = (1, 2)
 FEW_PICTURES = 8
 
 
-def peers(folder: Path, settings: Settings) -> list[Contender]:
-    """This service against other servers of the same tiny model, and against Triton without the frontend."""
-    return _peers(tiny(folder / "tiny"), settings)
+def tiny(repository: Path, pictures: Pictures | None = None, batching: str = tiny_cnn.BATCHING) -> Served:
+    """The tiny model in a repository of its own; with noisy pictures of 512 x 512 pixels, unless others are given."""
+    tiny_cnn.write_repository(repository, batching)
+    return Served(repository, tiny_cnn.NAME, pictures or {"noisy": base_pictures()})
 
 
-def repeats(folder: Path, settings: Settings) -> list[Contender]:
-    """The same, with the same files again and again, which this service answers from its store."""
-    return _peers(replace(tiny(folder / "tiny"), distinct=False), settings)
+def peers(folder: Path, settings: Settings, pictures: Pictures, *, distinct: bool = True) -> list[Contender]:
+    """This service against other servers of the same tiny model, and against Triton without the frontend.
 
-
-def _peers(served: Served, settings: Settings) -> list[Contender]:
+    Files that are not distinct come again and again, and this service answers them from its store.
+    """
+    served = replace(tiny(folder / "tiny", pictures), distinct=distinct)
     return [
-        contenders.ours(served, settings),
-        contenders.ours(served, {**settings, "ONCO_WORKERS": "2"}, "ours_2"),
-        contenders.plain_fastapi(served, workers=1),
-        contenders.plain_fastapi(served, workers=2),
-        contenders.litserve(served),
-        contenders.bentoml(served),
-        contenders.triton_grpc(served),
+        ours(served, settings),
+        ours(served, {**settings, "ONCO_WORKERS": "1"}, "ours_1"),
+        *(peer(name, served) for name in PEERS),
+        triton_grpc(served),
     ]
 
 
-def real(folder: Path, settings: Settings) -> list[Contender]:
+def real(folder: Path, settings: Settings, pictures: Pictures) -> list[Contender]:
     """The real classifier as it is configured: over HTTP, straight to Triton, and without any server; then in FP32."""
-    source = PROJECT / "model_repository" / REAL_MODEL
-    for name in ("real", "fp32"):
-        shutil.copytree(source, folder / name / REAL_MODEL)
-    configuration = folder / "fp32" / REAL_MODEL / "config.pbtxt"
-    configuration.write_text(without_file_name(configuration.read_text()))
-    served = Served(folder / "real", REAL_MODEL, slice_pictures(), REAL_TOLERANCE)
-    exact = Served(folder / "fp32", REAL_MODEL, slice_pictures(), REAL_TOLERANCE)
+    served = _of_the_project(REAL_MODEL, folder / "real", pictures)
+    exact = _of_the_project(REAL_MODEL, folder / "fp32", pictures, without_file_name)
     return [
-        contenders.ours(served, settings),
-        contenders.triton_grpc(served),
-        contenders.onnxruntime_alone(served, "onnxruntime"),
-        contenders.triton_grpc(exact, "triton_grpc_fp32"),
-        contenders.onnxruntime_alone(exact, "onnxruntime_fp32"),
+        ours(served, settings),
+        triton_grpc(served),
+        onnxruntime_alone(served, "onnxruntime"),
+        triton_grpc(exact, "triton_grpc_fp32"),
+        onnxruntime_alone(exact, "onnxruntime_fp32"),
     ]
 
 
-def tumour(folder: Path, settings: Settings) -> list[Contender]:
-    """The network of our own as it is configured, without batches and in two instances; the VGG16 in INT8 and FP32."""
-
-    def served(model: str, name: str, change: Callable[[str], str] = str) -> Served:
-        shutil.copytree(PROJECT / "model_repository" / model, folder / name / model)
-        configuration = folder / name / model / "config.pbtxt"
-        configuration.write_text(change(configuration.read_text()))
-        return Served(folder / name, model, slice_pictures(), REAL_TOLERANCE)
-
-    own, single = served(TUMOUR_MODEL, "own"), served(TUMOUR_MODEL, "single", one_at_a_time)
-    two = served(TUMOUR_MODEL, "two", two_instances)
+def tumour(folder: Path, settings: Settings, pictures: Pictures) -> list[Contender]:
+    """The network of our own as configured, beside plain FastAPI, without batches and in two instances; the VGG16."""
+    own = _of_the_project(TUMOUR_MODEL, folder / "own", pictures)
+    single = _of_the_project(TUMOUR_MODEL, folder / "single", pictures, one_at_a_time)
+    two = _of_the_project(TUMOUR_MODEL, folder / "two", pictures, two_instances)
+    int8 = _of_the_project(REAL_MODEL, folder / "int8", pictures)
+    fp32 = _of_the_project(REAL_MODEL, folder / "fp32", pictures, without_file_name)
     as_many = {**settings, "ONCO_MAX_BATCHES_IN_FLIGHT": "64"}  # batches of one: else more than four are refused
     return [
-        contenders.ours(own, settings, TUMOUR_MODEL),
-        contenders.ours(single, as_many, f"{TUMOUR_MODEL}, batches of 1"),
-        contenders.ours(two, settings, f"{TUMOUR_MODEL}, 2 instances"),
-        contenders.triton_grpc(own, "triton_grpc"),
-        contenders.triton_grpc(single, "triton_grpc, batches of 1"),
-        contenders.ours(served(REAL_MODEL, "int8"), settings, f"{REAL_MODEL}, INT8"),
-        contenders.ours(served(REAL_MODEL, "fp32", without_file_name), settings, f"{REAL_MODEL}, FP32"),
+        ours(own, settings, TUMOUR_MODEL),
+        peer("plain_fastapi_1", own),
+        ours(single, as_many, f"{TUMOUR_MODEL}, batches of 1"),
+        ours(two, settings, f"{TUMOUR_MODEL}, 2 instances"),
+        triton_grpc(own),
+        triton_grpc(single, "triton_grpc, batches of 1"),
+        ours(int8, settings, f"{REAL_MODEL}, INT8"),
+        ours(fp32, settings, f"{REAL_MODEL}, FP32"),
     ]
 
 
-def batching(folder: Path, settings: Settings) -> list[Contender]:
+def _of_the_project(model: str, repository: Path, pictures: Pictures, change: Callable[[str], str] = str) -> Served:
+    shutil.copytree(PROJECT / "model_repository" / model, repository / model)
+    configuration = repository / model / "config.pbtxt"
+    configuration.write_text(change(configuration.read_text()))
+    return Served(repository, model, pictures, REAL_TOLERANCE)
+
+
+def batching(folder: Path, settings: Settings, pictures: Pictures) -> list[Contender]:
     """Dynamic batching on against off, with the frontend and without."""
-    on, off = tiny(folder / "on"), tiny(folder / "off", batching="")
+    on, off = tiny(folder / "on", pictures), tiny(folder / "off", pictures, batching="")
     return [
-        contenders.ours(on, settings, "ours, batching"),
-        contenders.ours(off, settings, "ours, no batching"),
-        contenders.triton_grpc(on, "triton_grpc, batching"),
-        contenders.triton_grpc(off, "triton_grpc, no batching"),
+        ours(on, settings, "ours, batching"),
+        ours(off, settings, "ours, no batching"),
+        triton_grpc(on, "triton_grpc, batching"),
+        triton_grpc(off, "triton_grpc, no batching"),
     ]
 
 
-def megapixels(folder: Path, settings: Settings) -> list[Contender]:
-    """Uploads of several sizes; they are decoded whole and shrunk to the model's size."""
-    found = []
-    for count in MEGAPIXELS:
-        side = round(math.sqrt(count * 1e6))
-        served = tiny(folder / str(count), pictures=base_pictures(FEW_PICTURES, side, side))
-        found.append(contenders.ours(served, settings, f"ours, {count} megapixels"))
-    return found
-
-
-def workers(folder: Path, settings: Settings) -> list[Contender]:
-    """One frontend process against two."""
-    served = tiny(folder / "tiny")
+def megapixels(folder: Path, settings: Settings, _: Pictures) -> list[Contender]:
+    """Uploads of several sizes, all noisy; they are decoded whole and shrunk to the model's size."""
+    sides = {count: round(math.sqrt(count * 1e6)) for count in MEGAPIXELS}
     return [
-        contenders.ours(served, {**settings, "ONCO_WORKERS": str(count)}, f"ours, workers {count}") for count in WORKERS
+        ours(
+            tiny(folder / str(count), {"noisy": base_pictures(FEW_PICTURES, side)}),
+            settings,
+            f"ours, {count} megapixels",
+        )
+        for count, side in sides.items()
     ]
 
 
-def connections(folder: Path, settings: Settings) -> list[Contender]:
-    """The service and Triton without the frontend; the connections are the plan's."""
-    served = tiny(folder / "tiny")
-    return [contenders.ours(served, settings), contenders.triton_grpc(served)]
+@dataclass(frozen=True)
+class Scenario:
+    """Something that can be measured, and how, unless the command says otherwise.
+
+    Attributes:
+        build: Makes the contenders, of a folder, settings of this service and pictures.
+        connections, seconds, pictures: Requests under way at once and kinds of pictures, a point each; its length.
+        baselines: Who is divided by the others.
+        servers: Only these, where not all that were made.
+    """
+
+    build: Callable[[Path, Settings, Pictures], list[Contender]]
+    connections: Sequence[int] = (1, 8, 32)
+    seconds: float = 5.0
+    pictures: Sequence[str] = ("noisy",)
+    baselines: Sequence[str] = ()
+    servers: Sequence[str] = ()
 
 
-SWEEPS: Mapping[str, Callable[[Path, Settings], list[Contender]]] = {
-    "batching": batching,
-    "megapixels": megapixels,
-    "workers": workers,
-    "connections": connections,
-    "repeats": repeats,
-    "tumour": tumour,
-}
-
-
-def tiny(repository: Path, batching: str = tiny_cnn.BATCHING, pictures: Sequence[bytes] | None = None) -> Served:
-    """The tiny model in a repository of its own, with pictures of 512 x 512 pixels."""
-    tiny_cnn.write_repository(repository, batching)
-    return Served(repository, tiny_cnn.NAME, pictures or base_pictures())
+SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
+    {
+        "peers": Scenario(peers, pictures=("mri", "noisy"), baselines=("ours", "ours_1")),
+        "repeats": Scenario(partial(peers, distinct=False), baselines=("ours", "ours_1")),
+        # A few answers a second.
+        "real": Scenario(real, (1, 4, 8), 20.0, ("mri",), ("ours", "triton_grpc_fp32")),
+        "tumour": Scenario(tumour, (1, 8, 32), 10.0, ("mri",), (TUMOUR_MODEL,)),
+        "batching": Scenario(batching),
+        "megapixels": Scenario(megapixels, (4,)),
+        "workers": Scenario(peers, baselines=("ours",), servers=("ours", "ours_1")),
+        "connections": Scenario(peers, (1, 2, 4, 8, 16, 32), baselines=("ours",), servers=("ours", "triton_grpc")),
+    }
+)

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,6 @@ from PIL import Image
 
 from model_export.export_files import newest_version
 
-_SIDE: Final = r"dims: \[ ?(\d+), \1, 3 ?\]"
-_INPUT: Final = r'input \[\s*\{\s*name: "(\w+)"'
 _FILE_NAME: Final = r'^default_model_filename: "(.*)"$'
 
 
@@ -28,7 +26,7 @@ class Served:
     Attributes:
         repository: Triton's model repository, with this model alone.
         model: Its name.
-        pictures: JPEG files.
+        pictures: JPEG files by the kind of picture.
         tolerance: How far a probability may be from that of Pillow's pixels.
         distinct: Whether every upload is another file; see `Uploads`.
         reference: The graph whose answers are right; None: the one that is served.
@@ -36,7 +34,7 @@ class Served:
 
     repository: Path
     model: str
-    pictures: Sequence[bytes]
+    pictures: Mapping[str, Sequence[bytes]]
     tolerance: float = 1e-4
     distinct: bool = True
     reference: Path | None = None
@@ -52,24 +50,30 @@ class Served:
     @property
     def labels(self) -> list[str]:
         """Class names in the order of the output."""
-        folder = self.repository / self.model
-        for names in (self.graph.parent / "labels.txt", folder / "labels.txt"):
-            if names.exists():
-                return names.read_text().split()
-        card = json.loads((folder / "card.json").read_text())
+        of_this_version = self.graph.parent / "labels.txt"
+        if of_this_version.exists():
+            return of_this_version.read_text().split()
+        card = json.loads((self.repository / self.model / "card.json").read_text())
         return [each["name"] for each in card["classes"]]
 
     @property
     def input_name(self) -> str:
         """The name of the model's input."""
-        (name,) = re.findall(_INPUT, (self.repository / self.model / "config.pbtxt").read_text())
-        return str(name)
+        return str(self._reference.get_inputs()[0].name)
 
     @cached_property
-    def pixels(self) -> list[NDArray[np.uint8]]:
-        """Every picture as Pillow decodes and resizes it: (side, side, 3) uint8 RGB."""
-        sides = re.findall(_SIDE, (self.repository / self.model / "config.pbtxt").read_text())
-        return [preprocess(picture, int(sides[0])) for picture in self.pictures]
+    def pixels(self) -> dict[str, list[NDArray[np.uint8]]]:
+        """Every picture as Pillow decodes and resizes it, by kind: (side, side, 3) uint8 RGB."""
+        return {kind: [_preprocess(each, self.side) for each in files] for kind, files in self.pictures.items()}
+
+    @property
+    def side(self) -> int:
+        """Of what the model takes, in pixels."""
+        return int(self._reference.get_inputs()[0].shape[1])
+
+    @cached_property
+    def _reference(self) -> onnxruntime.InferenceSession:
+        return self.session(threads=1)
 
     def session(self, threads: int) -> onnxruntime.InferenceSession:
         """ONNX Runtime alone on the same graph."""
@@ -77,13 +81,11 @@ class Served:
         options.intra_op_num_threads = threads
         return onnxruntime.InferenceSession(self.reference or self.graph, options, ["CPUExecutionProvider"])
 
-    def expected(self, count: int) -> list[list[float]]:
-        """The right probabilities of the first pictures."""
-        session = self.session(threads=1)
-        name = self.input_name
-        return [
-            class_means(session.run(["probabilities"], {name: each[np.newaxis]})[0][0]) for each in self.pixels[:count]
-        ]
+    def expected(self, kind: str, count: int) -> list[list[float]]:
+        """The right probabilities of the first pictures of a kind."""
+        inputs = [{self.input_name: pixels[np.newaxis]} for pixels in self.pixels[kind][:count]]
+        runs = (self._reference.run(["probabilities"], each) for each in inputs)
+        return [class_means(probabilities[0]) for (probabilities,) in runs]
 
 
 def class_means(probabilities: NDArray[np.generic]) -> list[float]:
@@ -93,7 +95,7 @@ def class_means(probabilities: NDArray[np.generic]) -> list[float]:
     return [float(value) for value in probabilities]
 
 
-def preprocess(picture: bytes, side: int) -> NDArray[np.uint8]:
+def _preprocess(picture: bytes, side: int) -> NDArray[np.uint8]:
     """Decode a JPEG and resize it with Pillow's bicubic filter, to (side, side, 3) uint8 RGB."""
     with Image.open(io.BytesIO(picture)) as image:
         return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))

@@ -10,51 +10,44 @@ from loadtest.compare.runner import Point
 
 T = TypeVar("T")
 
-_COLUMNS = ("throughput", "p50_ms", "p95_ms", "p99_ms", "cpu_s", "memory_mib", "mean_batch")
+_MEDIANS = {
+    "requests/s": "throughput",
+    "p50 ms": "p50_ms",
+    "p95 ms": "p95_ms",
+    "p99 ms": "p99_ms",
+    "CPU s per 1000": "cpu_s",
+    "peak MiB": "memory_mib",
+    "mean batch": "mean_batch",
+}
+_RATIOS = {"requests/s": "throughput", "p99": "p99_ms", "CPU": "cpu_s"}
+
+
+def report(points: Sequence[Point], baselines: Sequence[str]) -> str:
+    """All tables in Markdown, for each kind of picture, and then the errors."""
+    parts = []
+    for kind in _unique(point.pictures for point in points):
+        mine = [point for point in points if point.pictures == kind]
+        parts += [f"Pictures: {kind}", table(mine), *(ratios(mine, of) for of in baselines)]
+    return "\n\n".join(part for part in [*parts, errors(points)] if part)
 
 
 def table(points: Sequence[Point]) -> str:
-    """A Markdown table of the medians over the rounds; errors are summed up."""
-    heads = (
-        "server",
-        "connections",
-        "requests/s",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "errors",
-        "CPU s per 1000",
-        "peak MiB",
-    )
-    lines = [f"| {' | '.join(heads)} | mean batch |", "|---" * (len(heads) + 1) + "|"]
-    for connections in _unique(point.connections for point in points):
-        for server in _unique(point.server for point in points):
-            group = _select(points, server, connections)
-            medians = {name: statistics.median(getattr(point, name) for point in group) for name in _COLUMNS}
-            cells = [_digits(medians[name]) for name in _COLUMNS]
-            cells.insert(4, str(sum(point.errors for point in group)))
-            lines.append(f"| {server} | {connections} | {' | '.join(cells)} |")
+    """The medians over the rounds, of one kind of picture; errors are summed up."""
+    lines = _head("server", "connections", *_MEDIANS, "errors")
+    for (connections, server), group in _groups(points).items():
+        cells = [_digits(_median(group, name)) for name in _MEDIANS.values()]
+        lines.append(f"| {server} | {connections} | {' | '.join(cells)} | {sum(point.errors for point in group)} |")
     return "\n".join(lines)
 
 
 def ratios(points: Sequence[Point], of: str) -> str:
-    """A Markdown table of one server against each other one: the median of the rounds' ratios, and their range.
-
-    Args:
-        points: What was measured.
-        of: The server that is divided by the others.
-    """
-    lines = [
-        f"| {of} against | connections | requests/s, ratio (range) | p99, ratio (range) | CPU, ratio (range) |",
-        "|---|---|---|---|---|",
-    ]
-    for connections in _unique(point.connections for point in points):
-        mine = _select(points, of, connections)
-        for server in _unique(point.server for point in points):
-            if server != of:
-                theirs = _select(points, server, connections)
-                cells = [_ratio(mine, theirs, name) for name in ("throughput", "p99_ms", "cpu_s")]
-                lines.append(f"| {server} | {connections} | {' | '.join(cells)} |")
+    """One server divided by each other one: the median of the rounds' ratios, and their range."""
+    lines = _head(f"{of} against", "connections", *(f"{name}, ratio (range)" for name in _RATIOS))
+    groups = _groups(points)
+    for (connections, server), theirs in groups.items():
+        if server != of:
+            cells = [_ratio(groups[connections, of], theirs, name) for name in _RATIOS.values()]
+            lines.append(f"| {server} | {connections} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -65,35 +58,49 @@ def errors(points: Sequence[Point]) -> str:
 
 
 def plot(points: Sequence[Point], path: Path) -> None:
-    """Draw throughput and p99 against connections, medians over the rounds."""
+    """Draw throughput and p99 against connections, medians over the rounds; a row for each kind of picture."""
     import matplotlib as mpl  # noqa: PLC0415 - takes a second to import, and only the plot needs it
 
     mpl.use("agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
-    connections = _unique(point.connections for point in points)
-    for axis, name, label in zip(axes, ("throughput", "p99_ms"), ("requests/s", "p99, ms"), strict=True):
-        for server in _unique(point.server for point in points):
-            values = [
-                statistics.median(getattr(p, name) for p in _select(points, server, count)) for count in connections
-            ]
-            axis.plot(connections, values, marker="o", label=server)
-        axis.set(xlabel="connections", ylabel=label, ylim=(0, None))
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(connections, [str(count) for count in connections])
-    axes[0].legend(fontsize=8)
+    kinds, servers, connections = (
+        _unique(getattr(point, name) for point in points) for name in ("pictures", "server", "connections")
+    )
+    figure, rows = plt.subplots(len(kinds), 2, figsize=(10, 4 * len(kinds)), constrained_layout=True, squeeze=False)
+    for row, kind in zip(rows, kinds, strict=True):
+        groups = _groups([point for point in points if point.pictures == kind])
+        for axis, name, label in zip(row, ("throughput", "p99_ms"), ("requests/s", "p99, ms"), strict=True):
+            for server in servers:
+                medians = [_median(groups[count, server], name) for count in connections]
+                axis.plot(connections, medians, marker="o", label=server)
+            axis.set(title=f"pictures: {kind}", xlabel="connections", ylabel=label, ylim=(0, None))
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(connections, [str(count) for count in connections])
+    rows[0][0].legend(fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _head(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+
+
+def _groups(points: Sequence[Point]) -> dict[tuple[int, str], list[Point]]:
+    """The rounds of each number of connections and server: the lines of a table."""
+    found: dict[tuple[int, str], list[Point]] = {}
+    for point in sorted(points, key=lambda point: point.connections):
+        found.setdefault((point.connections, point.server), []).append(point)
+    return found
+
+
+def _median(points: Sequence[Point], name: str) -> float:
+    return float(statistics.median(getattr(point, name) for point in points))
 
 
 def _unique(values: Iterable[T]) -> list[T]:
     """Each value once, in the order they came."""
     return list(dict.fromkeys(values))
-
-
-def _select(points: Sequence[Point], server: str, connections: int) -> list[Point]:
-    return [point for point in points if point.server == server and point.connections == connections]
 
 
 def _ratio(mine: Sequence[Point], theirs: Sequence[Point], name: str) -> str:

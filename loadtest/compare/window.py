@@ -1,11 +1,9 @@
 """What is counted: the answers that arrive while the window is open, of a load that runs before and after it too."""
 
-import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
 
-_MIN_FOR_QUANTILES = 2
+import numpy as np
 
 
 class Window:
@@ -52,11 +50,4 @@ class Window:
 
     def percentile_ms(self, percent: int) -> float:
         """Latency in milliseconds that `percent` of the good answers did not exceed; NaN without answers."""
-        return percentile(self.latencies_s, percent) * 1e3
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """The value that `percent` (1 to 99) of all do not exceed, interpolated; NaN for none."""
-    if len(values) < _MIN_FOR_QUANTILES:
-        return values[0] if values else float("nan")
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+        return float(np.percentile(self.latencies_s, percent)) * 1e3 if self.latencies_s else float("nan")

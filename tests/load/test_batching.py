@@ -113,8 +113,8 @@ def test_one_at_a_time_is_one_instance_and_what_batches_are_compared_with(tmp_pa
 
 async def test_a_batch_size_that_does_not_work_is_an_error_in_its_window(tmp_path):
     served = repositories.write(Variant(tiny_cnn.NAME, "fp32"), tmp_path, cpu=True)
-    graph = bare.Graph(served.graph, None, served.pixels[:2])
-    asking = bare.AskingNobody(graph, [1, 0])  # an empty batch cannot be made
+    graph = bare.Graph(served.graph, None, served.pixels[""][:2])
+    asking = bare.AskingNobody(graph, served.labels, [1, 0])  # an empty batch cannot be made
     windows = {}
     await asking.closed_loop(1, Window(0.1))  # opens the sessions
     for size in (1, 0):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loadtest.compare.client_processes import AskingOverHttp, ClientProcesses
-from loadtest.compare.http_load import Target, closed_loop, connect
+from loadtest.batching.client_processes import ClientProcesses
+from loadtest.compare.http_load import OverHttp
 from loadtest.compare.photographs import Uploads, base_pictures
-from loadtest.compare.window import Window, percentile
+from loadtest.compare.window import Window
 
 ANSWER = b'{"probabilities": {}}'
 
@@ -42,12 +42,15 @@ class Wire:
     async def __aenter__(self):
         self._handlers = []
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.target = Target(self._server.sockets[0].getsockname()[1], "/predict", "picture")
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_):
         self._server.close()
         await asyncio.gather(*self._handlers)
+
+    def asking(self, count=1):
+        return OverHttp(self.port, "/predict", base_pictures(count))
 
     async def _serve(self, reader, writer):
         self._handlers.append(asyncio.current_task())
@@ -55,7 +58,7 @@ class Wire:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 body = await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
-                self.files.append(re.search(rb'name="picture".*?\r\n\r\n(.*)\r\n--', body, re.DOTALL)[1])
+                self.files.append(re.search(rb'name="image".*?\r\n\r\n(.*)\r\n--', body, re.DOTALL)[1])
                 # In two pieces, as a network may deliver it.
                 writer.write(self._reply[:20])
                 await writer.drain()
@@ -78,7 +81,7 @@ async def test_the_client_sends_whole_pictures_and_counts_answers():
     picture = base_pictures(1)
     async with Wire(reply(b"200 OK")) as wire:
         window = Window(0.3, ramp_s=0)
-        await closed_loop(wire.target, Uploads(picture), 3, window)
+        await wire.asking().closed_loop(3, window)
     assert 3 <= len(window.latencies_s) <= len(wire.files)
     assert window.throughput == len(window.latencies_s) / 0.3
     assert not window.errors
@@ -88,7 +91,7 @@ async def test_the_client_sends_whole_pictures_and_counts_answers():
 
 async def test_several_processes_share_the_asking():
     async with Wire(reply(b"200 OK")) as wire:
-        with ClientProcesses(AskingOverHttp(wire.target, base_pictures(1), distinct=True), 2) as clients:
+        with ClientProcesses(wire.asking(), 2) as clients:
             assert np.isnan(clients.busy)
             window = Window(0.3, ramp_s=0.2)
             await clients.closed_loop(3, window)
@@ -104,22 +107,28 @@ async def test_several_processes_share_the_asking():
         (reply(b"503 Service Unavailable"), False, "503"),
         (reply(b"500 Internal Server Error", b""), True, "500"),
         (reply(b"200 OK")[:50], True, "connection lost"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False, "no content-length"),
+        (b"220 ready for mail, and not for requests\r\n", False, "no HTTP: Expected HTTP/, RTSP/ or ICE/"),
     ],
 )
 async def test_the_client_counts_what_is_not_200(answer, end, error):
     async with Wire(answer, end=end) as wire:
         window = Window(0.3, ramp_s=0)
-        await closed_loop(wire.target, Uploads(base_pictures(1)), 2, window)
+        await wire.asking().closed_loop(2, window)
     assert window.errors[error] >= 2
     assert window.latencies_s == []
+
+
+async def test_the_client_understands_an_answer_in_chunks():
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (ANSWER[:9], ANSWER[9:], b""))
+    async with Wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks) as wire:
+        assert await wire.asking().answers(2) == [{}, {}]
 
 
 @pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
 async def test_the_client_keeps_the_connection_unless_told(more):
     async with Wire(reply(b"200 OK", more=more), end=bool(more)) as wire:
-        connection = await connect(wire.target)
-        wrong, body = await connection.ask(wire.target.request(b"abc", b"def"))
+        connection = await wire.asking().connect()
+        wrong, body = await connection.ask(wire.asking().request(b"abc", b"def"))
         assert (wrong, body, connection.closed) == ("", ANSWER, bool(more))
         connection.close()
     assert wire.files == [b"abcdef"]
@@ -128,16 +137,16 @@ async def test_the_client_keeps_the_connection_unless_told(more):
 async def test_a_closed_connection_is_not_asked():
     """Its answer would never come."""
     async with Wire(reply(b"200 OK", more=b"Connection: close\r\n"), end=True) as wire:
-        connection = await connect(wire.target)
-        await connection.ask(wire.target.request(b"abc", b"def"))
+        connection = await wire.asking().connect()
+        await connection.ask(wire.asking().request(b"abc", b"def"))
         with pytest.raises(ConnectionError):
-            await connection.ask(wire.target.request(b"abc", b"def"))
+            await connection.ask(wire.asking().request(b"abc", b"def"))
         connection.close()
 
 
 async def test_nobody_listening_is_an_error():
     window = Window(0.1, ramp_s=0)
-    await closed_loop(Target(1, "/"), Uploads(base_pictures(1)), 1, window)
+    await OverHttp(1, "/", base_pictures(1)).closed_loop(1, window)
     assert window.errors.total() >= 1
     assert all(error.startswith("connect") for error in window.errors)
     assert window.latencies_s == []
@@ -155,6 +164,7 @@ def test_answers_outside_the_window_do_not_count():
 
 
 def test_percentiles():
-    values = [float(value) for value in range(101)]
-    assert [percentile(values, p) for p in (50, 95, 99)] == [50, 95, 99]
-    assert np.isnan(percentile([], 50))
+    window = Window(1)
+    assert np.isnan(window.percentile_ms(50))
+    window.latencies_s = [value / 1e3 for value in range(101)]
+    assert [window.percentile_ms(p) for p in (50, 95, 99)] == pytest.approx([50, 95, 99])

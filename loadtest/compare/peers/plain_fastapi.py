@@ -1,25 +1,17 @@
 """FastAPI and ONNX Runtime alone, as people write it well: a sync endpoint in the thread pool, one shared session.
 
-`uvicorn loadtest.compare.peers.plain_fastapi:app`; the environment names the graph, PEER_MODEL, and the class names,
-PEER_LABELS, separated by commas.
+`uvicorn loadtest.compare.peers.plain_fastapi:app`.
 """
 
-import os
 from typing import Annotated
 
 import numpy as np
-import onnxruntime
 from fastapi import FastAPI, File, UploadFile
-from PIL import Image
 from pydantic import BaseModel
 
-SIDE = 240
-LABELS = os.environ["PEER_LABELS"].split(",")
+from loadtest.compare.peers.peer_work import Graph, pixels
 
-options = onnxruntime.SessionOptions()
-# The pool's threads are the parallelism; a second pool inside each execution only gets in their way.
-options.intra_op_num_threads = 1
-session = onnxruntime.InferenceSession(os.environ["PEER_MODEL"], options, ["CPUExecutionProvider"])
+graph = Graph()
 app = FastAPI(title="Plain FastAPI and ONNX Runtime")
 
 
@@ -38,7 +30,5 @@ def health() -> None:
 @app.post("/predict")
 def predict(image: Annotated[UploadFile, File()]) -> Prediction:
     """Decode, resize, run, name the classes."""
-    picture = Image.open(image.file).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    (output,) = session.run(None, {"image": np.asarray(picture)[np.newaxis]})
-    probabilities = dict(zip(LABELS, output[0].tolist(), strict=True))
-    return Prediction(label=max(probabilities, key=lambda name: probabilities[name]), probabilities=probabilities)
+    (answer,) = graph.answers(pixels(image.file)[np.newaxis])
+    return Prediction(**answer)

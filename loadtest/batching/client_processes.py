@@ -3,51 +3,32 @@
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Protocol, Self
+from pathlib import Path
+from typing import Self
 
 import uvloop
 
-from loadtest.compare.grpc_load import TritonCalls
-from loadtest.compare.http_load import Target, closed_loop
-from loadtest.compare.photographs import Uploads
+from loadtest.compare.contenders import Asking, Contender, Running
 from loadtest.compare.window import Window
 
 _STOP_S = 10.0
 
 
-class Asking(Protocol):
-    """Something that can be sent to another process, and asks there."""
+def asked_by(contender: Contender, count: int) -> Contender:
+    """The same, asked by so many processes in place of this one; about one kind of picture."""
 
-    async def closed_loop(self, connections: int, window: Window) -> None:
-        """Keep that many requests under way until the window closes."""
+    @contextmanager
+    def start(folder: Path) -> Iterator[Running]:
+        with contender.start(folder) as running:
+            ((kind, asking),) = running.asking.items()
+            with ClientProcesses(asking, count) as processes:
+                yield replace(running, asking={kind: processes}, clients_busy=lambda: processes.busy)
 
-
-@dataclass(frozen=True)
-class AskingTriton:
-    """Serialised requests in turn, to the gRPC service at host:port."""
-
-    url: str
-    requests: Sequence[bytes] = field(repr=False)
-
-    async def closed_loop(self, connections: int, window: Window) -> None:
-        """See `Asking`."""
-        await TritonCalls(self.url).closed_loop(self.requests, connections, window)
-
-
-@dataclass(frozen=True)
-class AskingOverHttp:
-    """Pictures in turn, each upload another file if `distinct`."""
-
-    target: Target
-    pictures: Sequence[bytes] = field(repr=False)
-    distinct: bool
-
-    async def closed_loop(self, connections: int, window: Window) -> None:
-        """See `Asking`."""
-        await closed_loop(self.target, Uploads(self.pictures, distinct=self.distinct), connections, window)
+    return replace(contender, start=start)
 
 
 class ClientProcesses:
@@ -69,6 +50,7 @@ class ClientProcesses:
     def __init__(self, asking: Asking, count: int) -> None:
         spawn = multiprocessing.get_context("spawn")  # gRPC and CUDA do not survive a fork
         self.busy = float("nan")
+        self._asking = asking
         self._pipes, self._processes = [], []
         for _ in range(count):
             ours, theirs = spawn.Pipe()
@@ -90,6 +72,10 @@ class ClientProcesses:
         for process in self._processes:
             process.join(_STOP_S)
             process.kill()
+
+    async def answers(self, count: int) -> list[dict[str, float]]:
+        """Asked from this process; see `Asking`."""
+        return await self._asking.answers(count)
 
     async def closed_loop(self, connections: int, window: Window) -> None:
         """Keep `connections` requests under way, in equal shares, and put all answers into the window.
