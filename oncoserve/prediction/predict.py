@@ -195,7 +195,8 @@ class Predict:
     def _open(self, work: Work) -> Sized | Opened:
         """Everything up to the inference, if nothing has to be waited for. Does CPU work."""
         question = work.question
-        work.timings.lap("queue")
+        if not work.quick:  # then it waited for a thread
+            work.timings.lap("queue")
         header = question.header(self._limits.max_image_pixels)
         sized = Sized(
             header, question.model.task.demand(header, question.model, question.parameters), len(question.data)

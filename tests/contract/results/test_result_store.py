@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from oncoserve.errors import ResultNotFound
+from oncoserve.results import damage as damage_module
 from oncoserve.results.result_store import secret_of
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -159,6 +160,11 @@ DAMAGE = {
 }
 
 
+def told_of_damage(caplog):
+    """Without what the bucket's cache says of a folder that was removed while it was filled."""
+    return [record for record in caplog.records if record.name == damage_module.__name__]
+
+
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_what_is_damaged_counts_as_absent_is_told_once_and_can_be_replaced_or_deleted(kept_in, caplog, damage):
     store = kept_in.store().of("ward")
@@ -168,7 +174,7 @@ def test_what_is_damaged_counts_as_absent_is_told_once_and_can_be_replaced_or_de
         assert store.find(ID) is None
         with pytest.raises(ResultNotFound):
             store.files(ID)
-    assert [record.file for record in caplog.records] == [kept_in.archive.format(ID)]
+    assert [record.file for record in told_of_damage(caplog)] == [kept_in.archive.format(ID)]
     assert kept_in.damaged == [1]
     store.save(ID, named(), {"picture": b"pixels"})
     assert store.find(ID).document == named()
@@ -184,7 +190,7 @@ def test_damaged_notes_count_as_none(kept_in, caplog, content):
     store.add_notes(ID, appended("a"))
     kept_in.change(kept_in.notes.format(ID), lambda _: content)
     assert store.read(ID).notes is None
-    assert len(caplog.records) == 1
+    assert len(told_of_damage(caplog)) == 1
     store.add_notes(ID, appended("b"))
     assert store.read(ID).notes == noted("b")
 

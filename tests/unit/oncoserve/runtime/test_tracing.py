@@ -78,7 +78,8 @@ async def test_the_callers_trace_goes_on_through_request_and_stages(traced):
     assert request.name == "POST /v1/models/{model}/predict"
     assert request.attributes["oncoserve.request_id"] == "abc"
     stages = sorted((span for span in spans if span.parent == request.id), key=lambda span: span.start_ns)
-    expected = ["receive", "queue", "lookup", "decode", "preprocess", "infer", "postprocess", "store"]
+    # It waits for the disk, and then for a thread.
+    expected = ["receive", "queue", "lookup", "queue", "decode", "preprocess", "infer", "postprocess", "store"]
     assert [span.name for span in stages] == expected
     assert len(spans) == 1 + len(stages)
     for earlier, later in itertools.pairwise(stages):
