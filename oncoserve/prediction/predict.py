@@ -27,6 +27,7 @@ from oncoserve.tasks.parameters import PictureParameters
 
 LEAST_TILES = 4  # so that a model that takes tiles one by one never waits for the next
 QUICK_TO_HASH_BYTES = 2**20
+"""A larger file is hashed in a thread of the CPU: the threads of the disk have a deadline."""
 SMALL_BYTES = 8 * 2**20  # what a picture may take whose pixels are kept for drawing: a megapixel
 
 P = ParamSpec("P")
@@ -162,7 +163,7 @@ class Predict:
         question, model, timings = work.question, work.question.model, work.timings
         results = self._store.of(work.caller.owner)
         if len(question.data) > QUICK_TO_HASH_BYTES:
-            await self._threads.run(question.hash)
+            await self._threads.run(self._hash, work)
         stored = await results.reading.ask(self._find, work, results)
         if stored is not None:
             return Answer(stored, "store")
@@ -180,6 +181,12 @@ class Predict:
         timings.lap("store")
         size = len(opened.clean) + sum(map(len, fresh.files.values()))
         return Answer(Entry(fresh.document, model, results, size, fresh=fresh), "inference" if count else "none")
+
+    def _hash(self, work: Work) -> None:
+        """Find out the id of the result, which takes a large file's time, as part of the lookup. Does CPU work."""
+        work.timings.lap("queue")
+        _ = work.question.id
+        work.timings.lap("lookup")
 
     def _find(self, work: Work, results: ResultStore) -> Entry | None:
         """The stored result, if there is one. Waits for the place; called from one of its threads."""

@@ -40,10 +40,6 @@ class Question:
         """The result's id."""
         return result_id(self.image_sha256, self.model, self.parameters)
 
-    def hash(self) -> None:
-        """Find out `id`, which takes a large file's time; it is known then. Does CPU work."""
-        _ = self.id
-
     @property
     def background(self) -> str:
         """What transparent pixels are laid over."""

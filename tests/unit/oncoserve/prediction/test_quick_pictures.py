@@ -1,7 +1,9 @@
 """Where pictures are opened: small ones on the event loop, all others in a thread; and none waits there for a disk."""
 
 import asyncio
+import functools
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image, ImageCms
 from oncoserve.errors import StorageUnavailable
 from oncoserve.pictures.decode import read_header
 from oncoserve.prediction import predict as module
+from oncoserve.prediction.question import Question
 from oncoserve.prediction.work import QUICK_FILE_BYTES
 from oncoserve.results.in_files.file_results import FileResults
 from oncoserve.runtime.threads import CpuThreads
@@ -114,3 +117,20 @@ async def test_a_disk_that_hangs_keeps_neither_the_event_loop_nor_a_thread(tmp_p
     async with asyncio.timeout(10):
         while asker.memory.used_bytes():  # what a thread has in its hands is counted until it lets go
             await asyncio.sleep(0.01)
+
+
+async def test_a_large_file_is_hashed_in_a_thread_and_that_is_part_of_the_lookup(tmp_path, threads, monkeypatch):
+    names = []
+
+    def slow_id(question):
+        names.append(threading.current_thread().name)
+        time.sleep(0.2)
+        return "ab" * 16
+
+    monkeypatch.setattr(Question, "id", functools.cached_property(slow_id))
+    Question.id.__set_name__(Question, "id")
+    monkeypatch.setattr(module, "QUICK_TO_HASH_BYTES", len(SMALL) - 1)
+    timings = Timings()
+    await Asker(Answers(), tmp_path, threads).predict(MODEL, SMALL, PictureParameters(), timings)
+    assert names == ["cpu_0"]
+    assert timings.laps_ms["lookup"] >= 200 > timings.laps_ms["queue"]
