@@ -17,6 +17,7 @@ from frontend.http.methods import HeadAsGet
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
+from frontend.http.wire.accepting import LOAD
 from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.pages import result_pages, samples, start, static_files
 from frontend.pages.rendering import Pages
@@ -65,9 +66,9 @@ def create_app(
     pictures = samples.Samples(settings.samples_dir, settings.model_repository, core.catalogue)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, str]]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with core.running(), sweeping(core.results.sweeper(jobs.results_in_use)), watch.watched():
-            yield {ROOT: settings.root_path}  # for what a connection refuses before there is a request
+            yield {ROOT: settings.root_path, LOAD: core.counts.of(LOAD)}  # for what happens before there is a request
             await jobs.close()
 
     app = _application(lifespan, core.traces)

@@ -92,6 +92,7 @@ class Core:
     clock: Clock
     gallery: Gallery
     predict: Predict
+    counts: SharedCounts
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -120,7 +121,7 @@ def frontend_core(settings: Settings, backend: InferenceBackend | None = None, s
     counts = SharedCounts(shared, FIELDS)
     admission = Admission(settings.max_batches_in_flight, settings.infer_timeout_s, counts)
     memory, clock = Memory.of(settings, counts), ServiceClock(settings.results_dir)
-    return _core(settings, admission, memory, Traces(settings.otlp_endpoint), backend, clock)
+    return _core(settings, admission, memory, Traces(settings.otlp_endpoint), backend, clock, counts)
 
 
 def worker_core(
@@ -133,7 +134,7 @@ def worker_core(
     """
     counts = SharedCounts(shared, FIELDS, publish=False)
     memory = Memory.of(settings, SharedCounts(None, FIELDS))  # often it is in a container of its own
-    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), memory, Traces(), backend, clock)
+    return _core(settings, Admission(MANY_BATCHES, math.inf, counts), memory, Traces(), backend, clock, counts)
 
 
 def _core(
@@ -143,6 +144,7 @@ def _core(
     traces: Traces,
     backend: InferenceBackend | None,
     clock: Clock,
+    counts: SharedCounts,
 ) -> Core:
     metrics = Metrics()
     canaries = Canaries(backend or _triton(settings, traces), lambda model: metrics.canaries_failed.labels(model).inc())
@@ -167,6 +169,7 @@ def _core(
         clock,
         Gallery(store, catalogue.get, threads, memory.drawings, memory.pictures, settings.max_image_pixels),
         Predict(server, catalogue.successor, store, admission, memory.pictures, threads, metrics, limits),
+        counts,
     )
 
 

@@ -112,7 +112,11 @@ class Counts:
 
     def total(self, field: int) -> int:
         """The sum over all processes."""
-        return sum(self._everybody[field * PROCESSES : (field + 1) * PROCESSES])
+        return sum(self.everybody(field))
+
+    def everybody(self, field: int) -> "memoryview[int]":
+        """The number of each process; 0 in places that nobody has."""
+        return self._everybody[field * PROCESSES : (field + 1) * PROCESSES]
 
 
 class SharedCounts:

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.http.links import root_of
 from frontend.http.problems import problem
+from frontend.http.wire.accepting import LOAD, Door
+from frontend.http.wire.connections import WireConfig
 from frontend.http.wire.ending import something_waits
 from frontend.http.wire.protocol import LimitedProtocol
 from oncoserve.errors import ShuttingDown
@@ -33,6 +36,16 @@ class LeavingServer(uvicorn.Server):
         super().__init__(config)
         self._grace_s = grace_s
         self._hurry = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve at these sockets, which other processes may serve at too."""
+        await super().startup([])  # at none: uvicorn would take whatever waits
+        load = self.lifespan.state[LOAD]
+        self.servers = [Door(each, self._protocol, load) for each in sockets or []]  # type: ignore[misc] # as if they were
+
+    def _protocol(self, lost: Callable[[], None]) -> asyncio.Protocol:
+        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return kind(self.config, server_state=self.server_state, app_state=self.lifespan.state, lost=lost)
 
     def leave(self) -> None:
         """Stop serving; told a second time, stop at once."""
@@ -64,10 +77,25 @@ class LeavingServer(uvicorn.Server):
 
 
 class LeavingProtocol(LimitedProtocol):
-    """A connection that is not cut off by the end of its process while somebody may be asking on it."""
+    """A connection that is not cut off by the end of its process while somebody may be asking on it.
+
+    Args:
+        config: see `LimitedProtocol`.
+        lost: called when the connection is over.
+        others: uvicorn's.
+    """
 
     _leaving = False
     _arrived = True  # all of the last request
+
+    def __init__(self, config: WireConfig, *, lost: Callable[[], None], **others: Any) -> None:  # noqa: ANN401 - passed on as they are
+        super().__init__(config, **others)
+        self._lost = lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection, and let others know."""
+        super().connection_lost(exc)
+        self._lost()
 
     def shutdown(self) -> None:
         """Answer what is under way, or comes within a moment, and close."""

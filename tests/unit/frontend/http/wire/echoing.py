@@ -4,12 +4,12 @@ import contextlib
 import socket
 import threading
 
-import uvicorn
-
 from frontend.http.middleware import REFUSED
 from frontend.http.problems import problem
+from frontend.http.wire.accepting import LOAD
 from frontend.http.wire.connections import WireConfig
-from frontend.http.wire.protocol import LimitedProtocol
+from frontend.http.wire.leaving import LeavingProtocol, LeavingServer
+from oncoserve.runtime.sharing import SharedCounts
 from tests.unit.frontend.http.wire.callers import LARGE, LIMIT, PATIENCE_S
 
 
@@ -22,7 +22,18 @@ async def read(receive):
             return body
 
 
+async def lifespan(scope, receive, send):
+    await receive()
+    scope["state"][LOAD] = SharedCounts(None, 2).of(LOAD)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
 async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(scope, receive, send)
+        return
     if REFUSED in scope["state"]:
         await problem(scope["state"][REFUSED], "id")(scope, receive, send)
         return
@@ -41,11 +52,10 @@ async def application(scope, receive, send):
 def serving():
     """The server, for the length of the block; `port` is where it listens."""
     config = WireConfig(
-        application, http=LimitedProtocol, loop="uvloop", lifespan="off", log_config=None, access_log=False,
+        application, http=LeavingProtocol, loop="uvloop", log_config=None, access_log=False,
         limit_concurrency=LIMIT, timeout_keep_alive=PATIENCE_S, receive_timeout_s=PATIENCE_S,
-        timeout_graceful_shutdown=1,
     )  # fmt: skip
-    running = uvicorn.Server(config)
+    running = LeavingServer(config, grace_s=1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=running.run, args=[[listener]])
         thread.start()
