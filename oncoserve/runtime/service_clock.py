@@ -6,6 +6,7 @@ results, so that all processes, and those that are started later, know how much 
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +32,11 @@ log = logging.getLogger(__name__)
 
 def uptime_s() -> float:
     """Seconds since the machine's start, those in suspension included; as a file, which no clock's offset reaches."""
-    return float(Path("/proc/uptime").read_text().split()[0])
+    file = os.open("/proc/uptime", os.O_RDONLY | os.O_CLOEXEC)  # a Path's text takes five times as long
+    try:
+        return float(os.read(file, 64).split()[0])
+    finally:
+        os.close(file)
 
 
 def boot_id() -> str:

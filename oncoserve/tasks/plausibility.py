@@ -20,6 +20,8 @@ CELLS: Final = 64
 """A picture is judged by so many cells along each side, or up to twice as many: means of pixels, without the noise."""
 LEAST_CONTRAST, LEAST_TEXTURE = 12, 6
 """Of 255: a picture is blank whose cells are that close to their median and whose pixels have no larger deviation."""
+SURE_CONTRAST: Final = 2 * (LEAST_CONTRAST + 1)
+"""Of two cells that differ by so much one is not close to the median, whatever that is."""
 COLOURED: Final = 24
 """Of 255: from this difference of its channels on a cell is coloured; a slight cast of a grey picture makes less."""
 MOST_COLOURED: Final = 0.05
@@ -66,8 +68,12 @@ def doubts(picture: Picture, expected: Pictures) -> tuple[Warn, ...]:
         return (Warn("picture_too_small", message),)
     reduced = _reduced(picture.image())
     size = max(1, reduced.width // CELLS), max(1, reduced.height // CELLS)
-    cells = np.moveaxis(np.asarray(reduced.reduce(size)), 2, 0).astype(np.int16, order="C")  # so numpy is faster
-    if _contrast(cells) <= LEAST_CONTRAST and ImageStat.Stat(reduced.convert("L")).stddev[0] <= LEAST_TEXTURE:
+    if not (expected.one_object_on_dark or expected.colour == "grey"):
+        middle = reduced.height // size[1] // 2 * size[1]
+        if _spread(_cells(reduced, size, (0, middle, reduced.width, middle + size[1]))) >= SURE_CONTRAST:
+            return ()  # the rest need not be looked at
+    cells = _cells(reduced, size, (0, 0, *reduced.size))
+    if not _has_contrast(cells) and ImageStat.Stat(reduced.convert("L")).stddev[0] <= LEAST_TEXTURE:
         return (Warn("blank_picture", "The picture is blank: all of it has the same shade, so nothing can be seen."),)
     found = _one_object(cells.max(axis=0), reduced.convert("L")) if expected.one_object_on_dark else []
     if expected.colour == "grey" and (coloured := _coloured(cells)) > MOST_COLOURED:
@@ -83,6 +89,11 @@ def _reduced(image: Image.Image) -> Image.Image:
     """The picture with its longer side at about `GUTTER_SIDE`; itself where it is that small: Pillow would copy."""
     factor = max(image.size) // GUTTER_SIDE
     return image.reduce(factor) if factor > 1 else image
+
+
+def _cells(image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int]) -> NDArray[np.int16]:
+    """(3, h, w) the mean colour of each cell of a part of the picture, 0-255."""
+    return np.moveaxis(np.asarray(image.reduce(size, box)), 2, 0).astype(np.int16, order="C")  # so numpy is faster
 
 
 def _one_object(cells: NDArray[np.int16], grey: Image.Image) -> list[Warn]:
@@ -116,9 +127,17 @@ def _one_object(cells: NDArray[np.int16], grey: Image.Image) -> list[Warn]:
     return found
 
 
-def _contrast(cells: NDArray[np.int16]) -> int:
-    """Largest difference of a cell from the median cell, in any channel, 0-255."""
-    return int(np.abs(cells - np.median(cells, axis=(1, 2), keepdims=True)).max())
+def _has_contrast(cells: NDArray[np.int16]) -> bool:
+    """Whether a cell differs from the median cell by more whole levels than LEAST_CONTRAST, in any channel."""
+    if _spread(cells) >= SURE_CONTRAST:
+        return True
+    median = np.median(cells, axis=(1, 2), keepdims=True)
+    return bool(np.abs(cells - median).max() >= LEAST_CONTRAST + 1)
+
+
+def _spread(cells: NDArray[np.int16]) -> int:
+    """Largest difference of two cells, in any channel."""
+    return int((cells.max(axis=(1, 2)) - cells.min(axis=(1, 2))).max())
 
 
 def _coloured(cells: NDArray[np.int16]) -> float:

@@ -66,6 +66,21 @@ def test_a_picture_of_one_shade_is_blank_for_every_model(image, expected):
     assert codes(image, expected) == ["blank_picture"]
 
 
+@pytest.mark.parametrize("row", [0, 100, 223])
+def test_a_picture_is_not_blank_wherever_something_is_to_be_seen(row):
+    image = flat("grey")
+    image.paste("white", (40, max(0, row - 40), 200, min(224, row + 40)))
+    assert codes(image, ANY) == []
+
+
+@pytest.mark.parametrize(("step", "found"), [(12, ["blank_picture"]), (13, []), (30, [])])
+@pytest.mark.parametrize("top", [9, 112])
+def test_how_much_of_a_spot_is_to_be_seen(step, found, top):
+    image = flat((100, 100, 100))
+    image.paste((100, 100 + step, 100), (9, top, 21, top + 12))
+    assert codes(image, ANY) == found
+
+
 def test_a_black_jpeg_and_one_with_a_lit_pixel_are_blank():
     black = flat("black", (640, 480))
     black.putpixel((100, 100), (255, 255, 255))
