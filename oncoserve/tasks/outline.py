@@ -1,5 +1,6 @@
 """From a coarse mask of probabilities to an outline on the picture, and to what is measured of it."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -28,9 +29,33 @@ def cut(mask: NDArray[np.floating[Any]], size: tuple[int, int], least: float) ->
     """
     scale = min(1.0, GRID_SIDE / max(size))
     width, height = (max(1, round(side * scale)) for side in size)
-    smooth = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    found: Mask = np.asarray(smooth) >= np.float32(least)
+    found: Mask = np.zeros((height, width), np.bool_)
+    cells, enough = mask.astype(np.float32), np.float32(least)
+    inside: Mask = cells >= enough  # what has no such cell near it needs no look
+    if not inside.any():
+        return found
+    rows, columns = mask.shape
+    left, right = _reach(np.flatnonzero(inside.any(axis=0)), columns / width, width)
+    top, bottom = _reach(np.flatnonzero(inside.any(axis=1)), rows / height, height)
+    box = left * columns / width, top * rows / height, right * columns / width, bottom * rows / height
+    smooth = Image.fromarray(cells).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box)
+    found[top:bottom, left:right] = np.asarray(smooth) >= enough
     return found
+
+
+def _reach(cells: NDArray[np.int64], size: float, count: int) -> tuple[int, int]:
+    """The first pixel, and the one after the last, that cells have to do with along an axis.
+
+    Args:
+        cells: which of them, ascending.
+        size: of a pixel, in cells. The bilinear filter mixes what lies within one cell of a pixel's centre, or within
+            one pixel where these are larger.
+        count: of the pixels over all cells.
+    """
+    near = max(1.0, size)
+    first = math.floor((cells[0] + 0.5 - near) / size - 0.5)
+    last = math.ceil((cells[-1] + 0.5 + near) / size - 0.5)
+    return max(0, first), min(count, last + 1)
 
 
 @dataclass(frozen=True)
@@ -70,7 +95,9 @@ class Outline:
             return highest
         (x, y), (width, height) = highest.peak, size
         row, column = int(y / height * inside.shape[0]), int(x / width * inside.shape[1])
-        if inside[row, column]:
+        if len(found) == 1:
+            main = 0
+        elif inside[row, column]:
             main = int(components(inside).at(np.array([row]), np.array([column]))[0])
         else:
             main = int(np.argmax([measures.area(each) for each in found]))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 
 from oncoserve.tasks.base import OverlayOptions, RenderingOptions
 from oncoserve.tasks.delineation import draw_mask, draw_overlay
@@ -37,6 +38,22 @@ def test_the_grid_of_an_outline_is_bounded_so_that_a_result_stays_small():
     assert [cut(mask, size, 0.4).shape for size in ((80, 160), (4000, 3000), (9, 5000))] == [
         (160, 80), (384, GRID_SIDE), (GRID_SIDE, 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_only_what_may_be_inside_is_enlarged_and_it_comes_out_as_with_all_of_the_mask(seed):
+    random = np.random.default_rng(seed)
+    rows, columns = (int(each) for each in random.integers(1, 60, 2))
+    mask = random.random((rows, columns))
+    if seed % 2:  # some of it, and anywhere
+        top, left = random.integers(0, rows), random.integers(0, columns)
+        mask[:top], mask[:, :left], mask[top + 9 :], mask[:, left + 5 :] = 0, 0, 0, 0
+    size = tuple(int(each) for each in random.integers(1, (90, 3000)[seed % 3 > 0], 2))
+    scale, least = min(1, GRID_SIDE / max(size)), random.random()
+    whole = Image.fromarray(mask.astype(np.float32)).resize(
+        [max(1, round(each * scale)) for each in size], Image.Resampling.BILINEAR
+    )
+    assert np.array_equal(cut(mask, size, least), np.asarray(whole) >= np.float32(least))
 
 
 def test_what_is_drawn_later_is_what_was_measured_whatever_the_card_says_by_then():
