@@ -6,6 +6,7 @@ process may get all and another none. Envoy calls what is done here exact balanc
 
 import asyncio
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -24,7 +25,8 @@ OTHERS_FIRST_S: Final = 0.05
 """For how long connections are left to a process that has fewer. After that whoever is there takes all that wait: the
 other one hangs, or was killed, or has so much to do that it does not look."""
 LOOK_AGAIN_S: Final = 0.001
-NO_ROOM_S: Final = 0.1  # before the next attempt, where no descriptor is left
+NO_ROOM_S: Final = 0.1
+"""For how long connections are left to other processes where this one has no descriptor for them."""
 _WAITING_AT: Final = 24  # `tcpi_unacked` in struct tcp_info of linux/tcp.h: of a listening socket, how many wait
 
 MakeProtocol = Callable[[Callable[[], None]], asyncio.Protocol]
@@ -47,12 +49,14 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | None = None
         self._opening: set[asyncio.Task[Any]] = set()
+        self._spare: int | None = _spare()
         load.add(LISTENS, 1)
         self._watch()
 
     def close(self) -> None:
         """Take no more."""
         self._rest()
+        self._give_up_spare()
         self._load.add(LISTENS, -1)
 
     async def wait_closed(self) -> None:
@@ -104,20 +108,40 @@ class Door:
         poll.register(self._listener, select.POLLIN)
         return bool(poll.poll(0))
 
-    def _take(self, count: int) -> None:
+    def _take(self, count: int, *, last_try: bool = False) -> None:
         for _ in range(count):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError:
-                self._rest_for(NO_ROOM_S, self._watch)
+            except OSError:  # no descriptor is left
+                if last_try:
+                    self._turn_away()
+                else:
+                    self._rest_for(NO_ROOM_S, self._try_again)
                 return
             connection.settimeout(0)
             self._load.add(HELD, 1)
             task = self._loop.create_task(self._open(connection))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
+
+    def _try_again(self) -> None:
+        self._watch()
+        self._take(self._waiting(), last_try=True)
+
+    def _turn_away(self) -> None:
+        """Cut off who waits: a caller who is cut off asks elsewhere, and one who is left waiting does not."""
+        self._give_up_spare()
+        with contextlib.suppress(OSError):
+            for _ in range(self._waiting()):
+                self._listener.accept()[0].close()
+        self._spare = _spare()
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     async def _open(self, connection: socket.socket) -> None:
         held = True
@@ -133,3 +157,10 @@ class Door:
         except OSError:  # it is over already
             connection.close()
             lost()
+
+
+def _spare() -> int | None:
+    """A descriptor that can be given up for another; None where there is none."""
+    with contextlib.suppress(OSError):
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    return None

@@ -15,9 +15,17 @@ MOST_S = 2.0  # for eight answers beside a process that is frozen; what it would
 
 @pytest.fixture
 async def service(start, server):
+    """All of its processes take connections, and none has any."""
     running = start(server.grpc_url, workers=WORKERS)
+    with calling(running) as call:
 
-    async def is_quiet():  # nobody asks any more whether it is ready
+        async def all_listen():  # ready it is with the first
+            call(1)
+            return len(held(running)) == WORKERS and min(held(running)) > 0
+
+        await until(all_listen)
+
+    async def is_quiet():
         return held(running) == [0] * WORKERS
 
     await until(is_quiet)
@@ -26,7 +34,13 @@ async def service(start, server):
 
 @pytest.fixture
 def call(service):
-    """Opens so many connections, which the test's end closes."""
+    with calling(service) as call:
+        yield call
+
+
+@contextlib.contextmanager
+def calling(service):
+    """Opens so many connections, which the end of the block closes."""
     with contextlib.ExitStack() as stack:
 
         def call(count):

@@ -1,6 +1,7 @@
 """Two doors at one port, each with its own place among the counts, as two processes have them."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from frontend.http.wire.accepting import HELD, LISTENS, LOAD, OTHERS_FIRST_S, Door
+from frontend.http.wire.accepting import HELD, LISTENS, LOAD, NO_ROOM_S, OTHERS_FIRST_S, Door
 from oncoserve.runtime.sharing import SharedCounts
 
 LONG_S = 30
@@ -162,21 +163,41 @@ async def test_a_kernel_that_does_not_say_how_many_wait(processes, call, monkeyp
     assert sorted(counts(processes)) == [5, 5]
 
 
-async def test_connections_wait_while_no_descriptor_is_left(processes, call):
-    one = processes[0]
-    call(3)
+@contextlib.contextmanager
+def no_descriptor_left():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     next_one = os.dup(0)
     os.close(next_one)
     resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, hard))
     try:
-        one.open()
-        await asyncio.sleep(OTHERS_FIRST_S)
-        assert counts(processes) == [0, 0]
-        assert one.load.own(HELD) == 0
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_who_finds_no_descriptor_waits_a_moment_for_one(processes, call):
+    one = processes[0]
+    one.open()
+    call(3)
+    with no_descriptor_left():
+        await asyncio.sleep(NO_ROOM_S / 2)
+        assert counts(processes) == [0, 0]
+        assert one.load.own(HELD) == 0
     await until(lambda: counts(processes) == [3, 0])
+
+
+async def test_who_finds_no_descriptor_in_time_is_cut_off(processes, call):
+    one = processes[0]
+    one.open()
+    connections = call(3)
+    with no_descriptor_left():
+        for each in connections:
+            each.settimeout(LONG_S)
+            assert await asyncio.to_thread(each.recv, 1) == b""
+        assert counts(processes) == [0, 0]
+    call(2)
+    await until(lambda: counts(processes) == [2, 0])
+    assert one.load.own(HELD) == 2
 
 
 async def test_whoever_hangs_up_before_being_taken_is_not_held(processes, call):
