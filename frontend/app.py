@@ -17,7 +17,7 @@ from frontend.http.methods import HeadAsGet
 from frontend.http.middleware import BodyLimit, CloseConnections, RequestContext
 from frontend.http.rate_limit import RateLimit
 from frontend.http.security_headers import SecurityHeaders
-from frontend.http.wire.accepting import LOAD
+from frontend.http.wire.accepting import CONNECTIONS
 from frontend.http.wire.leaving import AnswerBeforeTheEnd
 from frontend.pages import result_pages, samples, start, static_files
 from frontend.pages.rendering import Pages
@@ -68,7 +68,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with core.running(), sweeping(core.results.sweeper(jobs.results_in_use)), watch.watched():
-            yield {ROOT: settings.root_path, LOAD: core.counts.of(LOAD)}  # for what happens before there is a request
+            yield {ROOT: settings.root_path, CONNECTIONS: core.counts.of(CONNECTIONS)}  # before there is a request
             await jobs.close()
 
     app = _application(lifespan, core.traces)

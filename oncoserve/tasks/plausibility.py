@@ -54,7 +54,7 @@ GUTTER_SIDE: Final = 512
 def doubts(picture: Picture, expected: Pictures) -> tuple[Warn, ...]:
     """Why the picture is nothing that the model can answer about; empty if it may be.
 
-    Does CPU work; for 512 x 512 pixels half a millisecond, and two where one object on dark is expected.
+    Does CPU work: for 512 x 512 pixels two milliseconds where one object on dark is expected, else next to nothing.
 
     Args:
         picture: the upload, its pixels not released.

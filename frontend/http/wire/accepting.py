@@ -10,13 +10,13 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
 from oncoserve.runtime.sharing import Counts
 
-LOAD: Final = "connections"
+CONNECTIONS: Final = "connections"
 """What processes count them under; also the name of these counts in the state of a server that shares its port."""
 HELD, LISTENS = range(2)
 """The fields: a process's connections, and whether it takes any."""
@@ -85,7 +85,7 @@ class Door:
         if self._loop.time() >= until:
             self._watch()
             self._take(self._waiting())
-        elif self._anybody_waits() and self._share() <= 0:
+        elif anybody_waits([self._listener]) and self._share() <= 0:
             self._rest_for(LOOK_AGAIN_S, partial(self._leave_to_others, until))
         else:
             self._watch()
@@ -102,11 +102,6 @@ class Door:
             info = self._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING_AT + 4)
             return max(1, int(struct.unpack_from("I", info, _WAITING_AT)[0]))
         return 1
-
-    def _anybody_waits(self) -> bool:
-        poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
-        return bool(poll.poll(0))
 
     def _take(self, count: int, *, last_try: bool = False) -> None:
         for _ in range(count):
@@ -157,6 +152,14 @@ class Door:
         except OSError:  # it is over already
             connection.close()
             lost()
+
+
+def anybody_waits(listeners: Sequence[socket.socket]) -> bool:
+    """Whether there is a connection that no process has taken."""
+    poll = select.poll()
+    for each in listeners:
+        poll.register(each, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _spare() -> int | None:

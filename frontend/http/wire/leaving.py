@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -12,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend.http.links import root_of
 from frontend.http.problems import problem
-from frontend.http.wire.accepting import LOAD, Door
+from frontend.http.wire.accepting import CONNECTIONS, Door, anybody_waits
 from frontend.http.wire.connections import WireConfig
 from frontend.http.wire.ending import something_waits
 from frontend.http.wire.protocol import LimitedProtocol
@@ -40,7 +39,7 @@ class LeavingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve at these sockets, which other processes may serve at too."""
         await super().startup([])  # at none: uvicorn would take whatever waits
-        load = self.lifespan.state[LOAD]
+        load = self.lifespan.state[CONNECTIONS]
         self.servers = [Door(each, self._protocol, load) for each in sockets or []]  # type: ignore[misc] # as if they were
 
     def _protocol(self, lost: Callable[[], None]) -> asyncio.Protocol:
@@ -56,7 +55,7 @@ class LeavingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take the connections that were made already, then let uvicorn end them."""
         for _ in range(round(LINGER_S / POLL_S)):
-            if not _anybody_waits(sockets or []):
+            if not anybody_waits(sockets or []):
                 break
             await asyncio.sleep(POLL_S)
         ending = asyncio.create_task(self._end_in_time())
@@ -157,10 +156,3 @@ class AnswerBeforeTheEnd:
             error = ShuttingDown()
             scope["state"]["error_code"] = error.code
             await problem(error, scope["state"]["request_id"], root_of(scope))(scope, receive, send)
-
-
-def _anybody_waits(sockets: Sequence[socket.socket]) -> bool:
-    poll = select.poll()
-    for each in sockets:
-        poll.register(each, select.POLLIN)
-    return bool(poll.poll(0))

@@ -6,7 +6,7 @@ import threading
 
 from frontend.http.middleware import REFUSED
 from frontend.http.problems import problem
-from frontend.http.wire.accepting import LOAD
+from frontend.http.wire.accepting import CONNECTIONS
 from frontend.http.wire.connections import WireConfig
 from frontend.http.wire.leaving import LeavingProtocol, LeavingServer
 from oncoserve.runtime.sharing import SharedCounts
@@ -24,7 +24,7 @@ async def read(receive):
 
 async def lifespan(scope, receive, send):
     await receive()
-    scope["state"][LOAD] = SharedCounts(None, 2).of(LOAD)
+    scope["state"][CONNECTIONS] = SharedCounts(None, 2).of(CONNECTIONS)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await send({"type": "lifespan.shutdown.complete"})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from frontend.http.wire import accepting
-from frontend.http.wire.accepting import HELD, LISTENS, LOAD, OTHERS_FIRST_S, Door
+from frontend.http.wire.accepting import CONNECTIONS, HELD, LISTENS, OTHERS_FIRST_S, Door
 from oncoserve.runtime.sharing import SharedCounts
 
 LONG_S = 30
@@ -34,7 +34,7 @@ class Process:
     """What one process has: its counts, and a door when it opens one."""
 
     def __init__(self, folder, listener):
-        self.load = SharedCounts(folder, 2).of(LOAD)
+        self.load = SharedCounts(folder, 2).of(CONNECTIONS)
         self.listener = listener.dup()
         self.held = []
         self.door = None
